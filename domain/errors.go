@@ -1,0 +1,201 @@
+package domain
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Errors to be matched with errors.Is. Stores return them, wrapped, for the
+// cases that their names say; whatever else goes wrong in a store wraps
+// ErrStoreUnavailable.
+var (
+	// ErrTaskNotFound: no task has this id.
+	ErrTaskNotFound = errors.New("task not found")
+	// ErrTaskExists: a task with this id but other contents exists.
+	ErrTaskExists = errors.New("a different task with this id exists")
+	// ErrDuplicateTask: another unfinished task holds the unique key.
+	ErrDuplicateTask = errors.New("an unfinished task holds this unique key")
+	// ErrInvalidTransition: the task's state forbids the step.
+	ErrInvalidTransition = errors.New("invalid transition")
+	// ErrLeaseLost: the lease is no longer held; nothing was changed.
+	ErrLeaseLost = errors.New("lease lost")
+	// ErrUnknownTaskType: no processor is registered for the type.
+	ErrUnknownTaskType = errors.New("unknown task type")
+	// ErrInvalidCursor: the cursor was not issued by this list.
+	ErrInvalidCursor = errors.New("invalid cursor")
+	// ErrInvalid: a value breaks a rule; every *ValidationError is one.
+	ErrInvalid = errors.New("invalid value")
+	// ErrLogNotFound: no log entry has this id.
+	ErrLogNotFound = errors.New("log entry not found")
+	// ErrAnalysisNotFound: no analysis is stored for this task.
+	ErrAnalysisNotFound = errors.New("analysis not found")
+	// ErrBatchClosed: the log batch takes no more entries, since its analysis began.
+	ErrBatchClosed = errors.New("log batch is closed")
+	// ErrStoreUnavailable: the store cannot be reached, or did not answer in
+	// time. The outcome of a write is unknown; repeating it is safe.
+	ErrStoreUnavailable = errors.New("store unavailable")
+	// ErrStoreFull: the store refuses to take more (memory or disk is full).
+	// Nothing was written.
+	ErrStoreFull = errors.New("store full")
+	// ErrStoreReadOnly: the store refuses writes, as a replica does.
+	ErrStoreReadOnly = errors.New("store is read-only")
+	// ErrCorruptRecord: what the store holds for this id cannot be read.
+	ErrCorruptRecord = errors.New("corrupt record")
+	// ErrClosed: the component was stopped or closed.
+	ErrClosed = errors.New("closed")
+)
+
+// TransitionError says which step was refused. It is an ErrInvalidTransition.
+type TransitionError struct {
+	TaskID   TaskID
+	From, To TaskStatus
+}
+
+// Error names both states.
+func (e *TransitionError) Error() string {
+	return fmt.Sprintf("task %s cannot go from %s to %s", e.TaskID, e.From, e.To)
+}
+
+// Unwrap returns ErrInvalidTransition.
+func (e *TransitionError) Unwrap() error { return ErrInvalidTransition }
+
+// ValidationError says which field breaks which rule. It is an ErrInvalid.
+type ValidationError struct {
+	// Field is the name on the wire, such as "priority".
+	Field string
+	// Value is the offending value, shortened where it is long; "" where
+	// showing it would not help.
+	Value string
+	// Rule says what is allowed, such as "must be between 0 and 10".
+	Rule string
+}
+
+// Error names the field, the rule and the value.
+func (e *ValidationError) Error() string {
+	if e.Value == "" {
+		return e.Field + " " + e.Rule
+	}
+	return fmt.Sprintf("%s %s, not %q", e.Field, e.Rule, e.Value)
+}
+
+// Unwrap returns ErrInvalid.
+func (e *ValidationError) Unwrap() error { return ErrInvalid }
+
+// DuplicateError says which task holds a unique key. It is an ErrDuplicateTask.
+type DuplicateError struct {
+	UniqueKey string
+	Holder    TaskID
+}
+
+// Error names the key and its holder.
+func (e *DuplicateError) Error() string {
+	return fmt.Sprintf("unique key %q is held by unfinished task %s", e.UniqueKey, e.Holder)
+}
+
+// Unwrap returns ErrDuplicateTask.
+func (e *DuplicateError) Unwrap() error { return ErrDuplicateTask }
+
+// BatchError tells which items of a call that takes many were refused; the
+// others were carried out. For a call with one item, errors.Is and errors.As
+// see straight through it.
+type BatchError struct {
+	// Errs has one entry for each item of the call, nil where it went well.
+	Errs []error
+}
+
+// NewBatchError returns a *BatchError, or nil if no entry of errs is an error.
+func NewBatchError(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return &BatchError{Errs: errs}
+		}
+	}
+	return nil
+}
+
+// Error shows the first error and counts the rest.
+func (e *BatchError) Error() string {
+	failed := e.Unwrap()
+	switch len(failed) {
+	case 0:
+		return "no item failed"
+	case 1:
+		return failed[0].Error()
+	default:
+		return fmt.Sprintf("%v (and %d more of %d items)", failed[0], len(failed)-1, len(e.Errs))
+	}
+}
+
+// Unwrap returns the errors that are not nil.
+func (e *BatchError) Unwrap() []error {
+	var out []error
+	for _, err := range e.Errs {
+		if err != nil {
+			out = append(out, err)
+		}
+	}
+	return out
+}
+
+// ItemError returns what err says about item i of a call that takes many: the
+// item's own error if err is a *BatchError, else err, which concerns them all.
+func ItemError(err error, i int) error {
+	var batch *BatchError
+	if !errors.As(err, &batch) {
+		return err
+	}
+	if i < len(batch.Errs) {
+		return batch.Errs[i]
+	}
+	return nil
+}
+
+// permanentError marks an error that no retry can mend.
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
+
+// Permanent wraps err so that the task which fails with it is not retried. A
+// processor returns it for work that can never succeed. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+// IsPermanent reports whether err was wrapped by [Permanent].
+func IsPermanent(err error) bool {
+	var p *permanentError
+	return errors.As(err, &p)
+}
+
+// retryAfterError carries the delay that a processor asks for.
+type retryAfterError struct {
+	delay time.Duration
+	err   error
+}
+
+func (e *retryAfterError) Error() string { return e.err.Error() }
+func (e *retryAfterError) Unwrap() error { return e.err }
+
+// RetryAfter wraps err so that the next attempt is made after delay instead of
+// the policy's own, as an AI service's Retry-After asks. A retry is still
+// counted. RetryAfter(d, nil) is nil.
+func RetryAfter(delay time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &retryAfterError{delay, err}
+}
+
+// RetryDelay returns the delay that err asks for, if [RetryAfter] wrapped it.
+func RetryDelay(err error) (time.Duration, bool) {
+	var r *retryAfterError
+	if !errors.As(err, &r) {
+		return 0, false
+	}
+	return r.delay, true
+}

@@ -1,0 +1,85 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// ClaimID names one claim call. The caller makes it, at random, so that a call
+// whose reply was lost can be repeated and gives the same tasks.
+type ClaimID = uuid.UUID
+
+// Lease is the right to work on a task until it expires. TaskID, Delivery and
+// ClaimID together are the fence: a store compares them in the same atomic step
+// in which it writes, so that a late worker changes nothing.
+type Lease struct {
+	TaskID TaskID
+	// ClaimID is that of the claim which granted the lease.
+	ClaimID ClaimID
+	// Delivery is the number of the claim among those of this task, from 1.
+	Delivery int
+	// ExpiresAt is when the lease ends, by the store's clock.
+	ExpiresAt time.Time
+}
+
+// SameFence reports whether both leases are the same grant, whatever their
+// expiry.
+func (l Lease) SameFence(other Lease) bool {
+	return l.TaskID == other.TaskID && l.ClaimID == other.ClaimID && l.Delivery == other.Delivery
+}
+
+// FailureReason says why an attempt or a task failed.
+type FailureReason string
+
+const (
+	// ReasonError: the processor returned an error.
+	ReasonError FailureReason = "error"
+	// ReasonPermanent: the processor returned a [Permanent] error.
+	ReasonPermanent FailureReason = "permanent"
+	// ReasonTimeout: the task's time-out passed.
+	ReasonTimeout FailureReason = "timeout"
+	// ReasonPanic: the processor panicked; the stack is kept.
+	ReasonPanic FailureReason = "panic"
+	// ReasonLeaseExpired: the worker stopped extending its lease. It costs no
+	// attempt.
+	ReasonLeaseExpired FailureReason = "lease_expired"
+	// ReasonPoison: the lease expired more often than the limit allows, so the
+	// task is taken to kill its workers.
+	ReasonPoison FailureReason = "poison"
+	// ReasonCorruptRecord: the stored record cannot be read.
+	ReasonCorruptRecord FailureReason = "corrupt_record"
+)
+
+// Limits of what is kept of a failure.
+const (
+	// MaxErrorMessage is in bytes; a longer message is cut.
+	MaxErrorMessage = 4 << 10
+	// MaxErrorStack is in bytes; a longer stack is cut.
+	MaxErrorStack = 8 << 10
+	// MaxTaskErrors is how many errors a task keeps; the oldest go first.
+	MaxTaskErrors = 128
+)
+
+// TaskError is one failure of a task.
+type TaskError struct {
+	// Attempt is the run that failed, from 1. For a lease that expired, which
+	// is no attempt, it is the number of attempts before it.
+	Attempt int
+	Reason  FailureReason
+	// Message is what the processor said, at most MaxErrorMessage bytes.
+	Message string
+	// Stack is where a processor panicked, at most MaxErrorStack bytes.
+	Stack string
+	// StartedAt and At are the begin and the end of the run, by the store's
+	// clock.
+	StartedAt, At time.Time
+}
+
+// Bounded returns e with message and stack cut to their limits, never inside a
+// UTF-8 character.
+func (e TaskError) Bounded() TaskError {
+	e.Message = cutString(e.Message, MaxErrorMessage)
+	e.Stack = cutString(e.Stack, MaxErrorStack)
+	return e
+}

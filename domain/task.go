@@ -1,0 +1,461 @@
+package domain
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// TaskID names a task. Whoever creates a task makes its id (version 7 by
+// custom), so that an enqueue can be repeated without making two tasks.
+type TaskID = uuid.UUID
+
+// TaskType selects the processor that runs a task. It is a name as
+// [ValidateName] allows.
+type TaskType string
+
+// TaskTypeLogAnalysis is the type of the tasks that analyse log entries.
+const TaskTypeLogAnalysis TaskType = "log_analysis"
+
+// Priority orders ready tasks: a higher one is claimed first.
+type Priority int
+
+// The range of priorities, and names for some of them.
+const (
+	PriorityLowest   Priority = 0
+	PriorityLow      Priority = 2
+	PriorityNormal   Priority = 5
+	PriorityHigh     Priority = 8
+	PriorityCritical Priority = 10
+)
+
+// Limits and defaults of a task.
+const (
+	DefaultQueue      = "default"
+	DefaultMaxRetries = 3
+	DefaultTimeout    = 10 * time.Minute
+
+	MaxNameLength    = 64
+	MaxUniqueKey     = 256
+	MaxMaxRetries    = 100
+	MaxTimeout       = 24 * time.Hour
+	MaxScheduleAhead = 10 * 365 * 24 * time.Hour
+	// MaxPayload and MaxResult are in bytes.
+	MaxPayload = 1 << 20
+	MaxResult  = 4 << 20
+)
+
+// Task is one piece of work. A store returns copies: changing one changes
+// nothing in the store.
+type Task struct {
+	ID   TaskID
+	Type TaskType
+	// Queue is the name of the queue; workers may be bound to some of them.
+	Queue string
+	// Payload is what the processor reads, JSON by custom, at most MaxPayload
+	// bytes.
+	Payload []byte
+	// Priority is from PriorityLowest to PriorityCritical.
+	Priority Priority
+	// MaxRetries is how often the task is retried after a failed attempt: it
+	// runs MaxRetries+1 times at most.
+	MaxRetries int
+	// Timeout bounds one attempt; its context is cancelled when it has passed.
+	Timeout time.Duration
+	// UniqueKey, if not empty, is held by one unfinished task at a time.
+	UniqueKey string
+	// Delay asks Enqueue to make the task ready this long after the store's
+	// now. It excludes a ScheduledAt, and reads back as it was given.
+	Delay time.Duration
+
+	Status TaskStatus
+	// Attempt counts the runs that a handler reported.
+	Attempt int
+	// Deliveries counts the claims that were granted.
+	Deliveries int
+	// Recoveries counts the leases that expired.
+	Recoveries int
+
+	// CreatedAt is the store's time of the enqueue. Times that have not come
+	// are zero; all are UTC, in whole microseconds.
+	CreatedAt time.Time
+	// ScheduledAt is when the task becomes ready: given at its creation, or
+	// the time of the next attempt. Zero for a task that was ready at once.
+	ScheduledAt time.Time
+	// StartedAt is the begin of the newest run.
+	StartedAt time.Time
+	// CompletedAt is when the task reached a terminal state.
+	CompletedAt time.Time
+
+	// Lease is held by the worker of a PROCESSING task, else nil.
+	Lease *Lease
+	// Result is what the processor returned, JSON by custom.
+	Result []byte
+	// Errors are the failures, oldest first, at most MaxTaskErrors.
+	Errors []TaskError
+}
+
+// NewTask returns a PENDING task with the defaults: queue "default", normal
+// priority, 3 retries, 10 minutes for an attempt. Callers change the fields
+// that they want otherwise before they enqueue it.
+func NewTask(id TaskID, typ TaskType, payload []byte) *Task {
+	return &Task{
+		ID: id, Type: typ, Payload: payload,
+		Queue: DefaultQueue, Priority: PriorityNormal,
+		MaxRetries: DefaultMaxRetries, Timeout: DefaultTimeout,
+		Status: TaskStatusPending,
+	}
+}
+
+// LogAnalysisPayload is the payload of a log analysis task. It names the
+// entries one by one, or the batch that they were stored in.
+type LogAnalysisPayload struct {
+	LogIDs []LogID `json:"log_ids,omitempty"`
+	// BatchID is the batch to analyse; by custom that of the task itself.
+	BatchID *BatchID `json:"batch_id,omitempty"`
+}
+
+// NewLogAnalysisTask returns a task that analyses these log entries.
+func NewLogAnalysisTask(id TaskID, logIDs ...LogID) *Task {
+	return newLogAnalysisTask(id, LogAnalysisPayload{LogIDs: logIDs})
+}
+
+// NewLogBatchTask returns a task that analyses the log batch of the same id.
+func NewLogBatchTask(id TaskID) *Task {
+	return newLogAnalysisTask(id, LogAnalysisPayload{BatchID: &id})
+}
+
+func newLogAnalysisTask(id TaskID, p LogAnalysisPayload) *Task {
+	payload, err := json.Marshal(p)
+	if err != nil {
+		// A struct of UUIDs always marshals.
+		panic(fmt.Sprintf("marshal log analysis payload: %v", err))
+	}
+	return NewTask(id, TaskTypeLogAnalysis, payload)
+}
+
+// ParseLogAnalysisPayload reads the payload of a log analysis task. The error
+// is a *ValidationError for the field "payload".
+func ParseLogAnalysisPayload(payload []byte) (LogAnalysisPayload, error) {
+	var p LogAnalysisPayload
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return p, &ValidationError{Field: "payload", Rule: "must be a JSON object with log_ids or batch_id: " + err.Error()}
+	}
+	if len(p.LogIDs) == 0 && p.BatchID == nil {
+		return p, &ValidationError{Field: "payload", Rule: "must name at least one log in log_ids, or a batch_id"}
+	}
+	return p, nil
+}
+
+// Validate checks what a caller may set. The error is a *ValidationError.
+func (t *Task) Validate() error {
+	if t.ID == uuid.Nil {
+		return &ValidationError{Field: "id", Rule: "must be a UUID that is not nil"}
+	}
+	if err := ValidateName("type", string(t.Type)); err != nil {
+		return err
+	}
+	if err := ValidateName("queue", t.Queue); err != nil {
+		return err
+	}
+	if err := ValidatePriority(int(t.Priority)); err != nil {
+		return err
+	}
+	if len(t.Payload) > MaxPayload {
+		return rangeError("payload", len(t.Payload), fmt.Sprintf("must be at most %d bytes", MaxPayload))
+	}
+	if t.MaxRetries < 0 || t.MaxRetries > MaxMaxRetries {
+		return rangeError("max_retries", t.MaxRetries, fmt.Sprintf("must be between 0 and %d", MaxMaxRetries))
+	}
+	if t.Timeout < time.Millisecond || t.Timeout > MaxTimeout {
+		return &ValidationError{Field: "timeout_seconds", Value: t.Timeout.String(), Rule: "must be between 1ms and " + MaxTimeout.String()}
+	}
+	if len(t.UniqueKey) > MaxUniqueKey || !utf8.ValidString(t.UniqueKey) {
+		return &ValidationError{Field: "unique_key", Rule: fmt.Sprintf("must be UTF-8 of at most %d bytes", MaxUniqueKey)}
+	}
+	if t.Delay < 0 || t.Delay > MaxScheduleAhead {
+		return &ValidationError{Field: "delay_seconds", Value: t.Delay.String(), Rule: "must be between 0 and 10 years"}
+	}
+	if t.Delay > 0 && !t.ScheduledAt.IsZero() {
+		return &ValidationError{Field: "delay_seconds", Rule: "cannot be combined with scheduled_at"}
+	}
+	if y := t.ScheduledAt.Year(); !t.ScheduledAt.IsZero() && (y < 2000 || y > 2100) {
+		return &ValidationError{Field: "scheduled_at", Value: t.ScheduledAt.String(), Rule: "must be between the years 2000 and 2100"}
+	}
+	return nil
+}
+
+// ValidatePriority checks that p is a priority. The error is a
+// *ValidationError for the field "priority".
+func ValidatePriority(p int) error {
+	if p < int(PriorityLowest) || p > int(PriorityCritical) {
+		return rangeError("priority", p, fmt.Sprintf("must be between %d and %d", PriorityLowest, PriorityCritical))
+	}
+	return nil
+}
+
+// ValidateName checks a task type or queue name: 1 to 64 letters, digits,
+// dots, underscores and hyphens, the first a letter or digit.
+func ValidateName(field, name string) error {
+	ok := name != "" && len(name) <= MaxNameLength
+	for i := 0; ok && i < len(name); i++ {
+		c := name[i]
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		ok = alnum || i > 0 && strings.IndexByte("._-", c) >= 0
+	}
+	if !ok {
+		return &ValidationError{
+			Field: field, Value: cutString(name, MaxNameLength),
+			Rule: "must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit",
+		}
+	}
+	return nil
+}
+
+// LastError returns the message of the newest failure, or "".
+func (t *Task) LastError() string {
+	if len(t.Errors) == 0 {
+		return ""
+	}
+	return t.Errors[len(t.Errors)-1].Message
+}
+
+// Ready reports whether the task can be claimed at now.
+func (t *Task) Ready(now time.Time) bool {
+	return t.Status == TaskStatusPending && !t.ScheduledAt.After(now)
+}
+
+// Clone returns a deep copy.
+func (t *Task) Clone() *Task {
+	c := *t
+	c.Payload = append([]byte(nil), t.Payload...)
+	c.Result = append([]byte(nil), t.Result...)
+	c.Errors = append([]TaskError(nil), t.Errors...)
+	if t.Lease != nil {
+		l := *t.Lease
+		c.Lease = &l
+	}
+	return &c
+}
+
+// SameContents reports whether both tasks ask for the same work: everything
+// that the caller of Enqueue sets is equal. A repeated enqueue is recognised
+// by it.
+func (t *Task) SameContents(other *Task) bool {
+	return t.ID == other.ID && t.Type == other.Type && t.Queue == other.Queue &&
+		string(t.Payload) == string(other.Payload) && t.Priority == other.Priority &&
+		t.MaxRetries == other.MaxRetries && t.Timeout == other.Timeout &&
+		t.UniqueKey == other.UniqueKey && t.Delay == other.Delay &&
+		(t.Delay > 0 || t.ScheduledAt.Equal(other.ScheduledAt))
+}
+
+// step moves the task to next, or returns a *TransitionError.
+func (t *Task) step(next TaskStatus) error {
+	if !t.Status.CanBecome(next) {
+		return &TransitionError{TaskID: t.ID, From: t.Status, To: next}
+	}
+	t.Status = next
+	return nil
+}
+
+// MarkAsProcessing grants a lease of the given length to a claim.
+func (t *Task) MarkAsProcessing(claim ClaimID, lease time.Duration, now time.Time) error {
+	if err := t.step(TaskStatusProcessing); err != nil {
+		return err
+	}
+	t.Deliveries++
+	t.StartedAt = now
+	t.Lease = &Lease{TaskID: t.ID, ClaimID: claim, Delivery: t.Deliveries, ExpiresAt: now.Add(lease)}
+	return nil
+}
+
+// MarkAsCompleted records the success of the running attempt.
+func (t *Task) MarkAsCompleted(result []byte, now time.Time) error {
+	if err := t.step(TaskStatusCompleted); err != nil {
+		return err
+	}
+	t.Attempt++
+	t.Result = result
+	t.finish(now)
+	return nil
+}
+
+// MarkAsRetrying records the failure of the running attempt and when the next
+// one is due. The attempt's number and times are filled in.
+func (t *Task) MarkAsRetrying(failure TaskError, due, now time.Time) error {
+	if err := t.step(TaskStatusRetrying); err != nil {
+		return err
+	}
+	t.Attempt++
+	t.addError(failure, now)
+	t.Lease = nil
+	t.ScheduledAt = due
+	return nil
+}
+
+// MarkAsFailed records the last failure of a task. From PROCESSING it counts
+// as an attempt, except for a poison task, whose worker reported nothing.
+func (t *Task) MarkAsFailed(failure TaskError, now time.Time) error {
+	reported := t.Status == TaskStatusProcessing && failure.Reason != ReasonPoison
+	if err := t.step(TaskStatusFailed); err != nil {
+		return err
+	}
+	if reported {
+		t.Attempt++
+	}
+	t.addError(failure, now)
+	t.finish(now)
+	return nil
+}
+
+// MarkAsCancelled ends the task on a person's word.
+func (t *Task) MarkAsCancelled(now time.Time) error {
+	if err := t.step(TaskStatusCancelled); err != nil {
+		return err
+	}
+	t.finish(now)
+	return nil
+}
+
+// Promote makes a task ready whose time has come: a RETRYING one becomes
+// PENDING, a PENDING one stays so.
+func (t *Task) Promote() error {
+	if t.Status == TaskStatusPending {
+		return nil
+	}
+	if t.Status != TaskStatusRetrying {
+		return &TransitionError{TaskID: t.ID, From: t.Status, To: TaskStatusPending}
+	}
+	return t.step(TaskStatusPending)
+}
+
+// Release gives a task back that a draining worker does not finish. Nothing is
+// counted.
+func (t *Task) Release() error {
+	if t.Status != TaskStatusProcessing {
+		return &TransitionError{TaskID: t.ID, From: t.Status, To: TaskStatusPending}
+	}
+	t.Lease = nil
+	return t.step(TaskStatusPending)
+}
+
+// Recover takes a task back from a worker whose lease expired: it becomes
+// PENDING and claimable at once, or FAILED with reason poison if its leases
+// expired more than maxRecoveries times.
+func (t *Task) Recover(maxRecoveries int, now time.Time) error {
+	if t.Status != TaskStatusProcessing {
+		return &TransitionError{TaskID: t.ID, From: t.Status, To: TaskStatusPending}
+	}
+	t.Recoveries++
+	if t.Recoveries > maxRecoveries {
+		return t.MarkAsFailed(TaskError{
+			Reason:  ReasonPoison,
+			Message: fmt.Sprintf("poison: the lease expired %d times, the limit is %d", t.Recoveries, maxRecoveries),
+		}, now)
+	}
+	t.addError(TaskError{Reason: ReasonLeaseExpired, Message: "lease expired: the worker stopped reporting"}, now)
+	t.Lease = nil
+	return t.step(TaskStatusPending)
+}
+
+// RunAgain returns a FAILED or CANCELLED task to PENDING on a person's word.
+// It is ready at once and has all its retries and recoveries again; its errors
+// are kept.
+func (t *Task) RunAgain() error {
+	if t.Status != TaskStatusFailed && t.Status != TaskStatusCancelled {
+		return &TransitionError{TaskID: t.ID, From: t.Status, To: TaskStatusPending}
+	}
+	t.Attempt, t.Recoveries = 0, 0
+	t.ScheduledAt, t.CompletedAt = time.Time{}, time.Time{}
+	return t.step(TaskStatusPending)
+}
+
+// RunNow makes a waiting task ready at once on a person's word: a scheduled
+// PENDING one, or a RETRYING one.
+func (t *Task) RunNow() error {
+	if err := t.Promote(); err != nil {
+		return err
+	}
+	t.ScheduledAt = time.Time{}
+	return nil
+}
+
+// finish ends whatever the task was doing.
+func (t *Task) finish(now time.Time) {
+	t.CompletedAt = now
+	t.Lease = nil
+}
+
+// addError appends a failure of the newest run.
+func (t *Task) addError(e TaskError, now time.Time) {
+	e = e.Bounded()
+	e.Attempt, e.At, e.StartedAt = t.Attempt, now, t.StartedAt
+	t.Errors = append(t.Errors, e)
+	if n := len(t.Errors) - MaxTaskErrors; n > 0 {
+		t.Errors = append([]TaskError(nil), t.Errors[n:]...)
+	}
+}
+
+// HistoryEntry is one step in the life of a task.
+type HistoryEntry struct {
+	Status TaskStatus
+	At     time.Time
+	// Attempt is the run that the step belongs to, 0 for the creation.
+	Attempt int
+	// Reason is set where a run failed.
+	Reason FailureReason
+}
+
+// History returns the known steps of the task, oldest first, derived from its
+// times and errors. Releases, and what a person cancelled and ran again, leave
+// no trace in it.
+func (t *Task) History() []HistoryEntry {
+	out := []HistoryEntry{{Status: TaskStatusPending, At: t.CreatedAt}}
+	for i, e := range t.Errors {
+		run := e.Attempt
+		next := TaskStatusRetrying
+		switch {
+		case e.Reason == ReasonLeaseExpired:
+			run, next = e.Attempt+1, TaskStatusPending
+		case t.Status == TaskStatusFailed && i == len(t.Errors)-1:
+			next = TaskStatusFailed
+		}
+		if !e.StartedAt.IsZero() {
+			out = append(out, HistoryEntry{Status: TaskStatusProcessing, At: e.StartedAt, Attempt: run})
+		}
+		out = append(out, HistoryEntry{Status: next, At: e.At, Attempt: run, Reason: e.Reason})
+	}
+	switch t.Status {
+	case TaskStatusProcessing:
+		out = append(out, HistoryEntry{Status: TaskStatusProcessing, At: t.StartedAt, Attempt: t.Attempt + 1})
+	case TaskStatusCompleted:
+		out = append(out,
+			HistoryEntry{Status: TaskStatusProcessing, At: t.StartedAt, Attempt: t.Attempt},
+			HistoryEntry{Status: TaskStatusCompleted, At: t.CompletedAt, Attempt: t.Attempt})
+	case TaskStatusCancelled:
+		out = append(out, HistoryEntry{Status: TaskStatusCancelled, At: t.CompletedAt, Attempt: t.Attempt})
+	case TaskStatusPending, TaskStatusRetrying, TaskStatusFailed:
+		// The last error, or the creation, already says so.
+	}
+	return out
+}
+
+func rangeError(field string, value int, rule string) error {
+	return &ValidationError{Field: field, Value: strconv.Itoa(value), Rule: rule}
+}
+
+// cutString returns at most limit bytes of s, whole UTF-8 characters only.
+func cutString(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
