@@ -1,0 +1,50 @@
+package ports
+
+//go:generate go tool mockgen -source=$GOFILE -destination=../mocks/$GOFILE -package=mocks -write_package_comment=false
+
+import (
+	"context"
+
+	"logsift/domain"
+)
+
+// TaskProcessor runs tasks of one type.
+type TaskProcessor interface {
+	// Process does the work of one attempt and returns the result to keep, JSON
+	// by custom. It may run more than once for one task, at the same time too if
+	// its worker loses its lease, and must bear that. It is called by many
+	// goroutines at once.
+	//
+	// ctx ends when the task's time-out passes, when the lease is lost (the task
+	// was cancelled, or others have it now), or when the worker stops without
+	// time left; Process must then return soon, and its outcome is not kept in
+	// the latter two cases. An error fails the attempt; wrapped by
+	// domain.Permanent it fails the task, by domain.RetryAfter it names the time
+	// of the next attempt. A panic fails the attempt.
+	Process(ctx context.Context, task *domain.Task) (result []byte, err error)
+}
+
+// TaskScheduler runs tasks: it claims them from a queue, runs the processor of
+// their type, reports the outcome, and maintains the queue.
+type TaskScheduler interface {
+	// RegisterProcessor sets the processor for a type. It fails with a
+	// *domain.ValidationError for a name that is none, for a type that has one
+	// already, or once the scheduler has started.
+	RegisterProcessor(taskType domain.TaskType, processor TaskProcessor) error
+	// Start begins to work and returns. It fails if the scheduler was started
+	// before.
+	Start(ctx context.Context) error
+	// Stop drains: it claims no more at once, lets running tasks finish until
+	// ctx ends, then cancels them and gives them back uncounted. It returns when
+	// no goroutine of the scheduler is left, nil if every task finished.
+	// Further calls wait for the first.
+	Stop(ctx context.Context) error
+	// ScheduleTask enqueues one task. The type must have a processor, else the
+	// error wraps domain.ErrUnknownTaskType. Other errors are those of
+	// TaskEnqueuer.Enqueue.
+	ScheduleTask(ctx context.Context, task *domain.Task) (*domain.Task, error)
+	// ScheduleLogAnalysis enqueues one task that analyses these entries.
+	ScheduleLogAnalysis(ctx context.Context, logIDs ...domain.LogID) (*domain.Task, error)
+	// GetSchedulerStats describes this scheduler.
+	GetSchedulerStats() domain.SchedulerStats
+}
