@@ -1,0 +1,237 @@
+package redisstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"logsift/domain"
+)
+
+// A record is what a task is created with; it is written once.
+//
+//	version   1 byte, recordVersion
+//	lane      2 bytes, big-endian as all numbers here
+//	priority  1 byte
+//	scheduled 8 bytes, a double: microseconds since 1970; negative: a delay; 0
+//	retries   uvarint
+//	timeout   uvarint, nanoseconds
+//	queue, type, unique key: a uvarint length and the bytes
+//	payload   the rest
+//
+// The scripts read the first twelve bytes (HEAD in common.lua). Two records are
+// equal exactly if the tasks have the same contents.
+const (
+	recordVersion = 1
+	recordHead    = 12
+)
+
+// encodeRecord appends the record of a task.
+func encodeRecord(b []byte, t *domain.Task, lane int) []byte {
+	scheduled := float64(timeMicro(t.ScheduledAt))
+	if t.Delay > 0 {
+		scheduled = -float64(delayMicro(t.Delay))
+	}
+	b = append(b, recordVersion, byte(lane>>8), byte(lane), byte(t.Priority))
+	b = binary.BigEndian.AppendUint64(b, math.Float64bits(scheduled))
+	b = binary.AppendUvarint(b, uint64(t.MaxRetries))
+	b = binary.AppendUvarint(b, uint64(t.Timeout))
+	for _, s := range []string{t.Queue, string(t.Type), t.UniqueKey} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return append(b, t.Payload...)
+}
+
+// delayMicro rounds a delay up to whole microseconds, so that no task is early
+// and none loses its delay.
+func delayMicro(d time.Duration) int64 { return int64((d + time.Microsecond - 1) / time.Microsecond) }
+
+// decodeRecord reads a record into a task that has its id. The error wraps
+// domain.ErrCorruptRecord.
+func decodeRecord(t *domain.Task, record string) error {
+	if len(record) < recordHead {
+		return corrupt(t.ID, "record", "is too short")
+	}
+	if record[0] != recordVersion {
+		return corrupt(t.ID, "record", fmt.Sprintf("has version %d; this program reads version %d", record[0], recordVersion))
+	}
+	t.Status = domain.TaskStatusPending
+	t.Priority = domain.Priority(record[3])
+	scheduled := math.Float64frombits(binary.BigEndian.Uint64([]byte(record[4:12])))
+	if scheduled < 0 {
+		t.Delay = time.Duration(-scheduled) * time.Microsecond
+	}
+	r := &reader{s: record[recordHead:]}
+	t.MaxRetries = int(r.uvarint())
+	t.Timeout = time.Duration(r.uvarint())
+	t.Queue = r.text()
+	t.Type = domain.TaskType(r.text())
+	t.UniqueKey = r.text()
+	if r.bad || t.Type == "" || t.Queue == "" || t.Priority > domain.PriorityCritical {
+		return corrupt(t.ID, "record", "is damaged")
+	}
+	t.Payload = []byte(r.s)
+	return nil
+}
+
+// state is what STATE in common.lua packs.
+type state struct {
+	status                          byte
+	lane                            int
+	deliveries, attempt, recoveries int
+	seq                             int64
+	scheduled, started, finished    int64
+	claim                           domain.ClaimID
+}
+
+const stateSize = 58
+
+// Numbers of the statuses in the store. They are part of the data layout, and
+// so do not follow the constants of the domain.
+var (
+	statusOf = map[byte]domain.TaskStatus{
+		1: domain.TaskStatusPending, 2: domain.TaskStatusProcessing, 3: domain.TaskStatusCompleted,
+		4: domain.TaskStatusFailed, 5: domain.TaskStatusRetrying, 6: domain.TaskStatusCancelled,
+	}
+	codeOf = map[domain.TaskStatus]byte{
+		domain.TaskStatusPending: 1, domain.TaskStatusProcessing: 2, domain.TaskStatusCompleted: 3,
+		domain.TaskStatusFailed: 4, domain.TaskStatusRetrying: 5, domain.TaskStatusCancelled: 6,
+	}
+)
+
+// sequenceEpoch is EPOCH in common.lua: sequence numbers count from it.
+const sequenceEpoch = 1735689600000000
+
+// decodeState reads a packed state.
+func decodeState(s string) (state, bool) {
+	if len(s) != stateSize {
+		return state{}, false
+	}
+	b := []byte(s)
+	double := func(at int) int64 { return int64(math.Float64frombits(binary.BigEndian.Uint64(b[at:]))) }
+	return state{
+		status:     b[0],
+		lane:       int(binary.BigEndian.Uint16(b[1:])),
+		deliveries: int(b[4])<<16 | int(b[5])<<8 | int(b[6]),
+		attempt:    int(binary.BigEndian.Uint16(b[7:])),
+		recoveries: int(b[9]),
+		seq:        double(10),
+		scheduled:  double(18),
+		started:    double(26),
+		finished:   double(34),
+		claim:      uuid.UUID(b[42:58]),
+	}, true
+}
+
+// stored is what the store holds of one task.
+type stored struct {
+	id                             domain.TaskID
+	record, state, results, errors string
+	// leaseEnds is in microseconds since 1970, 0 if there is no lease.
+	leaseEnds int64
+}
+
+// decodeTask reads a task. The error wraps domain.ErrCorruptRecord; the task is
+// then returned as far as it could be read.
+func decodeTask(s stored) (*domain.Task, error) {
+	t := &domain.Task{ID: s.id}
+	err := decodeRecord(t, s.record)
+	st, ok := decodeState(s.state)
+	if !ok {
+		return t, corrupt(s.id, "state", "is damaged")
+	}
+	status, known := statusOf[st.status]
+	if !known {
+		return t, corrupt(s.id, "state", fmt.Sprintf("has the unknown status %d", st.status))
+	}
+	t.Status = status
+	t.Deliveries, t.Attempt, t.Recoveries = st.deliveries, st.attempt, st.recoveries
+	t.CreatedAt = microTime(st.seq + sequenceEpoch)
+	t.ScheduledAt = microTime(st.scheduled)
+	t.StartedAt = microTime(st.started)
+	t.CompletedAt = microTime(st.finished)
+	if status == domain.TaskStatusProcessing {
+		t.Lease = &domain.Lease{TaskID: s.id, ClaimID: st.claim, Delivery: st.deliveries, ExpiresAt: microTime(s.leaseEnds)}
+	}
+	if s.results != "" {
+		t.Result = []byte(s.results)
+	}
+	t.Errors = decodeErrors(s.errors)
+	return t, err
+}
+
+// encodeFailure is what the client gives to append_error: reason, message and
+// stack, each ended by NUL but the last.
+func encodeFailure(e domain.TaskError) []byte {
+	e = e.Bounded()
+	clean := func(s string) string { return strings.ReplaceAll(s, "\x00", "\uFFFD") }
+	var b bytes.Buffer
+	b.WriteString(clean(string(e.Reason)))
+	b.WriteByte(0)
+	b.WriteString(clean(e.Message))
+	b.WriteByte(0)
+	b.WriteString(clean(e.Stack))
+	return b.Bytes()
+}
+
+// decodeErrors reads what append_error wrote; it stops at damage.
+func decodeErrors(s string) []domain.TaskError {
+	const head = 22
+	var out []domain.TaskError
+	for len(s) >= head {
+		b := []byte(s[:head])
+		n := int(binary.BigEndian.Uint32(b[18:]))
+		if n > len(s)-head {
+			return out
+		}
+		parts := strings.SplitN(s[head:head+n], "\x00", 3)
+		for len(parts) < 3 {
+			parts = append(parts, "")
+		}
+		out = append(out, domain.TaskError{
+			Attempt:   int(binary.BigEndian.Uint16(b)),
+			StartedAt: microTime(int64(math.Float64frombits(binary.BigEndian.Uint64(b[2:])))),
+			At:        microTime(int64(math.Float64frombits(binary.BigEndian.Uint64(b[10:])))),
+			Reason:    domain.FailureReason(parts[0]), Message: parts[1], Stack: parts[2],
+		})
+		s = s[head+n:]
+	}
+	return out
+}
+
+func corrupt(id domain.TaskID, what, problem string) error {
+	return fmt.Errorf("task %s: %w: its %s %s", id, domain.ErrCorruptRecord, what, problem)
+}
+
+// reader takes a record apart; after damage, bad is set and it gives zeros.
+type reader struct {
+	s   string
+	bad bool
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint([]byte(r.s[:min(len(r.s), binary.MaxVarintLen64)]))
+	if n <= 0 || v > math.MaxInt64 {
+		r.bad, r.s = true, ""
+		return 0
+	}
+	r.s = r.s[n:]
+	return v
+}
+
+func (r *reader) text() string {
+	n := r.uvarint()
+	if n > uint64(len(r.s)) {
+		r.bad, r.s = true, ""
+		return ""
+	}
+	out := r.s[:n]
+	r.s = r.s[n:]
+	return out
+}

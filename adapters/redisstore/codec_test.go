@@ -1,0 +1,64 @@
+package redisstore
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"logsift/domain"
+)
+
+func TestRecordsReadBackAsTheyWereWritten(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		want := &domain.Task{
+			ID:         uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(rt, "id")),
+			Type:       domain.TaskType(rapid.StringMatching(`[a-z][a-z._-]{0,63}`).Draw(rt, "type")),
+			Queue:      rapid.StringMatching(`[a-z][a-z._-]{0,63}`).Draw(rt, "queue"),
+			Payload:    rapid.SliceOf(rapid.Byte()).Draw(rt, "payload"),
+			Priority:   domain.Priority(rapid.IntRange(0, 10).Draw(rt, "priority")),
+			MaxRetries: rapid.IntRange(0, domain.MaxMaxRetries).Draw(rt, "max_retries"),
+			Timeout:    time.Duration(rapid.Int64Range(1, int64(domain.MaxTimeout)).Draw(rt, "timeout")),
+			UniqueKey:  rapid.StringN(0, -1, domain.MaxUniqueKey).Draw(rt, "unique_key"),
+			Delay:      time.Duration(rapid.Int64Range(0, 1e9).Draw(rt, "delay")) * time.Microsecond,
+			Status:     domain.TaskStatusPending,
+		}
+		record := encodeRecord(nil, want, rapid.IntRange(0, maxLanes).Draw(rt, "lane"))
+		got := &domain.Task{ID: want.ID}
+		require.NoError(rt, decodeRecord(got, string(record)))
+		require.Equal(rt, len(want.Payload), len(got.Payload))
+		require.True(rt, want.SameContents(got))
+	})
+}
+
+func TestADelayIsNeverRoundedToNothing(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, int64(1), delayMicro(time.Nanosecond))
+	require.Equal(t, int64(1), delayMicro(time.Microsecond))
+	require.Equal(t, int64(2), delayMicro(time.Microsecond+1))
+}
+
+func TestSequenceNumbersStayExactUntil2050(t *testing.T) {
+	t.Parallel()
+	const width = 800000000000000 // WIDTH in common.lua
+	last := time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro() - sequenceEpoch
+	require.Less(t, last, int64(width), "a sequence number must fit its band")
+	require.Less(t, float64(domain.PriorityCritical)*width+width, math.Pow(2, 53), "a ready score must be exact as a double")
+}
+
+func FuzzDecodeTask(f *testing.F) {
+	task := domain.NewTask(uuid.New(), "type", []byte(`{}`))
+	f.Add(string(encodeRecord(nil, task, 3)), string(make([]byte, stateSize)), string(encodeFailure(domain.TaskError{Message: "m"})))
+	f.Add("", "", "")
+	f.Fuzz(func(t *testing.T, record, state, errs string) {
+		got, err := decodeTask(stored{record: record, state: state, errors: errs})
+		require.NotNil(t, got)
+		if err != nil {
+			require.ErrorIs(t, err, domain.ErrCorruptRecord)
+		}
+	})
+}

@@ -1,0 +1,153 @@
+package redisstore
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"logsift/domain"
+)
+
+// Config says which Redis to use and how. Only URL is needed.
+type Config struct {
+	// URL names the server:
+	//
+	//	redis://[user:password@]host:port/db          one server
+	//	rediss://…                                    the same over TLS
+	//	redis+sentinel://[user:password@]host:port[,host:port…]/db?master=NAME
+	//	redis+cluster://[user:password@]host:port[,host:port…]
+	//
+	// The last two take tls=true for TLS.
+	URL string
+	// Namespace is the prefix of all keys, so that several systems can share a
+	// Redis. It defaults to "logsift".
+	Namespace string
+	// CallTimeout bounds each call, whatever its context. It defaults to 5 s,
+	// and must be less than any lease.
+	CallTimeout time.Duration
+	// IOTimeout bounds one dial, read or write. It defaults to 2 s.
+	IOTimeout time.Duration
+	// PollInterval is how often a waiting Dequeue looks although nothing woke
+	// it, in case a wake-up was lost. It defaults to 5 s.
+	PollInterval time.Duration
+	// AllowEviction accepts a server whose eviction policy may drop tasks.
+	AllowEviction bool
+	// ClockOffset moves the store's clock in tests. It is nil in production.
+	ClockOffset func() time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.Namespace == "" {
+		c.Namespace = "logsift"
+	}
+	if c.CallTimeout <= 0 {
+		c.CallTimeout = 5 * time.Second
+	}
+	if c.IOTimeout <= 0 {
+		c.IOTimeout = 2 * time.Second
+	}
+	if c.PollInterval <= 0 {
+		c.PollInterval = 5 * time.Second
+	}
+	return c
+}
+
+// ValidateURL checks the form of a Redis URL without connecting. The error
+// names what is wrong and never shows a password.
+func ValidateURL(raw string) error {
+	_, err := parseURL(raw)
+	return err
+}
+
+// parseURL turns a URL into go-redis options. Errors never show the URL, which
+// may hold a password.
+func parseURL(raw string) (*redis.UniversalOptions, error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return nil, urlError("must look like redis://host:port/db")
+	}
+	switch scheme {
+	case "redis", "rediss":
+		o, err := redis.ParseURL(raw)
+		if err != nil {
+			return nil, urlError(reasonOf(err))
+		}
+		return &redis.UniversalOptions{
+			Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, DB: o.DB,
+			TLSConfig: o.TLSConfig, PoolSize: o.PoolSize, Protocol: o.Protocol,
+		}, nil
+	case "redis+sentinel", "redis+cluster":
+		return parseGroupURL(scheme, rest)
+	default:
+		return nil, urlError("has an unknown scheme; use redis, rediss, redis+sentinel or redis+cluster")
+	}
+}
+
+// parseGroupURL reads a URL with several hosts. The first host goes through
+// redis.ParseURL with everything else, so that both forms read alike.
+func parseGroupURL(scheme, rest string) (*redis.UniversalOptions, error) {
+	authority, tail := rest, ""
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		authority, tail = rest[:i], rest[i:]
+	}
+	user := ""
+	if i := strings.LastIndex(authority, "@"); i >= 0 {
+		user, authority = authority[:i+1], authority[i+1:]
+	}
+	hosts := strings.Split(authority, ",")
+	path, query, _ := strings.Cut(tail, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, urlError("has a malformed query")
+	}
+	master, useTLS := values.Get("master"), false
+	if v := values.Get("tls"); v != "" {
+		if useTLS, err = strconv.ParseBool(v); err != nil {
+			return nil, urlError("has a tls that is neither true nor false")
+		}
+	}
+	values.Del("master")
+	values.Del("tls")
+	base := "redis"
+	if useTLS {
+		base = "rediss"
+	}
+	o, err := redis.ParseURL(base + "://" + user + hosts[0] + path + "?" + values.Encode())
+	if err != nil {
+		return nil, urlError(reasonOf(err))
+	}
+	opts := &redis.UniversalOptions{
+		Addrs: hosts, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig,
+	}
+	switch {
+	case scheme == "redis+sentinel" && master == "":
+		return nil, urlError("must name the master: redis+sentinel://host:port/db?master=NAME")
+	case scheme == "redis+sentinel":
+		opts.MasterName = master
+		opts.SentinelUsername, opts.SentinelPassword = o.Username, o.Password
+	case master != "":
+		return nil, urlError("has a master, which only redis+sentinel takes")
+	case o.DB != 0:
+		return nil, urlError("must not name a database: a Cluster has only 0")
+	default:
+		opts.IsClusterMode = true
+	}
+	return opts, nil
+}
+
+func urlError(rule string) error {
+	return &domain.ValidationError{Field: "redis URL", Rule: rule}
+}
+
+// reasonOf strips what could show the URL from a parse error.
+func reasonOf(err error) string {
+	msg := err.Error()
+	if i := strings.LastIndex(msg, ": "); i >= 0 {
+		msg = msg[i+2:]
+	}
+	return fmt.Sprintf("is malformed (%s)", strings.TrimPrefix(msg, "redis: "))
+}

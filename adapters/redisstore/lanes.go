@@ -1,0 +1,141 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"logsift/domain"
+)
+
+// maxLanes bounds the pairs of queue and type that one store may hold, since a
+// claim that takes any of them looks at each.
+const maxLanes = 1024
+
+// laneTable is the client's copy of the stored lanes. A lane is a pair of queue
+// and type, and has its own index of ready tasks, so that a claim for some types
+// is not held up by others. Lanes are only ever added; the generation changes
+// when the database was emptied.
+type laneTable struct {
+	generation string
+	// names are "queue|type" by number, ready their keys.
+	names  []string
+	ready  []string
+	number map[string]int
+}
+
+// lanes guards the newest table. Without the lock, two refreshes could put an
+// older table over a newer one.
+type lanes struct {
+	mu    sync.Mutex
+	table *laneTable
+}
+
+var lanesScript = loadScript("lanes")
+
+func laneName(queue string, typ domain.TaskType) string { return queue + "|" + string(typ) }
+
+// current returns the newest table that is known.
+func (q *TaskQueue) laneTable() *laneTable {
+	q.lanes.mu.Lock()
+	defer q.lanes.mu.Unlock()
+	return q.lanes.table
+}
+
+// refreshLanes reads the lanes, adding those that are missing.
+func (q *TaskQueue) refreshLanes(ctx context.Context, add ...string) (*laneTable, error) {
+	args := []any{uuid.NewString(), maxLanes}
+	for _, name := range add {
+		args = append(args, name)
+	}
+	reply, err := q.client.runSlice(ctx, lanesScript, []string{q.keys.lanes}, args...)
+	if err != nil {
+		return nil, err
+	}
+	generation, ok := reply[0].(string)
+	if !ok {
+		return nil, &domain.ValidationError{Field: "queue", Rule: fmt.Sprintf("would make more than %d pairs of queue and type", maxLanes)}
+	}
+	n := len(reply) / 2
+	t := &laneTable{generation: generation, names: make([]string, n), ready: make([]string, n), number: make(map[string]int, n)}
+	for i := 1; i+1 < len(reply); i += 2 {
+		name, _ := reply[i].(string)
+		text, _ := reply[i+1].(string)
+		number, err := strconv.Atoi(text)
+		if err != nil || number < 0 || number >= n {
+			return nil, fmt.Errorf("%w: the lanes of the queue are damaged: lane %q has number %q of %d", domain.ErrCorruptRecord, name, text, n)
+		}
+		t.names[number], t.ready[number], t.number[name] = name, q.keys.ready(number), number
+	}
+	q.lanes.mu.Lock()
+	defer q.lanes.mu.Unlock()
+	if old := q.lanes.table; old.generation == t.generation && len(old.names) > len(t.names) {
+		return old, nil
+	}
+	q.lanes.table = t
+	return t, nil
+}
+
+// select returns the numbers of the lanes that a claim or list may take from;
+// empty filters take all.
+func (t *laneTable) selected(queues []string, types []domain.TaskType) []int {
+	out := make([]int, 0, len(t.names))
+	for i, name := range t.names {
+		queue, typ, _ := strings.Cut(name, "|")
+		if (len(queues) == 0 || slices.Contains(queues, queue)) &&
+			(len(types) == 0 || slices.Contains(types, domain.TaskType(typ))) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// errStale is a script's word that the client's lanes are not the stored ones.
+var errStale = errors.New("stale lanes")
+
+// withLanes calls a script with the current lanes, and again with fresh ones if
+// they turn out to be stale.
+func (q *TaskQueue) withLanes(ctx context.Context, call func(*laneTable) ([]any, error)) ([]any, error) {
+	table := q.laneTable()
+	for range 5 {
+		reply, err := call(table)
+		if err != nil {
+			return nil, err
+		}
+		if !isStale(reply) {
+			return reply, nil
+		}
+		if table, err = q.refreshLanes(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: the lanes of the queue keep changing", domain.ErrStoreUnavailable)
+}
+
+// isStale recognises the reply {-1}.
+func isStale(reply []any) bool {
+	n, ok := intAt(reply, 0)
+	return len(reply) == 1 && ok && n == -1
+}
+
+func intAt(reply []any, i int) (int64, bool) {
+	if i >= len(reply) {
+		return 0, false
+	}
+	n, ok := reply[i].(int64)
+	return n, ok
+}
+
+func textAt(reply []any, i int) string {
+	if i >= len(reply) {
+		return ""
+	}
+	s, _ := reply[i].(string)
+	return s
+}

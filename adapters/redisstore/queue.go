@@ -1,0 +1,422 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// TaskQueue is a ports.TaskQueue on Redis: the RedisTaskQueue of the
+// specification. It is safe for concurrent use.
+type TaskQueue struct {
+	client *Client
+	keys   queueKeys
+	lanes  lanes
+	waker  *waker
+}
+
+var _ ports.TaskQueue = (*TaskQueue)(nil)
+
+var (
+	enqueueScript = loadScript("enqueue", "common")
+	claimScript   = loadScript("claim", "common")
+	extendScript  = loadScript("extend", "common")
+	updateScript  = loadScript("update", "common")
+	releaseScript = loadScript("release", "common", "keys")
+)
+
+// NewTaskQueue returns the queue of the client's namespace. Close it before the
+// client.
+func NewTaskQueue(client *Client) *TaskQueue {
+	q := &TaskQueue{client: client, keys: newQueueKeys(client.cfg.Namespace, 0)}
+	q.lanes.table = &laneTable{}
+	q.waker = newWaker(client, q.keys.wake)
+	return q
+}
+
+// Close ends waiting Dequeue calls with domain.ErrClosed and stops listening for
+// wake-ups. It may be called more than once.
+func (q *TaskQueue) Close() { q.waker.close() }
+
+// Enqueue implements ports.TaskEnqueuer.
+func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
+	out := make([]*domain.Task, len(tasks))
+	errs := make([]error, len(tasks))
+	valid := make([]int, 0, len(tasks))
+	for i, t := range tasks {
+		if errs[i] = t.Validate(); errs[i] == nil {
+			valid = append(valid, i)
+		}
+	}
+	for len(valid) > 0 {
+		part := valid[:min(len(valid), ports.MaxEnqueue)]
+		valid = valid[len(part):]
+		if err := q.enqueue(ctx, tasks, part, out, errs); err != nil {
+			return nil, err
+		}
+	}
+	return out, domain.NewBatchError(errs)
+}
+
+// enqueue stores the tasks at the given places in one step.
+func (q *TaskQueue) enqueue(ctx context.Context, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
+	table := q.laneTable()
+	for range 5 {
+		if missing := missingLanes(table, tasks, places); len(missing) > 0 {
+			var err error
+			if table, err = q.refreshLanes(ctx, missing...); err != nil {
+				return err
+			}
+		}
+		reply, err := q.callEnqueue(ctx, table, tasks, places)
+		if err != nil {
+			return err
+		}
+		if isStale(reply) {
+			if table, err = q.refreshLanes(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(reply) != len(places) {
+			return fmt.Errorf("redis script enqueue: %d replies for %d tasks", len(reply), len(places))
+		}
+		return q.readEnqueued(ctx, reply, tasks, places, out, errs)
+	}
+	return fmt.Errorf("%w: the lanes of the queue keep changing", domain.ErrStoreUnavailable)
+}
+
+func missingLanes(table *laneTable, tasks []*domain.Task, places []int) []string {
+	var missing []string
+	seen := map[string]bool{}
+	for _, i := range places {
+		name := laneName(tasks[i].Queue, tasks[i].Type)
+		if _, ok := table.number[name]; !ok && !seen[name] {
+			seen[name] = true
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+func (q *TaskQueue) callEnqueue(ctx context.Context, table *laneTable, tasks []*domain.Task, places []int) ([]any, error) {
+	k := &q.keys
+	keys := []string{k.tasks, k.unique, k.uniqueOf, k.scheduled, k.due, k.meta, k.lanes}
+	placeOf := map[int]int{}
+	args := make([]any, 0, 3+5*len(places))
+	args = append(args, q.client.offset(), table.generation, k.wake)
+	for _, i := range places {
+		t := tasks[i]
+		lane := table.number[laneName(t.Queue, t.Type)]
+		place, ok := placeOf[lane]
+		if !ok {
+			keys = append(keys, k.ready(lane))
+			place = len(keys)
+			placeOf[lane] = place
+		}
+		due := ""
+		switch {
+		case t.Delay > 0:
+			due = "+" + strconv.FormatInt(delayMicro(t.Delay), 10)
+		case !t.ScheduledAt.IsZero():
+			due = strconv.FormatInt(timeMicro(t.ScheduledAt), 10)
+		}
+		args = append(args, t.ID[:], encodeRecord(nil, t, lane), place, due, t.UniqueKey)
+	}
+	return q.client.runSlice(ctx, enqueueScript, keys, args...)
+}
+
+// readEnqueued turns the replies into stored tasks and item errors.
+func (q *TaskQueue) readEnqueued(ctx context.Context, reply []any, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
+	var again []domain.TaskID
+	var againAt []int
+	for n, i := range places {
+		t := tasks[i]
+		if holder, ok := reply[n].(string); ok {
+			id, err := uuid.FromBytes([]byte(holder))
+			if err != nil {
+				return fmt.Errorf("redis script enqueue: holder of unique key %q: %w", t.UniqueKey, err)
+			}
+			errs[i] = &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: id}
+			continue
+		}
+		switch created, _ := intAt(reply, n); created {
+		case 0:
+			again, againAt = append(again, t.ID), append(againAt, i)
+		case -2:
+			errs[i] = fmt.Errorf("task %s: %w", t.ID, domain.ErrTaskExists)
+		default:
+			out[i] = storedCopy(t, microTime(created))
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	found, err := q.getTasks(ctx, again...)
+	if err != nil {
+		return err
+	}
+	for n, i := range againAt {
+		out[i], errs[i] = found[n].task, found[n].err
+	}
+	return nil
+}
+
+// storedCopy is the task as Enqueue has just stored it.
+func storedCopy(t *domain.Task, created time.Time) *domain.Task {
+	c := &domain.Task{
+		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: append([]byte(nil), t.Payload...),
+		Priority: t.Priority, MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey,
+		Delay: t.Delay, Status: domain.TaskStatusPending, CreatedAt: created,
+		ScheduledAt: microTime(timeMicro(t.ScheduledAt)),
+	}
+	if t.Delay > 0 {
+		micros := delayMicro(t.Delay)
+		c.Delay = time.Duration(micros) * time.Microsecond
+		c.ScheduledAt = created.Add(c.Delay)
+	}
+	return c
+}
+
+// Dequeue implements ports.TaskConsumer.
+func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+	if err := validateClaim(req); err != nil {
+		return nil, err
+	}
+	deadline := time.Now().Add(req.Wait)
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("dequeue: %w", err)
+		}
+		// Listen before looking, so that nothing becomes ready unheard in between.
+		woken, err := q.waker.listen(req.Wait > 0)
+		if err != nil {
+			return nil, err
+		}
+		tasks, next, err := q.claim(ctx, req)
+		left := time.Until(deadline)
+		if err != nil || len(tasks) > 0 || left <= 0 {
+			return tasks, err
+		}
+		left = min(left, q.client.cfg.PollInterval)
+		if next >= 0 {
+			left = min(left, next)
+		}
+		if err := q.waker.wait(ctx, woken, left); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func validateClaim(req ports.ClaimRequest) error {
+	switch {
+	case req.ID == uuid.Nil:
+		return &domain.ValidationError{Field: "id", Rule: "must be a random UUID"}
+	case req.Max < 1 || req.Max > ports.MaxClaim:
+		return &domain.ValidationError{Field: "max", Value: strconv.Itoa(req.Max), Rule: fmt.Sprintf("must be between 1 and %d", ports.MaxClaim)}
+	case req.Wait < 0:
+		return &domain.ValidationError{Field: "wait", Value: req.Wait.String(), Rule: "must not be negative"}
+	}
+	return validateLease(req.Lease)
+}
+
+func validateLease(lease time.Duration) error {
+	if lease < ports.MinLease || lease > ports.MaxLease {
+		return &domain.ValidationError{Field: "lease", Value: lease.String(), Rule: fmt.Sprintf("must be between %v and %v", ports.MinLease, ports.MaxLease)}
+	}
+	return nil
+}
+
+// claim runs the claim script once. next is how long it is until the next task
+// is due, negative if none is in sight.
+//
+// A claim that is on its way is not cancelled with ctx: what it took would stay
+// claimed, unknown to anyone, until the lease ends.
+func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, time.Duration, error) {
+	k := &q.keys
+	detached := context.WithoutCancel(ctx)
+	reply, err := q.withLanes(detached, func(table *laneTable) ([]any, error) {
+		keys := append([]string{
+			k.tasks, k.state, k.errors, k.active, k.due, k.scheduled, k.retrying, k.meta, k.lanes, k.claim(req.ID),
+		}, table.ready...)
+		lanes := table.selected(req.Queues, req.Types)
+		args := make([]any, 0, 6+len(lanes))
+		args = append(args, q.client.offset(), table.generation, len(table.names), req.ID[:], req.Max, req.Lease.Microseconds())
+		for _, lane := range lanes {
+			args = append(args, lane)
+		}
+		return q.client.runSlice(detached, claimScript, keys, args...)
+	})
+	if err != nil {
+		return nil, -1, err
+	}
+	next, _ := intAt(reply, 0)
+	ends, _ := intAt(reply, 1)
+	tasks := make([]*domain.Task, 0, len(reply)/4)
+	var bad []ports.TaskUpdate
+	for i := 2; i+3 < len(reply); i += 4 {
+		id, err := uuid.FromBytes([]byte(textAt(reply, i)))
+		if err != nil {
+			return nil, -1, fmt.Errorf("redis script claim: task id: %w", err)
+		}
+		t, err := decodeTask(stored{id: id, record: textAt(reply, i+1), state: textAt(reply, i+2), errors: textAt(reply, i+3), leaseEnds: ends})
+		if err != nil && t.Lease != nil {
+			bad = append(bad, ports.TaskUpdate{
+				Lease: *t.Lease, Outcome: ports.OutcomeFailed,
+				Failure: domain.TaskError{Reason: domain.ReasonCorruptRecord, Message: err.Error()},
+			})
+			continue
+		}
+		if err != nil {
+			return nil, -1, err
+		}
+		tasks = append(tasks, t)
+	}
+	if len(bad) > 0 {
+		// Set aside what cannot be read, so that it holds nobody up. A lease that
+		// is lost meanwhile belongs to someone who will do the same.
+		if err := q.UpdateTask(detached, bad...); err != nil && !errors.Is(err, domain.ErrLeaseLost) {
+			return tasks, -1, ignoreIf(len(tasks) > 0, err)
+		}
+		if len(tasks) == 0 {
+			next = 0
+		}
+	}
+	return tasks, microDuration(next), nil
+}
+
+// ignoreIf drops an error that must not keep claimed tasks from their worker.
+func ignoreIf(claimed bool, err error) error {
+	if claimed {
+		return nil
+	}
+	return err
+}
+
+// microDuration is a script's microseconds as a duration, negative for none.
+func microDuration(us int64) time.Duration {
+	if us < 0 {
+		return -1
+	}
+	return time.Duration(us) * time.Microsecond
+}
+
+// ExtendLease implements ports.TaskConsumer.
+func (q *TaskQueue) ExtendLease(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
+	if len(leases) == 0 {
+		return nil, nil
+	}
+	if err := validateLease(lease); err != nil {
+		return nil, err
+	}
+	args := appendLeases([]any{q.client.offset(), lease.Microseconds()}, leases)
+	reply, err := q.client.runSlice(ctx, extendScript, []string{q.keys.state, q.keys.active}, args...)
+	if err != nil {
+		return nil, err
+	}
+	ends, _ := intAt(reply, 0)
+	out := make([]domain.Lease, len(leases))
+	errs := make([]error, len(leases))
+	for i, l := range leases {
+		if held, _ := intAt(reply, i+1); held == 1 {
+			l.ExpiresAt = microTime(ends)
+			out[i] = l
+		} else {
+			errs[i] = leaseLost(l)
+		}
+	}
+	return out, domain.NewBatchError(errs)
+}
+
+// UpdateTask implements ports.TaskConsumer.
+func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate) error {
+	k := &q.keys
+	errs := make([]error, len(updates))
+	places := make([]int, 0, len(updates))
+	args := make([]any, 0, 2+6*len(updates))
+	args = append(args, q.client.offset(), k.wake)
+	for i, u := range updates {
+		var status domain.TaskStatus
+		var bytes []byte
+		if status, bytes, errs[i] = encodeUpdate(u); errs[i] != nil {
+			continue
+		}
+		places = append(places, i)
+		args = append(args, u.Lease.TaskID[:], u.Lease.ClaimID[:], u.Lease.Delivery, int(codeOf[status]), bytes, delayMicro(u.RetryIn))
+	}
+	if len(places) > 0 {
+		keys := []string{
+			k.state, k.active, k.completed, k.failed, k.retrying, k.due,
+			k.results, k.errors, k.finList, k.unique, k.uniqueOf, k.meta,
+		}
+		reply, err := q.client.runSlice(ctx, updateScript, keys, args...)
+		if err != nil {
+			return err
+		}
+		for n, i := range places {
+			if ok, _ := intAt(reply, n); ok != 1 {
+				errs[i] = leaseLost(updates[i].Lease)
+			}
+		}
+	}
+	return domain.NewBatchError(errs)
+}
+
+// encodeUpdate returns the status that a report asks for and what to keep of it.
+func encodeUpdate(u ports.TaskUpdate) (domain.TaskStatus, []byte, error) {
+	switch {
+	case len(u.Result) > domain.MaxResult:
+		return 0, nil, &domain.ValidationError{Field: "result", Value: strconv.Itoa(len(u.Result)), Rule: fmt.Sprintf("must be at most %d bytes", domain.MaxResult)}
+	case u.RetryIn < 0 || u.RetryIn > domain.MaxScheduleAhead:
+		return 0, nil, &domain.ValidationError{Field: "retry_in", Value: u.RetryIn.String(), Rule: "must be between 0 and 10 years"}
+	}
+	switch u.Outcome {
+	case ports.OutcomeCompleted:
+		return domain.TaskStatusCompleted, u.Result, nil
+	case ports.OutcomeRetry:
+		return domain.TaskStatusRetrying, encodeFailure(u.Failure), nil
+	case ports.OutcomeFailed:
+		return domain.TaskStatusFailed, encodeFailure(u.Failure), nil
+	default:
+		return 0, nil, &domain.ValidationError{Field: "outcome", Value: strconv.Itoa(int(u.Outcome)), Rule: "must be completed, retry or failed"}
+	}
+}
+
+// ReleaseTask implements ports.TaskConsumer.
+func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) error {
+	if len(leases) == 0 {
+		return nil
+	}
+	reply, err := q.withLanes(ctx, func(table *laneTable) ([]any, error) {
+		args := appendLeases([]any{table.generation, len(table.names), q.keys.wake}, leases)
+		return q.client.runSlice(ctx, releaseScript, q.keys.all(table.ready), args...)
+	})
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(leases))
+	for i, l := range leases {
+		if ok, _ := intAt(reply, i); ok != 1 {
+			errs[i] = leaseLost(l)
+		}
+	}
+	return domain.NewBatchError(errs)
+}
+
+func appendLeases(args []any, leases []domain.Lease) []any {
+	for _, l := range leases {
+		args = append(args, l.TaskID[:], l.ClaimID[:], l.Delivery)
+	}
+	return args
+}
+
+func leaseLost(l domain.Lease) error {
+	return fmt.Errorf("task %s, delivery %d: %w", l.TaskID, l.Delivery, domain.ErrLeaseLost)
+}

@@ -1,0 +1,57 @@
+-- The keys of scripts that may touch any of them, in the order of queueKeys.all:
+-- sixteen fixed ones, then the ready keys of all lanes, from lane 0.
+local K = {
+  tasks = KEYS[1], state = KEYS[2], results = KEYS[3], errors = KEYS[4],
+  active = KEYS[5], scheduled = KEYS[6], retrying = KEYS[7], due = KEYS[8],
+  completed = KEYS[9], failed = KEYS[10], cancelled = KEYS[11], finished = KEYS[12],
+  unique = KEYS[13], unique_of = KEYS[14], meta = KEYS[15], lanes = KEYS[16],
+}
+K.ready = function(lane) return KEYS[17 + lane] end
+
+-- locate returns the state of a task wherever it is, or nil if there is none.
+-- A task without a stored state is found by its record and its index.
+local function locate(id)
+  local t = unpack_state(redis.call('HGET', K.state, id))
+  if t then
+    t.is_scheduled = t.status == PENDING and redis.call('ZSCORE', K.scheduled, id) ~= false
+    return t
+  end
+  local record = redis.call('HGET', K.tasks, id)
+  local head = fresh_state(record, 0)
+  if not head then return nil end
+  local seq = redis.call('ZSCORE', K.scheduled, id)
+  if seq then
+    t = fresh_state(record, tonumber(seq))
+    t.is_scheduled = true
+    return t
+  end
+  local score = redis.call('ZSCORE', K.ready(head.lane), id)
+  if not score then return nil end
+  return fresh_state(record, tonumber(score) - (10 - head.prio) * WIDTH)
+end
+
+-- leave takes a task out of the index of its state.
+local function leave(id, t)
+  if t.status == PENDING then
+    if t.is_scheduled then
+      redis.call('ZREM', K.scheduled, id)
+      redis.call('ZREM', K.due, id)
+    else
+      redis.call('ZREM', K.ready(t.lane), id)
+    end
+  elseif t.status == PROCESSING then redis.call('ZREM', K.active, id)
+  elseif t.status == RETRYING then
+    redis.call('ZREM', K.retrying, id)
+    redis.call('ZREM', K.due, id)
+  elseif t.status == COMPLETED then redis.call('ZREM', K.completed, id)
+  elseif t.status == FAILED then redis.call('ZREM', K.failed, id)
+  elseif t.status == CANCELLED then redis.call('ZREM', K.cancelled, id)
+  end
+end
+
+-- make_ready stores the state as PENDING and puts the task among the ready ones.
+local function make_ready(id, t)
+  t.status = PENDING
+  redis.call('HSET', K.state, id, pack_state(t))
+  redis.call('ZADD', K.ready(t.lane), ready_score(t), id)
+end

@@ -1,0 +1,10 @@
+-- Makes tasks ready whose time has come.
+-- KEYS: as in keys.lua. ARGV: clock offset, generation of the lanes, their
+-- number, wake channel, most tasks.
+-- Reply: {-1} if the lanes are stale; else how many tasks, and microseconds
+-- until the next one is due (-1: none).
+if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+local now = store_now(ARGV[1])
+local n = promote(K, now, tonumber(ARGV[5]))
+if n > 0 then wake(K.meta, ARGV[4]) end
+return { n, next_after(K.due, now) }

@@ -1,0 +1,40 @@
+-- Takes tasks back whose lease has expired: ready again at once, or FAILED as
+-- poison after too many recoveries.
+-- KEYS: as in keys.lua. ARGV: clock offset, generation of the lanes, their
+-- number, wake channel, most tasks, most recoveries, the failure to keep for an
+-- expired lease.
+-- Reply: {-1} if the lanes are stale; else how many tasks, and microseconds
+-- until the next lease ends (-1: none is held).
+if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+local now = store_now(ARGV[1])
+local most = tonumber(ARGV[6])
+local ids = redis.call('ZRANGEBYSCORE', K.active, '-inf', num(now), 'LIMIT', 0, ARGV[5])
+local states = get_many('HMGET', K.state, ids)
+local freed = false
+if #ids > 0 then call_many('ZREM', K.active, ids) end
+for i, id in ipairs(ids) do
+  local t = unpack_state(states[i])
+  -- Without a state the record tells where the task belongs; it counts as new.
+  t = t or fresh_state(redis.call('HGET', K.tasks, id), now - EPOCH)
+  if t then
+    t.recoveries, t.claim = math.min(t.recoveries + 1, 255), NO_CLAIM
+    local failure = ARGV[7]
+    if t.recoveries > most then
+      failure = string.format('poison\0poison: the lease expired %d times, the limit is %d\0', t.recoveries, most)
+    end
+    redis.call('HSET', K.errors, id,
+      append_error(redis.call('HGET', K.errors, id), t.attempt, t.started, now, failure))
+    if t.recoveries > most then
+      t.status, t.finished = FAILED, math.max(now, t.started)
+      redis.call('HSET', K.state, id, pack_state(t))
+      redis.call('ZADD', K.failed, num(t.seq), id)
+      redis.call('RPUSH', K.finished, finish_entry(id, t.finished))
+      free_unique(K.unique, K.unique_of, { id })
+    else
+      make_ready(id, t)
+      freed = true
+    end
+  end
+end
+if freed then wake(K.meta, ARGV[4]) end
+return { #ids, next_after(K.active, now) }

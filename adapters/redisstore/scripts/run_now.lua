@@ -1,0 +1,26 @@
+-- Makes scheduled and RETRYING tasks ready at once.
+-- KEYS: as in keys.lua. ARGV: generation of the lanes, their number, wake
+-- channel, then ids.
+-- Reply: {-1} if the lanes are stale; else for each 0 if it is ready, -2 if there
+-- is no such task, or its status, which forbids it.
+if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
+local out, woken = {}, false
+for i = 4, #ARGV do
+  local id = ARGV[i]
+  local t = locate(id)
+  if not t then
+    out[#out + 1] = -2
+  elseif t.status ~= PENDING and t.status ~= RETRYING then
+    out[#out + 1] = t.status
+  else
+    if t.is_scheduled or t.status == RETRYING then
+      leave(id, t)
+      t.scheduled, t.claim = 0, NO_CLAIM
+      make_ready(id, t)
+      woken = true
+    end
+    out[#out + 1] = 0
+  end
+end
+if woken then wake(K.meta, ARGV[3]) end
+return out
