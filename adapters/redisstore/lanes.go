@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -41,7 +40,7 @@ var lanesScript = loadScript("lanes")
 
 func laneName(queue string, typ domain.TaskType) string { return queue + "|" + string(typ) }
 
-// current returns the newest table that is known.
+// laneTable returns the newest table that is known.
 func (q *TaskQueue) laneTable() *laneTable {
 	q.lanes.mu.Lock()
 	defer q.lanes.mu.Unlock()
@@ -82,7 +81,7 @@ func (q *TaskQueue) refreshLanes(ctx context.Context, add ...string) (*laneTable
 	return t, nil
 }
 
-// select returns the numbers of the lanes that a claim or list may take from;
+// selected returns the numbers of the lanes that a claim or list may take from;
 // empty filters take all.
 func (t *laneTable) selected(queues []string, types []domain.TaskType) []int {
 	out := make([]int, 0, len(t.names))
@@ -95,9 +94,6 @@ func (t *laneTable) selected(queues []string, types []domain.TaskType) []int {
 	}
 	return out
 }
-
-// errStale is a script's word that the client's lanes are not the stored ones.
-var errStale = errors.New("stale lanes")
 
 // withLanes calls a script with the current lanes, and again with fresh ones if
 // they turn out to be stale.

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"embed"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -18,13 +19,14 @@ type script struct {
 // loadScript reads scripts/NAME.lua. The files are part of the binary, so a
 // missing one is a programming error.
 func loadScript(name string, preludes ...string) *script {
-	src := ""
+	var src strings.Builder
 	for _, part := range append(preludes, name) {
 		b, err := scriptFiles.ReadFile("scripts/" + part + ".lua")
 		if err != nil {
 			panic(err)
 		}
-		src += string(b) + "\n"
+		src.Write(b)
+		src.WriteByte('\n')
 	}
-	return &script{name: name, redis: redis.NewScript(src)}
+	return &script{name: name, redis: redis.NewScript(src.String())}
 }

@@ -16,6 +16,10 @@ import (
 type waker struct {
 	client  *Client
 	channel string
+	// ctx lives from newWaker to close: the subscription outlives the call that
+	// begins it.
+	ctx    context.Context //nolint:containedctx // It is the life of the waker, not of a call.
+	cancel context.CancelFunc
 
 	// mu guards the fields below. woken is closed and replaced at each wake-up;
 	// without the lock a waiter could take the channel of a past one.
@@ -24,12 +28,12 @@ type waker struct {
 	sub     *redis.PubSub
 	stopped bool
 
-	done     chan struct{}
 	finished sync.WaitGroup
 }
 
 func newWaker(client *Client, channel string) *waker {
-	return &waker{client: client, channel: channel, woken: make(chan struct{}), done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // See waker.ctx.
+	return &waker{client: client, channel: channel, ctx: ctx, cancel: cancel, woken: make(chan struct{})}
 }
 
 // listen returns a channel that the next wake-up closes. If it is to be waited
@@ -41,8 +45,7 @@ func (w *waker) listen(subscribe bool) (<-chan struct{}, error) {
 		return nil, fmt.Errorf("task queue: %w", domain.ErrClosed)
 	}
 	if subscribe && w.sub == nil {
-		// The subscription outlives the call that begins it; close ends it.
-		w.sub = w.client.rdb.Subscribe(context.Background(), w.channel)
+		w.sub = w.client.rdb.Subscribe(w.ctx, w.channel)
 		messages := w.sub.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(15 * time.Second))
 		w.finished.Go(func() { w.forward(messages) })
 	}
@@ -72,7 +75,7 @@ func (w *waker) wait(ctx context.Context, woken <-chan struct{}, d time.Duration
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("dequeue: %w", ctx.Err())
-	case <-w.done:
+	case <-w.ctx.Done():
 		return fmt.Errorf("task queue: %w", domain.ErrClosed)
 	}
 }
@@ -81,7 +84,7 @@ func (w *waker) close() {
 	w.mu.Lock()
 	if !w.stopped {
 		w.stopped = true
-		close(w.done)
+		w.cancel()
 		if w.sub != nil {
 			_ = w.sub.Close()
 		}

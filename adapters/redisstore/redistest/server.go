@@ -186,7 +186,7 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // The server has its own handle.
 	cmd := exec.Command(s.program, slices.Concat(s.args, []string{
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--daemonize", "no",
 	})...)
@@ -312,7 +312,7 @@ func (s *Server) call(command string, deadline time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // The answer was read.
 	if err := conn.SetDeadline(deadline); err != nil {
 		return "", err
 	}

@@ -1,0 +1,229 @@
+package memstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// manage does a step to each of the tasks.
+func (q *TaskQueue) manage(ctx context.Context, what string, ids []domain.TaskID, step func(t *domain.Task) error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	errs := make([]error, len(ids))
+	for i, id := range ids {
+		if t, ok := q.tasks[id]; ok {
+			errs[i] = step(t)
+		} else {
+			errs[i] = fmt.Errorf("task %s: %w", id, domain.ErrTaskNotFound)
+		}
+	}
+	return domain.NewBatchError(errs)
+}
+
+// DeleteTask implements ports.TaskManager.
+func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
+	return q.manage(ctx, "delete task", ids, func(t *domain.Task) error {
+		if t.Status == domain.TaskStatusProcessing {
+			return &domain.TransitionError{TaskID: t.ID, From: t.Status}
+		}
+		q.remove(t)
+		return nil
+	})
+}
+
+// remove forgets a task; what is left of it in the heaps is stale by that.
+func (q *TaskQueue) remove(t *domain.Task) {
+	q.counts[t.Status]--
+	delete(q.tasks, t.ID)
+	delete(q.asked, t.ID)
+	delete(q.waiting, t.ID)
+	delete(q.reported, t.ID)
+	if q.unique[t.UniqueKey] == t.ID {
+		delete(q.unique, t.UniqueKey)
+	}
+}
+
+// RetryTask implements ports.TaskManager.
+func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
+	return q.manage(ctx, "retry task", ids, func(t *domain.Task) error {
+		again := t.Status == domain.TaskStatusFailed || t.Status == domain.TaskStatusCancelled
+		if holder, held := q.unique[t.UniqueKey]; again && held && t.UniqueKey != "" {
+			return &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: holder}
+		}
+		if err := q.step(t, t.RunAgain); err != nil {
+			return err
+		}
+		if t.UniqueKey != "" {
+			q.unique[t.UniqueKey] = t.ID
+		}
+		q.makeReady(t)
+		return nil
+	})
+}
+
+// CancelTask implements ports.TaskManager.
+func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
+	now := q.cfg.now()
+	return q.manage(ctx, "cancel task", ids, func(t *domain.Task) error {
+		return q.step(t, func() error { return t.MarkAsCancelled(now) })
+	})
+}
+
+// RunTaskNow implements ports.TaskManager.
+func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
+	return q.manage(ctx, "run task", ids, func(t *domain.Task) error {
+		if q.isReady(t) {
+			return nil
+		}
+		if err := q.step(t, t.RunNow); err != nil {
+			return err
+		}
+		q.makeReady(t)
+		return nil
+	})
+}
+
+// PromoteDue implements ports.QueueMaintainer.
+func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained, error) {
+	if err := checkMaintenance(ctx, limit); err != nil {
+		return ports.Maintained{}, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.cfg.now()
+	n := q.promote(now, limit)
+	return ports.Maintained{Count: n, Next: q.untilDue(now)}, nil
+}
+
+// promote makes due tasks ready, at most limit, and returns how many.
+func (q *TaskQueue) promote(now time.Time, limit int) int {
+	n := 0
+	for n < limit {
+		t, at, ok := q.nextDue()
+		if !ok || at > now.UnixMicro() {
+			break
+		}
+		q.due.pop()
+		// A task that waits for its time can always be promoted.
+		if err := q.step(t, t.Promote); err == nil {
+			q.makeReady(t)
+			n++
+		}
+	}
+	return n
+}
+
+// nextDue returns the task that is due next, dropping stale entries.
+func (q *TaskQueue) nextDue() (*domain.Task, int64, bool) {
+	for {
+		e, ok := q.due.peek()
+		if !ok {
+			return nil, 0, false
+		}
+		waits := q.waiting[e.task.ID] || e.task.Status == domain.TaskStatusRetrying
+		if q.tasks[e.task.ID] == e.task && waits && e.task.ScheduledAt.UnixMicro() == e.at {
+			return e.task, e.at, true
+		}
+		q.due.pop()
+	}
+}
+
+func (q *TaskQueue) untilDue(now time.Time) time.Duration {
+	_, at, ok := q.nextDue()
+	return until(at, ok, now)
+}
+
+func until(at int64, ok bool, now time.Time) time.Duration {
+	if !ok {
+		return -1
+	}
+	return max(0, time.UnixMicro(at).Sub(now))
+}
+
+// ReapExpired implements ports.QueueMaintainer.
+func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
+	if err := checkMaintenance(ctx, req.Limit); err != nil {
+		return ports.Maintained{}, err
+	}
+	if req.MaxRecoveries < 0 {
+		return ports.Maintained{}, &domain.ValidationError{Field: "max_recoveries", Value: strconv.Itoa(req.MaxRecoveries), Rule: "must not be negative"}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.cfg.now()
+	n := 0
+	for n < req.Limit {
+		t, at, ok := q.nextLease()
+		if !ok || at > now.UnixMicro() {
+			break
+		}
+		q.leases.pop()
+		// A task that holds a lease can always be recovered.
+		if err := q.step(t, func() error { return t.Recover(req.MaxRecoveries, now) }); err == nil {
+			n++
+			if t.Status == domain.TaskStatusPending {
+				q.makeReady(t)
+			}
+		}
+	}
+	_, at, ok := q.nextLease()
+	return ports.Maintained{Count: n, Next: until(at, ok, now)}, nil
+}
+
+// nextLease returns the task whose lease ends next, dropping stale entries.
+func (q *TaskQueue) nextLease() (*domain.Task, int64, bool) {
+	for {
+		e, ok := q.leases.peek()
+		if !ok {
+			return nil, 0, false
+		}
+		if q.tasks[e.task.ID] == e.task && e.task.Lease != nil && e.task.Lease.ExpiresAt.UnixMicro() == e.at {
+			return e.task, e.at, true
+		}
+		q.leases.pop()
+	}
+}
+
+// PurgeFinished implements ports.QueueMaintainer.
+func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+	if err := checkMaintenance(ctx, limit); err != nil {
+		return nil, err
+	}
+	if retention < 0 {
+		return nil, &domain.ValidationError{Field: "retention", Value: retention.String(), Rule: "must not be negative"}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	before := q.cfg.now().Add(-retention).UnixMicro()
+	var out []domain.TaskID
+	for len(out) < limit {
+		e, ok := q.ended.peek()
+		if !ok || e.at > before {
+			break
+		}
+		q.ended.pop()
+		if q.tasks[e.task.ID] == e.task && e.task.Status.Terminal() && e.task.CompletedAt.UnixMicro() == e.at {
+			q.remove(e.task)
+			out = append(out, e.task.ID)
+		}
+	}
+	return out, nil
+}
+
+func checkMaintenance(ctx context.Context, limit int) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("maintain queue: %w", err)
+	}
+	if limit < 1 || limit > ports.MaxClaim {
+		return &domain.ValidationError{Field: "limit", Value: strconv.Itoa(limit), Rule: fmt.Sprintf("must be between 1 and %d", ports.MaxClaim)}
+	}
+	return nil
+}

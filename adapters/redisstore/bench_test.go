@@ -1,0 +1,86 @@
+package redisstore_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/redisstore"
+	"logsift/adapters/redisstore/redistest"
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// benchPayload is about what an analysis task with twenty log ids carries.
+func benchPayload() []byte {
+	ids := make([]domain.LogID, 20)
+	for i := range ids {
+		ids[i] = uuid.New()
+	}
+	return domain.NewLogAnalysisTask(uuid.New(), ids...).Payload
+}
+
+// BenchmarkDrain measures what a task costs from its enqueue to its completion,
+// in batches, with the CPU time that the server spends on it.
+func BenchmarkDrain(b *testing.B) {
+	for _, size := range []int{1, 10, 100, 1000} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			server := redistest.Start(b)
+			client, err := redisstore.Open(b.Context(), redisstore.Config{URL: server.URL()})
+			require.NoError(b, err)
+			queue := redisstore.NewTaskQueue(client)
+			rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+			b.Cleanup(func() {
+				queue.Close()
+				require.NoError(b, client.Close())
+				require.NoError(b, rdb.Close())
+			})
+			payload := benchPayload()
+			before := serverCPU(b, rdb)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for done := 0; done < b.N; done += size {
+				tasks := make([]*domain.Task, size)
+				for i := range tasks {
+					tasks[i] = domain.NewTask(uuid.Must(uuid.NewV7()), "work", payload)
+				}
+				_, err := queue.Enqueue(b.Context(), tasks...)
+				require.NoError(b, err)
+				claimed, err := queue.Dequeue(b.Context(), ports.ClaimRequest{ID: uuid.New(), Max: size, Lease: ports.MaxLease})
+				require.NoError(b, err)
+				require.Len(b, claimed, size)
+				updates := make([]ports.TaskUpdate, size)
+				for i, t := range claimed {
+					updates[i] = ports.TaskUpdate{Lease: *t.Lease, Outcome: ports.OutcomeCompleted}
+				}
+				require.NoError(b, queue.UpdateTask(b.Context(), updates...))
+			}
+			b.StopTimer()
+			b.ReportMetric((serverCPU(b, rdb)-before)*1e6/float64(b.N), "server-µs/op")
+		})
+	}
+}
+
+// serverCPU is the processor time that the server has used, in seconds.
+func serverCPU(b *testing.B, rdb *redis.Client) float64 {
+	b.Helper()
+	text, err := rdb.Info(b.Context(), "cpu").Result()
+	require.NoError(b, err)
+	var sum float64
+	for line := range strings.Lines(text) {
+		for _, name := range []string{"used_cpu_sys:", "used_cpu_user:"} {
+			if v, ok := strings.CutPrefix(line, name); ok {
+				var f float64
+				_, err := fmt.Sscanf(v, "%f", &f)
+				require.NoError(b, err)
+				sum += f
+			}
+		}
+	}
+	return sum
+}

@@ -1,0 +1,39 @@
+-- What the scripts of the logs share.
+--
+-- The record of an entry: version, batch id, timestamp, time of the arrival, and
+-- the client's bytes. The record of an analysis: version, time of its storing,
+-- and the client's bytes, of which the first is 0 if it has no anomalies, else 1
+-- more than the highest of their severities. Times are 8 bytes that sort as
+-- their values: microseconds since 1970, big-endian, the sign bit turned round.
+--
+-- The indexes by time are sorted sets of score 0 whose members are a time and an
+-- id, so that they are ordered by both, exactly, and a cursor is a member.
+local VERSION = '\1'
+
+local function pack_us(us) return '\128' .. struct.pack('>I7', us) end
+
+-- by_time_member is the member of an entry in the index by timestamp.
+local function by_time_member(record, id) return string.sub(record, 18, 25) .. id end
+
+-- batch_of is the batch of an entry.
+local function batch_of(record) return string.sub(record, 2, 17) end
+
+-- members_of returns the members of entries in the index by timestamp. Records
+-- are read one by one, since they may be large.
+local function members_of(entries, ids)
+  local out = {}
+  for _, id in ipairs(ids) do
+    local record = redis.call('HGET', entries, id)
+    if record then out[#out + 1] = by_time_member(record, id) end
+  end
+  return out
+end
+
+-- remove_logs takes entries out of everything but their batch; members are those
+-- of members_of.
+local function remove_logs(entries, by_time, received, ids, members)
+  if #ids == 0 then return end
+  call_many('HDEL', entries, ids)
+  if #members > 0 then call_many('ZREM', by_time, members) end
+  call_many('ZREM', received, ids)
+end

@@ -1,0 +1,268 @@
+package portstest
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+var enqueueCases = []queueCase{
+	{
+		name:    "every field that a caller sets survives a round trip",
+		promise: "Enqueue stores the tasks and returns them as stored.",
+		run: func(t *testing.T, q *queueTest) {
+			in := newTask()
+			fillTask(t, in)
+			out, err := q.Queue.Enqueue(t.Context(), in)
+			require.NoError(t, err)
+			got := q.get(t, in.ID)
+			require.Equal(t, out[0], got, "what Enqueue returns is what is stored")
+			require.True(t, in.SameContents(got), "stored %+v, given %+v", got, in)
+			require.Equal(t, domain.TaskStatusPending, got.Status)
+			require.False(t, got.CreatedAt.IsZero())
+			require.Zero(t, got.Attempt+got.Deliveries+got.Recoveries, "a caller cannot set the counters")
+			require.Nil(t, got.Lease)
+			require.Empty(t, got.Result)
+			require.Empty(t, got.Errors)
+			require.True(t, got.StartedAt.IsZero() && got.CompletedAt.IsZero())
+		},
+	},
+	{
+		name:    "a delay counts from the creation",
+		promise: "A task with a Delay has its ScheduledAt filled in.",
+		run: func(t *testing.T, q *queueTest) {
+			got := q.add(t, withDelay(90*time.Second))
+			require.Equal(t, got.CreatedAt.Add(90*time.Second), got.ScheduledAt)
+			require.Equal(t, int64(1), q.stats(t).Scheduled)
+		},
+	},
+	{
+		name:    "a time that has passed makes a task ready at once",
+		promise: "ScheduledAt is when the task becomes ready.",
+		run: func(t *testing.T, q *queueTest) {
+			now := q.add(t).CreatedAt
+			past := q.add(t, func(task *domain.Task) { task.ScheduledAt = now.Add(-time.Hour) })
+			require.Len(t, q.claim(t, 10), 2)
+			require.Equal(t, now.Add(-time.Hour), q.get(t, past.ID).ScheduledAt)
+		},
+	},
+	{
+		name:    "creation times strictly increase",
+		promise: "Tasks are claimed in the order of their creation, within a call in the order of its arguments.",
+		run: func(t *testing.T, q *queueTest) {
+			tasks := append(q.addMany(t, 50), q.addMany(t, 50)...)
+			for i := 1; i < len(tasks); i++ {
+				require.True(t, tasks[i].CreatedAt.After(tasks[i-1].CreatedAt), "task %d", i)
+			}
+		},
+	},
+	{
+		name:    "a repeat gives the same task and stores nothing",
+		promise: "A task whose id is taken by one with the same contents is returned as it is stored now.",
+		run: func(t *testing.T, q *queueTest) {
+			ready, later := newTask(), newTask(withDelay(time.Hour), withKey("key"))
+			fixed := newTask(func(task *domain.Task) { task.ScheduledAt = time.Now().Add(time.Hour) })
+			tasks := []*domain.Task{ready, later, fixed}
+			first, err := q.Queue.Enqueue(t.Context(), tasks...)
+			require.NoError(t, err)
+			second, err := q.Queue.Enqueue(t.Context(), tasks...)
+			require.NoError(t, err)
+			require.Equal(t, first, second)
+			require.Equal(t, int64(3), q.audit(t).Total())
+
+			claimed := q.claimOne(t)
+			q.update(t, retry(claimed, time.Hour))
+			require.NoError(t, q.Queue.RunTaskNow(t.Context(), later.ID, fixed.ID))
+			third, err := q.Queue.Enqueue(t.Context(), tasks...)
+			require.NoError(t, err, "also when the task has moved on")
+			require.Equal(t, domain.TaskStatusRetrying, third[0].Status)
+		},
+	},
+	{
+		name:    "one id twice in a call is one task",
+		promise: "Every call may be repeated.",
+		run: func(t *testing.T, q *queueTest) {
+			task := newTask()
+			out, err := q.Queue.Enqueue(t.Context(), task, task)
+			require.NoError(t, err)
+			require.Equal(t, out[0], out[1])
+			require.Equal(t, int64(1), q.audit(t).Total())
+		},
+	},
+	{
+		name:    "another task under a taken id is refused",
+		promise: "domain.ErrTaskExists: the id is taken by other contents.",
+		run: func(t *testing.T, q *queueTest) {
+			stored := q.add(t)
+			for name, change := range map[string]func(*domain.Task){
+				"payload":  func(task *domain.Task) { task.Payload = []byte(`{"n":2}`) },
+				"priority": withPriority(domain.PriorityLow), "type": withType("other"), "queue": withQueue("other"),
+				"delay": withDelay(time.Second), "unique key": withKey("k"),
+				"retries": func(task *domain.Task) { task.MaxRetries++ }, "timeout": func(task *domain.Task) { task.Timeout++ },
+			} {
+				other := newTask(change, func(task *domain.Task) { task.ID = stored.ID })
+				out, err := q.Queue.Enqueue(t.Context(), other)
+				require.ErrorIs(t, err, domain.ErrTaskExists, name)
+				require.Nil(t, out[0])
+			}
+			require.Equal(t, stored, q.get(t, stored.ID))
+		},
+	},
+	{
+		name:    "refused tasks do not keep the others out",
+		promise: "Where some items are refused, the others are carried out, with one entry for each item in the error.",
+		run: func(t *testing.T, q *queueTest) {
+			holder := q.add(t, withKey("taken"))
+			tasks := []*domain.Task{
+				newTask(), newTask(withPriority(11)), newTask(withKey("taken")), newTask(), newTask(withKey("new")), newTask(withKey("new")),
+			}
+			out, err := q.Queue.Enqueue(t.Context(), tasks...)
+			var batch *domain.BatchError
+			require.ErrorAs(t, err, &batch)
+			require.Len(t, batch.Errs, len(tasks))
+			for _, i := range []int{0, 3, 4} {
+				require.NoError(t, domain.ItemError(err, i))
+				require.Equal(t, tasks[i].ID, out[i].ID)
+			}
+			requireField(t, domain.ItemError(err, 1), "priority")
+			var duplicate *domain.DuplicateError
+			require.ErrorAs(t, domain.ItemError(err, 2), &duplicate)
+			require.Equal(t, holder.ID, duplicate.Holder)
+			require.ErrorAs(t, domain.ItemError(err, 5), &duplicate)
+			require.Equal(t, tasks[4].ID, duplicate.Holder)
+			require.Equal(t, int64(4), q.audit(t).Total())
+		},
+	},
+	{
+		name:    "a unique key is free again when its task has finished",
+		promise: "UniqueKey is held by one unfinished task at a time.",
+		run: func(t *testing.T, q *queueTest) {
+			for name, finish := range map[string]func(id domain.TaskID){
+				"completed": func(domain.TaskID) { q.update(t, complete(q.claimOne(t), "")) },
+				"failed":    func(domain.TaskID) { q.update(t, fail(q.claimOne(t), "x")) },
+				"cancelled": func(id domain.TaskID) { require.NoError(t, q.Queue.CancelTask(t.Context(), id)) },
+				"deleted":   func(id domain.TaskID) { require.NoError(t, q.Queue.DeleteTask(t.Context(), id)) },
+			} {
+				task := q.add(t, withKey(name))
+				_, err := q.Queue.Enqueue(t.Context(), newTask(withKey(name)))
+				require.ErrorIs(t, err, domain.ErrDuplicateTask, name)
+				finish(task.ID)
+				next := q.add(t, withKey(name))
+				require.NoError(t, q.Queue.DeleteTask(t.Context(), next.ID))
+			}
+		},
+	},
+	{
+		name:    "a unique key stays held through retries and recoveries",
+		promise: "UniqueKey is held by one unfinished task at a time.",
+		run: func(t *testing.T, q *queueTest) {
+			q.add(t, withKey("key"))
+			held := func() {
+				_, err := q.Queue.Enqueue(t.Context(), newTask(withKey("key")))
+				require.ErrorIs(t, err, domain.ErrDuplicateTask)
+			}
+			q.update(t, retry(q.claimOne(t), time.Second))
+			held()
+			q.Advance(time.Second)
+			q.claimOne(t)
+			held()
+			q.Advance(lease)
+			require.Equal(t, 1, q.reap(t))
+			held()
+		},
+	},
+	{
+		name:    "many tasks in one call keep their order",
+		promise: "Enqueue stores the tasks, in one step for each MaxEnqueue of them.",
+		run: func(t *testing.T, q *queueTest) {
+			tasks := q.addMany(t, 2*ports.MaxEnqueue+1)
+			var got []domain.TaskID
+			for range 3 {
+				got = append(got, idsOf(q.claim(t, ports.MaxClaim))...)
+			}
+			require.Equal(t, idsOf(tasks), got)
+		},
+	},
+	{
+		name:    "a call without tasks does nothing",
+		promise: "A call without items does nothing.",
+		run: func(t *testing.T, q *queueTest) {
+			out, err := q.Queue.Enqueue(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, out)
+			require.NoError(t, q.Queue.UpdateTask(t.Context()))
+			require.NoError(t, q.Queue.ReleaseTask(t.Context()))
+			require.NoError(t, q.Queue.DeleteTask(t.Context()))
+			_, err = q.Queue.ExtendLease(t.Context(), lease)
+			require.NoError(t, err)
+			require.Zero(t, q.stats(t).Total())
+		},
+	},
+	{
+		name:    "a payload of any bytes up to the limit is kept",
+		promise: "Payload is at most MaxPayload bytes.",
+		run: func(t *testing.T, q *queueTest) {
+			big := strings.Repeat("x", domain.MaxPayload)
+			for _, payload := range []string{"", "\x00\xff\r\n\"'", big} {
+				got := q.add(t, func(task *domain.Task) { task.Payload = []byte(payload) })
+				require.Equal(t, payload, string(q.get(t, got.ID).Payload))
+			}
+			_, err := q.Queue.Enqueue(t.Context(), newTask(func(task *domain.Task) { task.Payload = []byte(big + "x") }))
+			requireField(t, err, "payload")
+		},
+	},
+	{
+		name:    "neither side keeps the other's task",
+		promise: "Tasks that go in and come out are copies.",
+		run: func(t *testing.T, q *queueTest) {
+			in := newTask()
+			out, err := q.Queue.Enqueue(t.Context(), in)
+			require.NoError(t, err)
+			in.Payload[0] = 'X'
+			out[0].Payload[0] = 'Y'
+			got := q.get(t, in.ID)
+			require.Equal(t, `{"n":1}`, string(got.Payload))
+			got.Payload[0] = 'Z'
+			require.Equal(t, `{"n":1}`, string(q.get(t, in.ID).Payload))
+		},
+	},
+}
+
+// callerFields are the fields of a task that its creator sets.
+var callerFields = []string{"ID", "Type", "Queue", "Payload", "Priority", "MaxRetries", "Timeout", "UniqueKey", "Delay"}
+
+// storeFields are those that belong to the store.
+var storeFields = []string{
+	"Status", "Attempt", "Deliveries", "Recoveries", "CreatedAt", "ScheduledAt", "StartedAt", "CompletedAt", "Lease", "Result", "Errors",
+}
+
+// fillTask gives every exported field a value that is not its default, so that a
+// field which an adapter forgets is found, and fails for a field that this suite
+// does not know.
+func fillTask(t *testing.T, task *domain.Task) {
+	t.Helper()
+	known := append(append([]string{}, callerFields...), storeFields...)
+	fields := reflect.TypeFor[domain.Task]()
+	for i := range fields.NumField() {
+		require.Contains(t, known, fields.Field(i).Name, "a new field of domain.Task must be tested")
+	}
+	*task = domain.Task{
+		ID: uuid.New(), Type: "fancy.type-1", Queue: "fancy_queue", Payload: []byte(`["payload"]`),
+		Priority: domain.PriorityHigh, MaxRetries: 7, Timeout: 1234567 * time.Microsecond, UniqueKey: "ключ|\x01",
+		Delay: 42 * time.Second, Status: domain.TaskStatusFailed, Attempt: 3, Deliveries: 4, Recoveries: 5,
+		CreatedAt: time.Unix(1, 0), StartedAt: time.Unix(2, 0), CompletedAt: time.Unix(3, 0),
+		Lease: &domain.Lease{}, Result: []byte("result"), Errors: []domain.TaskError{{Message: "m"}},
+	}
+	value := reflect.ValueOf(*task)
+	for _, name := range callerFields {
+		require.False(t, value.FieldByName(name).IsZero(), fmt.Sprintf("the suite must set %s", name))
+	}
+}

@@ -1,0 +1,208 @@
+package portstest
+
+import (
+	"encoding/base64"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/domain"
+)
+
+var listCases = []queueCase{
+	{
+		name:    "the newest task comes first whatever its state",
+		promise: "ListTasks returns a page of the tasks that the filter selects, newest first by CreatedAt.",
+		run: func(t *testing.T, q *queueTest) {
+			var want []domain.TaskID
+			for range 3 {
+				for _, status := range domain.TaskStatuses() {
+					want = append(want, q.in(t, status).ID)
+					if status == domain.TaskStatusPending {
+						// Keep it from being claimed by the next.
+						require.NoError(t, q.Queue.CancelTask(t.Context(), want[len(want)-1]))
+					}
+				}
+			}
+			want = append(want, q.add(t, withPriority(1)).ID, q.add(t, withPriority(9)).ID, q.add(t, withDelay(time.Hour)).ID, q.add(t, withType("b")).ID)
+			slices.Reverse(want)
+			for _, limit := range []int{0, 1, 4, domain.MaxPageSize} {
+				require.Equal(t, want, idsOf(q.listAll(t, domain.TaskFilter{Limit: limit})), "limit %d", limit)
+			}
+		},
+	},
+	{
+		name:    "each filter selects what it says",
+		promise: "ListTasks returns the tasks that the filter selects.",
+		run: func(t *testing.T, q *queueTest) {
+			q.in(t, domain.TaskStatusFailed)
+			q.in(t, domain.TaskStatusRetrying)
+			q.in(t, domain.TaskStatusCompleted)
+			for i := range 12 {
+				q.add(t, withType([]domain.TaskType{"a", "b"}[i%2]), withQueue([]string{"x", "y", "z"}[i%3]), withPriority(domain.Priority(i%4)))
+			}
+			q.add(t, withDelay(time.Hour), withType("a"))
+			all := q.listAll(t, domain.TaskFilter{})
+			require.Len(t, all, 16)
+			middle := all[8].CreatedAt
+			for _, f := range []domain.TaskFilter{
+				{Status: domain.TaskStatusPending},
+				{Status: domain.TaskStatusFailed},
+				{Status: domain.TaskStatusProcessing},
+				{Type: "a"},
+				{Queue: "y"},
+				{Type: "b", Queue: "z"},
+				{Type: "a", Queue: "none"},
+				{Status: domain.TaskStatusRetrying, Type: "work"},
+				{CreatedAfter: middle},
+				{CreatedBefore: middle},
+				{CreatedBefore: middle.Add(time.Nanosecond)},
+				{CreatedAfter: middle.Add(-time.Nanosecond)},
+				{CreatedAfter: all[12].CreatedAt, CreatedBefore: all[3].CreatedAt},
+				{CreatedAfter: all[3].CreatedAt, CreatedBefore: all[12].CreatedAt},
+			} {
+				var want []domain.TaskID
+				for _, task := range all {
+					if f.Matches(task) {
+						want = append(want, task.ID)
+					}
+				}
+				for _, f.Limit = range []int{0, 1, 5} {
+					require.Equal(t, want, nilIfEmpty(idsOf(q.listAll(t, f))), "%+v", f)
+				}
+			}
+		},
+	},
+	{
+		name:    "paging sees each task that stays once, whatever changes meanwhile",
+		promise: "Paging through sees each task that is selected for the whole time exactly once.",
+		run: func(t *testing.T, q *queueTest) {
+			tasks := q.addMany(t, 60)
+			var seen []domain.TaskID
+			filter := domain.TaskFilter{Limit: 7}
+			deleted := map[domain.TaskID]bool{}
+			for round := 0; ; round++ {
+				page, err := q.Queue.ListTasks(t.Context(), filter)
+				require.NoError(t, err)
+				seen = append(seen, idsOf(page.Tasks)...)
+				if page.NextCursor == "" {
+					break
+				}
+				filter.Cursor = page.NextCursor
+				q.addMany(t, 3)
+				for _, task := range q.claim(t, 2) {
+					if round%2 == 0 {
+						q.update(t, complete(task, ""))
+					} else {
+						q.update(t, retry(task, time.Minute))
+					}
+				}
+				victim := tasks[round*5+3].ID
+				require.NoError(t, q.Queue.CancelTask(t.Context(), victim))
+				require.NoError(t, q.Queue.DeleteTask(t.Context(), victim))
+				deleted[victim] = true
+			}
+			counts := map[domain.TaskID]int{}
+			for _, id := range seen {
+				counts[id]++
+			}
+			for _, task := range tasks {
+				if deleted[task.ID] {
+					require.LessOrEqual(t, counts[task.ID], 1)
+				} else {
+					require.Equal(t, 1, counts[task.ID])
+				}
+			}
+		},
+	},
+	{
+		name:    "listed tasks are whole",
+		promise: "ListTasks returns tasks as GetTask does.",
+		run: func(t *testing.T, q *queueTest) {
+			for _, status := range domain.TaskStatuses() {
+				task := q.in(t, status)
+				page, err := q.Queue.ListTasks(t.Context(), domain.TaskFilter{Limit: 1})
+				require.NoError(t, err)
+				require.Equal(t, q.get(t, task.ID), page.Tasks[0])
+				q.clear(t)
+			}
+		},
+	},
+	{
+		name:    "a cursor that is none is refused",
+		promise: "Errors: domain.ErrInvalid, domain.ErrInvalidCursor.",
+		run: func(t *testing.T, q *queueTest) {
+			q.addMany(t, 3)
+			for _, cursor := range []string{"garbage", "%", "0", uuid.NewString(), base64.RawURLEncoding.EncodeToString([]byte("x1.zz")), "\x00"} {
+				_, err := q.Queue.ListTasks(t.Context(), domain.TaskFilter{Cursor: cursor})
+				require.ErrorIs(t, err, domain.ErrInvalidCursor, "%q", cursor)
+			}
+			for field, f := range map[string]domain.TaskFilter{
+				"limit": {Limit: domain.MaxPageSize + 1}, "status": {Status: 99}, "type": {Type: "no type"}, "queue": {Queue: "{}"},
+			} {
+				_, err := q.Queue.ListTasks(t.Context(), f)
+				requireField(t, err, field)
+			}
+		},
+	},
+	{
+		name:    "counts add up after every step",
+		promise: "A task is in exactly one state at any moment, and the counts always add up.",
+		run: func(t *testing.T, q *queueTest) {
+			q.addMany(t, 8)
+			q.add(t, withDelay(time.Hour))
+			expect := func(want domain.QueueStats) {
+				t.Helper()
+				got := q.audit(t)
+				got.OldestPending, got.Warnings = 0, nil
+				require.Equal(t, want, got)
+			}
+			expect(domain.QueueStats{Pending: 8, Scheduled: 1})
+			tasks := q.claim(t, 6)
+			expect(domain.QueueStats{Pending: 2, Scheduled: 1, Processing: 6})
+			q.update(t, complete(tasks[0], ""), fail(tasks[1], ""), retry(tasks[2], time.Minute))
+			expect(domain.QueueStats{Pending: 2, Scheduled: 1, Processing: 3, Completed: 1, Failed: 1, Retrying: 1})
+			require.NoError(t, q.Queue.ReleaseTask(t.Context(), *tasks[3].Lease))
+			require.NoError(t, q.Queue.CancelTask(t.Context(), tasks[4].ID))
+			expect(domain.QueueStats{Pending: 3, Scheduled: 1, Processing: 1, Completed: 1, Failed: 1, Retrying: 1, Cancelled: 1})
+			q.Advance(lease)
+			require.Equal(t, 1, q.reap(t))
+			require.Equal(t, 1, q.promote(t))
+			expect(domain.QueueStats{Pending: 5, Scheduled: 1, Completed: 1, Failed: 1, Cancelled: 1})
+			q.Advance(time.Hour)
+			require.Equal(t, 1, q.promote(t))
+			require.NoError(t, q.Queue.RetryTask(t.Context(), tasks[1].ID))
+			expect(domain.QueueStats{Pending: 7, Completed: 1, Cancelled: 1})
+			ids, err := q.Queue.PurgeFinished(t.Context(), time.Minute, 10)
+			require.NoError(t, err)
+			require.Len(t, ids, 2)
+			expect(domain.QueueStats{Pending: 7})
+		},
+	},
+	{
+		name:    "the oldest ready task is known by its age",
+		promise: "OldestPending is the age of the ready task that waits longest, 0 if none waits.",
+		run: func(t *testing.T, q *queueTest) {
+			require.Zero(t, q.stats(t).OldestPending)
+			q.add(t, withPriority(1))
+			q.Advance(time.Minute)
+			q.add(t, withPriority(9), withType("b"))
+			q.Advance(time.Minute)
+			require.InDelta(t, (2 * time.Minute).Seconds(), q.stats(t).OldestPending.Seconds(), 5)
+			q.claim(t, 1)
+			require.InDelta(t, (2 * time.Minute).Seconds(), q.stats(t).OldestPending.Seconds(), 5)
+			q.claim(t, 1)
+			require.Zero(t, q.stats(t).OldestPending)
+		},
+	},
+}
+
+func nilIfEmpty[T any](s []T) []T {
+	if len(s) == 0 {
+		return nil
+	}
+	return s
+}

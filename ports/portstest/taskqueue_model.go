@@ -1,0 +1,278 @@
+package portstest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// testModel runs random steps on a queue and on a model of it that is made of the
+// domain's own rules, and requires that both agree after each. All times of the
+// model are whole minutes, so that the real time which passes on a store's clock
+// in between changes nothing.
+func testModel(t *testing.T, newHarness func(t *testing.T) QueueHarness) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &model{
+			t: t, queueTest: &queueTest{newHarness(t)}, now: time.Unix(0, 0),
+			tasks: map[domain.TaskID]*domain.Task{}, claims: map[domain.ClaimID][]domain.TaskID{},
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"enqueue": m.enqueue, "claim": m.claimSome, "repeat a claim": m.repeatClaim, "report": m.report,
+			"report with an old lease": m.reportStale, "release": m.release, "extend": m.extend, "advance": m.advance,
+			"promote": m.promoteDue, "reap": m.reapExpired, "purge": m.purge, "cancel": m.manage(m.Queue.CancelTask, m.cancelled),
+			"delete": m.manage(m.Queue.DeleteTask, m.deleted), "retry": m.manage(m.Queue.RetryTask, m.ranAgain),
+			"run now": m.manage(m.Queue.RunTaskNow, m.ranNow), "": m.check,
+		})
+	})
+}
+
+// model is what the queue should be.
+type model struct {
+	*queueTest
+	t   *testing.T
+	now time.Time
+	// tasks by id; order are their ids by creation, also of deleted ones.
+	tasks  map[domain.TaskID]*domain.Task
+	order  []domain.TaskID
+	claims map[domain.ClaimID][]domain.TaskID
+	// stale are leases that are not held any more.
+	stale []domain.Lease
+	last  domain.ClaimID
+}
+
+const modelRetryIn, modelDelay, modelRetention = 4 * time.Minute, 10 * time.Minute, 30 * time.Minute
+
+func (m *model) enqueue(rt *rapid.T) {
+	task := newTask(withPriority(domain.Priority(rapid.IntRange(0, 3).Draw(rt, "priority"))))
+	if rapid.Bool().Draw(rt, "delayed") {
+		task.Delay = modelDelay
+	}
+	stored, err := m.Queue.Enqueue(m.t.Context(), task, task)
+	require.NoError(rt, err)
+	require.Equal(rt, stored[0], stored[1])
+	if task.Delay > 0 {
+		task.ScheduledAt = m.now.Add(task.Delay)
+	}
+	// The place in the order stands for the creation time.
+	task.CreatedAt = time.Unix(int64(len(m.order)), 0)
+	m.tasks[task.ID] = task
+	m.order = append(m.order, task.ID)
+}
+
+func (m *model) claimSome(rt *rapid.T) {
+	n := rapid.IntRange(1, 4).Draw(rt, "max")
+	var ready []*domain.Task
+	for _, task := range m.tasks {
+		due := !task.ScheduledAt.After(m.now)
+		if due && (task.Status == domain.TaskStatusPending || task.Status == domain.TaskStatusRetrying) {
+			require.NoError(rt, task.Promote())
+			ready = append(ready, task)
+		}
+	}
+	slices.SortFunc(ready, func(a, b *domain.Task) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), a.CreatedAt.Compare(b.CreatedAt))
+	})
+	ready = ready[:min(n, len(ready))]
+	id := uuid.New()
+	got := m.claimAs(m.t, id, n)
+	require.Equal(rt, idsOf(ready), idsOf(got))
+	for i, task := range ready {
+		require.NoError(rt, task.MarkAsProcessing(id, lease, m.now))
+		require.True(rt, task.Lease.SameFence(*got[i].Lease))
+	}
+	m.claims[id], m.last = idsOf(got), id
+}
+
+func (m *model) repeatClaim(rt *rapid.T) {
+	if m.last == uuid.Nil || len(m.claims[m.last]) == 0 {
+		rt.Skip("no claim to repeat")
+	}
+	want := []domain.TaskID{}
+	for _, id := range m.claims[m.last] {
+		if task, ok := m.tasks[id]; ok && task.Lease != nil && task.Lease.ClaimID == m.last {
+			want = append(want, id)
+		}
+	}
+	require.ElementsMatch(rt, want, idsOf(m.claimAs(m.t, m.last, ports.MaxClaim)))
+}
+
+// any draws a task that f accepts.
+func (m *model) any(rt *rapid.T, f func(*domain.Task) bool) *domain.Task {
+	var found []*domain.Task
+	for _, id := range m.order {
+		if task, ok := m.tasks[id]; ok && f(task) {
+			found = append(found, task)
+		}
+	}
+	if len(found) == 0 {
+		rt.Skip("no such task")
+	}
+	return rapid.SampledFrom(found).Draw(rt, "task")
+}
+
+func held(task *domain.Task) bool { return task.Lease != nil }
+
+func (m *model) report(rt *rapid.T) {
+	task := m.any(rt, held)
+	l := *task.Lease
+	update := ports.TaskUpdate{Lease: l, Failure: domain.TaskError{Reason: domain.ReasonError, Message: "failed"}}
+	var err error
+	switch update.Outcome = rapid.SampledFrom([]ports.Outcome{ports.OutcomeCompleted, ports.OutcomeRetry, ports.OutcomeFailed}).Draw(rt, "outcome"); update.Outcome {
+	case ports.OutcomeCompleted:
+		update.Result = []byte("result")
+		err = task.MarkAsCompleted(update.Result, m.now)
+	case ports.OutcomeRetry:
+		update.RetryIn = modelRetryIn
+		err = task.MarkAsRetrying(update.Failure, m.now.Add(modelRetryIn), m.now)
+	case ports.OutcomeFailed:
+		err = task.MarkAsFailed(update.Failure, m.now)
+	}
+	require.NoError(rt, err)
+	for range rapid.IntRange(1, 2).Draw(rt, "times") {
+		require.NoError(rt, m.Queue.UpdateTask(m.t.Context(), update))
+	}
+}
+
+func (m *model) reportStale(rt *rapid.T) {
+	if len(m.stale) == 0 {
+		rt.Skip("no lease was lost")
+	}
+	l := rapid.SampledFrom(m.stale).Draw(rt, "lease")
+	require.ErrorIs(rt, m.Queue.UpdateTask(m.t.Context(), ports.TaskUpdate{Lease: l, Outcome: ports.OutcomeCompleted}), domain.ErrLeaseLost)
+	_, err := m.Queue.ExtendLease(m.t.Context(), lease, l)
+	require.ErrorIs(rt, err, domain.ErrLeaseLost)
+}
+
+func (m *model) release(rt *rapid.T) {
+	task := m.any(rt, held)
+	l := *task.Lease
+	require.NoError(rt, m.Queue.ReleaseTask(m.t.Context(), l))
+	require.NoError(rt, task.Release())
+	m.stale = append(m.stale, l)
+}
+
+func (m *model) extend(rt *rapid.T) {
+	task := m.any(rt, held)
+	_, err := m.Queue.ExtendLease(m.t.Context(), lease, *task.Lease)
+	require.NoError(rt, err)
+	task.Lease.ExpiresAt = m.now.Add(lease)
+}
+
+func (m *model) advance(rt *rapid.T) {
+	d := time.Duration(rapid.IntRange(1, 12).Draw(rt, "minutes")) * time.Minute
+	m.Advance(d)
+	m.now = m.now.Add(d)
+	m.last = uuid.Nil // A claim can be repeated while its lease lasts.
+}
+
+func (m *model) promoteDue(rt *rapid.T) {
+	m.queueTest.promote(m.t)
+	for _, task := range m.tasks {
+		if task.Status == domain.TaskStatusRetrying && !task.ScheduledAt.After(m.now) {
+			require.NoError(rt, task.Promote())
+		}
+	}
+}
+
+func (m *model) reapExpired(rt *rapid.T) {
+	want := 0
+	for _, task := range m.tasks {
+		if task.Lease != nil && !task.Lease.ExpiresAt.After(m.now) {
+			m.stale = append(m.stale, *task.Lease)
+			require.NoError(rt, task.Recover(3, m.now))
+			want++
+		}
+	}
+	require.Equal(rt, want, m.reap(m.t))
+}
+
+func (m *model) purge(rt *rapid.T) {
+	want := []domain.TaskID{}
+	for id, task := range m.tasks {
+		if task.Status.Terminal() && !task.CompletedAt.Add(modelRetention).After(m.now) {
+			want = append(want, id)
+			delete(m.tasks, id)
+		}
+	}
+	got, err := m.Queue.PurgeFinished(m.t.Context(), modelRetention, ports.MaxClaim)
+	require.NoError(rt, err)
+	require.ElementsMatch(rt, want, got)
+}
+
+// manage makes an action of a step by a person. apply does it to the model's
+// task and returns whether it is allowed.
+func (m *model) manage(call func(context.Context, ...domain.TaskID) error, apply func(*domain.Task) error) func(*rapid.T) {
+	return func(rt *rapid.T) {
+		task := m.any(rt, func(*domain.Task) bool { return true })
+		l := task.Lease
+		want := apply(task)
+		got := call(m.t.Context(), task.ID)
+		if want != nil {
+			require.ErrorIs(rt, got, domain.ErrInvalidTransition)
+			return
+		}
+		require.NoError(rt, got)
+		if l != nil {
+			m.stale = append(m.stale, *l)
+		}
+	}
+}
+
+func (m *model) cancelled(task *domain.Task) error { return task.MarkAsCancelled(m.now) }
+func (m *model) ranAgain(task *domain.Task) error  { return task.RunAgain() }
+
+func (m *model) ranNow(task *domain.Task) error {
+	if task.Ready(m.now) && task.Status == domain.TaskStatusPending {
+		return nil
+	}
+	return task.RunNow()
+}
+
+var errProcessing = errors.New("processing")
+
+func (m *model) deleted(task *domain.Task) error {
+	if task.Status == domain.TaskStatusProcessing {
+		return errProcessing
+	}
+	delete(m.tasks, task.ID)
+	return nil
+}
+
+// check compares the whole queue with the model.
+func (m *model) check(rt *rapid.T) {
+	listed := m.listAll(m.t, domain.TaskFilter{Limit: domain.MaxPageSize})
+	require.Len(rt, listed, len(m.tasks))
+	counts := map[domain.TaskStatus]int64{}
+	for _, got := range listed {
+		want, ok := m.tasks[got.ID]
+		require.True(rt, ok, "task %s should not be there", got.ID)
+		require.Equal(rt, want.Status, got.Status, "task %s", got.ID)
+		require.Equal(rt, [3]int{want.Attempt, want.Deliveries, want.Recoveries}, [3]int{got.Attempt, got.Deliveries, got.Recoveries})
+		require.Equal(rt, want.Lease != nil, got.Lease != nil)
+		require.Equal(rt, string(want.Result), string(got.Result))
+		require.Len(rt, got.Errors, len(want.Errors))
+		for i := range want.Errors {
+			require.Equal(rt, want.Errors[i].Reason, got.Errors[i].Reason)
+			require.Equal(rt, want.Errors[i].Attempt, got.Errors[i].Attempt)
+		}
+		counts[got.Status]++
+	}
+	s := m.stats(m.t)
+	require.Equal(rt, counts[domain.TaskStatusPending], s.Pending+s.Scheduled)
+	require.Equal(rt,
+		[5]int64{
+			counts[domain.TaskStatusProcessing], counts[domain.TaskStatusCompleted], counts[domain.TaskStatusFailed],
+			counts[domain.TaskStatusRetrying], counts[domain.TaskStatusCancelled],
+		},
+		[5]int64{s.Processing, s.Completed, s.Failed, s.Retrying, s.Cancelled})
+}

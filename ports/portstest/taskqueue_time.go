@@ -1,0 +1,187 @@
+package portstest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+var timeCases = []queueCase{
+	{
+		name:    "a delayed task is never early",
+		promise: "ScheduledAt is when the task becomes ready.",
+		run: func(t *testing.T, q *queueTest) {
+			task := q.add(t, withDelay(time.Hour))
+			q.Advance(time.Hour - 10*time.Second)
+			require.Zero(t, q.promote(t))
+			require.Empty(t, q.claim(t, 1))
+			q.Advance(10 * time.Second)
+			got := q.claimOne(t)
+			require.Equal(t, task.ID, got.ID)
+			require.False(t, got.StartedAt.Before(task.ScheduledAt))
+			require.Equal(t, task.ScheduledAt, got.ScheduledAt)
+		},
+	},
+	{
+		name:    "due tasks are promoted in bounded steps",
+		promise: "PromoteDue makes tasks ready whose time has come, at most limit of them, and tells when the next is due.",
+		run: func(t *testing.T, q *queueTest) {
+			m, err := q.Queue.PromoteDue(t.Context(), 10)
+			require.NoError(t, err)
+			require.Zero(t, m.Count)
+			require.Negative(t, m.Next)
+			for i := range 5 {
+				q.add(t, withDelay(time.Duration(i+1)*time.Hour))
+			}
+			m, err = q.Queue.PromoteDue(t.Context(), 10)
+			require.NoError(t, err)
+			require.Zero(t, m.Count)
+			require.InDelta(t, time.Hour.Seconds(), m.Next.Seconds(), 10)
+			q.Advance(4*time.Hour + time.Minute)
+			for _, want := range []int{3, 1, 0} {
+				m, err = q.Queue.PromoteDue(t.Context(), 3)
+				require.NoError(t, err)
+				require.Equal(t, want, m.Count)
+			}
+			require.InDelta(t, (59 * time.Minute).Seconds(), m.Next.Seconds(), 10)
+			require.Equal(t, int64(4), q.audit(t).Pending)
+		},
+	},
+	{
+		name:    "failed attempts run again after 1, 4 and 9 minutes and then no more",
+		promise: "RetryIn is how long after the store's now the next attempt is due.",
+		run: func(t *testing.T, q *queueTest) {
+			task := q.add(t)
+			policy := domain.RetryPolicy{}
+			for attempt, want := range []time.Duration{time.Minute, 4 * time.Minute, 9 * time.Minute} {
+				claimed := q.claimOne(t)
+				require.Equal(t, attempt, claimed.Attempt)
+				d := policy.Decide(claimed, domain.ErrClosed, domain.ReasonError, 0)
+				require.True(t, d.Retry)
+				require.Equal(t, want, d.In)
+				q.update(t, retry(claimed, d.In))
+				q.Advance(want - 5*time.Second)
+				require.Empty(t, q.claim(t, 1), "not before its time")
+				q.Advance(5 * time.Second)
+			}
+			claimed := q.claimOne(t)
+			require.False(t, policy.Decide(claimed, domain.ErrClosed, domain.ReasonError, 0).Retry)
+			q.update(t, fail(claimed, "for good"))
+			got := q.get(t, task.ID)
+			require.Equal(t, domain.TaskStatusFailed, got.Status)
+			require.Equal(t, 4, got.Attempt)
+			require.Len(t, got.Errors, 4)
+		},
+	},
+	{
+		name:    "an expired lease is recovered at no cost of a retry",
+		promise: "ReapExpired takes tasks back whose lease has expired, as domain.Task.Recover says.",
+		run: func(t *testing.T, q *queueTest) {
+			task := q.in(t, domain.TaskStatusProcessing)
+			m, err := q.Queue.ReapExpired(t.Context(), ports.ReapRequest{MaxRecoveries: 3, Limit: 10})
+			require.NoError(t, err)
+			require.Zero(t, m.Count)
+			require.InDelta(t, lease.Seconds(), m.Next.Seconds(), 10)
+			q.Advance(lease - 10*time.Second)
+			require.Zero(t, q.reap(t))
+			q.Advance(10 * time.Second)
+			require.Equal(t, 1, q.reap(t))
+			got := q.get(t, task.ID)
+			require.Equal(t, domain.TaskStatusPending, got.Status)
+			require.Equal(t, [3]int{0, 1, 1}, [3]int{got.Attempt, got.Deliveries, got.Recoveries})
+			require.Len(t, got.Errors, 1)
+			require.Equal(t, domain.ReasonLeaseExpired, got.Errors[0].Reason)
+			require.Equal(t, task.StartedAt, got.Errors[0].StartedAt)
+			require.Equal(t, task.ID, q.claimOne(t).ID, "claimable at once")
+		},
+	},
+	{
+		name:    "a task that kills its workers ends as poison",
+		promise: "A task fails with domain.ReasonPoison when it was recovered more often than MaxRecoveries.",
+		run: func(t *testing.T, q *queueTest) {
+			task := q.add(t, withKey("key"))
+			for range 4 {
+				require.Equal(t, task.ID, q.claimOne(t).ID)
+				q.Advance(lease)
+				require.Equal(t, 1, q.reap(t))
+			}
+			got := q.get(t, task.ID)
+			require.Equal(t, domain.TaskStatusFailed, got.Status)
+			require.Equal(t, [3]int{0, 4, 4}, [3]int{got.Attempt, got.Deliveries, got.Recoveries})
+			require.Len(t, got.Errors, 4)
+			require.Equal(t, domain.ReasonPoison, got.Errors[3].Reason)
+			require.NotEmpty(t, got.LastError())
+			require.False(t, got.CompletedAt.IsZero())
+			q.add(t, withKey("key"))
+			require.ErrorIs(t, q.Queue.RetryTask(t.Context(), task.ID), domain.ErrDuplicateTask, "its unique key was free for others")
+		},
+	},
+	{
+		name:    "expired leases are recovered in bounded steps",
+		promise: "Limit bounds the tasks of one call.",
+		run: func(t *testing.T, q *queueTest) {
+			q.addMany(t, 5)
+			require.Len(t, q.claim(t, 5), 5)
+			q.Advance(lease)
+			for _, want := range []int{2, 2, 1, 0} {
+				m, err := q.Queue.ReapExpired(t.Context(), ports.ReapRequest{MaxRecoveries: 3, Limit: 2})
+				require.NoError(t, err)
+				require.Equal(t, want, m.Count)
+			}
+			require.Equal(t, int64(5), q.audit(t).Pending)
+			_, err := q.Queue.ReapExpired(t.Context(), ports.ReapRequest{Limit: 0})
+			requireField(t, err, "limit")
+			_, err = q.Queue.ReapExpired(t.Context(), ports.ReapRequest{Limit: 1, MaxRecoveries: -1})
+			requireField(t, err, "max_recoveries")
+			_, err = q.Queue.PromoteDue(t.Context(), 0)
+			requireField(t, err, "limit")
+		},
+	},
+	{
+		name:    "finished tasks go after their retention and nothing else does",
+		promise: "PurgeFinished removes tasks that reached their terminal state retention or longer ago, the first to finish first.",
+		run: func(t *testing.T, q *queueTest) {
+			const retention = 24 * time.Hour
+			var ended []domain.TaskID
+			for _, status := range []domain.TaskStatus{domain.TaskStatusCompleted, domain.TaskStatusFailed, domain.TaskStatusCancelled} {
+				ended = append(ended, q.in(t, status).ID)
+				q.Advance(time.Minute)
+			}
+			again := q.in(t, domain.TaskStatusFailed)
+			retrying := q.in(t, domain.TaskStatusRetrying)
+			running := q.in(t, domain.TaskStatusProcessing)
+			require.NoError(t, q.Queue.RetryTask(t.Context(), again.ID))
+			scheduled := q.add(t, withDelay(100*time.Hour))
+			purge := func(limit int) []domain.TaskID {
+				ids, err := q.Queue.PurgeFinished(t.Context(), retention, limit)
+				require.NoError(t, err)
+				return ids
+			}
+			q.Advance(retention - 10*time.Minute)
+			require.Empty(t, purge(10), "not before their time")
+			q.update(t, complete(q.claimOne(t), "run again"))
+			q.Advance(10 * time.Minute)
+			require.Equal(t, ended[:2], purge(2))
+			require.Equal(t, ended[2:], purge(10))
+			require.Empty(t, purge(10))
+			for _, id := range ended {
+				_, err := q.Queue.GetTask(t.Context(), id)
+				require.ErrorIs(t, err, domain.ErrTaskNotFound)
+			}
+			for _, id := range []domain.TaskID{again.ID, retrying.ID, running.ID, scheduled.ID} {
+				q.get(t, id)
+			}
+			require.Equal(t, int64(4), q.audit(t).Total())
+			q.Advance(retention)
+			require.Equal(t, []domain.TaskID{again.ID}, purge(10), "a task that ran again goes by its later end")
+			_, err := q.Queue.PurgeFinished(t.Context(), -1, 1)
+			requireField(t, err, "retention")
+			_, err = q.Queue.PurgeFinished(t.Context(), 1, 0)
+			requireField(t, err, "limit")
+		},
+	},
+}
