@@ -53,7 +53,7 @@ type TaskQueue struct {
 	mu      sync.Mutex
 	tasks   map[domain.TaskID]*domain.Task
 	asked   map[domain.TaskID]time.Time // the ScheduledAt that a task came with
-	waiting map[domain.TaskID]bool // PENDING tasks whose time has not come
+	waiting map[domain.TaskID]bool      // PENDING tasks whose time has not come
 	ready   map[lane]*heap[*domain.Task]
 	due     *heap[entry]
 	leases  *heap[entry]
@@ -84,7 +84,9 @@ var _ ports.TaskQueue = (*TaskQueue)(nil)
 
 // NewTaskQueue returns an empty queue.
 func NewTaskQueue(cfg Config) *TaskQueue {
-	byTime := func(a, b entry) int { return cmp.Or(cmp.Compare(a.at, b.at), a.task.CreatedAt.Compare(b.task.CreatedAt)) }
+	byTime := func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), a.task.CreatedAt.Compare(b.task.CreatedAt))
+	}
 	return &TaskQueue{
 		cfg: cfg, tasks: map[domain.TaskID]*domain.Task{}, asked: map[domain.TaskID]time.Time{}, waiting: map[domain.TaskID]bool{},
 		ready: map[lane]*heap[*domain.Task]{}, due: newHeap(byTime), leases: newHeap(byTime), ended: newHeap(byTime),
@@ -162,8 +164,12 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 	return t.Clone(), nil
 }
 
+// ceilMicro rounds a delay up to whole microseconds.
 func ceilMicro(d time.Duration) time.Duration {
-	return (d + time.Microsecond - 1) / time.Microsecond * time.Microsecond
+	if rest := d % time.Microsecond; rest > 0 {
+		d += time.Microsecond - rest
+	}
+	return d
 }
 
 // wake ends the waits of claims. Callers hold mu.

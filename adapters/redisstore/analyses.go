@@ -16,11 +16,12 @@ import (
 
 var (
 	logsSaveAnalysisScript  = loadScript("logs_save_analysis", "common", "logs_common")
-	logsListAnalysesScript  = loadScript("logs_list_analyses")
+	logsListAnalysesScript  = loadScript("logs_list_analyses", "common", "logs_common")
 	logsPurgeAnalysesScript = loadScript("logs_purge_analyses", "common", "logs_common")
 )
 
-// analysisScan is how many analyses a script looks at for a page of anomalies.
+// analysisScan is how many analyses, and how many anomalies for a filter that may
+// select few of them, a script looks at for a page.
 const analysisScan = 500
 
 // SaveAnalysis implements ports.AnalysisStore.
@@ -51,17 +52,17 @@ func (r *LogRepository) GetAnalysis(ctx context.Context, task domain.TaskID) (do
 }
 
 // anomalyPlace is where a page of anomalies ended: the analysis, as its member of
-// the index, and the place in it of the last anomaly that was listed.
+// the index, and the number in it of the last anomaly that was listed, from 1.
 type anomalyPlace struct {
 	analysis string
-	anomaly  uint32
+	number   uint32
 }
 
-// wholeAnalysis is the place behind all anomalies of an analysis.
+// wholeAnalysis is the number of a place behind all anomalies of an analysis.
 const wholeAnalysis = math.MaxUint32
 
 func (p anomalyPlace) cursor() string {
-	return encodePlace(anomalyCursorPrefix, string(binary.BigEndian.AppendUint32([]byte(p.analysis), p.anomaly)))
+	return encodePlace(anomalyCursorPrefix, string(binary.BigEndian.AppendUint32([]byte(p.analysis), p.number)))
 }
 
 func parseAnomalyPlace(cursor string) (anomalyPlace, error) {
@@ -77,7 +78,7 @@ func (p anomalyPlace) high() string {
 	switch {
 	case p.analysis == "":
 		return "+"
-	case p.anomaly == wholeAnalysis:
+	case p.number == wholeAnalysis:
 		return "(" + p.analysis
 	default:
 		return "[" + p.analysis
@@ -85,7 +86,7 @@ func (p anomalyPlace) high() string {
 }
 
 // ListAnomalies implements ports.AnalysisStore. A page looks at 10,000 analyses
-// at most.
+// or anomalies at most.
 func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.AnomalyPage{}, err
@@ -94,56 +95,56 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 	if err != nil {
 		return domain.AnomalyPage{}, err
 	}
+	selective := filter.Source != "" || !filter.From.IsZero() || !filter.To.IsZero()
 	var page domain.AnomalyPage
+	size := filter.PageSize()
 	for range maxListRounds {
+		want := size - len(page.Anomalies) + 1 // one more, to know whether there is one
+		if selective {
+			want = analysisScan
+		}
 		reply, err := r.client.runSlice(ctx, logsListAnalysesScript, []string{r.keys.history, r.keys.analyses},
-			last.high(), int(filter.MinSeverity), analysisScan, enoughBytes)
+			last.high(), last.analysis, last.number, int(filter.MinSeverity), analysisScan, want, enoughBytes)
 		if err != nil {
 			return domain.AnomalyPage{}, err
 		}
-		for i := 2; i+1 < len(reply); i += 2 {
-			full, err := addAnomalies(&page, &last, filter, textAt(reply, i), textAt(reply, i+1))
+		for i := 2; i+2 < len(reply); i += 3 {
+			if len(page.Anomalies) == size {
+				page.NextCursor = last.cursor()
+				return page, nil
+			}
+			found, place, err := readAnomaly(reply, i)
 			if err != nil {
 				return domain.AnomalyPage{}, err
 			}
-			if full {
-				page.NextCursor = last.cursor()
-				return page, nil
+			last = place
+			if filter.Matches(&found.Anomaly) {
+				page.Anomalies = append(page.Anomalies, found)
 			}
 		}
 		if ended, _ := intAt(reply, 0); ended == 1 {
 			return page, nil
 		}
-		last = anomalyPlace{textAt(reply, 1), wholeAnalysis}
+		// The analyses behind the last anomaly need not be looked at again.
+		if looked := textAt(reply, 1); looked != "" && (last.analysis == "" || looked <= last.analysis) {
+			last = anomalyPlace{looked, wholeAnalysis}
+		}
 	}
 	page.NextCursor = last.cursor()
 	return page, nil
 }
 
-// addAnomalies adds those of one analysis to the page that are behind last and
-// that the filter selects, moves last to each of them, and reports whether there
-// is one more than the page takes.
-func addAnomalies(page *domain.AnomalyPage, last *anomalyPlace, filter domain.AnomalyFilter, member, record string) (full bool, err error) {
-	task, err := memberID(member)
+// readAnomaly reads the anomaly at i of a reply of logs_list_analyses.lua.
+func readAnomaly(reply []any, i int) (domain.FoundAnomaly, anomalyPlace, error) {
+	place := anomalyPlace{analysis: textAt(reply, i)}
+	task, err := memberID(place.analysis)
 	if err != nil {
-		return false, err
+		return domain.FoundAnomaly{}, place, err
 	}
-	a, err := decodeAnalysis(task, record)
-	if err != nil {
-		return false, err
-	}
-	for i := range a.Result.Anomalies {
-		listed := last.analysis == member && uint32(i) <= last.anomaly
-		if listed || !filter.Matches(&a.Result.Anomalies[i]) {
-			continue
-		}
-		if len(page.Anomalies) == filter.PageSize() {
-			return true, nil
-		}
-		page.Anomalies = append(page.Anomalies, domain.FoundAnomaly{Anomaly: a.Result.Anomalies[i], TaskID: task, FoundAt: a.StoredAt})
-		*last = anomalyPlace{member, uint32(i)}
-	}
-	return false, nil
+	n, _ := intAt(reply, i+1)
+	place.number = uint32(n)
+	a, err := decodeAnomaly(task, textAt(reply, i+2))
+	return domain.FoundAnomaly{Anomaly: a, TaskID: task, FoundAt: keyTime(place.analysis[:8])}, place, err
 }
 
 // PurgeAnalyses implements ports.AnalysisStore. The limit is at least 1.

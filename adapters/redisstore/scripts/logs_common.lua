@@ -2,15 +2,23 @@
 --
 -- The record of an entry: version, batch id, timestamp, time of the arrival, and
 -- the client's bytes. The record of an analysis: version, time of its storing,
--- and the client's bytes, of which the first is 0 if it has no anomalies, else 1
--- more than the highest of their severities. Times are 8 bytes that sort as
--- their values: microseconds since 1970, big-endian, the sign bit turned round.
+-- number of anomalies, then size, severity and bytes of each, and the rest of the
+-- result. Times are 8 bytes that sort as their values: microseconds since 1970,
+-- big-endian, the sign bit turned round. Numbers and sizes are 4 bytes,
+-- big-endian; a size counts the severity.
 --
 -- The indexes by time are sorted sets of score 0 whose members are a time and an
 -- id, so that they are ordered by both, exactly, and a cursor is a member.
 local VERSION = '\1'
 
 local function pack_us(us) return '\128' .. struct.pack('>I7', us) end
+
+-- unpack_size reads a number and returns the position behind it; 0 where the
+-- record ends too early.
+local function unpack_size(record, pos)
+  if pos + 3 > #record then return 0, #record + 1 end
+  return struct.unpack('>I4', record, pos)
+end
 
 -- by_time_member is the member of an entry in the index by timestamp.
 local function by_time_member(record, id) return string.sub(record, 18, 25) .. id end

@@ -1,0 +1,321 @@
+package portstest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// newAnalysis returns a result with n anomalies, the most severe first.
+func newAnalysis(summary string, n int) domain.AnalysisResult {
+	result := domain.AnalysisResult{
+		Analyzer: "builtin", Summary: summary, LogCount: n, AnalysedCount: n, SchemaVersion: domain.AnalysisSchemaVersion,
+		Window:    domain.TimeWindow{From: logTime, To: logTime.Add(time.Hour)},
+		Anomalies: []domain.Anomaly{},
+	}
+	for i := range n {
+		result.Anomalies = append(result.Anomalies, domain.Anomaly{
+			ID: fmt.Sprintf("%s-%d", summary, i), Kind: domain.AnomalyErrorBurst, Category: domain.CategoryNetwork,
+			Severity: max(domain.SeverityCritical-domain.Severity(min(i, 4)), domain.SeverityInfo),
+			Score:    0.5, Confidence: 1, LogIDs: []domain.LogID{uuid.New()}, SampleLines: []string{"line"},
+			Count: i + 1, FirstSeen: logTime, LastSeen: logTime.Add(time.Duration(i) * time.Minute),
+			Services: []string{"api"}, Source: "local",
+		})
+		result.Severity = max(result.Severity, result.Anomalies[i].Severity)
+	}
+	return result
+}
+
+func mustSaveAnalysis(t *testing.T, r ports.LogRepository, task domain.TaskID, result domain.AnalysisResult) {
+	t.Helper()
+	require.NoError(t, r.SaveAnalysis(t.Context(), task, result))
+}
+
+func anomalyNames(found []domain.FoundAnomaly) []string {
+	out := make([]string, len(found))
+	for i := range found {
+		out[i] = found[i].ID
+	}
+	return out
+}
+
+var analysisCases = []logCase{
+	{
+		name:    "keeps every field of a result",
+		promise: "SaveAnalysis stores the result under its task",
+		run: func(t *testing.T, h LogHarness) {
+			var want domain.AnalysisResult
+			fillAll(t, reflect.ValueOf(&want).Elem(), new(int))
+			task := uuid.New()
+			mustSaveAnalysis(t, h.Repository, task, want)
+			got, err := h.Repository.GetAnalysis(t.Context(), task)
+			require.NoError(t, err)
+			require.Equal(t, task, got.TaskID)
+			require.Equal(t, want, got.Result)
+			found := anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil)
+			require.Len(t, found, len(want.Anomalies))
+			for i, a := range found {
+				require.Equal(t, domain.FoundAnomaly{Anomaly: want.Anomalies[i], TaskID: task, FoundAt: got.StoredAt}, a)
+			}
+		},
+	},
+	{
+		name:    "keeps a result that found nothing",
+		promise: "SaveAnalysis stores the result under its task",
+		run: func(t *testing.T, h LogHarness) {
+			task, want := uuid.New(), newAnalysis("nothing", 0)
+			mustSaveAnalysis(t, h.Repository, task, want)
+			got, err := h.Repository.GetAnalysis(t.Context(), task)
+			require.NoError(t, err)
+			require.Equal(t, want, got.Result)
+			require.Empty(t, anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil))
+		},
+	},
+	{
+		name:    "sets the time by the store's clock",
+		promise: "StoredAt is the store's time",
+		run: func(t *testing.T, h LogHarness) {
+			first, second := uuid.New(), uuid.New()
+			mustSaveAnalysis(t, h.Repository, first, newAnalysis("first", 1))
+			h.Advance(time.Hour)
+			mustSaveAnalysis(t, h.Repository, second, newAnalysis("second", 1))
+			a, err := h.Repository.GetAnalysis(t.Context(), first)
+			require.NoError(t, err)
+			b, err := h.Repository.GetAnalysis(t.Context(), second)
+			require.NoError(t, err)
+			between := b.StoredAt.Sub(a.StoredAt)
+			require.GreaterOrEqual(t, between, time.Hour)
+			require.Less(t, between, time.Hour+time.Minute)
+			require.Equal(t, time.UTC, a.StoredAt.Location())
+		},
+	},
+	{
+		name:    "keeps the first result of a task",
+		promise: "If one is stored already, that is kept, and no error is returned",
+		run: func(t *testing.T, h LogHarness) {
+			task := uuid.New()
+			mustSaveAnalysis(t, h.Repository, task, newAnalysis("first", 2))
+			before, err := h.Repository.GetAnalysis(t.Context(), task)
+			require.NoError(t, err)
+			h.Advance(time.Minute)
+			mustSaveAnalysis(t, h.Repository, task, newAnalysis("second", 5))
+			after, err := h.Repository.GetAnalysis(t.Context(), task)
+			require.NoError(t, err)
+			require.Equal(t, before, after)
+			require.Equal(t, []string{"first-0", "first-1"}, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil)))
+		},
+	},
+	{
+		name:    "keeps one result of those that are saved at the same time",
+		promise: "SaveAnalysis stores the result in one step; the first is kept",
+		run: func(t *testing.T, h LogHarness) {
+			task := uuid.New()
+			var callers sync.WaitGroup
+			errs := make([]error, 8)
+			for i := range errs {
+				callers.Go(func() {
+					errs[i] = h.Repository.SaveAnalysis(t.Context(), task, newAnalysis(fmt.Sprint("caller ", i), 3))
+				})
+			}
+			callers.Wait()
+			for _, err := range errs {
+				require.NoError(t, err)
+			}
+			kept, err := h.Repository.GetAnalysis(t.Context(), task)
+			require.NoError(t, err)
+			want := newAnalysis(kept.Result.Summary, 3)
+			var names []string
+			for _, a := range want.Anomalies {
+				names = append(names, a.ID)
+			}
+			require.Equal(t, names, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil)))
+		},
+	},
+	{
+		name:    "says that there is none",
+		promise: "GetAnalysis returns the analysis of the task, or domain.ErrAnalysisNotFound",
+		run: func(t *testing.T, h LogHarness) {
+			_, err := h.Repository.GetAnalysis(t.Context(), uuid.New())
+			require.ErrorIs(t, err, domain.ErrAnalysisNotFound)
+		},
+	},
+	{
+		name:    "shares no memory with its callers",
+		promise: "Results that go in and come out are copies; neither side keeps them",
+		run: func(t *testing.T, h LogHarness) {
+			var result domain.AnalysisResult
+			fillAll(t, reflect.ValueOf(&result).Elem(), new(int))
+			task := uuid.New()
+			mustSaveAnalysis(t, h.Repository, task, result)
+			spoil := func(r *domain.AnalysisResult) {
+				r.Warnings[0], r.MissingLogIDs[0], r.Usage.Calls = "changed", uuid.Nil, -1
+				spoilAnomaly(&r.Anomalies[0])
+			}
+			want, err := h.Repository.GetAnalysis(t.Context(), task)
+			require.NoError(t, err)
+			spoil(&result)
+			for range 2 {
+				got, err := h.Repository.GetAnalysis(t.Context(), task)
+				require.NoError(t, err)
+				require.Equal(t, want, got)
+				spoil(&got.Result)
+				found := anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil)
+				require.Equal(t, want.Result.Anomalies[0], found[0].Anomaly)
+				spoilAnomaly(&found[0].Anomaly)
+			}
+		},
+	},
+	{
+		name:    "lists the anomalies of the newest analysis first",
+		promise: "ListAnomalies returns a page of the anomalies that the filter selects, newest analysis first and, within one, in the order of its result",
+		run: func(t *testing.T, h LogHarness) {
+			var want []string
+			for i := range 5 {
+				result := newAnalysis(fmt.Sprint("run ", i), i)
+				mustSaveAnalysis(t, h.Repository, uuid.New(), result)
+				h.Advance(time.Second)
+				names := make([]string, 0, i)
+				for _, a := range result.Anomalies {
+					names = append(names, a.ID)
+				}
+				want = append(names, want...)
+			}
+			for _, limit := range []int{1, 2, 3, 10, 11, domain.MaxPageSize} {
+				require.Equal(t, want, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{Limit: limit}, nil)), "limit %d", limit)
+			}
+		},
+	},
+	{
+		name:    "lists anomalies that were stored at one moment each once",
+		promise: "Paging through sees each anomaly exactly once",
+		run: func(t *testing.T, h LogHarness) {
+			var want []string
+			for i := range 20 {
+				result := newAnalysis(fmt.Sprint("run ", i), 3)
+				mustSaveAnalysis(t, h.Repository, uuid.New(), result)
+				for _, a := range result.Anomalies {
+					want = append(want, a.ID)
+				}
+			}
+			for _, limit := range []int{1, 7, 59, 60} {
+				require.ElementsMatch(t, want, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{Limit: limit}, nil)))
+			}
+		},
+	},
+	{
+		name:    "lists what each filter selects",
+		promise: "ListAnomalies returns the anomalies that the filter selects, with any page size",
+		run:     filtersAnomalies,
+	},
+	{
+		name:    "lists the anomalies of the largest result",
+		promise: "an analysis may have domain.MaxAnomalies anomalies",
+		run: func(t *testing.T, h LogHarness) {
+			result := newAnalysis("large", domain.MaxAnomalies)
+			var want []string
+			for i := range result.Anomalies {
+				a := &result.Anomalies[i]
+				for range 9 {
+					a.LogIDs = append(a.LogIDs, uuid.New())
+				}
+				want = append(want, a.ID)
+			}
+			mustSaveAnalysis(t, h.Repository, uuid.New(), newAnalysis("older", 0))
+			h.Advance(time.Second)
+			mustSaveAnalysis(t, h.Repository, uuid.New(), result)
+			require.Equal(t, want, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{Limit: domain.MaxPageSize}, nil)))
+		},
+	},
+	{
+		name:    "keeps its place while analyses come and go",
+		promise: "Paging through sees each anomaly that is selected for the whole time exactly once, whatever is added or deleted meanwhile",
+		run: func(t *testing.T, h LogHarness) {
+			var want []string
+			var goes []domain.TaskID
+			for i := range 12 {
+				task, result := uuid.New(), newAnalysis(fmt.Sprint("run ", i), 3)
+				mustSaveAnalysis(t, h.Repository, task, result)
+				h.Advance(time.Second)
+				if i%3 == 0 {
+					goes = append(goes, task)
+					continue
+				}
+				for _, a := range result.Anomalies {
+					want = append(want, a.ID)
+				}
+			}
+			round := 0
+			got := anomalyPages(t, h.Repository, domain.AnomalyFilter{Limit: 2}, func() {
+				h.Advance(time.Second)
+				mustSaveAnalysis(t, h.Repository, uuid.New(), newAnalysis(fmt.Sprint("later ", round), 2))
+				if round < len(goes) {
+					// From the newest on: one of these is where the list stands.
+					require.NoError(t, h.Repository.DeleteBatches(t.Context(), goes[len(goes)-1-round]))
+				}
+				round++
+			})
+			names := anomalyNames(got)
+			for _, name := range want {
+				require.True(t, slices.Contains(names, name), "anomaly %s was not seen", name)
+			}
+			slices.Sort(names)
+			require.Len(t, slices.Compact(names), len(got), "an anomaly was seen twice")
+		},
+	},
+}
+
+func spoilAnomaly(a *domain.Anomaly) {
+	a.LogIDs[0], a.SampleLines[0], a.Services[0], a.ID = uuid.Nil, "changed", "changed", "changed"
+}
+
+// filtersAnomalies compares the list with what domain.AnomalyFilter.Matches
+// selects.
+func filtersAnomalies(t *testing.T, h LogHarness) {
+	var all []domain.Anomaly // in the order of the list
+	services := [][]string{{"api"}, {"db", "api"}, nil, {"API"}}
+	for i := range 6 {
+		result := newAnalysis(fmt.Sprint("run ", i), 6)
+		for j := range result.Anomalies {
+			a := &result.Anomalies[j]
+			a.Services = services[(i+j)%len(services)]
+			a.LastSeen = logTime.Add(time.Duration(i*6+j) * time.Minute)
+		}
+		mustSaveAnalysis(t, h.Repository, uuid.New(), result)
+		h.Advance(time.Second)
+		all = append(slices.Clone(result.Anomalies), all...)
+	}
+	at := func(minutes int) time.Time { return logTime.Add(time.Duration(minutes) * time.Minute) }
+	for name, filter := range map[string]domain.AnomalyFilter{
+		"severity":                 {MinSeverity: domain.SeverityHigh},
+		"the lowest severity":      {MinSeverity: domain.SeverityInfo},
+		"source among several":     {Source: "api"},
+		"source that is not there": {Source: "nobody"},
+		"from, included":           {From: at(30)},
+		"from, just after":         {From: at(30).Add(time.Nanosecond)},
+		"to, excluded":             {To: at(3)},
+		"to, just after":           {To: at(3).Add(time.Nanosecond)},
+		"from and to":              {From: at(7), To: at(22)},
+		"to before from":           {From: at(22), To: at(7)},
+		"all":                      {MinSeverity: domain.SeverityMedium, Source: "db", From: at(2), To: at(33)},
+	} {
+		want := []string{}
+		for i := range all {
+			if filter.Matches(&all[i]) {
+				want = append(want, all[i].ID)
+			}
+		}
+		for _, limit := range []int{1, 4, 0} {
+			filter.Limit = limit
+			require.Equal(t, want, anomalyNames(anomalyPages(t, h.Repository, filter, nil)), "filter %s with limit %d", name, limit)
+		}
+	}
+}
