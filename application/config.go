@@ -1,0 +1,158 @@
+package application
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// NoWorkers as the number of workers makes a scheduler that claims nothing: it
+// takes tasks in, and maintains the queue if it is told to.
+const NoWorkers = -1
+
+// Defaults of a [SchedulerConfig].
+const (
+	DefaultWorkers       = 10
+	DefaultLease         = 15 * time.Second
+	DefaultPollInterval  = 5 * time.Second
+	DefaultTimeoutGrace  = 5 * time.Second
+	DefaultDrainGrace    = time.Second
+	DefaultRetention     = 24 * time.Hour
+	DefaultPurgeInterval = time.Minute
+	DefaultMaxRecoveries = 3
+)
+
+// Limits of a [SchedulerConfig].
+const (
+	MaxWorkers  = 10_000
+	MaxPrefetch = 10_000
+)
+
+// TaskPurger is told which tasks were removed after their retention, so that
+// what belongs to them elsewhere can be removed too. [LogService] is one.
+type TaskPurger interface {
+	// PurgeTasks removes what belongs to the tasks; ids without anything are
+	// passed over. It is called again with the same ids after an error.
+	PurgeTasks(ctx context.Context, ids ...domain.TaskID) error
+}
+
+// SchedulerConfig configures a [DefaultScheduler]. The zero value works.
+type SchedulerConfig struct {
+	// Workers is how many tasks run at once, from 1 to MaxWorkers, or
+	// NoWorkers. 0 is DefaultWorkers.
+	Workers int
+	// Maintain makes a scheduler without workers maintain the queue. One with
+	// workers always does.
+	Maintain bool
+	// Queues restricts the claims to these queues; empty for all.
+	Queues []string
+	// Prefetch is how many tasks are claimed ahead of free workers, from 0 (the
+	// default) to MaxPrefetch. It hides the time of a claim from short tasks,
+	// and keeps those tasks from other processes.
+	Prefetch int
+	// Lease is how long a claim lasts unless it is extended, which happens three
+	// times as often; from ports.MinLease to ports.MaxLease. A dead worker's
+	// tasks are claimable Lease + 2 s after its death. 0 is DefaultLease.
+	Lease time.Duration
+	// PollInterval is how long a claim waits for a task before it is made anew.
+	// The wait is woken by the store; this bounds what a lost wake-up costs. It
+	// is cut to a third of Lease. 0 is DefaultPollInterval.
+	PollInterval time.Duration
+	// TimeoutGrace is how long a processor may take to return once its context
+	// has ended. After it the run counts as failed, and its worker as stuck
+	// until the processor returns. 0 is DefaultTimeoutGrace.
+	TimeoutGrace time.Duration
+	// DrainGrace is the same for the runs that Stop cancels. 0 is
+	// DefaultDrainGrace.
+	DrainGrace time.Duration
+	// RetryPolicy says when a failed task runs again.
+	RetryPolicy domain.RetryPolicy
+	// MaxRecoveries is how often a task is taken back from a dead worker before
+	// it fails as poison; negative fails it at the first time. 0 is
+	// DefaultMaxRecoveries.
+	MaxRecoveries int
+	// Retention is how long finished tasks are kept. 0 is DefaultRetention.
+	Retention time.Duration
+	// PurgeInterval is how often those are looked for whose retention has
+	// passed. 0 is DefaultPurgeInterval.
+	PurgeInterval time.Duration
+	// Purger, if set, is told of the tasks that were removed.
+	Purger TaskPurger
+	// Random returns numbers from [0,1) for jitter. It is called by many
+	// goroutines at once. Nil is math/rand/v2.
+	Random func() float64
+	// NewID makes the ids of claims and of log analysis tasks. They must be
+	// random. It is called by many goroutines at once. Nil is UUIDs of version 7.
+	NewID func() uuid.UUID
+}
+
+// withDefaults returns c with its zero fields filled in.
+func (c SchedulerConfig) withDefaults() SchedulerConfig {
+	c.Workers = orDefault(c.Workers, DefaultWorkers)
+	c.Lease = orDefault(c.Lease, DefaultLease)
+	c.PollInterval = min(orDefault(c.PollInterval, DefaultPollInterval), c.Lease/3)
+	c.TimeoutGrace = orDefault(c.TimeoutGrace, DefaultTimeoutGrace)
+	c.DrainGrace = orDefault(c.DrainGrace, DefaultDrainGrace)
+	c.Retention = orDefault(c.Retention, DefaultRetention)
+	c.PurgeInterval = orDefault(c.PurgeInterval, DefaultPurgeInterval)
+	c.MaxRecoveries = max(orDefault(c.MaxRecoveries, DefaultMaxRecoveries), 0)
+	if c.Random == nil {
+		c.Random = rand.Float64
+	}
+	if c.NewID == nil {
+		c.NewID = newID
+	}
+	return c
+}
+
+// validate checks a configuration that has its defaults.
+func (c SchedulerConfig) validate() error {
+	if c.Workers != NoWorkers && (c.Workers < 1 || c.Workers > MaxWorkers) {
+		return &domain.ValidationError{Field: "workers", Value: strconv.Itoa(c.Workers), Rule: fmt.Sprintf("must be between 1 and %d, or NoWorkers", MaxWorkers)}
+	}
+	if c.Prefetch < 0 || c.Prefetch > MaxPrefetch {
+		return &domain.ValidationError{Field: "prefetch", Value: strconv.Itoa(c.Prefetch), Rule: fmt.Sprintf("must be between 0 and %d", MaxPrefetch)}
+	}
+	if c.Lease < ports.MinLease || c.Lease > ports.MaxLease {
+		return &domain.ValidationError{Field: "lease", Value: c.Lease.String(), Rule: fmt.Sprintf("must be between %v and %v", ports.MinLease, ports.MaxLease)}
+	}
+	for _, q := range c.Queues {
+		if err := domain.ValidateName("queues", q); err != nil {
+			return err
+		}
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"poll_interval", c.PollInterval}, {"timeout_grace", c.TimeoutGrace}, {"drain_grace", c.DrainGrace},
+		{"retention", c.Retention}, {"purge_interval", c.PurgeInterval},
+	} {
+		if d.value < 0 {
+			return &domain.ValidationError{Field: d.field, Value: d.value.String(), Rule: "must not be negative"}
+		}
+	}
+	return c.RetryPolicy.Validate()
+}
+
+// workers is the number of workers, 0 for none.
+func (c SchedulerConfig) workers() int { return max(c.Workers, 0) }
+
+// orDefault returns v, or def if v is zero.
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// newID returns a new UUID of version 7.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

@@ -1,0 +1,167 @@
+package application
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"logsift/domain"
+)
+
+// The causes that a run's context ends with.
+var (
+	errTimedOut  = errors.New("time-out of the task passed")
+	errLeaseLost = errors.New("lease lost: the task was cancelled, or others have it now")
+	errDraining  = errors.New("worker is stopping")
+)
+
+// run is one claimed task on its way from the claim to the acknowledged report.
+type run struct {
+	// task is the processor's to change once it runs; the scheduler reads its
+	// own copy of the values, info.
+	task  *domain.Task
+	info  domain.Task
+	lease domain.Lease
+	// settled arbitrates between a processor that returns and a scheduler that
+	// waits no longer for it; whoever sets it first has the say.
+	settled atomic.Bool
+
+	// The book's lock guards these.
+	until  time.Time               // the lease lasts until then at least, by this process's monotonic clock
+	cancel context.CancelCauseFunc // ends the processor's context; nil before it runs
+	ended  bool                    // the processor is done, its report or release is under way
+	lost   bool
+}
+
+func newRun(task *domain.Task) *run {
+	r := &run{task: task, info: *task}
+	if task.Lease != nil {
+		r.lease = *task.Lease
+	}
+	return r
+}
+
+// leaseBook knows every lease that this scheduler holds, from the claim until
+// its report is acknowledged, and until when each lasts. It counts from before
+// the call that granted a lease, so it never takes one to last longer than the
+// store does.
+type leaseBook struct {
+	margin time.Duration
+	lost   *atomic.Int64
+
+	mu   sync.Mutex // guards held, and the fields of runs that say so
+	held map[*run]struct{}
+}
+
+func newLeaseBook(lease time.Duration, lost *atomic.Int64) *leaseBook {
+	return &leaseBook{margin: min(lease/10, time.Second), lost: lost, held: make(map[*run]struct{})}
+}
+
+func (b *leaseBook) add(runs []*run, until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range runs {
+		r.until = until
+		b.held[r] = struct{}{}
+	}
+}
+
+// begin notes how to stop the run, and reports whether its lease is held still.
+func (b *leaseBook) begin(r *run, cancel context.CancelCauseFunc) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.cancel = cancel
+	return !r.lost
+}
+
+// end notes that the run's outcome is known, and reports whether its lease is
+// held still. It goes on being extended until remove.
+func (b *leaseBook) end(r *run) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.ended = true
+	return !r.lost
+}
+
+// remove forgets a run that was settled.
+func (b *leaseBook) remove(r *run) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.held, r)
+}
+
+// over reports whether the lease may have ended.
+func (b *leaseBook) over(r *run, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !now.Before(r.until)
+}
+
+// snapshot returns the runs whose leases are held.
+func (b *leaseBook) snapshot() []*run {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	runs := make([]*run, 0, len(b.held))
+	for r := range b.held {
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+// extended notes that a lease lasts longer.
+func (b *leaseBook) extended(r *run, until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if until.After(r.until) {
+		r.until = until
+	}
+}
+
+// lose notes that the store says that a lease is lost, and stops its run. For a
+// run whose report is under way this says nothing, for it may be that very
+// report which ended the lease.
+func (b *leaseBook) lose(r *run) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.loseLocked(r)
+}
+
+func (b *leaseBook) loseLocked(r *run) {
+	if _, held := b.held[r]; !held || r.ended {
+		return
+	}
+	r.lost = true
+	delete(b.held, r)
+	b.lost.Add(1)
+	if r.cancel != nil {
+		r.cancel(errLeaseLost)
+	}
+}
+
+// expire stops the runs whose leases are about to end, so that none works on
+// while another worker has its task.
+func (b *leaseBook) expire(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for r := range b.held {
+		if !now.Before(r.until.Add(-b.margin)) {
+			b.loseLocked(r)
+		}
+	}
+}
+
+// deadline returns when expire will have something to do unless leases are
+// extended, and whether there is anything.
+func (b *leaseBook) deadline() (time.Time, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var first time.Time
+	for r := range b.held {
+		if !r.ended && (first.IsZero() || r.until.Before(first)) {
+			first = r.until
+		}
+	}
+	return first.Add(-b.margin), !first.IsZero()
+}

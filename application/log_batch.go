@@ -1,0 +1,104 @@
+package application
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"logsift/domain"
+)
+
+// openBatch is a log batch that takes entries: its task waits in the queue.
+type openBatch struct {
+	id       domain.BatchID
+	openedAt time.Time // before the task was enqueued, by the monotonic clock
+	// reserved is how many entries were promised to the batch, writing how many
+	// calls are storing theirs; full is whether it takes no more. The service's
+	// gate guards them.
+	reserved, writing int
+	full              bool
+}
+
+// enter takes the gate, which guards the open batch, and leave gives it back. It
+// is a channel rather than a mutex because it is held while a batch is opened,
+// which is a call to the store, and waiting must end with ctx.
+func (s *LogService) enter(ctx context.Context) error {
+	select {
+	case s.gate <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the open log batch: %w", ctx.Err())
+	}
+}
+
+func (s *LogService) leave() { <-s.gate }
+
+// reserve returns a batch with room for up to want entries, at least one, and
+// how many the caller may store in it. The caller must call done after that.
+func (s *LogService) reserve(ctx context.Context, want int) (*openBatch, int, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, 0, err
+	}
+	defer s.leave()
+	if s.open == nil || time.Since(s.open.openedAt) >= s.cfg.BatchAge {
+		b, err := s.openNew(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		s.open = b
+	}
+	b := s.open
+	n := min(want, s.cfg.BatchSize-b.reserved)
+	b.reserved += n
+	b.writing++
+	if b.reserved >= s.cfg.BatchSize {
+		b.full = true
+		s.open = nil
+	}
+	return b, n, nil
+}
+
+// openNew enqueues the task of a new batch. It is enqueued before the first entry
+// is stored, so that no entry is ever stored that no task will analyse.
+func (s *LogService) openNew(ctx context.Context) (*openBatch, error) {
+	b := &openBatch{id: s.cfg.NewID(), openedAt: time.Now()}
+	task := domain.NewLogBatchTask(b.id)
+	task.Queue, task.MaxRetries, task.Timeout = s.cfg.Queue, s.cfg.MaxRetries, s.cfg.Timeout
+	task.Delay = s.cfg.BatchAge
+	if _, err := s.queue.Enqueue(ctx, task); err != nil {
+		return nil, fmt.Errorf("schedule the analysis of a log batch: %w", err)
+	}
+	return b, nil
+}
+
+// done ends a reservation. The last one to store into a full batch has it
+// analysed at once. closed is whether the batch turned out to be closed.
+func (s *LogService) done(ctx context.Context, b *openBatch, closed bool) {
+	// The gate is held by others for the length of a call to the store only.
+	s.gate <- struct{}{}
+	b.writing--
+	if closed && s.open == b {
+		s.open = nil
+	}
+	run := b.full && b.writing == 0 && !closed
+	s.leave()
+	if !run {
+		return
+	}
+	if err := s.runNow(ctx, b); err != nil {
+		s.logger.Debug("full log batch is analysed when it is due, not at once",
+			zap.Stringer("task_id", b.id), zap.Error(err))
+	}
+}
+
+// runNow makes the task of a batch ready. A task that has begun is left alone.
+func (s *LogService) runNow(ctx context.Context, b *openBatch) error {
+	err := s.queue.RunTaskNow(ctx, b.id)
+	if errors.Is(err, domain.ErrInvalidTransition) || errors.Is(err, domain.ErrTaskNotFound) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,397 @@
+package application_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang/mock/gomock"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/memstore"
+	"logsift/application"
+	"logsift/domain"
+	"logsift/mocks"
+	"logsift/ports"
+)
+
+// lines returns entries without ids.
+func lines(n int) []domain.LogEntry {
+	logs, _ := entries(n)
+	for i := range logs {
+		logs[i].ID = uuid.Nil
+	}
+	return logs
+}
+
+// logWorld is a log service over in-process stores.
+type logWorld struct {
+	t       *testing.T
+	queue   *memstore.TaskQueue
+	logs    *memstore.LogRepository
+	service *application.LogService
+}
+
+func newLogWorld(t *testing.T, cfg application.LogServiceConfig) *logWorld {
+	t.Helper()
+	w := &logWorld{t: t, queue: memstore.NewTaskQueue(memstore.Config{}), logs: memstore.NewLogRepository(memstore.Config{})}
+	var err error
+	w.service, err = application.NewLogService(w.logs, w.queue, cfg, nil)
+	require.NoError(t, err)
+	return w
+}
+
+func (w *logWorld) create(logs ...domain.LogEntry) domain.LogReceipt {
+	w.t.Helper()
+	receipt, err := w.service.CreateLogs(w.t.Context(), logs...)
+	require.NoError(w.t, err)
+	require.Len(w.t, receipt.LogIDs, len(logs))
+	return receipt
+}
+
+// ready reports whether the task can be claimed now.
+func (w *logWorld) ready(id domain.TaskID) bool {
+	w.t.Helper()
+	task, err := w.queue.GetTask(w.t.Context(), id)
+	require.NoError(w.t, err)
+	return task.Ready(time.Now())
+}
+
+func TestNewLogServiceNamesABadSetting(t *testing.T) {
+	t.Parallel()
+	for field, cfg := range map[string]application.LogServiceConfig{
+		"batch_size":      {BatchSize: -1},
+		"batch_age":       {BatchAge: -1},
+		"queue":           {Queue: "a b"},
+		"max_retries":     {MaxRetries: 101},
+		"timeout_seconds": {Timeout: -1},
+	} {
+		_, err := application.NewLogService(nil, nil, cfg, nil)
+		var invalid *domain.ValidationError
+		require.ErrorAs(t, err, &invalid, field)
+		require.Equal(t, field, invalid.Field)
+	}
+}
+
+func TestTheTaskOfABatchIsEnqueuedBeforeItsEntriesAreStored(t *testing.T) {
+	t.Parallel()
+	ctrl := gomock.NewController(t)
+	queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
+	batch := uuid.New()
+	service, err := application.NewLogService(logs, queue, application.LogServiceConfig{
+		BatchSize: 2, BatchAge: time.Minute, Queue: "logs", MaxRetries: -1, Timeout: time.Second,
+		NewID: func() uuid.UUID { return batch },
+	}, nil)
+	require.NoError(t, err)
+	given, _ := entries(2)
+	want := domain.NewLogBatchTask(batch)
+	want.Queue, want.MaxRetries, want.Timeout, want.Delay = "logs", 0, time.Second, time.Minute
+	gomock.InOrder(
+		queue.EXPECT().Enqueue(gomock.Any(), want).Return([]*domain.Task{want}, nil),
+		logs.EXPECT().SaveLogs(gomock.Any(), batch, given[0], given[1]).Return(2, nil),
+		queue.EXPECT().RunTaskNow(gomock.Any(), batch).Return(errors.New("it is due anyway")),
+	)
+	receipt, err := service.CreateLogs(t.Context(), given...)
+	require.NoError(t, err, "a batch that cannot be hurried is analysed when it is due")
+	require.Equal(t, domain.LogReceipt{LogIDs: []domain.LogID{given[0].ID, given[1].ID}, TaskIDs: []domain.TaskID{batch}}, receipt)
+}
+
+func TestNothingIsStoredIfTheTaskCannotBeEnqueued(t *testing.T) {
+	t.Parallel()
+	ctrl := gomock.NewController(t)
+	queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
+	service, err := application.NewLogService(logs, queue, application.LogServiceConfig{}, nil)
+	require.NoError(t, err)
+	queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).Return(nil, domain.ErrStoreFull)
+	_, err = service.CreateLogs(t.Context(), lines(1)...)
+	require.ErrorIs(t, err, domain.ErrStoreFull)
+}
+
+func TestAnEntryThatBreaksALimitStoresNothing(t *testing.T) {
+	t.Parallel()
+	ctrl := gomock.NewController(t)
+	service, err := application.NewLogService(mocks.NewMockLogRepository(ctrl), mocks.NewMockTaskQueue(ctrl), application.LogServiceConfig{}, nil)
+	require.NoError(t, err)
+	_, err = service.CreateLogs(t.Context(), append(lines(2), domain.LogEntry{Message: " "})...)
+	require.ErrorIs(t, err, domain.ErrInvalid)
+	require.ErrorContains(t, err, "log entry 2: message must not be empty")
+}
+
+func TestABatchThatWasClosedMeanwhileIsReplaced(t *testing.T) {
+	t.Parallel()
+	ctrl := gomock.NewController(t)
+	queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
+	service, err := application.NewLogService(logs, queue, application.LogServiceConfig{}, nil)
+	require.NoError(t, err)
+
+	t.Run("and the entries are stored in the new one", func(t *testing.T) {
+		var batches []domain.BatchID
+		save := func(_ context.Context, batch domain.BatchID, _ ...domain.LogEntry) (int, error) {
+			batches = append(batches, batch)
+			if len(batches) == 1 {
+				return 0, domain.ErrBatchClosed
+			}
+			return 1, nil
+		}
+		queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).Return(nil, nil).Times(2)
+		logs.EXPECT().SaveLogs(gomock.Any(), gomock.Any(), gomock.Any()).DoAndReturn(save).Times(2)
+		receipt, err := service.CreateLogs(t.Context(), lines(1)...)
+		require.NoError(t, err)
+		require.NotEqual(t, batches[0], batches[1])
+		require.Equal(t, batches[1:], receipt.TaskIDs)
+		queue.EXPECT().RunTaskNow(gomock.Any(), batches[1]).Return(nil)
+		require.NoError(t, service.Flush(t.Context()))
+	})
+	t.Run("but not for ever", func(t *testing.T) {
+		queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).Return(nil, nil).AnyTimes()
+		logs.EXPECT().SaveLogs(gomock.Any(), gomock.Any(), gomock.Any()).Return(0, domain.ErrBatchClosed).AnyTimes()
+		_, err := service.CreateLogs(t.Context(), lines(1)...)
+		require.ErrorIs(t, err, domain.ErrBatchClosed)
+	})
+}
+
+func TestBatches(t *testing.T) {
+	t.Parallel()
+
+	t.Run("entries share a batch until it is old, and it is analysed then", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newLogWorld(t, application.LogServiceConfig{})
+			first := w.create(lines(1)...)
+			pass(2*time.Second - time.Millisecond)
+			require.Equal(t, first.TaskIDs, w.create(lines(1)...).TaskIDs)
+			require.False(t, w.ready(first.TaskIDs[0]))
+			pass(time.Millisecond)
+			require.True(t, w.ready(first.TaskIDs[0]))
+			require.NotEqual(t, first.TaskIDs, w.create(lines(1)...).TaskIDs)
+			ids, err := w.logs.CloseBatch(t.Context(), first.TaskIDs[0])
+			require.NoError(t, err)
+			require.Len(t, ids, 2)
+		})
+	})
+
+	t.Run("a full batch is analysed at once, and a large request is split", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newLogWorld(t, application.LogServiceConfig{BatchSize: 10})
+			receipt := w.create(lines(25)...)
+			require.Len(t, receipt.TaskIDs, 3)
+			require.True(t, w.ready(receipt.TaskIDs[0]))
+			require.True(t, w.ready(receipt.TaskIDs[1]))
+			require.False(t, w.ready(receipt.TaskIDs[2]))
+			more := w.create(lines(5)...)
+			require.Equal(t, receipt.TaskIDs[2:], more.TaskIDs)
+			require.True(t, w.ready(receipt.TaskIDs[2]))
+		})
+	})
+
+	t.Run("a full batch waits for whoever still stores into it", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ctrl := gomock.NewController(t)
+			queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
+			service, err := application.NewLogService(logs, queue, application.LogServiceConfig{BatchSize: 2}, nil)
+			require.NoError(t, err)
+			begun := time.Now()
+			queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).Return(nil, nil)
+			slow := logs.EXPECT().SaveLogs(gomock.Any(), gomock.Any(), gomock.Any()).
+				DoAndReturn(func(context.Context, domain.BatchID, ...domain.LogEntry) (int, error) {
+					pass(time.Second)
+					return 2, nil
+				})
+			logs.EXPECT().SaveLogs(gomock.Any(), gomock.Any(), gomock.Any()).After(slow).Return(1, nil)
+			queue.EXPECT().RunTaskNow(gomock.Any(), gomock.Any()).
+				DoAndReturn(func(context.Context, ...domain.TaskID) error {
+					require.Equal(t, time.Second, time.Since(begun))
+					return nil
+				})
+			for range 2 {
+				go func() { _, _ = service.CreateLogs(t.Context(), lines(1)...) }()
+				synctest.Wait()
+			}
+			settle(time.Second)
+		})
+	})
+
+	t.Run("flushing has the open batch analysed at once", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newLogWorld(t, application.LogServiceConfig{})
+			require.NoError(t, w.service.Flush(t.Context()), "without an open batch it does nothing")
+			receipt := w.create(lines(3)...)
+			require.NoError(t, w.service.Flush(t.Context()))
+			require.True(t, w.ready(receipt.TaskIDs[0]))
+			require.NotEqual(t, receipt.TaskIDs, w.create(lines(1)...).TaskIDs)
+		})
+	})
+
+	t.Run("each entry of many callers is in exactly one batch of at most its size", func(t *testing.T) {
+		t.Parallel()
+		w := newLogWorld(t, application.LogServiceConfig{BatchSize: 50, BatchAge: time.Minute})
+		var mu sync.Mutex
+		tasks := map[domain.TaskID]bool{}
+		written := map[domain.LogID]bool{}
+		var callers sync.WaitGroup
+		for i := range 20 {
+			callers.Go(func() {
+				for range 10 {
+					receipt, err := w.service.CreateLogs(t.Context(), lines(i+1)...)
+					mu.Lock()
+					if err == nil {
+						for _, id := range receipt.LogIDs {
+							written[id] = true
+						}
+						for _, id := range receipt.TaskIDs {
+							tasks[id] = true
+						}
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		callers.Wait()
+		require.Len(t, written, 2100)
+		require.Len(t, tasks, 42, "as few batches as the size allows")
+		for id := range tasks {
+			require.True(t, w.ready(id))
+			ids, err := w.logs.CloseBatch(t.Context(), id)
+			require.NoError(t, err)
+			require.Len(t, ids, 50)
+			for _, id := range ids {
+				require.True(t, written[id], "written once, and in no other batch")
+				delete(written, id)
+			}
+		}
+		require.Empty(t, written)
+	})
+
+	t.Run("whoever waits for the store's opening of a batch can give up", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ctrl := gomock.NewController(t)
+			queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
+			service, err := application.NewLogService(logs, queue, application.LogServiceConfig{}, nil)
+			require.NoError(t, err)
+			queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).DoAndReturn(func(ctx context.Context, _ ...*domain.Task) ([]*domain.Task, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+			slow, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			go func() { _, _ = service.CreateLogs(slow, lines(1)...) }()
+			synctest.Wait()
+			begun := time.Now()
+			quick, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err = service.CreateLogs(quick, lines(1)...)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, time.Second, time.Since(begun))
+			pass(10 * time.Second)
+			synctest.Wait()
+		})
+	})
+}
+
+func TestALogServiceReadsAndPurges(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newLogWorld(t, application.LogServiceConfig{})
+		receipt := w.create(lines(2)...)
+		got, err := w.service.GetLog(t.Context(), receipt.LogIDs[1])
+		require.NoError(t, err)
+		require.Equal(t, "line 1", got.Message)
+		_, err = w.service.GetLog(t.Context(), uuid.New())
+		require.ErrorIs(t, err, domain.ErrLogNotFound)
+
+		page, err := w.service.ListLogs(t.Context(), domain.LogFilter{})
+		require.NoError(t, err)
+		require.Len(t, page.Logs, 2)
+		_, err = w.service.ListLogs(t.Context(), domain.LogFilter{Limit: -1})
+		require.ErrorIs(t, err, domain.ErrInvalid)
+		_, err = w.service.ListAnomalies(t.Context(), domain.AnomalyFilter{Limit: -1})
+		require.ErrorIs(t, err, domain.ErrInvalid)
+
+		_, err = w.service.GetAnalysis(t.Context(), receipt.TaskIDs[0])
+		require.ErrorIs(t, err, domain.ErrAnalysisNotFound)
+		require.NoError(t, w.logs.SaveAnalysis(t.Context(), receipt.TaskIDs[0], domain.AnalysisResult{
+			Anomalies: []domain.Anomaly{{ID: "1", Severity: domain.SeverityLow}},
+		}))
+		anomalies, err := w.service.ListAnomalies(t.Context(), domain.AnomalyFilter{})
+		require.NoError(t, err)
+		require.Len(t, anomalies.Anomalies, 1)
+
+		require.NoError(t, w.service.PurgeTasks(t.Context(), receipt.TaskIDs...))
+		page, err = w.service.ListLogs(t.Context(), domain.LogFilter{})
+		require.NoError(t, err)
+		require.Empty(t, page.Logs)
+		_, err = w.service.GetAnalysis(t.Context(), receipt.TaskIDs[0])
+		require.ErrorIs(t, err, domain.ErrAnalysisNotFound)
+	})
+}
+
+func TestPurgingCollectsWhatADeadProcessLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newLogWorld(t, application.LogServiceConfig{MaxAge: time.Hour})
+		orphan := w.create(lines(1)...)
+		pass(time.Hour)
+		w.create(lines(1)...)
+		require.NoError(t, w.service.PurgeTasks(t.Context(), uuid.New()))
+		_, err := w.service.GetLog(t.Context(), orphan.LogIDs[0])
+		require.ErrorIs(t, err, domain.ErrLogNotFound)
+		page, err := w.service.ListLogs(t.Context(), domain.LogFilter{})
+		require.NoError(t, err)
+		require.Len(t, page.Logs, 1)
+	})
+}
+
+func TestLogsAreAnalysedByThemselves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newLogWorld(t, application.LogServiceConfig{BatchSize: 10})
+		analyzer := mocks.NewMockLogAnalyzer(gomock.NewController(t))
+		var mu sync.Mutex
+		seen := map[domain.LogID]int{}
+		analyzer.EXPECT().Analyze(gomock.Any(), gomock.Any()).AnyTimes().
+			DoAndReturn(func(_ context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, e := range req.Logs {
+					seen[e.ID]++
+				}
+				return domain.AnalysisResult{AnalysedCount: len(req.Logs)}, nil
+			})
+		scheduler, err := application.NewScheduler(w.queue, application.SchedulerConfig{Purger: w.service}, nil)
+		require.NoError(t, err)
+		var processor ports.TaskProcessor = application.NewLogAnalysisProcessor(w.logs, analyzer, nil)
+		require.NoError(t, scheduler.RegisterProcessor(domain.TaskTypeLogAnalysis, processor))
+		require.NoError(t, scheduler.Start(t.Context()))
+		t.Cleanup(func() { require.NoError(t, scheduler.Stop(context.WithoutCancel(t.Context()))) })
+
+		receipt := w.create(lines(25)...)
+		synctest.Wait()
+		times := func(id domain.LogID) int {
+			mu.Lock()
+			defer mu.Unlock()
+			return seen[id]
+		}
+		require.Equal(t, 1, times(receipt.LogIDs[19]), "full batches do not wait")
+		require.Zero(t, times(receipt.LogIDs[20]))
+		settle(2*time.Second + time.Millisecond)
+		for _, id := range receipt.LogIDs {
+			require.Equal(t, 1, times(id))
+		}
+		stored, err := w.service.GetAnalysis(t.Context(), receipt.TaskIDs[2])
+		require.NoError(t, err)
+		require.Equal(t, 5, stored.Result.LogCount)
+
+		settle(24*time.Hour + 2*time.Minute)
+		page, err := w.service.ListLogs(t.Context(), domain.LogFilter{})
+		require.NoError(t, err)
+		require.Empty(t, page.Logs, "the entries go with their tasks")
+	})
+}

@@ -1,0 +1,125 @@
+package application
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+const (
+	// maintenanceBatch bounds the tasks of one maintenance call, so that no call
+	// holds the store up for long.
+	maintenanceBatch = 1000
+	// purgeBatch is less, since a purged task may take many log entries with it.
+	purgeBatch = 100
+	// reapInterval bounds the sleep of the reaper.
+	reapInterval = 1500 * time.Millisecond
+	// minSleep keeps maintenance from spinning where the store says that there is
+	// something to do at once, and another process does it.
+	minSleep = 10 * time.Millisecond
+	// purgeTimeout bounds a call of the purger.
+	purgeTimeout = 30 * time.Second
+)
+
+// promote makes due tasks ready until ctx ends.
+func (s *DefaultScheduler) promote(ctx context.Context) {
+	s.repeat(ctx, "PromoteDue", s.cfg.PollInterval, func(ctx context.Context) (ports.Maintained, error) {
+		return s.queue.PromoteDue(ctx, maintenanceBatch)
+	})
+}
+
+// reap takes tasks back from dead workers until ctx ends.
+func (s *DefaultScheduler) reap(ctx context.Context) {
+	req := ports.ReapRequest{MaxRecoveries: s.cfg.MaxRecoveries, Limit: maintenanceBatch}
+	s.repeat(ctx, "ReapExpired", reapInterval, func(ctx context.Context) (ports.Maintained, error) {
+		done, err := s.queue.ReapExpired(ctx, req)
+		if done.Count > 0 {
+			s.counters.recovered.Add(int64(done.Count))
+			s.logger.Warn("took tasks back whose workers stopped reporting", zap.Int("tasks", done.Count))
+		}
+		return done, err
+	})
+}
+
+// repeat calls do until ctx ends: again at once while there is more to do, else
+// when there will be, else after interval.
+func (s *DefaultScheduler) repeat(ctx context.Context, name string, interval time.Duration, do func(context.Context) (ports.Maintained, error)) {
+	var wait backoff
+	for {
+		call, cancel := context.WithTimeout(ctx, callTimeout)
+		done, err := do(call)
+		cancel()
+		pause := interval
+		switch {
+		case !s.noteStore(ctx, name, err):
+			pause = wait.next(s.cfg.Random())
+		case done.Count >= maintenanceBatch:
+			wait.reset()
+			pause = 0
+		default:
+			wait.reset()
+			if done.Next >= 0 {
+				pause = min(max(done.Next, minSleep), interval)
+			}
+		}
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+// purge removes tasks whose retention has passed, and what belongs to them,
+// until ctx ends. It removes no further tasks before the purger has dealt with
+// those that are removed.
+func (s *DefaultScheduler) purge(ctx context.Context) {
+	var wait backoff
+	var removed []domain.TaskID
+	for {
+		more, err := s.purgeOnce(ctx, &removed)
+		pause := s.cfg.PurgeInterval
+		switch {
+		case err != nil:
+			pause = wait.next(s.cfg.Random())
+		default:
+			wait.reset()
+			if more {
+				pause = 0
+			}
+		}
+		if !sleep(ctx, pause) {
+			if len(removed) > 0 {
+				s.logger.Warn("stopped before what belongs to purged tasks was removed", zap.Int("tasks", len(removed)))
+			}
+			return
+		}
+	}
+}
+
+// purgeOnce removes one batch of tasks unless removed holds one already, and
+// tells the purger. It reports whether there may be more.
+func (s *DefaultScheduler) purgeOnce(ctx context.Context, removed *[]domain.TaskID) (more bool, err error) {
+	if len(*removed) == 0 {
+		call, cancel := context.WithTimeout(ctx, callTimeout)
+		*removed, err = s.queue.PurgeFinished(call, s.cfg.Retention, purgeBatch)
+		cancel()
+		if !s.noteStore(ctx, "PurgeFinished", err) {
+			return false, err
+		}
+		s.counters.purged.Add(int64(len(*removed)))
+	}
+	more = len(*removed) >= purgeBatch
+	if len(*removed) > 0 && s.cfg.Purger != nil {
+		call, cancel := context.WithTimeout(ctx, purgeTimeout)
+		err = s.cfg.Purger.PurgeTasks(call, *removed...)
+		cancel()
+		if !s.noteStore(ctx, "PurgeTasks", err) {
+			return false, err
+		}
+	}
+	*removed = nil
+	return more, nil
+}

@@ -1,0 +1,115 @@
+package application
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// QueueService is what a user of the queue calls: it takes tasks in, looks at
+// them, and changes them on a person's word. It is safe for concurrent use.
+type QueueService struct {
+	queue     ports.TaskQueue
+	scheduler ports.TaskScheduler
+}
+
+// NewQueueService returns the service of a queue. The scheduler knows which
+// types of task can run; it need not have workers.
+func NewQueueService(queue ports.TaskQueue, scheduler ports.TaskScheduler) *QueueService {
+	return &QueueService{queue: queue, scheduler: scheduler}
+}
+
+// ScheduleTasks enqueues the tasks and returns them as they are stored, nil at
+// those that are refused. The error is then a *domain.BatchError; besides those
+// of ports.TaskEnqueuer, its items wrap domain.ErrUnknownTaskType for a type
+// that has no processor, and name the known ones.
+func (s *QueueService) ScheduleTasks(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
+	if len(tasks) == 0 {
+		return nil, nil
+	}
+	known := s.scheduler.GetSchedulerStats().TaskTypes
+	errs := make([]error, len(tasks))
+	accepted := make([]*domain.Task, 0, len(tasks))
+	places := make([]int, 0, len(tasks))
+	for i, t := range tasks {
+		if errs[i] = checkTask(t, known); errs[i] == nil {
+			accepted, places = append(accepted, t), append(places, i)
+		}
+	}
+	out := make([]*domain.Task, len(tasks))
+	if len(accepted) > 0 {
+		stored, err := s.queue.Enqueue(ctx, accepted...)
+		var batch *domain.BatchError
+		if err != nil && !errors.As(err, &batch) {
+			return nil, fmt.Errorf("enqueue %d tasks: %w", len(accepted), err)
+		}
+		for j, i := range places {
+			if errs[i] = domain.ItemError(err, j); errs[i] == nil {
+				out[i] = stored[j]
+			}
+		}
+	}
+	return out, domain.NewBatchError(errs)
+}
+
+func checkTask(t *domain.Task, known []domain.TaskType) error {
+	if t == nil {
+		return &domain.ValidationError{Field: "task", Rule: "must not be nil"}
+	}
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	return checkType(t.Type, known)
+}
+
+// ScheduleLogAnalysis enqueues one task that analyses these entries.
+func (s *QueueService) ScheduleLogAnalysis(ctx context.Context, logIDs ...domain.LogID) (*domain.Task, error) {
+	return s.scheduler.ScheduleLogAnalysis(ctx, logIDs...)
+}
+
+// GetTask returns the task, or domain.ErrTaskNotFound.
+func (s *QueueService) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task, error) {
+	return s.queue.GetTask(ctx, id)
+}
+
+// ListTasks returns a page of tasks, as ports.TaskReader says.
+func (s *QueueService) ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
+	if err := filter.Validate(); err != nil {
+		return domain.TaskPage{}, err
+	}
+	return s.queue.ListTasks(ctx, filter)
+}
+
+// DeleteTask removes tasks; one that is running is refused.
+func (s *QueueService) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
+	return s.queue.DeleteTask(ctx, ids...)
+}
+
+// RetryTask runs failed and cancelled tasks again.
+func (s *QueueService) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
+	return s.queue.RetryTask(ctx, ids...)
+}
+
+// CancelTask ends tasks that have not finished. A worker that has one stops its
+// run when it next extends the lease.
+func (s *QueueService) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
+	return s.queue.CancelTask(ctx, ids...)
+}
+
+// RunTaskNow makes waiting tasks ready at once.
+func (s *QueueService) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
+	return s.queue.RunTaskNow(ctx, ids...)
+}
+
+// GetQueueStats counts the tasks by state.
+func (s *QueueService) GetQueueStats(ctx context.Context) (domain.QueueStats, error) {
+	return s.queue.GetQueueStats(ctx)
+}
+
+// GetSchedulerStats describes this process's scheduler.
+func (s *QueueService) GetSchedulerStats() domain.SchedulerStats {
+	return s.scheduler.GetSchedulerStats()
+}

@@ -1,0 +1,426 @@
+package application_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang/mock/gomock"
+	"github.com/stretchr/testify/require"
+
+	"logsift/application"
+	"logsift/domain"
+	"logsift/mocks"
+	"logsift/ports"
+)
+
+func TestNewSchedulerNamesABadSetting(t *testing.T) {
+	t.Parallel()
+	for field, cfg := range map[string]application.SchedulerConfig{
+		"workers":        {Workers: -2},
+		"prefetch":       {Prefetch: -1},
+		"lease":          {Lease: time.Millisecond},
+		"queues":         {Queues: []string{"a b"}},
+		"timeout_grace":  {TimeoutGrace: -1},
+		"drain_grace":    {DrainGrace: -1},
+		"retention":      {Retention: -1},
+		"purge_interval": {PurgeInterval: -1},
+		"retry.jitter":   {RetryPolicy: domain.RetryPolicy{Jitter: 2}},
+	} {
+		_, err := application.NewScheduler(nil, cfg, nil)
+		var invalid *domain.ValidationError
+		require.ErrorAs(t, err, &invalid, field)
+		require.Equal(t, field, invalid.Field)
+	}
+}
+
+func TestSchedulerLife(t *testing.T) {
+	t.Parallel()
+	nothing := processorFunc(func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
+
+	t.Run("a scheduler with workers needs a processor", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, application.SchedulerConfig{}, nil)
+		require.ErrorContains(t, w.scheduler.Start(t.Context()), "no processor is registered")
+	})
+	t.Run("it starts once, and takes no processors after that", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := startWorld(t, application.SchedulerConfig{}, nothing)
+			require.ErrorContains(t, w.scheduler.Start(t.Context()), "started before")
+			require.ErrorIs(t, w.scheduler.RegisterProcessor("other", nothing), domain.ErrInvalid)
+			w.stop()
+			w.stop()
+			require.ErrorIs(t, w.scheduler.Start(t.Context()), domain.ErrClosed)
+		})
+	})
+	t.Run("a type has one processor and a valid name", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, application.SchedulerConfig{}, nothing)
+		require.ErrorIs(t, w.scheduler.RegisterProcessor(testType, nothing), domain.ErrInvalid)
+		require.ErrorIs(t, w.scheduler.RegisterProcessor("no name", nothing), domain.ErrInvalid)
+		require.ErrorIs(t, w.scheduler.RegisterProcessor("other", nil), domain.ErrInvalid)
+		require.NoError(t, w.scheduler.RegisterProcessor("also", nothing))
+		require.Equal(t, []domain.TaskType{"also", testType}, w.stats().TaskTypes)
+	})
+	t.Run("the end of the context of Start does not stop it", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, application.SchedulerConfig{}, nothing)
+			ctx, cancel := context.WithCancel(t.Context())
+			require.NoError(t, w.scheduler.Start(ctx))
+			cancel()
+			task := newTestTask()
+			w.enqueue(task)
+			synctest.Wait()
+			require.Equal(t, domain.TaskStatusCompleted, w.task(task.ID).Status)
+			w.stop()
+		})
+	})
+	t.Run("stopping what never started is nothing", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, application.SchedulerConfig{}, nothing)
+		w.stop()
+		require.ErrorIs(t, w.scheduler.Start(t.Context()), domain.ErrClosed)
+	})
+	t.Run("without workers it claims nothing but maintains", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := startWorld(t, application.SchedulerConfig{Workers: application.NoWorkers, Maintain: true}, nil)
+			task := newTestTask()
+			w.enqueue(task)
+			_, err := w.queue.Dequeue(t.Context(), ports.ClaimRequest{ID: task.ID, Max: 1, Lease: time.Second})
+			require.NoError(t, err)
+			settle(3 * time.Second)
+			require.Equal(t, domain.TaskStatusPending, w.task(task.ID).Status, "recovered from its dead worker")
+			require.Equal(t, 1, w.queue.count("Dequeue"))
+			require.EqualValues(t, 1, w.stats().RecoveredTasks)
+			w.stop()
+		})
+	})
+}
+
+func TestScheduleTask(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, application.SchedulerConfig{}, func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
+	stored, err := w.scheduler.ScheduleTask(t.Context(), newTestTask())
+	require.NoError(t, err)
+	require.Equal(t, domain.TaskStatusPending, stored.Status)
+
+	_, err = w.scheduler.ScheduleTask(t.Context(), newTestTask(func(t *domain.Task) { t.Type = "tset" }))
+	require.ErrorIs(t, err, domain.ErrUnknownTaskType)
+	require.ErrorContains(t, err, "known are test")
+	_, err = w.scheduler.ScheduleTask(t.Context(), newTestTask(func(t *domain.Task) { t.Priority = 11 }))
+	require.ErrorIs(t, err, domain.ErrInvalid)
+	_, err = w.scheduler.ScheduleTask(t.Context(), nil)
+	require.ErrorIs(t, err, domain.ErrInvalid)
+	_, err = w.scheduler.ScheduleLogAnalysis(t.Context())
+	require.ErrorIs(t, err, domain.ErrInvalid)
+	_, err = w.scheduler.ScheduleLogAnalysis(t.Context(), stored.ID)
+	require.ErrorIs(t, err, domain.ErrUnknownTaskType)
+}
+
+func TestRetriesComeAfterOneFourAndNineMinutes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var runs journal
+		w := startWorld(t, application.SchedulerConfig{}, func(_ context.Context, task *domain.Task) ([]byte, error) {
+			runs.note(task)
+			return nil, errors.New("no luck")
+		})
+		start := time.Now()
+		task := newTestTask()
+		w.enqueue(task)
+		for i, due := range []time.Duration{0, time.Minute, 5 * time.Minute, 14 * time.Minute} {
+			if due > 0 {
+				settle(time.Until(start.Add(due)) - time.Microsecond)
+				require.Len(t, runs.times(), i, "a microsecond early it does not run")
+				require.Equal(t, domain.TaskStatusRetrying, w.task(task.ID).Status)
+			}
+			settle(time.Until(start.Add(due)))
+			require.Len(t, runs.times(), i+1)
+			require.Equal(t, due, runs.times()[i].Sub(start))
+		}
+		settle(time.Hour)
+		require.Len(t, runs.times(), 4)
+		done := w.task(task.ID)
+		require.Equal(t, domain.TaskStatusFailed, done.Status)
+		require.Equal(t, 4, done.Attempt)
+		require.Len(t, done.Errors, 4)
+		stats := w.stats()
+		require.EqualValues(t, []int64{4, 4, 3}, []int64{stats.ProcessedTasks, stats.FailedTasks, stats.RetriedTasks})
+		w.stop()
+	})
+}
+
+func TestAnErrorSteersTheRetry(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err    error
+		status domain.TaskStatus
+		reason domain.FailureReason
+		due    time.Duration
+	}{
+		"a permanent error is not retried":         {domain.Permanent(errors.New("bad")), domain.TaskStatusFailed, domain.ReasonPermanent, 0},
+		"an error may name the delay of the retry": {domain.RetryAfter(7*time.Second, errors.New("busy")), domain.TaskStatusRetrying, domain.ReasonError, 7 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := startWorld(t, application.SchedulerConfig{}, func(context.Context, *domain.Task) ([]byte, error) { return nil, c.err })
+				task := newTestTask()
+				w.enqueue(task)
+				synctest.Wait()
+				got := w.task(task.ID)
+				require.Equal(t, c.status, got.Status)
+				require.Equal(t, c.reason, got.Errors[0].Reason)
+				if c.due > 0 {
+					require.WithinDuration(t, time.Now().Add(c.due), got.ScheduledAt, 0)
+				}
+				w.stop()
+			})
+		})
+	}
+}
+
+func TestWhatAProcessorDoesToItself(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		do      func()
+		message string
+	}{
+		"a panic fails the attempt":                     {func() { panic("boom") }, "panic: boom"},
+		"a panic with a permanent error is retried too": {func() { panic(domain.Permanent(errors.New("boom"))) }, "panic: boom"},
+		"an exit of the goroutine fails the attempt":    {runtime.Goexit, "Goexit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var runs journal
+				w := startWorld(t, application.SchedulerConfig{Workers: 1}, func(_ context.Context, task *domain.Task) ([]byte, error) {
+					if runs.note(task) == 1 {
+						c.do()
+					}
+					return []byte(`"fine"`), nil
+				})
+				bad, good := newTestTask(), newTestTask()
+				w.enqueue(bad, good)
+				synctest.Wait()
+				require.Equal(t, domain.TaskStatusCompleted, w.task(good.ID).Status, "the worker lives")
+				failed := w.task(bad.ID)
+				require.Equal(t, domain.TaskStatusRetrying, failed.Status)
+				require.Equal(t, domain.ReasonPanic, failed.Errors[0].Reason)
+				require.Contains(t, failed.Errors[0].Message, c.message)
+				require.Contains(t, failed.Errors[0].Stack, "application")
+				require.EqualValues(t, 1, w.stats().PanickedTasks)
+				settle(time.Minute)
+				require.Equal(t, domain.TaskStatusCompleted, w.task(bad.ID).Status)
+				w.stop()
+			})
+		})
+	}
+}
+
+func TestAResultThatIsTooLargeFailsForGood(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := startWorld(t, application.SchedulerConfig{}, func(context.Context, *domain.Task) ([]byte, error) {
+			return make([]byte, domain.MaxResult+1), nil
+		})
+		task := newTestTask()
+		w.enqueue(task)
+		synctest.Wait()
+		require.Equal(t, domain.TaskStatusFailed, w.task(task.ID).Status)
+		require.Contains(t, w.task(task.ID).LastError(), "too large")
+		w.stop()
+	})
+}
+
+func TestTimeOut(t *testing.T) {
+	t.Parallel()
+	short := func(t *domain.Task) { t.Timeout = time.Second }
+
+	t.Run("an attempt that ends with its context has timed out", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := startWorld(t, application.SchedulerConfig{}, func(ctx context.Context, _ *domain.Task) ([]byte, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+			task := newTestTask(short)
+			w.enqueue(task)
+			settle(time.Second)
+			got := w.task(task.ID)
+			require.Equal(t, domain.TaskStatusRetrying, got.Status)
+			require.Equal(t, domain.ReasonTimeout, got.Errors[0].Reason)
+			require.EqualValues(t, 1, w.stats().TimedOutTasks)
+			w.stop()
+		})
+	})
+	t.Run("work that is done a little late is kept", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := startWorld(t, application.SchedulerConfig{}, func(ctx context.Context, _ *domain.Task) ([]byte, error) {
+				pass(2 * time.Second)
+				return []byte(`1`), nil
+			})
+			task := newTestTask(short)
+			w.enqueue(task)
+			settle(3 * time.Second)
+			require.Equal(t, domain.TaskStatusCompleted, w.task(task.ID).Status)
+			w.stop()
+		})
+	})
+	t.Run("a processor that ignores it keeps its worker and loses its result", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			wake := make(chan struct{})
+			var runs journal
+			w := startWorld(t, application.SchedulerConfig{Workers: 2, Prefetch: 1}, func(_ context.Context, task *domain.Task) ([]byte, error) {
+				if runs.note(task) == 1 {
+					<-wake
+				}
+				return []byte(`"late"`), nil
+			})
+			stuck := newTestTask(short, func(t *domain.Task) { t.MaxRetries = 0 })
+			w.enqueue(stuck)
+			settle(6*time.Second - time.Microsecond)
+			require.Equal(t, domain.TaskStatusProcessing, w.task(stuck.ID).Status)
+			settle(time.Microsecond)
+			got := w.task(stuck.ID)
+			require.Equal(t, domain.TaskStatusFailed, got.Status)
+			require.Equal(t, domain.ReasonTimeout, got.Errors[0].Reason)
+			require.Equal(t, 1, w.stats().BusyWorkers, "the worker is stuck")
+
+			other := newTestTask()
+			w.enqueue(other)
+			synctest.Wait()
+			require.Equal(t, domain.TaskStatusCompleted, w.task(other.ID).Status, "the other worker works")
+
+			close(wake)
+			synctest.Wait()
+			require.Zero(t, w.stats().BusyWorkers)
+			require.Equal(t, domain.TaskStatusFailed, w.task(stuck.ID).Status)
+			require.Nil(t, w.task(stuck.ID).Result)
+			w.stop()
+		})
+	})
+	t.Run("tasks do not wait for workers that are all stuck", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			wake := make(chan struct{})
+			w := startWorld(t, application.SchedulerConfig{Workers: 1, Prefetch: 3}, func(context.Context, *domain.Task) ([]byte, error) {
+				<-wake
+				return nil, nil
+			})
+			stuck, next := newTestTask(short, func(t *domain.Task) { t.MaxRetries = 0 }), newTestTask()
+			w.enqueue(stuck, next)
+			synctest.Wait()
+			require.Equal(t, domain.TaskStatusProcessing, w.task(next.ID).Status, "it is prefetched")
+			settle(6 * time.Second)
+			require.Equal(t, domain.TaskStatusPending, w.task(next.ID).Status, "it is given back")
+			close(wake)
+			synctest.Wait()
+			require.Equal(t, domain.TaskStatusCompleted, w.task(next.ID).Status)
+			w.stop()
+		})
+	})
+}
+
+func TestOnlyKnownTypesAreClaimed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := startWorld(t, application.SchedulerConfig{}, func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
+		other, known := newTestTask(func(t *domain.Task) { t.Type = "other"; t.Priority = 10 }), newTestTask()
+		w.enqueue(other, known)
+		synctest.Wait()
+		require.Equal(t, domain.TaskStatusCompleted, w.task(known.ID).Status)
+		require.Equal(t, domain.TaskStatusPending, w.task(other.ID).Status)
+		require.Zero(t, w.task(other.ID).Deliveries)
+		w.stop()
+	})
+}
+
+func TestWorkersBoundWhatRunsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := startWorld(t, application.SchedulerConfig{Workers: 3, Prefetch: 2}, func(context.Context, *domain.Task) ([]byte, error) {
+			pass(time.Second)
+			return nil, nil
+		})
+		for range 10 {
+			w.enqueue(newTestTask())
+		}
+		synctest.Wait()
+		require.Equal(t, 3, w.stats().BusyWorkers)
+		require.EqualValues(t, 5, w.queueStats().Processing, "3 run and 2 are prefetched")
+		settle(4 * time.Second)
+		require.EqualValues(t, 10, w.queueStats().Completed)
+		w.stop()
+	})
+}
+
+func TestReportsTravelTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, application.SchedulerConfig{Workers: 50}, func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
+		w.queue.delay["UpdateTask"] = 100 * time.Millisecond
+		for range 50 {
+			w.enqueue(newTestTask())
+		}
+		require.NoError(t, w.scheduler.Start(t.Context()))
+		settle(time.Second)
+		require.EqualValues(t, 50, w.queueStats().Completed)
+		require.LessOrEqual(t, w.queue.count("UpdateTask"), 3)
+		require.LessOrEqual(t, w.queue.count("Dequeue"), 3, "a claim takes as many as there are free workers")
+		w.stop()
+	})
+}
+
+func TestNothingIsClaimedAfterStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctrl := gomock.NewController(t)
+		queue := mocks.NewMockTaskQueue(ctrl)
+		task := newTestTask()
+		task.Lease = &domain.Lease{TaskID: task.ID, Delivery: 1}
+		first := queue.EXPECT().Dequeue(gomock.Any(), gomock.Any()).Return([]*domain.Task{task}, nil)
+		second := queue.EXPECT().Dequeue(gomock.Any(), gomock.Any()).After(first).
+			DoAndReturn(func(ctx context.Context, _ ports.ClaimRequest) ([]*domain.Task, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+		queue.EXPECT().UpdateTask(gomock.Any(), gomock.Any()).After(second).Return(nil)
+		queue.EXPECT().PromoteDue(gomock.Any(), gomock.Any()).Return(ports.Maintained{Next: -1}, nil).AnyTimes()
+		queue.EXPECT().ReapExpired(gomock.Any(), gomock.Any()).Return(ports.Maintained{Next: -1}, nil).AnyTimes()
+		queue.EXPECT().PurgeFinished(gomock.Any(), gomock.Any(), gomock.Any()).Return(nil, nil).AnyTimes()
+
+		s, err := application.NewScheduler(queue, application.SchedulerConfig{Workers: 2}, nil)
+		require.NoError(t, err)
+		require.NoError(t, s.RegisterProcessor(testType, processorFunc(func(context.Context, *domain.Task) ([]byte, error) {
+			pass(4 * time.Second)
+			return nil, nil
+		})))
+		require.NoError(t, s.Start(t.Context()))
+		synctest.Wait()
+		require.NoError(t, s.Stop(t.Context()))
+	})
+}
+
+func TestStatsFollowTheLifeOfTheScheduler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := startWorld(t, application.SchedulerConfig{Workers: 4}, func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
+		stats := w.stats()
+		require.True(t, stats.Running)
+		require.False(t, stats.Draining)
+		require.Equal(t, 4, stats.WorkersCount)
+		require.Equal(t, time.Now(), stats.StartedAt)
+		w.stop()
+		require.False(t, w.stats().Running)
+		require.Empty(t, w.stats().LastStoreError, "a stop is no error of the store")
+	})
+}

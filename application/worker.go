@@ -1,0 +1,179 @@
+package application
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// ending is how a processor ended.
+type ending struct {
+	result []byte
+	err    error
+	// stack is where it panicked, "" if it did not.
+	stack string
+}
+
+// work runs r in its slot, and then whatever waits for the slot. The end of ctx
+// cancels the runs of a worker that is stopping.
+func (s *DefaultScheduler) work(ctx context.Context, r *run) {
+	for r != nil {
+		if !s.attempt(ctx, r) {
+			s.release(s.pool.stick())
+			return
+		}
+		r = s.pool.leave()
+	}
+}
+
+// attempt runs r and hands its outcome to the reporter. It reports whether the
+// processor returned; if it did not, nobody waits for it any more.
+func (s *DefaultScheduler) attempt(ctx context.Context, r *run) bool {
+	held, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if !s.leases.begin(r, cancel) {
+		return true
+	}
+	timeout := orDefault(r.info.Timeout, domain.DefaultTimeout)
+	task, stop := context.WithTimeoutCause(held, timeout, errTimedOut)
+	defer stop()
+
+	done := make(chan ending, 1)
+	go process(task, s.registry.lookup(r.info.Type), r.task, func(e ending) {
+		if r.settled.CompareAndSwap(false, true) {
+			done <- e
+			return
+		}
+		s.logger.Info("stuck processor returned", taskFields(r)...)
+		if next := s.pool.unstick(); next != nil {
+			go s.work(ctx, next)
+		}
+	})
+
+	var e ending
+	returned := true
+	select {
+	case e = <-done:
+	case <-task.Done():
+		e, returned = s.await(ctx, r, done)
+	}
+	s.conclude(r, e, returned, context.Cause(task))
+	return returned
+}
+
+// await waits for a processor whose context has ended, for as long as the
+// graces allow, and reports whether it returned.
+func (s *DefaultScheduler) await(ctx context.Context, r *run, done <-chan ending) (ending, bool) {
+	grace := time.NewTimer(s.cfg.TimeoutGrace)
+	defer grace.Stop()
+	draining := ctx.Done()
+	for {
+		select {
+		case e := <-done:
+			return e, true
+		case <-draining:
+			draining = nil
+			grace.Reset(s.cfg.DrainGrace)
+		case <-grace.C:
+			if !r.settled.CompareAndSwap(false, true) {
+				return <-done, true
+			}
+			return ending{}, false
+		}
+	}
+}
+
+// process calls the processor and then ended, once, whatever the processor does:
+// a panic, and runtime.Goexit, become an error.
+func process(ctx context.Context, p ports.TaskProcessor, task *domain.Task, ended func(ending)) {
+	e := ending{err: errors.New("the processor called runtime.Goexit")}
+	exited := true
+	defer func() {
+		if v := recover(); v != nil {
+			e = ending{err: fmt.Errorf("panic: %v", v), stack: string(debug.Stack())}
+		} else if exited {
+			e.stack = string(debug.Stack())
+		}
+		ended(e)
+	}()
+	result, err := p.Process(ctx, task)
+	e, exited = ending{result: result, err: err}, false
+}
+
+// conclude decides what follows a run that ended for the given cause, nil if it
+// ended by itself, and hands that to the reporter.
+func (s *DefaultScheduler) conclude(r *run, e ending, returned bool, cause error) {
+	if !s.leases.end(r) {
+		s.logger.Debug("run stopped, its lease is lost", taskFields(r)...)
+		if !returned {
+			s.logger.Warn("processor ignores that its lease is lost, its worker is stuck until it returns", taskFields(r)...)
+		}
+		return
+	}
+	if len(e.result) > domain.MaxResult {
+		e.err = domain.Permanent(fmt.Errorf("result of %d bytes is too large, at most %d are kept", len(e.result), domain.MaxResult))
+	}
+	switch {
+	case returned && e.err == nil:
+		s.counters.processed.Add(1)
+		s.settle(settlement{run: r, update: ports.TaskUpdate{
+			Lease: r.lease, Outcome: ports.OutcomeCompleted, Result: e.result,
+		}})
+	case errors.Is(cause, errDraining):
+		s.counters.cut.Add(1)
+		s.release([]*run{r})
+	default:
+		s.fail(r, e, returned, errors.Is(cause, errTimedOut))
+	}
+}
+
+// fail reports the failure of a run.
+func (s *DefaultScheduler) fail(r *run, e ending, returned, timedOut bool) {
+	reason := domain.ReasonError
+	switch {
+	case !returned:
+		reason = domain.ReasonTimeout
+		e.err = fmt.Errorf("time-out of %v passed, and the processor did not return within %v of it", r.info.Timeout, s.cfg.TimeoutGrace)
+		s.logger.Warn("processor ignores its time-out, its worker is stuck until it returns", taskFields(r)...)
+	case e.stack != "":
+		reason = domain.ReasonPanic
+		s.counters.panicked.Add(1)
+	case timedOut:
+		reason = domain.ReasonTimeout
+		e.err = fmt.Errorf("time-out of %v passed: %w", r.info.Timeout, e.err)
+	}
+	if reason == domain.ReasonTimeout {
+		s.counters.timedOut.Add(1)
+	}
+	next := s.cfg.RetryPolicy.Decide(&r.info, e.err, reason, s.cfg.Random())
+	update := ports.TaskUpdate{
+		Lease: r.lease, Outcome: ports.OutcomeFailed, RetryIn: next.In,
+		Failure: domain.TaskError{Reason: next.Reason, Message: e.err.Error(), Stack: e.stack}.Bounded(),
+	}
+	s.counters.processed.Add(1)
+	s.counters.failed.Add(1)
+	fields := append(taskFields(r), zap.String("reason", string(next.Reason)), zap.String("error", update.Failure.Message))
+	if next.Retry {
+		update.Outcome = ports.OutcomeRetry
+		s.counters.retried.Add(1)
+		s.logger.Info("task failed, it will be retried", append(fields, zap.Duration("in", next.In))...)
+	} else {
+		s.logger.Warn("task failed for good", fields...)
+	}
+	s.settle(settlement{run: r, update: update})
+}
+
+// taskFields are what a log line about a run says of it.
+func taskFields(r *run) []zap.Field {
+	return []zap.Field{
+		zap.Stringer("task_id", r.info.ID), zap.String("type", string(r.info.Type)),
+		zap.Int("attempt", r.info.Attempt+1), zap.Int("delivery", r.lease.Delivery),
+	}
+}
