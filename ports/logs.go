@@ -26,12 +26,14 @@ type LogStore interface {
 	// store's now. An entry whose id is stored already is left as it is.
 	//
 	// The batch comes into being with its first entry. If it is closed, nothing
-	// is stored and the error is domain.ErrBatchClosed. A *domain.ValidationError
+	// is stored and the error is domain.ErrBatchClosed, also for entries that it
+	// has already. A *domain.ValidationError
 	// tells of an entry that breaks a limit; nothing is stored then.
 	SaveLogs(ctx context.Context, batch domain.BatchID, entries ...domain.LogEntry) (int, error)
 	// CloseBatch lets no more entries into the batch and returns the ids of its
 	// entries in their order. A batch that has none, or never was, is closed and
-	// gives none. Closing it again gives the same ids.
+	// gives none. Closing it again gives the same ids, but those of entries that
+	// were purged since.
 	CloseBatch(ctx context.Context, batch domain.BatchID) ([]domain.LogID, error)
 	// GetLogs returns the entries with these ids in the order of the arguments,
 	// without those that are not stored.

@@ -103,6 +103,9 @@ func (m *model) repeatClaim(rt *rapid.T) {
 			want = append(want, id)
 		}
 	}
+	if len(want) == 0 {
+		rt.Skip("the claim holds nothing any more")
+	}
 	require.ElementsMatch(rt, want, idsOf(m.claimAs(m.t, m.last, ports.MaxClaim)))
 }
 

@@ -1,0 +1,188 @@
+package sqlitestore
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// selectDue selects the tasks of one state whose attention is due, the first
+// due first.
+const selectDue = "SELECT seq, lane, state, wake_us FROM task INDEXED BY task_wake WHERE state = ? AND state <> 1 AND wake_us <= ? ORDER BY wake_us, seq LIMIT ?"
+
+// dueTask is a row of selectDue.
+type dueTask struct {
+	seq   int64
+	lane  *lane
+	state state
+	wake  int64
+}
+
+// due returns at most n tasks in one of the states whose attention is due at
+// the given time, the first due first.
+func (tx *transaction) due(at int64, n int, states ...state) ([]dueTask, error) {
+	var out []dueTask
+	for _, s := range states {
+		// The states are merged: each list is in order already.
+		var merged, list []dueTask
+		err := tx.each(func(r *row) error {
+			list = append(list, dueTask{seq: r.int(0), lane: tx.lanes.byID[r.int(1)], state: state(r.int(2)), wake: r.int(3)})
+			return r.err
+		}, selectDue, int64(s), at, n)
+		if err != nil {
+			return nil, err
+		}
+		for len(merged) < n && len(out)+len(list) > 0 {
+			if len(list) == 0 || len(out) > 0 && out[0].wake <= list[0].wake {
+				merged, out = append(merged, out[0]), out[1:]
+			} else {
+				merged, list = append(merged, list[0]), list[1:]
+			}
+		}
+		out = merged
+	}
+	return out, nil
+}
+
+// seqsOf returns the keys of the tasks.
+func seqsOf(tasks []dueTask) []int64 {
+	seqs := make([]int64, len(tasks))
+	for i, d := range tasks {
+		seqs[i] = d.seq
+	}
+	return seqs
+}
+
+// promote makes at most n tasks ready whose time has come, and returns how many.
+// Both steps are legal in any case: a scheduled task stays PENDING, a RETRYING
+// one becomes so.
+func (tx *transaction) promote(n int) (int, error) {
+	tasks, err := tx.due(tx.now, n, stateScheduled, stateRetrying)
+	if err != nil || len(tasks) == 0 {
+		return 0, err
+	}
+	for _, d := range tasks {
+		tx.move(d.lane, d.state, stateReady)
+	}
+	_, err = tx.exec("UPDATE task SET state = 1, wake_us = 0, report = 0 WHERE seq IN (SELECT value FROM json_each(?))", seqList(seqsOf(tasks)))
+	return len(tasks), err
+}
+
+// PromoteDue makes due tasks ready as [ports.QueueMaintainer] says. limit is
+// from 1 to ports.MaxClaim.
+func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained, error) {
+	if err := limitError(limit, ports.MaxClaim); err != nil {
+		return ports.Maintained{}, err
+	}
+	var done ports.Maintained
+	err := q.db.writer.do(ctx, "promote due tasks", func(tx *transaction) (err error) {
+		if done.Count, err = tx.promote(limit); err == nil {
+			done.Next, err = tx.nextIn(stateScheduled, stateRetrying)
+		}
+		return err
+	})
+	return done, err
+}
+
+// nextIn returns how long it is until a task in one of the states asks for
+// attention, negative if none is in sight.
+func (tx *transaction) nextIn(states ...state) (time.Duration, error) {
+	next, err := nextWake(tx.statements, states...)
+	if err != nil || next == never {
+		return -1, err
+	}
+	return max(time.Duration(next-tx.now)*time.Microsecond, 0), nil
+}
+
+// ReapExpired recovers tasks as [ports.QueueMaintainer] says.
+func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
+	if err := limitError(req.Limit, ports.MaxClaim); err != nil {
+		return ports.Maintained{}, err
+	}
+	if req.MaxRecoveries < 0 {
+		return ports.Maintained{}, &domain.ValidationError{Field: "max_recoveries", Value: fmt.Sprint(req.MaxRecoveries), Rule: "must not be negative"}
+	}
+	var done ports.Maintained
+	err := q.db.writer.do(ctx, "reap expired leases", func(tx *transaction) error {
+		tasks, err := tx.due(tx.now, req.Limit, stateProcessing)
+		if err != nil {
+			return err
+		}
+		recs, err := load(tx.statements, bareColumns, fromSeqs, seqList(seqsOf(tasks)))
+		if err != nil {
+			return err
+		}
+		for _, rec := range recs {
+			if err := tx.recover(rec, req.MaxRecoveries); err != nil {
+				return err
+			}
+		}
+		done.Count = len(recs)
+		done.Next, err = tx.nextIn(stateProcessing)
+		return err
+	})
+	return done, err
+}
+
+// recover takes one task back from its worker.
+func (tx *transaction) recover(rec *record, maxRecoveries int) error {
+	rec.lane = tx.lanes.byID[rec.laneID]
+	if rec.corrupt != nil {
+		return tx.quarantine(rec)
+	}
+	if err := rec.task.Recover(maxRecoveries, rec.at(tx.now)); err != nil {
+		return err
+	}
+	return tx.save(rec, 0)
+}
+
+// PurgeFinished removes finished tasks as [ports.QueueMaintainer] says, some at a
+// time, each time in a transaction. When it fails, it returns the ids that it has
+// removed until then too. limit is at least 1.
+func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+	if err := limitError(limit, math.MaxInt32); err != nil {
+		return nil, err
+	}
+	if retention < 0 {
+		return nil, &domain.ValidationError{Field: "retention", Value: retention.String(), Rule: "must not be negative"}
+	}
+	var all []domain.TaskID
+	for len(all) < limit {
+		n := min(limit-len(all), maxBatch)
+		var ids []domain.TaskID
+		var found int
+		err := q.db.writer.do(ctx, "purge finished tasks", func(tx *transaction) error {
+			ids = nil
+			tasks, err := tx.due(tx.now-retention.Microseconds(), n, stateCompleted, stateFailed, stateCancelled)
+			if err != nil {
+				return err
+			}
+			recs, err := load(tx.statements, bareColumns, fromSeqs, seqList(seqsOf(tasks)))
+			if err != nil {
+				return err
+			}
+			for _, rec := range recs {
+				rec.lane = tx.lanes.byID[rec.laneID]
+				if rec.task.ID != uuid.Nil {
+					ids = append(ids, rec.task.ID)
+				}
+			}
+			found = len(tasks)
+			return tx.remove(recs)
+		})
+		if err != nil {
+			return all, err
+		}
+		all = append(all, ids...)
+		if found < n {
+			break
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,327 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"logsift/domain"
+)
+
+const (
+	// maxGroup is how many operations share a transaction at most.
+	maxGroup = 512
+	// lockPause is the time between two attempts at the lock of the file. It is
+	// short, so that a process gets its turn between the transactions of
+	// another one that writes all the time; SQLite's own waiting backs off to
+	// 100 ms and starves.
+	lockPause = time.Millisecond
+	// finishWait bounds how long a call outlives its context while its
+	// transaction is being committed: its outcome is then worth knowing.
+	finishWait = time.Second
+)
+
+// The life of an operation. Its caller may abandon it until it has begun.
+const (
+	opQueued int32 = iota
+	opBegun
+	opAbandoned
+)
+
+// errNotBegun says that a transaction did not begin, which is no operation's
+// fault and would meet each of them again.
+var errNotBegun = errors.New("begin a transaction")
+
+// operation is one call's part of a transaction.
+type operation struct {
+	// run does the work. It may be called again in another transaction after
+	// one was rolled back, so it begins by forgetting what it did. An error
+	// rolls the transaction back: a refusal of an item is not one.
+	run   func(tx *transaction) error
+	state atomic.Int32
+	err   error
+	done  chan struct{}
+}
+
+// writer owns the one connection that writes. Operations that arrive while a
+// transaction is under way are gathered and share the next one, and its sync.
+type writer struct {
+	pool   *sql.DB
+	conn   *sql.Conn
+	config Config
+	// ctx carries the values of Open's context and is never cancelled: a
+	// transaction is shared, no caller may end it for the others.
+	ctx   context.Context
+	stmts *statements
+	lanes laneMirror
+	// committed is told which lanes a commit gave tasks to.
+	committed func(lanes []*lane)
+
+	// mu guards queue and stopped.
+	mu      sync.Mutex
+	queue   []*operation
+	stopped bool
+	// arrived has room for one signal: the queue is not empty, or stopped is
+	// set.
+	arrived chan struct{}
+	loop    sync.WaitGroup
+}
+
+// newWriter connects, switches the file to write-ahead logging and migrates it.
+func newWriter(ctx context.Context, pool *sql.DB, config Config) (*writer, error) {
+	w := &writer{pool: pool, config: config, ctx: context.WithoutCancel(ctx), arrived: make(chan struct{}, 1)}
+	err := w.retryBusy(ctx, func() (err error) {
+		w.conn, err = pool.Conn(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.stmts = newStatements(w.ctx, w.conn)
+	var mode string
+	err = w.retryBusy(ctx, func() error {
+		return w.conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+	})
+	if err == nil && mode != "wal" {
+		err = fmt.Errorf("%w: the file system does not support write-ahead logging; use a local disk", domain.ErrStoreUnavailable)
+	}
+	if err == nil {
+		err = w.retryBusy(ctx, func() error { return w.plain("BEGIN IMMEDIATE") })
+	}
+	if err == nil {
+		if err = migrate(w.ctx, w.conn); err == nil {
+			err = w.plain("COMMIT")
+		} else {
+			err = errors.Join(err, w.plain("ROLLBACK"))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.conn.Close())
+	}
+	return w, nil
+}
+
+// plain runs a statement that is not worth keeping prepared.
+func (w *writer) plain(query string) error {
+	_, err := w.conn.ExecContext(w.ctx, query)
+	return err
+}
+
+// retryBusy repeats fn while another process holds the lock, for as long as
+// ctx and Config.BusyTimeout allow.
+func (w *writer) retryBusy(ctx context.Context, fn func() error) error {
+	err := fn()
+	if resultCode(err) != sqlite3.SQLITE_BUSY {
+		return err
+	}
+	patience := time.NewTimer(w.config.BusyTimeout)
+	defer patience.Stop()
+	pause := time.NewTicker(lockPause)
+	defer pause.Stop()
+	for resultCode(err) == sqlite3.SQLITE_BUSY {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-patience.C:
+			return fmt.Errorf("another process has locked the file for %s: %w", w.config.BusyTimeout, err)
+		case <-pause.C:
+		}
+		err = fn()
+	}
+	return err
+}
+
+// start begins to work.
+func (w *writer) start() {
+	w.loop.Add(1)
+	go func() {
+		defer w.loop.Done()
+		for group := w.next(); group != nil; group = w.next() {
+			w.commit(group)
+		}
+	}()
+}
+
+// close lets operations that wait fail with domain.ErrClosed, finishes the
+// transaction under way and disconnects.
+func (w *writer) close() error {
+	w.mu.Lock()
+	w.stopped = true
+	w.mu.Unlock()
+	w.signal()
+	w.loop.Wait()
+	return errors.Join(w.stmts.close(), w.conn.Close(), w.pool.Close())
+}
+
+func (w *writer) signal() {
+	select {
+	case w.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for operations and takes them. It returns nil when the writer was
+// stopped.
+func (w *writer) next() []*operation {
+	for {
+		w.mu.Lock()
+		if w.stopped {
+			finish(w.queue, domain.ErrClosed)
+			w.queue = nil
+			w.mu.Unlock()
+			return nil
+		}
+		n := min(len(w.queue), maxGroup)
+		group := w.queue[:n:n]
+		w.queue = w.queue[n:]
+		w.mu.Unlock()
+		if n > 0 {
+			return group
+		}
+		<-w.arrived
+	}
+}
+
+// finish tells the callers of the group how it went.
+func finish(group []*operation, err error) {
+	for _, op := range group {
+		op.err = err
+		close(op.done)
+	}
+}
+
+// do runs fn in a transaction and returns when that is committed. If ctx ends
+// before it has begun, nothing is written.
+func (w *writer) do(ctx context.Context, action string, fn func(tx *transaction) error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	op := &operation{run: fn, done: make(chan struct{})}
+	w.mu.Lock()
+	if w.stopped {
+		w.mu.Unlock()
+		return fmt.Errorf("%s: %w", action, domain.ErrClosed)
+	}
+	w.queue = append(w.queue, op)
+	w.mu.Unlock()
+	w.signal()
+	select {
+	case <-op.done:
+		return translate(action, op.err)
+	case <-ctx.Done():
+	}
+	if op.state.CompareAndSwap(opQueued, opAbandoned) {
+		return fmt.Errorf("%s: %w", action, ctx.Err())
+	}
+	late := time.NewTimer(finishWait)
+	defer late.Stop()
+	select {
+	case <-op.done:
+		return translate(action, op.err)
+	case <-late.C:
+		return fmt.Errorf("%s: %w", action, ctx.Err())
+	}
+}
+
+// commit runs the operations of the group in one transaction. If that fails,
+// each gets one of its own, so that none suffers for another.
+func (w *writer) commit(group []*operation) {
+	begun, err := w.attempt(group)
+	if err == nil || len(begun) < 2 || errors.Is(err, errNotBegun) {
+		finish(begun, err)
+		return
+	}
+	for i := range begun {
+		_, err := w.attempt(begun[i : i+1])
+		finish(begun[i:i+1], err)
+	}
+}
+
+// attempt returns the operations of the group that were not abandoned. Without
+// an error all of them are committed, with one none is.
+func (w *writer) attempt(group []*operation) (begun []*operation, err error) {
+	err = w.retryBusy(w.ctx, func() error {
+		_, err := w.stmts.exec("BEGIN IMMEDIATE")
+		return err
+	})
+	for _, op := range group {
+		if op.state.CompareAndSwap(opQueued, opBegun) || op.state.Load() == opBegun {
+			begun = append(begun, op)
+		}
+	}
+	if err != nil {
+		return begun, fmt.Errorf("%w: %w", errNotBegun, err)
+	}
+	tx := &transaction{statements: w.stmts, lanes: &w.lanes, now: w.config.Now().UnixMicro()}
+	if err = w.lanes.load(w.stmts); err == nil {
+		err = tx.run(begun)
+	}
+	if err == nil {
+		_, err = w.stmts.exec("COMMIT")
+	}
+	if err != nil {
+		w.lanes.valid = false
+		if _, rollbackErr := w.stmts.exec("ROLLBACK"); rollbackErr != nil && resultCode(rollbackErr) != sqlite3.SQLITE_ERROR {
+			// SQLITE_ERROR: the failure has rolled back already.
+			err = errors.Join(err, rollbackErr)
+		}
+		return begun, err
+	}
+	if len(tx.stirred) > 0 {
+		w.committed(tx.stirred)
+	}
+	return begun, nil
+}
+
+// transaction is what the operations of a group share.
+type transaction struct {
+	*statements
+	lanes *laneMirror
+	// now is the store's time, in microseconds.
+	now int64
+	// stirred are the lanes that have tasks to wait for which they had not.
+	stirred []*lane
+}
+
+// run runs the operations and writes the lanes back.
+func (tx *transaction) run(begun []*operation) error {
+	for _, op := range begun {
+		if err := op.run(tx); err != nil {
+			return err
+		}
+	}
+	return tx.lanes.store(tx.statements)
+}
+
+// move counts a task of the lane from one state into another; 0 is no state.
+func (tx *transaction) move(l *lane, from, to state) {
+	if l == nil || from == to {
+		return
+	}
+	if from != 0 {
+		l.counts[from]--
+	}
+	if to != 0 {
+		l.counts[to]++
+	}
+	l.dirty = true
+	if to == stateReady || to == stateScheduled || to == stateRetrying {
+		tx.stir(l)
+	}
+}
+
+// stir remembers that those who wait for tasks of the lane should look again.
+func (tx *transaction) stir(l *lane) {
+	for _, known := range tx.stirred {
+		if known == l {
+			return
+		}
+	}
+	tx.stirred = append(tx.stirred, l)
+}
