@@ -39,7 +39,8 @@ const (
 // what belongs to them elsewhere can be removed too. [LogService] is one.
 type TaskPurger interface {
 	// PurgeTasks removes what belongs to the tasks; ids without anything are
-	// passed over. It is called again with the same ids after an error.
+	// passed over. It is called in every round of purging, also without ids, and
+	// again with the same ids after an error.
 	PurgeTasks(ctx context.Context, ids ...domain.TaskID) error
 }
 

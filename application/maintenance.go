@@ -100,7 +100,8 @@ func (s *DefaultScheduler) purge(ctx context.Context) {
 }
 
 // purgeOnce removes one batch of tasks unless removed holds one already, and
-// tells the purger. It reports whether there may be more.
+// tells the purger, also when there was none to remove, since it has old things
+// of its own. It reports whether there may be more.
 func (s *DefaultScheduler) purgeOnce(ctx context.Context, removed *[]domain.TaskID) (more bool, err error) {
 	if len(*removed) == 0 {
 		call, cancel := context.WithTimeout(ctx, callTimeout)
@@ -112,7 +113,7 @@ func (s *DefaultScheduler) purgeOnce(ctx context.Context, removed *[]domain.Task
 		s.counters.purged.Add(int64(len(*removed)))
 	}
 	more = len(*removed) >= purgeBatch
-	if len(*removed) > 0 && s.cfg.Purger != nil {
+	if s.cfg.Purger != nil {
 		call, cancel := context.WithTimeout(ctx, purgeTimeout)
 		err = s.cfg.Purger.PurgeTasks(call, *removed...)
 		cancel()
