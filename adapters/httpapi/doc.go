@@ -1,0 +1,28 @@
+// Package httpapi serves logsift over HTTP: the task queue, logs and anomalies
+// under /api/v1, and the health of the process. The JSON is in package wire.
+//
+// # Requests
+//
+// What is not understood is refused, never ignored: unknown fields, fields given
+// twice or in another case, wrong types, unknown or repeated query parameters,
+// other content types. A refused request has changed nothing. Log entries are
+// the exception, since they come as they are: their unknown fields are kept, and
+// a broken line is rejected without the others.
+//
+// Bodies are bounded, on the wire and after decompression (gzip and zstd are
+// understood), and so is the memory that all of them hold together.
+//
+// # Errors
+//
+// Every error is an RFC 9457 problem with a stable type; the one table from
+// errors to problems is in problem.go. An error that is not in it is a 500
+// without detail, logged with the request id that the client got.
+//
+// # Safety
+//
+// There is no authentication: listen on the loopback address, or behind a proxy
+// that has it. Requests that a browser makes for another site are refused on
+// unsafe methods, no CORS headers are sent, and Config.AllowedHosts keeps other
+// names away from a server on the loopback address (DNS rebinding). GET and HEAD
+// change nothing.
+package httpapi

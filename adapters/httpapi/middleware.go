@@ -1,0 +1,139 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"go.uber.org/zap"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+type requestIDKey struct{}
+
+// requestID returns the id that observe gave to the request.
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// observe gives each request an id, the client's own if it has a usable one, and
+// logs the request when it is done. Neither query nor body are logged: they hold
+// the users' data.
+func (a *API) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := a.now()
+		id := r.Header.Get(requestIDHeader)
+		if !usableRequestID(id) {
+			id = a.newID().String()
+		}
+		w.Header().Set(requestIDHeader, id)
+		rec := &recorder{ResponseWriter: w}
+		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		a.logger.Debug("request",
+			zap.String("request_id", id), zap.String("method", r.Method), zap.String("path", r.URL.Path),
+			zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes),
+			zap.Duration("duration", a.now().Sub(start)), zap.String("remote", r.RemoteAddr))
+	})
+}
+
+func usableRequestID(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && strings.IndexByte("._-", c) < 0 {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 128
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+
+	status int // 0 until the head is written
+	bytes  int64
+}
+
+// WriteHeader remembers the first final status.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts the bytes of the body.
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// recoverPanics answers a panic with 500, or cuts the connection if the answer
+// has begun.
+func (a *API) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares the panic value itself
+				panic(v)
+			}
+			a.logger.Error("request panicked", append(requestFields(r),
+				zap.String("panic", fmt.Sprint(v)), zap.ByteString("stack", debug.Stack()))...)
+			if rec, ok := w.(*recorder); ok && rec.status != 0 {
+				panic(http.ErrAbortHandler)
+			}
+			writeProblem(w, r, problemOf(unexpected))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func requestFields(r *http.Request) []zap.Field {
+	return []zap.Field{
+		zap.String("request_id", requestID(r.Context())), zap.String("method", r.Method), zap.String("path", r.URL.Path),
+	}
+}
+
+// guard refuses hosts that are not allowed and what browsers send for other
+// sites, and sets the headers of every answer.
+func (a *API) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		if len(a.hosts) > 0 && !a.hosts[hostName(r.Host)] {
+			a.fail(w, r, errHost)
+			return
+		}
+		if a.origins.Check(r) != nil {
+			a.fail(w, r, errCrossOrigin)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostName returns the name of a Host header as it is compared: without port,
+// brackets and final dot, in lower case.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}

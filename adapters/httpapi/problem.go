@@ -1,0 +1,216 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
+)
+
+// Errors of requests that the domain knows nothing of.
+var (
+	errNoRoute          = errors.New("no such path")
+	errMethod           = errors.New("method not allowed")
+	errHost             = errors.New("host not allowed")
+	errCrossOrigin      = errors.New("cross-origin request")
+	errTooLarge         = errors.New("body too large")
+	errBodyTimeout      = errors.New("body too slow")
+	errOverloaded       = errors.New("too many bodies at once")
+	errUnsupportedMedia = errors.New("unsupported media type")
+)
+
+// problemKind is one row of the table from errors to problems.
+type problemKind struct {
+	err    error
+	status int
+	// name is the last part of the problem's type, title what it says to people.
+	name, title string
+	// detail is shown where the error has none that may be shown.
+	detail string
+	// retry is whether the same request may succeed soon.
+	retry bool
+}
+
+// problemTypes is the namespace of the types of problems.
+const problemTypes = "urn:logsift:problem:"
+
+// unexpected is the kind of every error that is not in the table.
+var unexpected = problemKind{status: http.StatusInternalServerError, name: "internal", title: "Internal error", detail: "the server's log has the reason under the request id"}
+
+// statusClientClosed is for the log: the client does not see it.
+const statusClientClosed = 499
+
+// problemKinds is the table; the first row that an error matches counts.
+var problemKinds = []problemKind{
+	{err: domain.ErrTaskNotFound, status: http.StatusNotFound, name: "task-not-found", title: "Task not found", detail: "no task has this id; finished tasks are removed after their retention"},
+	{err: domain.ErrLogNotFound, status: http.StatusNotFound, name: "log-not-found", title: "Log entry not found", detail: "no log entry has this id; entries are removed with the task that analysed them"},
+	{err: domain.ErrAnalysisNotFound, status: http.StatusNotFound, name: "analysis-not-found", title: "Analysis not found", detail: "no analysis is stored for this task"},
+	{err: domain.ErrUnknownTaskType, status: http.StatusBadRequest, name: "unknown-task-type", title: "Unknown task type"},
+	{err: domain.ErrInvalidCursor, status: http.StatusBadRequest, name: "invalid-cursor", title: "Invalid cursor", detail: "cursor was not issued by this list"},
+	{err: domain.ErrTaskExists, status: http.StatusUnprocessableEntity, name: "idempotency-key-reused", title: "Idempotency key reused", detail: "the Idempotency-Key was used for a task with other contents"},
+	{err: domain.ErrDuplicateTask, status: http.StatusConflict, name: "duplicate-task", title: "Duplicate task", detail: "an unfinished task holds the unique key"},
+	{err: domain.ErrInvalidTransition, status: http.StatusConflict, name: "invalid-transition", title: "The state of the task forbids this"},
+	{err: domain.ErrStoreFull, status: http.StatusInsufficientStorage, name: "store-full", title: "Store full", detail: "the store takes no more; nothing was changed"},
+	{err: domain.ErrStoreReadOnly, status: http.StatusServiceUnavailable, name: "store-read-only", title: "Store is read-only", detail: "the store refuses writes; nothing was changed", retry: true},
+	{err: domain.ErrStoreUnavailable, status: http.StatusServiceUnavailable, name: "store-unavailable", title: "Store unavailable", detail: "the store did not answer; a write may or may not have happened", retry: true},
+	{err: domain.ErrBatchClosed, status: http.StatusServiceUnavailable, name: "overloaded", title: "Overloaded", detail: "the log batch closed too often meanwhile", retry: true},
+	{err: domain.ErrClosed, status: http.StatusServiceUnavailable, name: "stopping", title: "Server is stopping", detail: "the server is stopping", retry: true},
+	{err: domain.ErrInvalid, status: http.StatusBadRequest, name: "invalid-request", title: "Invalid request", detail: "the request breaks a rule"},
+	{err: errTooLarge, status: http.StatusRequestEntityTooLarge, name: "too-large", title: "Body too large"},
+	{err: errBodyTimeout, status: http.StatusRequestTimeout, name: "body-timeout", title: "Body too slow", detail: "the body did not arrive in time"},
+	{err: errOverloaded, status: http.StatusServiceUnavailable, name: "overloaded", title: "Overloaded", detail: "the server is busy with other large bodies", retry: true},
+	{err: errUnsupportedMedia, status: http.StatusUnsupportedMediaType, name: "unsupported-media-type", title: "Unsupported media type"},
+	{err: errNoRoute, status: http.StatusNotFound, name: "no-such-path", title: "No such path", detail: "the API has no such path"},
+	{err: errMethod, status: http.StatusMethodNotAllowed, name: "method-not-allowed", title: "Method not allowed", detail: "the header Allow names the methods of this path"},
+	{err: errHost, status: http.StatusMisdirectedRequest, name: "host-not-allowed", title: "Host not allowed", detail: "the server does not answer to the name in the Host header"},
+	{err: errCrossOrigin, status: http.StatusForbidden, name: "cross-origin", title: "Cross-origin request", detail: "a browser may not send this request for another site"},
+	{err: context.Canceled, status: statusClientClosed, name: "client-closed", title: "Client closed the request"},
+	{err: context.DeadlineExceeded, status: http.StatusServiceUnavailable, name: "timeout", title: "Timed out", detail: "the request took too long; a write may or may not have happened", retry: true},
+}
+
+// kindOf returns the row of an error.
+func kindOf(err error) problemKind {
+	for _, k := range problemKinds {
+		if errors.Is(err, k.err) {
+			return k
+		}
+	}
+	return unexpected
+}
+
+// refusal is an error with a detail for the client.
+type refusal struct {
+	kind   error
+	detail string
+}
+
+func (e *refusal) Error() string { return e.detail }
+func (e *refusal) Unwrap() error { return e.kind }
+
+// refuse returns an error of the kind, with a detail for the client.
+func refuse(kind error, format string, args ...any) error {
+	return &refusal{kind: kind, detail: fmt.Sprintf(format, args...)}
+}
+
+// fieldErrors are several faults of a request. They are a domain.ErrInvalid.
+type fieldErrors []wire.FieldError
+
+func (e fieldErrors) Error() string {
+	if len(e) == 1 {
+		return e[0].Field + ": " + e[0].Detail
+	}
+	return fmt.Sprintf("%s: %s (and %d more)", e[0].Field, e[0].Detail, len(e)-1)
+}
+
+func (e fieldErrors) Unwrap() error { return domain.ErrInvalid }
+
+func problemOf(k problemKind) wire.Problem {
+	return wire.Problem{Type: problemTypes + k.name, Title: k.title, Status: k.status, Detail: k.detail}
+}
+
+// problem returns what the client may know of an error: its kind, and details of
+// the errors that are the client's own.
+func (a *API) problem(err error) wire.Problem {
+	k := kindOf(err)
+	p := problemOf(k)
+	if k.err == nil || k.status >= http.StatusInternalServerError {
+		return p
+	}
+	var (
+		invalid    *domain.ValidationError
+		transition *domain.TransitionError
+		duplicate  *domain.DuplicateError
+		refused    *refusal
+		fields     fieldErrors
+	)
+	switch {
+	case errors.Is(k.err, domain.ErrUnknownTaskType):
+		p.Detail = "type has no processor; the known types are " + knownTypes(a.queue.GetSchedulerStats().TaskTypes)
+		p.Errors = []wire.FieldError{{Field: "type", Detail: p.Detail}}
+	case errors.Is(k.err, domain.ErrInvalidCursor):
+		p.Errors = []wire.FieldError{{Field: "cursor", Detail: p.Detail}}
+	case errors.As(err, &transition):
+		p.Detail = fmt.Sprintf("task %s is %s", transition.TaskID, transition.From)
+		p.TaskID, p.TaskStatus = transition.TaskID.String(), transition.From.String()
+	case errors.As(err, &duplicate):
+		p.Detail, p.Holder = duplicate.Error(), duplicate.Holder.String()
+	case errors.As(err, &invalid):
+		p.Detail = invalid.Error()
+		p.Errors = []wire.FieldError{{Field: invalid.Field, Detail: strings.TrimPrefix(p.Detail, invalid.Field+" ")}}
+	case errors.As(err, &fields):
+		p.Detail, p.Errors = fields.Error(), fields
+	case errors.As(err, &refused):
+		p.Detail = refused.detail
+	}
+	return p
+}
+
+func knownTypes(types []domain.TaskType) string {
+	if len(types) == 0 {
+		return "none"
+	}
+	names := make([]string, len(types))
+	for i, t := range types {
+		names[i] = strconv.Quote(string(t))
+	}
+	return strings.Join(names, ", ")
+}
+
+// fail answers a request that failed, and logs what is not the client's fault.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	k := kindOf(err)
+	switch {
+	case k.err == nil:
+		a.logger.Error("request failed", append(requestFields(r), zap.Error(err))...)
+	case k.status >= http.StatusInternalServerError:
+		a.logger.Warn("request not served", append(requestFields(r), zap.Error(err))...)
+	}
+	if k.retry {
+		w.Header().Set("Retry-After", "1")
+	}
+	writeProblem(w, r, a.problem(err))
+}
+
+func writeProblem(w http.ResponseWriter, r *http.Request, p wire.Problem) {
+	p.RequestID = requestID(r.Context())
+	body, err := encodeJSON(p)
+	if err != nil {
+		// A struct of strings always marshals.
+		panic(fmt.Sprintf("marshal problem: %v", err))
+	}
+	send(w, p.Status, "application/problem+json", body)
+}
+
+// writeJSON answers with v. An error means that nothing was written.
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := encodeJSON(v)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	send(w, status, "application/json", body)
+	return nil
+}
+
+// encodeJSON returns v as JSON that ends with a newline, without HTML escapes.
+func encodeJSON(v any) (*bytes.Buffer, error) {
+	buf := &bytes.Buffer{}
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	return buf, enc.Encode(v)
+}
+
+func send(w http.ResponseWriter, status int, contentType string, body *bytes.Buffer) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	_, _ = body.WriteTo(w) // if the client is gone, there is nobody to tell
+}

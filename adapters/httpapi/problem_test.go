@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"logsift/domain"
+)
+
+// unmapped are errors of the domain that no request should meet; one that does
+// is a fault of the server.
+var unmapped = map[string]string{
+	"ErrLeaseLost":     "only workers hold leases",
+	"ErrCorruptRecord": "the store holds what cannot be read",
+}
+
+func TestEveryErrorOfTheDomainIsInTheTable(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "../../domain/errors.go", nil, 0)
+	require.NoError(t, err)
+	texts := map[string]bool{}
+	for _, k := range problemKinds {
+		texts[k.err.Error()] = true
+	}
+	seen := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 || !strings.HasPrefix(spec.Names[0].Name, "Err") {
+			return true
+		}
+		seen++
+		name := spec.Names[0].Name
+		text := strings.Trim(spec.Values[0].(*ast.CallExpr).Args[0].(*ast.BasicLit).Value, `"`)
+		require.Equal(t, unmapped[name] == "", texts[text], "%s needs a row in problemKinds, or a reason in unmapped", name)
+		return true
+	})
+	require.Greater(t, seen, 10, "the test finds the errors")
+}
+
+func TestTheTableIsConsistent(t *testing.T) {
+	t.Parallel()
+	for _, k := range problemKinds {
+		require.NotEmpty(t, k.name, k.err)
+		require.NotEmpty(t, k.title, k.err)
+		require.GreaterOrEqual(t, k.status, 400, k.name)
+		require.Equal(t, k.name, kindOf(fmt.Errorf("wrapped: %w", k.err)).name, "no earlier row hides it")
+		require.Equal(t, k.status == http.StatusServiceUnavailable, k.retry, "%s: 503 and only that says when to come back", k.name)
+	}
+	require.Equal(t, unexpected, kindOf(errors.New("any")))
+	require.Equal(t, "invalid-request", kindOf(&domain.ValidationError{Field: "x"}).name)
+}

@@ -1,0 +1,133 @@
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
+)
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	t.Run("every count is shown under its name", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		w.queue.stats = domain.QueueStats{
+			Pending: 1, Scheduled: 2, Processing: 3, Retrying: 4, Completed: 5, Failed: 6, Cancelled: 7,
+			OldestPending: 1500 * time.Millisecond, Warnings: []string{"no disk"},
+		}
+		w.queue.sched = domain.SchedulerStats{
+			Running: true, Draining: true, WorkersCount: 1, BusyWorkers: 2, ProcessedTasks: 3, FailedTasks: 4, RetriedTasks: 5,
+			RecoveredTasks: 6, PurgedTasks: 7, LeasesLost: 8, ReleasedTasks: 9, PanickedTasks: 10, TimedOutTasks: 11,
+			StartedAt: now, TaskTypes: []domain.TaskType{"echo"}, LastStoreError: "dial 10.1.2.3",
+		}
+		require.JSONEq(t, `{
+			"total_tasks":28,"pending_tasks":1,"scheduled_tasks":2,"processing_tasks":3,"retrying_tasks":4,"completed_tasks":5,
+			"failed_tasks":6,"cancelled_tasks":7,"oldest_pending_seconds":1.5,"warnings":["no disk"],
+			"scheduler":{"running":true,"draining":true,"workers_count":1,"busy_workers":2,"processed_tasks":3,"failed_tasks":4,
+				"retried_tasks":5,"recovered_tasks":6,"purged_tasks":7,"leases_lost":8,"released_tasks":9,"panicked_tasks":10,
+				"timed_out_tasks":11,"task_types":["echo"],"started_at":"2026-11-23T12:00:00Z"}}`,
+			w.do("GET", statsPath, "").Body.String())
+	})
+	t.Run("a scheduler that never started has no time, and no list is null", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		w.queue.sched = domain.SchedulerStats{}
+		got := answer[wire.Stats](t, w.do("GET", statsPath, ""), http.StatusOK)
+		require.Nil(t, got.Scheduler.StartedAt)
+		require.NotNil(t, got.Scheduler.TaskTypes)
+		require.NotNil(t, got.Warnings)
+	})
+	t.Run("parameters are refused", func(t *testing.T) {
+		t.Parallel()
+		fieldProblem(t, newWorld(httpapi.Config{}).do("GET", statsPath+"?queue=x", ""), "queue")
+	})
+}
+
+func TestAnomalies(t *testing.T) {
+	t.Parallel()
+	t.Run("an anomaly is shown with the analysis that found it", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		task, log := uuid.New(), uuid.New()
+		w.logs.found = domain.AnomalyPage{Anomalies: []domain.FoundAnomaly{{
+			TaskID: task, FoundAt: now,
+			Anomaly: domain.Anomaly{
+				ID: "a1", Kind: domain.AnomalyErrorBurst, Category: domain.CategoryNetwork, Severity: domain.SeverityHigh,
+				Score: 0.5, Confidence: 0.75, TemplateID: "t1", Template: "boom <*>", LogIDs: []domain.LogID{log},
+				SampleLines: []string{"boom 1"}, Count: 3, Expected: 0.5, FirstSeen: now, LastSeen: now, Services: []string{"web"},
+				Evidence: "e", Explanation: "x", SuggestedAction: "s", Source: "local",
+			},
+		}}}
+		require.JSONEq(t, `{"next_cursor":null,"anomalies":[{
+			"id":"a1","task_id":"`+task.String()+`","found_at":"2026-11-23T12:00:00Z","kind":"error_burst","category":"network",
+			"severity":"high","score":0.5,"confidence":0.75,"template_id":"t1","template":"boom <*>","log_ids":["`+log.String()+`"],
+			"sample_lines":["boom 1"],"count":3,"expected":0.5,"first_seen":"2026-11-23T12:00:00Z","last_seen":"2026-11-23T12:00:00Z",
+			"services":["web"],"evidence":"e","explanation":"x","suggested_action":"s","source":"local"}]}`,
+			w.do("GET", anomaliesPath, "").Body.String())
+	})
+	t.Run("every parameter reaches the filter", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		answer[wire.AnomalyList](t, w.do("GET", anomaliesPath+"?severity=HIGH&source=web&from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z&limit=1&cursor=c", ""), http.StatusOK)
+		require.Equal(t, domain.AnomalyFilter{
+			MinSeverity: domain.SeverityHigh, Source: "web", Limit: 1, Cursor: "c",
+			From: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC),
+		}, w.logs.anomalies)
+	})
+	t.Run("a wrong parameter is named", func(t *testing.T) {
+		t.Parallel()
+		for param, field := range map[string]string{"severity=bad": "severity", "from=x": "from", "to=x": "to", "limit=0": "limit", "level=x": "level"} {
+			fieldProblem(t, newWorld(httpapi.Config{}).do("GET", anomaliesPath+"?"+param, ""), field)
+		}
+	})
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	t.Run("a server that serves is healthy, whatever its store does", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		w.queue.err = domain.ErrStoreUnavailable
+		w.ready = map[string]error{"store": domain.ErrStoreUnavailable}
+		require.Equal(t, wire.Health{Status: "ok"}, answer[wire.Health](t, w.do("GET", "/healthz?from=probe", ""), http.StatusOK))
+	})
+	t.Run("it is ready when every component is", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		w.ready = map[string]error{"store": nil, "scheduler": nil}
+		got := answer[wire.Readiness](t, w.do("GET", "/readyz", ""), http.StatusOK)
+		require.Equal(t, wire.Readiness{Status: "ready", Components: map[string]wire.Component{"store": {Ready: true}, "scheduler": {Ready: true}}}, got)
+	})
+	t.Run("each component that is not says why, without addresses", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		w.ready = map[string]error{"store": fmt.Errorf("dial 10.1.2.3: %w", domain.ErrStoreUnavailable), "scheduler": errors.New("draining"), "other": nil}
+		got := answer[wire.Readiness](t, w.do("GET", "/readyz", ""), http.StatusServiceUnavailable)
+		require.Equal(t, wire.Readiness{Status: "not ready", Components: map[string]wire.Component{
+			"store": {Reason: "store unavailable"}, "scheduler": {Reason: "draining"}, "other": {Ready: true},
+		}}, got)
+	})
+	t.Run("a check has a bound", func(t *testing.T) {
+		t.Parallel()
+		api := httpapi.New(httpapi.Deps{
+			Queue: &queueStub{}, Logs: &logsStub{},
+			Readiness: probeFunc(func(ctx context.Context) map[string]error {
+				<-ctx.Done()
+				return map[string]error{"store": ctx.Err()}
+			}),
+		}, httpapi.Config{ReadyTimeout: time.Millisecond})
+		w := &world{api: api}
+		got := answer[wire.Readiness](t, w.do("GET", "/readyz", ""), http.StatusServiceUnavailable)
+		require.False(t, got.Components["store"].Ready)
+	})
+}

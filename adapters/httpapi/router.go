@@ -1,0 +1,244 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+	"go.uber.org/zap"
+
+	"logsift/domain"
+)
+
+// QueueService is what the API needs of the task queue. Its errors are those of
+// the package domain; calls that take many items return a *domain.BatchError if
+// some of them are refused.
+type QueueService interface {
+	// ScheduleTasks enqueues the tasks and returns them as stored, nil at those
+	// that are refused. A type without a processor is domain.ErrUnknownTaskType.
+	ScheduleTasks(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error)
+	GetTask(ctx context.Context, id domain.TaskID) (*domain.Task, error)
+	ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error)
+	DeleteTask(ctx context.Context, ids ...domain.TaskID) error
+	RetryTask(ctx context.Context, ids ...domain.TaskID) error
+	CancelTask(ctx context.Context, ids ...domain.TaskID) error
+	RunTaskNow(ctx context.Context, ids ...domain.TaskID) error
+	GetQueueStats(ctx context.Context) (domain.QueueStats, error)
+	GetSchedulerStats() domain.SchedulerStats
+}
+
+// LogService is what the API needs of logs and analyses.
+type LogService interface {
+	// CreateLogs stores the entries and has them analysed. Entries have an id and
+	// are valid.
+	CreateLogs(ctx context.Context, entries ...domain.LogEntry) (domain.LogReceipt, error)
+	GetLog(ctx context.Context, id domain.LogID) (domain.LogEntry, error)
+	ListLogs(ctx context.Context, filter domain.LogFilter) (domain.LogPage, error)
+	ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error)
+}
+
+// ReadinessProbe tells whether the process can do its work.
+type ReadinessProbe interface {
+	// Ready returns the components by name, nil for those that are ready. It
+	// returns soon after ctx ends. Errors that wrap those of the package domain
+	// are shown by their kind, others with their text.
+	Ready(ctx context.Context) map[string]error
+}
+
+// Deps are what an [API] works with.
+type Deps struct {
+	// Queue, Logs and Readiness are required. They are called by many goroutines
+	// at once.
+	Queue     QueueService
+	Logs      LogService
+	Readiness ReadinessProbe
+	// Logger gets unexpected errors, and at debug level each request. Nil logs
+	// nothing.
+	Logger *zap.Logger
+	// Now is the clock for log lines whose time lacks a year or a date, and for
+	// the duration of requests. Nil is time.Now.
+	Now func() time.Time
+	// NewID makes the ids of tasks, log entries and requests. Nil is UUIDs of
+	// version 7.
+	NewID func() uuid.UUID
+}
+
+// Defaults of a [Config].
+const (
+	DefaultMaxTaskBytes     = 2 << 20
+	DefaultMaxBodyBytes     = 32 << 20
+	DefaultMaxBufferedBytes = 256 << 20
+	DefaultMaxLogEntries    = 250_000
+	DefaultReadyTimeout     = 2 * time.Second
+)
+
+// Config configures an [API]. The zero value works.
+type Config struct {
+	// AllowedHosts are the names that a request may ask for in its Host header,
+	// without port; others get 421. Empty allows any. A server on the loopback
+	// address should allow only the names of that.
+	AllowedHosts []string
+	// MaxTaskBytes bounds the body of one task, as sent and decompressed. 0 is
+	// DefaultMaxTaskBytes.
+	MaxTaskBytes int64
+	// MaxBodyBytes bounds a body of logs or of a batch of tasks, as sent and
+	// decompressed. 0 is DefaultMaxBodyBytes.
+	MaxBodyBytes int64
+	// MaxBufferedBytes bounds the decompressed bytes of all bodies that are being
+	// worked on; a request beyond it gets 503. It is at least MaxBodyBytes. 0 is
+	// DefaultMaxBufferedBytes.
+	MaxBufferedBytes int64
+	// MaxLogEntries bounds the entries of one request. 0 is DefaultMaxLogEntries.
+	MaxLogEntries int
+	// ReadyTimeout is how long a readiness check may take. 0 is
+	// DefaultReadyTimeout.
+	ReadyTimeout time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	c.MaxTaskBytes = orDefault(c.MaxTaskBytes, DefaultMaxTaskBytes)
+	c.MaxBodyBytes = orDefault(c.MaxBodyBytes, DefaultMaxBodyBytes)
+	c.MaxBufferedBytes = max(orDefault(c.MaxBufferedBytes, DefaultMaxBufferedBytes), c.MaxBodyBytes)
+	c.MaxLogEntries = orDefault(c.MaxLogEntries, DefaultMaxLogEntries)
+	c.ReadyTimeout = orDefault(c.ReadyTimeout, DefaultReadyTimeout)
+	return c
+}
+
+func orDefault[T comparable](value, def T) T {
+	var zero T
+	if value == zero {
+		return def
+	}
+	return value
+}
+
+// API is the HTTP API. It is safe for concurrent use, and has no goroutines.
+type API struct {
+	queue     QueueService
+	logs      LogService
+	readiness ReadinessProbe
+	logger    *zap.Logger
+	now       func() time.Time
+	newID     func() uuid.UUID
+	cfg       Config
+
+	hosts    map[string]bool // AllowedHosts in lower case, empty for any
+	origins  http.CrossOriginProtection
+	buffered budget
+	router   *mux.Router
+	handler  http.Handler
+}
+
+// New returns the API of these services.
+func New(deps Deps, cfg Config) *API {
+	cfg = cfg.withDefaults()
+	a := &API{
+		queue: deps.Queue, logs: deps.Logs, readiness: deps.Readiness,
+		logger: deps.Logger, now: deps.Now, newID: deps.NewID,
+		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes},
+	}
+	if a.logger == nil {
+		a.logger = zap.NewNop()
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.newID == nil {
+		a.newID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	}
+	for _, host := range cfg.AllowedHosts {
+		a.hosts[hostName(host)] = true
+	}
+	a.router = a.routes()
+	a.handler = a.observe(a.recoverPanics(a.guard(a.router)))
+	return a
+}
+
+// Handler returns the handler of all routes.
+func (a *API) Handler() http.Handler { return a.handler }
+
+// Paths of the API.
+const (
+	tasksPath     = "/api/v1/queue/tasks"
+	taskPath      = tasksPath + "/{id:[^/:]+}"
+	batchPath     = tasksPath + ":batch"
+	statsPath     = "/api/v1/queue/stats"
+	logsPath      = "/api/v1/logs"
+	logPath       = logsPath + "/{id:[^/:]+}"
+	anomaliesPath = "/api/v1/anomalies"
+)
+
+func (a *API) routes() *mux.Router {
+	// A path is taken as it came: cleaning would answer "//" and ".." with a
+	// redirect, which turns a POST into a GET.
+	r := mux.NewRouter().SkipClean(true)
+	get := []string{http.MethodGet, http.MethodHead}
+
+	r.Handle(tasksPath, a.handle(a.createTask)).Methods(http.MethodPost)
+	r.Handle(tasksPath, a.handle(a.listTasks, "status", "type", "queue", "created_after", "created_before", "limit", "cursor")).Methods(get...)
+	r.Handle(batchPath, a.handle(a.createTasks)).Methods(http.MethodPost)
+	r.Handle(taskPath, a.handle(a.getTask)).Methods(get...)
+	r.Handle(taskPath, a.handle(a.deleteTask)).Methods(http.MethodDelete)
+	r.Handle(taskPath+":retry", a.handle(a.changeTask(a.queue.RetryTask))).Methods(http.MethodPost)
+	r.Handle(taskPath+":cancel", a.handle(a.changeTask(a.queue.CancelTask))).Methods(http.MethodPost)
+	r.Handle(taskPath+":run", a.handle(a.changeTask(a.queue.RunTaskNow))).Methods(http.MethodPost)
+	r.Handle(statsPath, a.handle(a.getStats)).Methods(get...)
+
+	r.Handle(logsPath, a.handle(a.createLogs, "source")).Methods(http.MethodPost)
+	r.Handle(logsPath, a.handle(a.listLogs, "from", "to", "level", "source", "text", "limit", "cursor")).Methods(get...)
+	r.Handle(logPath, a.handle(a.getLog)).Methods(get...)
+	r.Handle(anomaliesPath, a.handle(a.listAnomalies, "severity", "source", "from", "to", "limit", "cursor")).Methods(get...)
+
+	r.HandleFunc("/healthz", a.healthz).Methods(get...)
+	r.HandleFunc("/readyz", a.readyz).Methods(get...)
+
+	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		a.fail(w, req, errNoRoute)
+	})
+	r.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Allow", strings.Join(a.allowed(req), ", "))
+		a.fail(w, req, errMethod)
+	})
+	return r
+}
+
+// handle makes a handler of a function whose error is answered as a problem. The
+// query may hold these parameters, once each, and no others.
+func (a *API) handle(f func(http.ResponseWriter, *http.Request) error, params ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := checkQuery(r, params)
+		if err == nil {
+			err = f(w, r)
+		}
+		if err != nil {
+			a.fail(w, r, err)
+		}
+	})
+}
+
+// allowed returns the methods that the path of the request has.
+func (a *API) allowed(r *http.Request) []string {
+	var out []string
+	probe := r.Clone(r.Context())
+	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPost} {
+		probe.Method = method
+		if match := (mux.RouteMatch{}); a.router.Match(probe, &match) && match.MatchErr == nil {
+			out = append(out, method)
+		}
+	}
+	return out
+}
+
+// pathID reads the id of the path.
+func pathID(r *http.Request) (uuid.UUID, error) {
+	const canonical = 36 // uuid.Parse knows other spellings too
+	text := mux.Vars(r)["id"]
+	id, err := uuid.Parse(text)
+	if err != nil || len(text) != canonical {
+		return uuid.Nil, &domain.ValidationError{Field: "id", Value: cutText(text, 64), Rule: "must be a UUID"}
+	}
+	return id, nil
+}

@@ -1,0 +1,109 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
+)
+
+// MaxBatch is how many tasks one batch may hold.
+const MaxBatch = 10_000
+
+// createTasks schedules the tasks of a batch, each for itself: one that is
+// refused holds no other up.
+func (a *API) createTasks(w http.ResponseWriter, r *http.Request) error {
+	if _, err := mediaType(r, append([]string{mediaJSON}, ndjsonTypes...)...); err != nil {
+		return err
+	}
+	if r.Header.Get(idempotencyHeader) != "" {
+		return &domain.ValidationError{Field: idempotencyHeader, Rule: "is for single tasks; give the tasks of a batch a unique_key"}
+	}
+	data, free, err := a.readBody(w, r, a.cfg.MaxBodyBytes)
+	if err != nil {
+		return err
+	}
+	defer free()
+	items, err := splitBatch(data)
+	if err != nil {
+		return err
+	}
+	results := make([]wire.BatchResult, len(items))
+	tasks, places := make([]*domain.Task, 0, len(items)), make([]int, 0, len(items))
+	for i, item := range items {
+		task, err := a.decodeBatchItem(item)
+		if err != nil {
+			results[i] = a.refusedItem(i, err)
+			continue
+		}
+		tasks, places = append(tasks, task), append(places, i)
+	}
+	if len(tasks) > 0 {
+		stored, err := a.queue.ScheduleTasks(r.Context(), tasks...)
+		var batch *domain.BatchError
+		if err != nil && !errors.As(err, &batch) {
+			return err
+		}
+		for j, i := range places {
+			if itemErr := domain.ItemError(err, j); itemErr != nil {
+				results[i] = a.refusedItem(i, itemErr)
+				continue
+			}
+			view := taskView(stored[j])
+			results[i] = wire.BatchResult{Index: i, Status: http.StatusCreated, Task: &view}
+		}
+	}
+	return writeJSON(w, http.StatusOK, wire.BatchResults{Results: results})
+}
+
+func (a *API) decodeBatchItem(item []byte) (*domain.Task, error) {
+	if int64(len(item)) > a.cfg.MaxTaskBytes {
+		return nil, refuse(errTooLarge, "a task must be at most %d bytes", a.cfg.MaxTaskBytes)
+	}
+	return decodeTask(item, a.newID())
+}
+
+func (a *API) refusedItem(i int, err error) wire.BatchResult {
+	p := a.problem(err)
+	return wire.BatchResult{Index: i, Status: p.Status, Problem: &p}
+}
+
+// splitBatch returns the tasks of a JSON array, or of the lines that are not
+// blank. In an array that is broken nothing is known of what follows, so it is
+// refused as a whole; a broken line is the business of its own task.
+func splitBatch(data []byte) ([][]byte, error) {
+	var items [][]byte
+	add := func(item []byte) error {
+		if len(items) == MaxBatch {
+			return refuse(errTooLarge, "a batch must have at most %d tasks", MaxBatch)
+		}
+		items = append(items, item)
+		return nil
+	}
+	if firstByte(data) == '[' {
+		err := eachValue(bytes.NewReader(data), func(_ int, value jsontext.Value) error {
+			return add(slices.Clone(value))
+		})
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		for line := range bytes.Lines(data) {
+			if firstByte(line) == 0 {
+				continue
+			}
+			if err := add(line); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(items) == 0 {
+		return nil, &domain.ValidationError{Field: "body", Rule: "must have at least one task, in a JSON array or one on each line"}
+	}
+	return items, nil
+}

@@ -1,0 +1,84 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
+)
+
+// taskView returns a task as lists show it.
+func taskView(t *domain.Task) wire.Task {
+	errs := make([]wire.TaskError, len(t.Errors))
+	for i, e := range t.Errors {
+		errs[i] = wire.TaskError{
+			Attempt: e.Attempt, Reason: string(e.Reason), Message: e.Message, Stack: e.Stack,
+			StartedAt: timeView(e.StartedAt), At: timeView(e.At),
+		}
+	}
+	return wire.Task{
+		ID: t.ID, Type: string(t.Type), Queue: t.Queue, Payload: jsonView(t.Payload),
+		Status: t.Status.String(), Priority: int(t.Priority), Attempt: t.Attempt, MaxRetries: t.MaxRetries,
+		TimeoutSeconds: t.Timeout.Seconds(), UniqueKey: t.UniqueKey,
+		Deliveries: t.Deliveries, Recoveries: t.Recoveries,
+		CreatedAt: timeView(t.CreatedAt), ScheduledAt: timeView(t.ScheduledAt),
+		StartedAt: timeView(t.StartedAt), CompletedAt: timeView(t.CompletedAt),
+		Result: jsonView(t.Result), LastError: t.LastError(), Errors: errs,
+	}
+}
+
+// singleTaskView returns a task as it is shown alone, with its history.
+func singleTaskView(t *domain.Task) wire.Task {
+	view := taskView(t)
+	for _, h := range t.History() {
+		view.History = append(view.History, wire.HistoryEntry{
+			Status: h.Status.String(), At: timeView(h.At), Attempt: h.Attempt, Reason: string(h.Reason),
+		})
+	}
+	return view
+}
+
+// timeView returns the time in UTC, nil for one that has not come.
+func timeView(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// jsonView embeds stored bytes: JSON as it is, other bytes as a JSON string, none
+// as null.
+func jsonView(stored []byte) json.RawMessage {
+	if len(stored) == 0 {
+		return nil
+	}
+	if jsontext.Value(stored).IsValid(jsontext.AllowDuplicateNames(true)) {
+		return stored
+	}
+	text, err := jsontext.AppendQuote(nil, strings.ToValidUTF8(string(stored), "\uFFFD"))
+	if err != nil {
+		return nil // AppendQuote fails on invalid UTF-8 only
+	}
+	return json.RawMessage(text)
+}
+
+// cursorView returns the cursor of the next page, nil on the last one.
+func cursorView(cursor string) *string {
+	if cursor == "" {
+		return nil
+	}
+	return &cursor
+}
+
+// listOf returns the list, never nil, so that it is shown as [].
+func listOf[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

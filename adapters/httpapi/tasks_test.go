@@ -1,0 +1,403 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
+)
+
+func TestCreateTask(t *testing.T) {
+	t.Parallel()
+	t.Run("a type alone makes a task with the defaults", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		res := w.do("POST", tasksPath, `{"type":"echo"}`)
+		got := answer[wire.Task](t, res, http.StatusCreated)
+		require.Equal(t, tasksPath+"/"+got.ID.String(), res.Header().Get("Location"))
+		want := domain.NewTask(got.ID, "echo", []byte("{}"))
+		stored := w.queue.tasks[got.ID]
+		require.True(t, want.SameContents(stored))
+		require.Equal(t, "PENDING", got.Status)
+		require.JSONEq(t, `{}`, string(got.Payload))
+		require.Nil(t, got.ScheduledAt)
+		require.Len(t, got.History, 1)
+	})
+	t.Run("every field reaches the task", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		got := answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo","payload":[1, "<&>"],"priority":9,"queue":"fast",
+			"max_retries":0,"timeout_seconds":0.25,"scheduled_at":"2027-01-02T03:04:05+01:00","unique_key":"k"}`,
+			"Content-Type", "application/json; charset=utf-8"), http.StatusCreated)
+		stored := w.queue.tasks[got.ID]
+		require.Equal(t, `[1,"<&>"]`, string(stored.Payload), "payloads are kept without white space")
+		require.Equal(t, domain.Priority(9), stored.Priority)
+		require.Equal(t, "fast", stored.Queue)
+		require.Zero(t, stored.MaxRetries)
+		require.Equal(t, 250*time.Millisecond, stored.Timeout)
+		require.Equal(t, time.Date(2027, 1, 2, 2, 4, 5, 0, time.UTC), stored.ScheduledAt)
+		require.Equal(t, "k", stored.UniqueKey)
+	})
+	t.Run("a delay is left to the clock of the store", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		got := answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo","delay_seconds":1.5}`), http.StatusCreated)
+		require.Equal(t, 1500*time.Millisecond, w.queue.tasks[got.ID].Delay)
+		require.Equal(t, now.Add(1500*time.Millisecond), *got.ScheduledAt)
+	})
+	t.Run("a null is an absent field, but a payload of its own", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		got := answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo","priority":null,"scheduled_at":null,"payload":null}`), http.StatusCreated)
+		require.Equal(t, int(domain.PriorityNormal), got.Priority)
+		require.Equal(t, "null", string(w.queue.tasks[got.ID].Payload))
+	})
+	t.Run("a log analysis needs its payload", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		for _, payload := range []string{`{}`, `[]`, `{"log_ids":[]}`, `{"log_ids":["x"]}`, `{"batch_id":7}`} {
+			p := fieldProblem(t, w.do("POST", tasksPath, `{"type":"log_analysis","payload":`+payload+`}`), "payload")
+			require.NotContains(t, p.Detail, "Go ", "no words of the decoder")
+		}
+		require.Zero(t, w.queue.writes)
+		answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"log_analysis","payload":{"log_ids":["`+uuid.NewString()+`"]}}`), http.StatusCreated)
+	})
+	t.Run("an unknown type is answered with the known ones", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		p := problem(t, w.do("POST", tasksPath, `{"type":"nope"}`), http.StatusBadRequest, "unknown-task-type")
+		require.Equal(t, "type", p.Errors[0].Field)
+		require.Contains(t, p.Detail, `"echo", "log_analysis"`)
+	})
+	t.Run("a held unique key names its holder", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		first := answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo","unique_key":"k"}`), http.StatusCreated)
+		p := problem(t, w.do("POST", tasksPath, `{"type":"echo","unique_key":"k"}`), http.StatusConflict, "duplicate-task")
+		require.Equal(t, first.ID.String(), p.Holder)
+	})
+}
+
+func TestCreateTaskRefusesBadBodies(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat("[", 32) + strings.Repeat("]", 32)
+	cases := map[string]struct{ body, field string }{
+		"nothing":                      {``, "body"},
+		"null":                         {`null`, "body"},
+		"an array":                     {`[]`, "body"},
+		"a broken object":              {`{"type":"echo"`, "body"},
+		"no JSON":                      {`{type:"echo"}`, "body"},
+		"a comment":                    {`{"type":"echo"} // x`, "body"},
+		"two values":                   {`{"type":"echo"}{"type":"echo"}`, "body"},
+		"no type":                      {`{}`, "type"},
+		"an empty type":                {`{"type":""}`, "type"},
+		"a type that is no name":       {`{"type":"a:{b}\r\n"}`, "type"},
+		"a long type":                  {`{"type":"` + strings.Repeat("a", 10<<10) + `"}`, "type"},
+		"a type of another kind":       {`{"type":5}`, "type"},
+		"a field twice":                {`{"type":"echo","type":"echo"}`, "type"},
+		"a field twice in the payload": {`{"type":"echo","payload":{"a":1,"a":2}}`, "payload.a"},
+		"a field in another case":      {`{"Type":"echo"}`, "Type"},
+		"an unknown field":             {`{"type":"echo","prio":1}`, "prio"},
+		"a status":                     {`{"type":"echo","status":"COMPLETED"}`, "status"},
+		"an id":                        {`{"type":"echo","id":"` + uuid.NewString() + `"}`, "id"},
+		"an attempt":                   {`{"type":"echo","attempt":3}`, "attempt"},
+		"a result":                     {`{"type":"echo","result":{}}`, "result"},
+		"invalid UTF-8":                {"{\"type\":\"ec\xffho\"}", "body"},
+		"invalid UTF-8 in the payload": {"{\"type\":\"echo\",\"payload\":\"\xff\"}", "body"},
+		"nesting beyond the limit":     {`{"type":"echo","payload":` + deep + `}`, "body"},
+		"a payload over the limit":     {`{"type":"echo","payload":"` + strings.Repeat("x", domain.MaxPayload) + `"}`, "payload"},
+		"a priority too high":          {`{"type":"echo","priority":11}`, "priority"},
+		"a priority too low":           {`{"type":"echo","priority":-1}`, "priority"},
+		"a fractional priority":        {`{"type":"echo","priority":1.5}`, "priority"},
+		"a priority in quotes":         {`{"type":"echo","priority":"5"}`, "priority"},
+		"a priority beyond an int":     {`{"type":"echo","priority":99999999999999999999}`, "priority"},
+		"a queue that is no name":      {`{"type":"echo","queue":"*"}`, "queue"},
+		"too many retries":             {`{"type":"echo","max_retries":101}`, "max_retries"},
+		"no time-out":                  {`{"type":"echo","timeout_seconds":0}`, "timeout_seconds"},
+		"a huge time-out":              {`{"type":"echo","timeout_seconds":1e300}`, "timeout_seconds"},
+		"a time-out beyond a float":    {`{"type":"echo","timeout_seconds":1e999}`, "timeout_seconds"},
+		"a negative delay":             {`{"type":"echo","delay_seconds":-1}`, "delay_seconds"},
+		"a delay beyond ten years":     {`{"type":"echo","delay_seconds":400000000}`, "delay_seconds"},
+		"a delay and a time":           {`{"type":"echo","delay_seconds":0,"scheduled_at":"2027-01-01T00:00:00Z"}`, "delay_seconds"},
+		"a time that is none":          {`{"type":"echo","scheduled_at":"tomorrow"}`, "scheduled_at"},
+		"a time as a number":           {`{"type":"echo","scheduled_at":1700000000}`, "scheduled_at"},
+		"a time without a zone":        {`{"type":"echo","scheduled_at":"2027-01-01T00:00:00"}`, "scheduled_at"},
+		"a time of long ago":           {`{"type":"echo","scheduled_at":"1900-01-01T00:00:00Z"}`, "scheduled_at"},
+		"a long unique key":            {`{"type":"echo","unique_key":"` + strings.Repeat("k", 257) + `"}`, "unique_key"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(httpapi.Config{})
+			fieldProblem(t, w.do("POST", tasksPath, c.body, "Content-Type", "application/json"), c.field)
+			require.Zero(t, w.queue.writes, "nothing reaches the service")
+		})
+	}
+	t.Run("nesting at the limit is taken", func(t *testing.T) {
+		t.Parallel()
+		answer[wire.Task](t, newWorld(httpapi.Config{}).do("POST", tasksPath, `{"type":"echo","payload":`+deep[1:63]+`}`), http.StatusCreated)
+	})
+}
+
+func TestCreateTaskRefusesBadRequests(t *testing.T) {
+	t.Parallel()
+	const good = `{"type":"echo"}`
+	t.Run("another content type", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		for _, media := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "nonsense/", "application/x-ndjson"} {
+			problem(t, w.do("POST", tasksPath, good, "Content-Type", media), http.StatusUnsupportedMediaType, "unsupported-media-type")
+		}
+		require.Zero(t, w.queue.writes)
+	})
+	t.Run("another encoding", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		res := w.do("POST", tasksPath, good, "Content-Encoding", "br")
+		problem(t, res, http.StatusUnsupportedMediaType, "unsupported-media-type")
+		require.Equal(t, "gzip, zstd", res.Header().Get("Accept-Encoding"))
+	})
+	t.Run("a body over the limit by one byte", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{MaxTaskBytes: int64(len(good))})
+		answer[wire.Task](t, w.do("POST", tasksPath, good), http.StatusCreated)
+		problem(t, w.do("POST", tasksPath, good+" "), http.StatusRequestEntityTooLarge, "too-large")
+		require.Equal(t, 1, w.queue.writes)
+	})
+	t.Run("an unknown query parameter", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		fieldProblem(t, w.do("POST", tasksPath+"?dry_run=1", good), "dry_run")
+		require.Zero(t, w.queue.writes)
+	})
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	t.Run("a repeat gives the same answer and one task", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		first := w.do("POST", tasksPath, `{"type":"echo","payload":{"a":1}}`, "Idempotency-Key", "order 7")
+		again := w.do("POST", tasksPath, `{ "type": "echo", "payload": {"a": 1} }`, "Idempotency-Key", "order 7")
+		require.Equal(t, http.StatusCreated, again.Code)
+		require.Equal(t, first.Body.String(), again.Body.String())
+		require.Equal(t, first.Header().Get("Location"), again.Header().Get("Location"))
+		require.Len(t, w.queue.tasks, 1)
+	})
+	t.Run("many repeats at the same time make one task", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { w.do("POST", tasksPath, `{"type":"echo"}`, "Idempotency-Key", "k") })
+		}
+		wg.Wait()
+		require.Len(t, w.queue.tasks, 1)
+	})
+	t.Run("other contents under the same key are refused", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo"}`, "Idempotency-Key", "k"), http.StatusCreated)
+		problem(t, w.do("POST", tasksPath, `{"type":"echo","priority":1}`, "Idempotency-Key", "k"), http.StatusUnprocessableEntity, "idempotency-key-reused")
+	})
+	t.Run("the id of a key never changes", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		got := answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo"}`, "Idempotency-Key", "k"), http.StatusCreated)
+		require.Equal(t, uuid.NewSHA1(uuid.MustParse("8f2b6c1e-5d0a-4c57-9a43-1e7c0b9d6f28"), []byte("k")), got.ID)
+	})
+	t.Run("a key that is none is refused", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		for _, key := range []string{"", strings.Repeat("k", 256), "a\tb", "ü"} {
+			fieldProblem(t, w.do("POST", tasksPath, `{"type":"echo"}`, "Idempotency-Key", key), "Idempotency-Key")
+		}
+		fieldProblem(t, w.do("POST", tasksPath, `{"type":"echo"}`, "Idempotency-Key", "a", "Idempotency-Key", "b"), "Idempotency-Key")
+		require.Zero(t, w.queue.writes)
+	})
+}
+
+func TestGetTask(t *testing.T) {
+	t.Parallel()
+	t.Run("a task is shown with all that is known of it", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		task := w.add(func(task *domain.Task) {
+			require.NoError(t, task.MarkAsProcessing(uuid.New(), time.Minute, now))
+			require.NoError(t, task.MarkAsRetrying(domain.TaskError{Reason: domain.ReasonPanic, Message: "boom <b>", Stack: "at x"}, now.Add(time.Minute), now.Add(time.Second)))
+			require.NoError(t, task.Promote())
+			require.NoError(t, task.MarkAsProcessing(uuid.New(), time.Minute, now.Add(2*time.Minute)))
+			require.NoError(t, task.MarkAsCompleted([]byte(`{"ok":true}`), now.Add(3*time.Minute)))
+			task.UniqueKey = "k"
+		})
+		res := w.do("GET", tasksPath+"/"+task.ID.String(), "")
+		require.Equal(t, http.StatusOK, res.Code)
+		require.Contains(t, res.Body.String(), "boom <b>", "no HTML escapes")
+		require.JSONEq(t, `{
+			"id":"`+task.ID.String()+`","type":"echo","queue":"default","payload":{"n":1},"status":"COMPLETED","priority":5,
+			"attempt":2,"max_retries":3,"timeout_seconds":600,"unique_key":"k","deliveries":2,"recoveries":0,
+			"created_at":"2026-11-23T12:00:00Z","scheduled_at":"2026-11-23T12:01:00Z","started_at":"2026-11-23T12:02:00Z",
+			"completed_at":"2026-11-23T12:03:00Z","result":{"ok":true},"last_error":"boom <b>",
+			"errors":[{"attempt":1,"reason":"panic","message":"boom <b>","stack":"at x","started_at":"2026-11-23T12:00:00Z","at":"2026-11-23T12:00:01Z"}],
+			"history":[
+				{"status":"PENDING","at":"2026-11-23T12:00:00Z","attempt":0,"reason":""},
+				{"status":"PROCESSING","at":"2026-11-23T12:00:00Z","attempt":1,"reason":""},
+				{"status":"RETRYING","at":"2026-11-23T12:00:01Z","attempt":1,"reason":"panic"},
+				{"status":"PROCESSING","at":"2026-11-23T12:02:00Z","attempt":2,"reason":""},
+				{"status":"COMPLETED","at":"2026-11-23T12:03:00Z","attempt":2,"reason":""}]}`, res.Body.String())
+	})
+	t.Run("what has not come is null", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		task := w.add(nil)
+		body := w.do("GET", tasksPath+"/"+task.ID.String(), "").Body.String()
+		for _, want := range []string{`"scheduled_at":null`, `"started_at":null`, `"completed_at":null`, `"result":null`, `"errors":[]`} {
+			require.Contains(t, body, want)
+		}
+	})
+	t.Run("stored bytes that are no JSON are shown as a string", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		for stored, want := range map[string]string{
+			"plain text": `"plain text"`, "{\"a\":": `"{\"a\":"`, "\xff\xfe": `"�"`, "\"\xff\"": `"\"�\""`,
+			`{"a":1,"a":2}`: `{"a":1,"a":2}`, "1 2": `"1 2"`,
+		} {
+			task := w.add(func(task *domain.Task) { task.Payload = []byte(stored) })
+			got := answer[wire.Task](t, w.do("GET", tasksPath+"/"+task.ID.String(), ""), http.StatusOK)
+			require.Equal(t, want, string(got.Payload))
+		}
+	})
+	t.Run("an unknown id is not found", func(t *testing.T) {
+		t.Parallel()
+		problem(t, newWorld(httpapi.Config{}).do("GET", tasksPath+"/"+uuid.NewString(), ""), http.StatusNotFound, "task-not-found")
+	})
+	t.Run("an id that is no UUID is refused", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		for _, id := range []string{"7", "*", "%7Bx%7D", "..%0d%0a", strings.Repeat("a", 10<<10), "urn%3Auuid", "{" + uuid.NewString() + "}", strings.ReplaceAll(uuid.NewString(), "-", "")} {
+			for _, method := range []string{"GET", "DELETE"} {
+				if strings.Contains(id, "%3A") {
+					problem(t, w.do(method, tasksPath+"/"+id, ""), http.StatusNotFound, "no-such-path")
+					continue
+				}
+				fieldProblem(t, w.do(method, tasksPath+"/"+id, ""), "id")
+			}
+		}
+		fieldProblem(t, w.do("POST", tasksPath+"/7:retry", ""), "id")
+		require.Zero(t, w.queue.writes)
+	})
+}
+
+func TestListTasks(t *testing.T) {
+	t.Parallel()
+	t.Run("every parameter reaches the filter", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		task := w.add(nil)
+		w.queue.page = domain.TaskPage{Tasks: []*domain.Task{task}, NextCursor: "next"}
+		got := answer[wire.TaskList](t, w.do("GET", tasksPath+"?status=retrying&type=echo&queue=q&created_after=2026-01-01T00:00:00Z&created_before=2026-02-01T01:00:00%2B01:00&limit=7&cursor=c", ""), http.StatusOK)
+		require.Equal(t, domain.TaskFilter{
+			Status: domain.TaskStatusRetrying, Type: "echo", Queue: "q",
+			CreatedAfter: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), CreatedBefore: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC),
+			Limit: 7, Cursor: "c",
+		}, w.queue.filter)
+		require.Equal(t, "next", *got.NextCursor)
+		require.Equal(t, task.ID, got.Tasks[0].ID)
+		require.Nil(t, got.Tasks[0].History, "lists show no history")
+	})
+	t.Run("an empty page is an empty list without a cursor", func(t *testing.T) {
+		t.Parallel()
+		res := newWorld(httpapi.Config{}).do("GET", tasksPath+"?status=PENDING&cursor=", "")
+		require.JSONEq(t, `{"tasks":[],"next_cursor":null}`, res.Body.String())
+	})
+	t.Run("a wrong parameter is named", func(t *testing.T) {
+		t.Parallel()
+		for param, field := range map[string]string{
+			"status=DONE": "status", "status=": "status", "status=PENDING&status=FAILED": "status", "type=a%20b": "type", "queue=%ff": "queue",
+			"created_after=yesterday": "created_after", "created_before=1700000000": "created_before",
+			"limit=0": "limit", "limit=201": "limit", "limit=1000000": "limit", "limit=-1": "limit", "limit=x": "limit", "limit=1.5": "limit",
+			"page=2": "page", "Status=PENDING": "Status", "a=%zz": "query", "a;b": "query",
+		} {
+			p := fieldProblem(t, newWorld(httpapi.Config{}).do("GET", tasksPath+"?"+param, ""), field)
+			require.NotEqual(t, p.Errors[0].Detail, p.Errors[0].Field)
+		}
+	})
+	t.Run("all wrong parameters are named at once", func(t *testing.T) {
+		t.Parallel()
+		p := problem(t, newWorld(httpapi.Config{}).do("GET", tasksPath+"?limit=x&status=y", ""), http.StatusBadRequest, "invalid-request")
+		require.Len(t, p.Errors, 2)
+	})
+	t.Run("a foreign cursor is refused", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		w.queue.err = fmt.Errorf("list: %w", domain.ErrInvalidCursor)
+		p := problem(t, w.do("GET", tasksPath+"?cursor=x", ""), http.StatusBadRequest, "invalid-cursor")
+		require.Equal(t, "cursor", p.Errors[0].Field)
+	})
+}
+
+func TestChangeTask(t *testing.T) {
+	t.Parallel()
+	status := func(s domain.TaskStatus) func(*domain.Task) { return func(task *domain.Task) { task.Status = s } }
+	cases := []struct {
+		method, step string
+		from         domain.TaskStatus
+		code         int
+		to           string
+	}{
+		{"POST", ":retry", domain.TaskStatusFailed, http.StatusOK, "PENDING"},
+		{"POST", ":retry", domain.TaskStatusCancelled, http.StatusOK, "PENDING"},
+		{"POST", ":retry", domain.TaskStatusCompleted, http.StatusConflict, "COMPLETED"},
+		{"POST", ":cancel", domain.TaskStatusProcessing, http.StatusOK, "CANCELLED"},
+		{"POST", ":cancel", domain.TaskStatusFailed, http.StatusConflict, "FAILED"},
+		{"POST", ":run", domain.TaskStatusRetrying, http.StatusOK, "PENDING"},
+		{"POST", ":run", domain.TaskStatusCompleted, http.StatusConflict, "COMPLETED"},
+		{"DELETE", "", domain.TaskStatusCompleted, http.StatusNoContent, ""},
+		{"DELETE", "", domain.TaskStatusProcessing, http.StatusConflict, "PROCESSING"},
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprintf("%s%s of a %s task gives %d", c.method, c.step, c.from, c.code), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(httpapi.Config{})
+			task := w.add(status(c.from))
+			res := w.do(c.method, tasksPath+"/"+task.ID.String()+c.step, "")
+			switch c.code {
+			case http.StatusConflict:
+				p := problem(t, res, http.StatusConflict, "invalid-transition")
+				require.Equal(t, task.ID.String(), p.TaskID)
+				require.Equal(t, c.to, p.TaskStatus)
+				require.Contains(t, p.Detail, c.to)
+				require.NotContains(t, p.Detail, "INVALID")
+			case http.StatusNoContent:
+				require.Equal(t, http.StatusNoContent, res.Code)
+				require.Empty(t, res.Body.String())
+				require.Empty(t, w.queue.tasks)
+			default:
+				require.Equal(t, c.to, answer[wire.Task](t, res, c.code).Status)
+			}
+		})
+	}
+	t.Run("a colon may be escaped", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		task := w.add(status(domain.TaskStatusFailed))
+		answer[wire.Task](t, w.do("POST", tasksPath+"/"+task.ID.String()+"%3Aretry", ""), http.StatusOK)
+	})
+	t.Run("an unknown id is not found by any of them", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		for _, step := range []string{":retry", ":cancel", ":run"} {
+			problem(t, w.do("POST", tasksPath+"/"+uuid.NewString()+step, ""), http.StatusNotFound, "task-not-found")
+		}
+		problem(t, w.do("DELETE", tasksPath+"/"+uuid.NewString(), ""), http.StatusNotFound, "task-not-found")
+	})
+}

@@ -1,0 +1,30 @@
+package wire
+
+// Problem is the body of an error, as RFC 9457 defines it.
+type Problem struct {
+	// Type names the kind of problem for programs; it never changes.
+	Type string `json:"type"`
+	// Title is the kind of problem for people.
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	// Detail says what went wrong this time.
+	Detail string `json:"detail,omitempty"`
+	// RequestID is that of the response header X-Request-Id; the server's log
+	// has it.
+	RequestID string `json:"request_id,omitempty"`
+	// Errors name the fields, parameters or lines that were refused.
+	Errors []FieldError `json:"errors,omitempty"`
+	// TaskID and TaskStatus tell which task's state forbids the step.
+	TaskID     string `json:"task_id,omitempty"`
+	TaskStatus string `json:"task_status,omitempty"`
+	// Holder is the id of the unfinished task that holds the unique key.
+	Holder string `json:"holder,omitempty"`
+}
+
+// FieldError says what is wrong with one part of a request.
+type FieldError struct {
+	// Field is a field of the body, such as "priority" or "payload.log_ids", a
+	// query parameter, a header, "body", or a line of the body, such as "line 3".
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}

@@ -1,0 +1,109 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// CreateTask is the body that schedules a task. Absent fields have the defaults
+// of the queue; a null is an absent field, except in Payload.
+type CreateTask struct {
+	// Type is a task type that the server has a processor for. It is required.
+	Type string `json:"type"`
+	// Payload is any JSON value, {} if absent, at most 1 MiB without its
+	// insignificant white space.
+	Payload json.RawMessage `json:"payload,omitempty"`
+	// Priority is from 0 to 10, 5 if absent; higher ones run first.
+	Priority *int `json:"priority,omitempty"`
+	// Queue is "default" if absent or empty.
+	Queue string `json:"queue,omitempty"`
+	// MaxRetries is from 0 to 100, 3 if absent.
+	MaxRetries *int `json:"max_retries,omitempty"`
+	// TimeoutSeconds bounds one attempt, from 0.001 to 86400, 600 if absent.
+	TimeoutSeconds *float64 `json:"timeout_seconds,omitempty"`
+	// ScheduledAt is when the task becomes ready; it excludes DelaySeconds.
+	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
+	// DelaySeconds is how long after its creation the task becomes ready, at
+	// most ten years.
+	DelaySeconds *float64 `json:"delay_seconds,omitempty"`
+	// UniqueKey, if not empty, is held by one unfinished task at a time. It is at
+	// most 256 bytes.
+	UniqueKey string `json:"unique_key,omitempty"`
+}
+
+// Task is a task as the API shows it.
+type Task struct {
+	ID    uuid.UUID `json:"id"`
+	Type  string    `json:"type"`
+	Queue string    `json:"queue"`
+	// Payload is the stored JSON, or a JSON string of what is stored if that is
+	// no JSON; so is Result, which is null until the task is completed.
+	Payload json.RawMessage `json:"payload"`
+	// Status is PENDING, PROCESSING, COMPLETED, FAILED, RETRYING or CANCELLED.
+	Status   string `json:"status"`
+	Priority int    `json:"priority"`
+	// Attempt counts the runs that ended with a report.
+	Attempt        int     `json:"attempt"`
+	MaxRetries     int     `json:"max_retries"`
+	TimeoutSeconds float64 `json:"timeout_seconds"`
+	UniqueKey      string  `json:"unique_key"`
+	// Deliveries counts the claims, Recoveries those that a dead worker lost.
+	Deliveries  int             `json:"deliveries"`
+	Recoveries  int             `json:"recoveries"`
+	CreatedAt   *time.Time      `json:"created_at"`
+	ScheduledAt *time.Time      `json:"scheduled_at"`
+	StartedAt   *time.Time      `json:"started_at"`
+	CompletedAt *time.Time      `json:"completed_at"`
+	Result      json.RawMessage `json:"result"`
+	// LastError is the message of the newest of Errors, "" if there is none.
+	LastError string      `json:"last_error"`
+	Errors    []TaskError `json:"errors"`
+	// History is there where one task is shown, not in lists.
+	History []HistoryEntry `json:"history,omitempty"`
+}
+
+// TaskError is one failure of a task.
+type TaskError struct {
+	Attempt int `json:"attempt"`
+	// Reason is error, permanent, timeout, panic, lease_expired, poison or
+	// corrupt_record.
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+	// Stack is where a processor panicked, else "".
+	Stack     string     `json:"stack"`
+	StartedAt *time.Time `json:"started_at"`
+	At        *time.Time `json:"at"`
+}
+
+// HistoryEntry is one step in the life of a task.
+type HistoryEntry struct {
+	Status  string     `json:"status"`
+	At      *time.Time `json:"at"`
+	Attempt int        `json:"attempt"`
+	// Reason is that of a failure, else "".
+	Reason string `json:"reason"`
+}
+
+// TaskList is one page of tasks, newest first.
+type TaskList struct {
+	Tasks []Task `json:"tasks"`
+	// NextCursor continues the list; null on the last page.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// BatchResults answers a batch, one result for each of its tasks in their order.
+type BatchResults struct {
+	Results []BatchResult `json:"results"`
+}
+
+// BatchResult is what became of one task of a batch: a Task where Status is 201,
+// else a Problem.
+type BatchResult struct {
+	// Index is the place in the batch, from 0. Blank lines are not counted.
+	Index   int      `json:"index"`
+	Status  int      `json:"status"`
+	Task    *Task    `json:"task,omitempty"`
+	Problem *Problem `json:"problem,omitempty"`
+}
