@@ -1,8 +1,6 @@
 package domain
 
 import (
-	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -13,456 +11,397 @@ const (
 	headerTokens = 12
 )
 
+// Names of the attributes that [ParseLogLine] sets for lines of syslog.
+const (
+	AttributeHost    = "host"
+	AttributeProgram = "program"
+	AttributePID     = "pid"
+)
+
 // ParseLogLine reads what a text line says of itself: its time, if it begins
-// with one in a common layout, and its level. The message is the whole line
-// without a carriage return at its end. A line without a time has a zero
-// Timestamp. A time without a zone is taken as UTC, one without a year as of the
-// year before or up to a day after now. Lines that are JSON objects are read by
-// their usual field names.
+// with one in a common layout, its level, and host, program and pid of a line of
+// syslog as attributes. The message is the whole line without a carriage return
+// at its end.
 //
-// It knows RFC 3339 and ISO 8601, syslog (RFC 3164), the Apache and nginx logs,
-// Log4j, klog, glog, Go, Redis, PostgreSQL, HDFS, Spark, BGL, and seconds to
-// nanoseconds since 1970.
+// A line without a time, or with one outside of the years 1970 to 9999, has a
+// zero Timestamp. A time without a zone is taken as UTC, one without a year as of
+// the newest year that does not put it more than a day after now. Lines that are
+// JSON objects are read by their usual field names.
+//
+// It knows RFC 3339 and ISO 8601, syslog (RFC 3164 and 5424), the Apache and
+// nginx logs, Log4j, logfmt, klog, Go, Python, Tomcat, Android, Redis, PostgreSQL,
+// HDFS, Spark, BGL, and seconds to nanoseconds since 1970.
 func ParseLogLine(line string, now time.Time) LogEntry {
 	line = strings.TrimSuffix(line, "\r")
-	e := LogEntry{Message: line}
-	if strings.HasPrefix(line, "{") && parseJSONLine(line, now, &e) {
-		return e
-	}
-	head := line[:min(len(line), headerBytes)]
-	t, begin, end := ScanLogTime(head, now)
-	e.Timestamp = t
-	if !t.IsZero() {
-		if l, ok := markedLevel(head, begin, end); ok {
-			e.Level = l
-			return e
+	h := ParseLogHeader(line, now)
+	e := LogEntry{Message: line, Timestamp: h.Time, Level: h.Level}
+	if h.Program != "" {
+		e.Attributes = make(map[string]string, 3)
+		e.Attributes[AttributeProgram] = h.Program
+		if h.Host != "" {
+			e.Attributes[AttributeHost] = h.Host
+		}
+		if h.PID != "" {
+			e.Attributes[AttributePID] = h.PID
 		}
 	}
-	e.Level = scanLevel(head)
 	return e
 }
 
-// ScanLogTime finds the time among the first words of a line, and where in the
-// line it begins and ends. The time is zero if there is none. now is used as by
-// [ParseLogLine].
-func ScanLogTime(line string, now time.Time) (t time.Time, begin, end int) {
-	const words = 6
-	line = line[:min(len(line), headerBytes)]
-	first := time.Time{}
-	firstBegin, firstEnd := 0, 0
-	at := 0
-	for word := 0; word < words && at < len(line); word++ {
-		for at < len(line) && (line[at] == ' ' || line[at] == '[' || line[at] == '\t' || line[at] == '"') {
-			at++
-		}
-		p := timeParser{s: line[at:], now: now}
-		if got, ok := p.parse(); ok {
-			if !p.epoch {
-				return got.UTC().Truncate(time.Microsecond), at, at + p.i
-			}
-			// Seconds since 1970 may be any number; a better time may follow.
-			if first.IsZero() {
-				first, firstBegin, firstEnd = got.UTC().Truncate(time.Microsecond), at, at+p.i
-			}
-		}
-		for at < len(line) && line[at] != ' ' && line[at] != '\t' {
-			at++
-		}
-	}
-	return first, firstBegin, firstEnd
+// LogHeader is what stands around the text of a log line.
+type LogHeader struct {
+	// Time is zero if the line has none, or is JSON with a time that is not of
+	// its header. TimeBegin and TimeEnd are where it stands; equal if it is none.
+	Time               time.Time
+	TimeBegin, TimeEnd int
+	Level              LogLevel
+	// Host, Program and PID are those of syslog.
+	Host, Program, PID string
+	// TextBegin and TextEnd are where the text stands, without time, level and
+	// what is before them; of a JSON object, the value of its message.
+	TextBegin, TextEnd int
 }
 
-// timeParser reads one time at the beginning of s; i is how far it came.
-type timeParser struct {
-	s     string
-	i     int
-	now   time.Time
-	epoch bool
+// ParseLogHeader finds the header of a line. now is used as by [ParseLogLine].
+// The strings of the result are parts of the line, and nothing is allocated.
+func ParseLogHeader(line string, now time.Time) LogHeader {
+	if strings.HasPrefix(line, "{") {
+		if h, ok := parseJSONHeader(line, now); ok {
+			return h
+		}
+	}
+	h := LogHeader{TextEnd: len(line)}
+	head := line[:min(len(line), headerBytes)]
+	pri, priLevel := syslogPriority(head)
+	f := findTime(head[pri:], now)
+	if !f.at.IsZero() {
+		f.begin, f.end = f.begin+pri, f.end+pri
+		h.Time, h.TimeBegin, h.TimeEnd = f.at, f.begin, f.end
+		h.TextBegin = f.end
+		if level, end, ok := markedLevel(head, f); ok {
+			h.Level, h.TextBegin = level, skipSeparators(head, end)
+			return h
+		}
+	}
+	h.parseSyslog(head, f)
+	var at levelPlace
+	h.Level, at = scanLevel(head, h.TimeBegin, h.TimeEnd)
+	if priLevel != LogLevelUnknown {
+		h.Level = priLevel
+	}
+	if h.Program == "" && at.header && at.end > h.TextBegin {
+		h.TextBegin = at.end
+	}
+	h.TextBegin = skipSeparators(head, h.TextBegin)
+	return h
 }
 
-// parse tells by the first characters which layout it may be.
-func (p *timeParser) parse() (time.Time, bool) {
-	digits := 0
-	for digits < len(p.s) && p.s[digits] >= '0' && p.s[digits] <= '9' {
-		digits++
+// skipSeparators passes over what sets the header off from the text.
+func skipSeparators(head string, at int) int {
+	if at == 0 {
+		return 0
 	}
-	next := byte(0)
-	if digits < len(p.s) {
-		next = p.s[digits]
+	for at < len(head) && strings.IndexByte(" \t]):|,>-\"", head[at]) >= 0 {
+		at++
 	}
+	return at
+}
+
+// syslogPriority reads <PRI> and the version of RFC 5424 after it, and returns
+// where they end.
+func syslogPriority(head string) (end int, level LogLevel) {
+	if !strings.HasPrefix(head, "<") {
+		return 0, 0
+	}
+	i, pri := 1, 0
+	for i < len(head) && i < 4 && isDigit(head[i]) {
+		pri = pri*10 + int(head[i]-'0')
+		i++
+	}
+	if i == 1 || pri > 191 || i == len(head) || head[i] != '>' {
+		return 0, 0
+	}
+	i++
+	if strings.HasPrefix(head[i:], "1 ") {
+		i += 2
+	}
+	return i, syslogSeverity(pri & 7)
+}
+
+// syslogSeverity is the level of a severity from 0 to 7.
+func syslogSeverity(n int) LogLevel {
+	return [...]LogLevel{
+		LogLevelFatal, LogLevelFatal, LogLevelFatal, LogLevelError,
+		LogLevelWarn, LogLevelInfo, LogLevelInfo, LogLevelDebug,
+	}[n]
+}
+
+// parseSyslog reads "host program[pid]: " after the time at the begin of a line.
+// With a time that other logs have too, the pid must be there.
+func (h *LogHeader) parseSyslog(head string, f foundTime) {
+	classic := f.layout == layoutSyslog
+	if f.at.IsZero() || !classic && f.layout != layoutFull || strings.HasPrefix(head, "[") {
+		return
+	}
+	host, rest := cutWord(strings.TrimPrefix(head[f.end:], " "))
+	program, text := cutWord(rest)
+	if host == "" || program == "" || host[len(host)-1] == ':' {
+		return
+	}
+	if _, isLevel := levelOfWord(host); isLevel {
+		return
+	}
+	pid := ""
+	if strings.HasPrefix(head, "<") && !classic {
+		// RFC 5424: host, program, pid, message id, text.
+		pid, text = cutWord(text)
+		_, text = cutWord(text)
+		h.Host, h.Program, h.PID = known(host), known(program), known(pid)
+		h.TextBegin = len(head) - len(text)
+		return
+	}
+	name, ok := strings.CutSuffix(program, ":")
+	if !ok {
+		return
+	}
+	if i := strings.LastIndexByte(name, '['); i > 0 && name[len(name)-1] == ']' {
+		name, pid = name[:i], name[i+1:len(name)-1]
+	}
+	if name == "" || !classic && !isNumber(pid) {
+		return
+	}
+	h.Host, h.Program, h.PID = host, name, pid
+	// The program stays part of the text: it says whose line it is.
+	h.TextBegin = len(head) - len(rest)
+}
+
+// known is the value of a field of RFC 5424, where - is none.
+func known(s string) string {
+	if s == "-" {
+		return ""
+	}
+	return s
+}
+
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// cutWord returns the first word of s and what comes after the space behind it.
+func cutWord(s string) (word, rest string) {
+	word, rest, _ = strings.Cut(s, " ")
+	return word, rest
+}
+
+// markedLevel reads the level of the layouts that mark it by one character, and
+// where the header ends with it.
+func markedLevel(head string, f foundTime) (LogLevel, int, bool) {
 	switch {
-	case digits == 4 && (next == '-' || next == '/' || next == '.'):
-		return p.yearFirst(4, next)
-	case digits == 2 && next == '/':
-		if len(p.s) > 3 && isLetter(p.s[3]) {
-			return p.dayMonthYear('/')
-		}
-		return p.yearFirst(2, next)
-	case (digits == 1 || digits == 2) && next == ' ':
-		return p.dayMonthYear(' ')
-	case digits == 8 && (next == '-' || next == ' ' || next == 'T'):
-		return p.compactDay(4)
-	case digits == 6 && next == ' ':
-		return p.compactDay(2)
-	case digits == 10 || digits == 13 || digits == 16 || digits == 19:
-		return p.sinceEpoch(digits)
-	case digits == 0 && len(p.s) > 4 && isLetter(p.s[0]):
-		return p.monthFirst()
-	}
-	return time.Time{}, false
-}
-
-func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
-
-// number reads exactly n digits.
-func (p *timeParser) number(n int) (int, bool) {
-	if p.i+n > len(p.s) {
-		return 0, false
-	}
-	v := 0
-	for _, c := range []byte(p.s[p.i : p.i+n]) {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		v = v*10 + int(c-'0')
-	}
-	p.i += n
-	return v, true
-}
-
-// oneOf reads one of these characters.
-func (p *timeParser) oneOf(chars string) bool {
-	if p.i < len(p.s) && strings.IndexByte(chars, p.s[p.i]) >= 0 {
-		p.i++
-		return true
-	}
-	return false
-}
-
-// yearFirst reads 2006-01-02 15:04:05 and its kin, also with a year of two digits.
-func (p *timeParser) yearFirst(yearDigits int, sep byte) (time.Time, bool) {
-	year, _ := p.number(yearDigits)
-	if yearDigits == 2 {
-		year += 2000
-	}
-	if !p.oneOf(string(sep)) {
-		return time.Time{}, false
-	}
-	month, ok1 := p.number(2)
-	ok2 := p.oneOf(string(sep))
-	day, ok3 := p.number(2)
-	if !ok1 || !ok2 || !ok3 || !p.oneOf(" Tt-_:") {
-		return time.Time{}, false
-	}
-	return p.clock(year, month, day)
-}
-
-// compactDay reads 20060102-15:04:05 and 060102 150405.
-func (p *timeParser) compactDay(yearDigits int) (time.Time, bool) {
-	year, _ := p.number(yearDigits)
-	month, _ := p.number(2)
-	day, _ := p.number(2)
-	if yearDigits == 2 {
-		year += 2000
-	}
-	if !p.oneOf("- T") {
-		return time.Time{}, false
-	}
-	return p.clock(year, month, day)
-}
-
-// dayMonthYear reads 02/Jan/2006:15:04:05 -0700 and 2 Jan 2006 15:04:05.
-func (p *timeParser) dayMonthYear(sep byte) (time.Time, bool) {
-	n := strings.IndexByte(p.s, sep)
-	day, ok := p.number(n)
-	if !ok || !p.oneOf(string(sep)) {
-		return time.Time{}, false
-	}
-	month, ok := p.month()
-	if !ok || !p.oneOf(string(sep)) {
-		return time.Time{}, false
-	}
-	year, ok := p.number(4)
-	if !ok || !p.oneOf(": ") {
-		return time.Time{}, false
-	}
-	return p.clock(year, month, day)
-}
-
-// monthFirst reads Jan _2 15:04:05 [2006], a week day before it, and klog's
-// I0102 15:04:05.
-func (p *timeParser) monthFirst() (time.Time, bool) {
-	if strings.IndexByte("IWEFD", p.s[0]) >= 0 && p.s[1] >= '0' && p.s[1] <= '9' {
-		p.i = 1
-		month, ok1 := p.number(2)
-		day, ok2 := p.number(2)
-		if !ok1 || !ok2 || !p.oneOf(" ") {
-			return time.Time{}, false
-		}
-		return p.withoutYear(month, day)
-	}
-	if isWeekday(p.s) {
-		p.i = 3
-		p.oneOf(",")
-		if !p.oneOf(" ") {
-			return time.Time{}, false
-		}
-	}
-	month, ok := p.month()
-	if !ok || !p.oneOf(" ") {
-		return time.Time{}, false
-	}
-	p.oneOf(" ")
-	day, ok := p.number(2)
-	if !ok {
-		if day, ok = p.number(1); !ok {
-			return time.Time{}, false
-		}
-	}
-	if !p.oneOf(" ") {
-		return time.Time{}, false
-	}
-	return p.withoutYear(month, day)
-}
-
-// withoutYear reads a clock, and a year after it if there is one; else the year
-// is the newest that does not put the time more than a day after now.
-func (p *timeParser) withoutYear(month, day int) (time.Time, bool) {
-	t, ok := p.clock(p.now.Year(), month, day)
-	if !ok {
-		// 29 February, seen in a year that has none.
-		return time.Time{}, false
-	}
-	mark := p.i
-	if p.oneOf(" ") {
-		if year, ok := p.number(4); ok && year >= 1970 && year <= 2100 && (p.i == len(p.s) || strings.IndexByte(" ]", p.s[p.i]) >= 0) {
-			return t.AddDate(year-t.Year(), 0, 0), true
-		}
-	}
-	p.i = mark
-	if t.After(p.now.Add(24 * time.Hour)) {
-		t = t.AddDate(-1, 0, 0)
-	}
-	return t, true
-}
-
-var monthNames = [...]string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
-
-func (p *timeParser) month() (int, bool) {
-	if p.i+3 > len(p.s) {
-		return 0, false
-	}
-	for n, name := range monthNames {
-		if strings.EqualFold(p.s[p.i:p.i+3], name) {
-			p.i += 3
-			return n + 1, true
-		}
-	}
-	return 0, false
-}
-
-func isWeekday(s string) bool {
-	switch s[:3] {
-	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun":
-		return true
-	}
-	return false
-}
-
-// clock reads 15:04:05 with fraction and zone; 15.04.05 and 150405 too.
-func (p *timeParser) clock(year, month, day int) (time.Time, bool) {
-	hour, ok1 := p.number(2)
-	p.oneOf(":.")
-	minute, ok2 := p.number(2)
-	p.oneOf(":.")
-	second, ok3 := p.number(2)
-	if !ok1 || !ok2 || !ok3 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60 {
-		return time.Time{}, false
-	}
-	nanos := p.fraction()
-	t := time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
-	if t.Day() != day && second < 60 {
-		return time.Time{}, false
-	}
-	return t.Add(-p.zone()), true
-}
-
-// fraction reads .000 or ,000 or :000 and returns nanoseconds.
-func (p *timeParser) fraction() int {
-	if p.i+1 >= len(p.s) || strings.IndexByte(".,:", p.s[p.i]) < 0 || p.s[p.i+1] < '0' || p.s[p.i+1] > '9' {
-		return 0
-	}
-	p.i++
-	nanos, unit := 0, 100_000_000
-	for p.i < len(p.s) && p.s[p.i] >= '0' && p.s[p.i] <= '9' {
-		nanos += int(p.s[p.i]-'0') * unit
-		unit /= 10
-		p.i++
-	}
-	return nanos
-}
-
-// zone reads Z, +07:00, +0700 or " -0700", " UTC", and returns the offset from
-// UTC.
-func (p *timeParser) zone() time.Duration {
-	if p.oneOf("Zz") {
-		return 0
-	}
-	mark := p.i
-	p.oneOf(" ")
-	if strings.HasPrefix(p.s[p.i:], "UTC") || strings.HasPrefix(p.s[p.i:], "GMT") {
-		p.i += 3
-		return 0
-	}
-	negative := p.i < len(p.s) && p.s[p.i] == '-'
-	if p.oneOf("+-") {
-		hours, ok1 := p.number(2)
-		p.oneOf(":")
-		minutes, ok2 := p.number(2)
-		if ok1 && ok2 && hours <= 14 && minutes < 60 && (p.i == len(p.s) || !(p.s[p.i] >= '0' && p.s[p.i] <= '9')) {
-			offset := time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
-			if negative {
-				return -offset
+	case f.layout == layoutKlog:
+		return levelOfLetter(head[f.begin]), f.end, true
+	case f.layout == layoutLogcat:
+		// Process, thread, level.
+		rest := head[f.end:]
+		for range 3 {
+			word, after := cutWord(strings.TrimLeft(rest, " "))
+			if len(word) == 1 && levelOfLetter(word[0]) != LogLevelUnknown {
+				return levelOfLetter(word[0]), len(head) - len(after), true
 			}
-			return offset
+			rest = after
 		}
-	}
-	p.i = mark
-	return 0
-}
-
-// sinceEpoch reads seconds, milli-, micro- or nanoseconds since 1970 of the years
-// 2000 to 2100.
-func (p *timeParser) sinceEpoch(digits int) (time.Time, bool) {
-	n, err := strconv.ParseInt(p.s[:digits], 10, 64)
-	if err != nil {
-		return time.Time{}, false
-	}
-	var t time.Time
-	switch digits {
-	case 10:
-		t = time.Unix(n, 0)
-	case 13:
-		t = time.UnixMilli(n)
-	case 16:
-		t = time.UnixMicro(n)
-	default:
-		t = time.Unix(0, n)
-	}
-	p.i, p.epoch = digits, true
-	if digits == 10 {
-		t = t.Add(time.Duration(p.fraction()))
-	}
-	return t, t.Year() >= 2000 && t.Year() <= 2100
-}
-
-// markedLevel reads the level of the layouts that mark it by one character:
-// klog's before the time and Redis' after it.
-func markedLevel(head string, begin, end int) (LogLevel, bool) {
-	switch head[begin] {
-	case 'I', 'D':
-		if head[begin+1] >= '0' && head[begin+1] <= '9' {
-			return LogLevelInfo, true
-		}
-	case 'W':
-		if head[begin+1] >= '0' && head[begin+1] <= '9' {
-			return LogLevelWarn, true
-		}
-	case 'E':
-		if head[begin+1] >= '0' && head[begin+1] <= '9' {
-			return LogLevelError, true
-		}
-	case 'F':
-		if head[begin+1] >= '0' && head[begin+1] <= '9' {
-			return LogLevelFatal, true
-		}
-	}
-	if begin > 0 && head[begin-1] == ' ' && strings.IndexByte(head[:begin], ':') > 0 && len(head) > end+2 && head[end] == ' ' && head[end+2] == ' ' {
-		switch head[end+1] {
+	case f.begin >= 3 && head[f.begin-1] == ' ' && head[f.begin-3] == '[' && levelOfLetter(head[f.begin-2]) != LogLevelUnknown:
+		return levelOfLetter(head[f.begin-2]), f.end, true
+	case isRedis(head[:f.begin]) && len(head) > f.end+2 && head[f.end] == ' ' && head[f.end+2] == ' ':
+		switch head[f.end+1] {
 		case '.':
-			return LogLevelDebug, true
+			return LogLevelDebug, f.end + 2, true
 		case '-', '*':
-			return LogLevelInfo, true
+			return LogLevelInfo, f.end + 2, true
 		case '#':
-			return LogLevelWarn, true
+			return LogLevelWarn, f.end + 2, true
 		}
 	}
-	return 0, false
+	return 0, 0, false
 }
 
-// scanLevel looks for a word that is a level among the first words. A word in
-// lower case counts only where its place says that it is meant so: in brackets,
-// before a colon, or after level=.
-func scanLevel(head string) LogLevel {
-	at := 0
-	for token := 0; token < headerTokens && at < len(head); token++ {
+// isRedis reports whether s is a pid and a role, such as "12:M ".
+func isRedis(s string) bool {
+	n := len(s)
+	return n >= 4 && s[n-1] == ' ' && strings.IndexByte("MSCX", s[n-2]) >= 0 && s[n-3] == ':' && isNumber(s[:n-3])
+}
+
+// levelOfLetter is the level that a letter stands for, as in klog and Android.
+func levelOfLetter(c byte) LogLevel {
+	switch c {
+	case 'V':
+		return LogLevelTrace
+	case 'D':
+		return LogLevelDebug
+	case 'I':
+		return LogLevelInfo
+	case 'W':
+		return LogLevelWarn
+	case 'E':
+		return LogLevelError
+	case 'F':
+		return LogLevelFatal
+	}
+	return LogLevelUnknown
+}
+
+// levelPlace is where a level was found.
+type levelPlace struct {
+	begin, end int
+	// header is whether all before it belongs to the header.
+	header bool
+}
+
+// scanLevel looks for a word that is a level among the first words. A word that
+// is not in capitals counts only where its place says that it is meant so: in
+// brackets, before a colon, after level=, or right after the time.
+func scanLevel(head string, timeBegin, timeEnd int) (LogLevel, levelPlace) {
+	prose := 0
+	first := timeEnd > 0
+	for at, token := 0, 0; token < headerTokens && at < len(head); token++ {
 		for at < len(head) && (head[at] == ' ' || head[at] == '\t' || head[at] == '|') {
 			at++
+		}
+		if at >= timeBegin && at < timeEnd {
+			at = timeEnd
+			continue
 		}
 		begin := at
 		for at < len(head) && head[at] != ' ' && head[at] != '\t' && head[at] != '|' {
 			at++
 		}
-		if l, ok := tokenLevel(head[begin:at]); ok {
-			return l
+		word := head[begin:at]
+		if timeEnd > 0 && begin < timeBegin && at > timeBegin {
+			// The time is a part of this token, as in [2026-… or time=….
+			at = timeEnd
+			continue
+		}
+		l, sort := tokenLevel(word, first && begin >= timeEnd)
+		if sort != levelNone {
+			return l, levelPlace{begin: begin, end: at, header: sort == levelHeader && prose < 2}
+		}
+		if begin >= timeEnd && len(word) > 1 {
+			first = false
+		}
+		if isProse(word) {
+			prose++
 		}
 	}
-	return LogLevelUnknown
+	return LogLevelUnknown, levelPlace{}
 }
 
-func tokenLevel(token string) (LogLevel, bool) {
-	if _, value, ok := strings.Cut(token, "="); ok {
-		key := token[:len(token)-len(value)-1]
-		if strings.EqualFold(key, "level") || strings.EqualFold(key, "lvl") || strings.EqualFold(key, "severity") {
-			return LookupLogLevel(strings.Trim(value, `"',;`))
-		}
-		return 0, false
-	}
-	word := strings.Trim(token, "[]<>():,;\"'")
-	if len(word) < 3 {
-		return 0, false
-	}
-	l, ok := LookupLogLevel(word)
-	if !ok {
-		// Apache writes [core:error].
-		if i := strings.LastIndexByte(word, ':'); i > 0 && strings.HasPrefix(token, "[") {
-			return LookupLogLevel(word[i+1:])
-		}
-		return 0, false
-	}
-	set := len(word) < len(token) && (strings.IndexByte("[<(", token[0]) >= 0 || token[len(token)-1] == ':')
-	if set {
-		return l, true
-	}
-	// LOG and CONFIG are levels only where they are set off.
-	if l == LogLevelInfo && (word == "LOG" || word == "CONFIG" || word == "NOTICE" && token != word) {
-		return 0, false
-	}
-	return l, word == strings.ToUpper(word)
-}
+// levelSort says how a level stands in a line.
+type levelSort uint8
 
-// Names that JSON lines use for their time and level.
-var (
-	jsonTimeNames  = []string{"time", "timestamp", "@timestamp", "ts", "date"}
-	jsonLevelNames = []string{"level", "severity", "lvl", "log.level"}
+const (
+	levelNone levelSort = iota
+	// levelHeader: as part of the header.
+	levelHeader
+	// levelText: as part of the text, which needs it.
+	levelText
 )
 
-// parseJSONLine reads time and level of a JSON object. It reports whether the
-// line is one.
-func parseJSONLine(line string, now time.Time, e *LogEntry) bool {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal([]byte(line), &fields) != nil {
-		return false
+func tokenLevel(token string, afterTime bool) (LogLevel, levelSort) {
+	if len(token) < 3 {
+		return 0, levelNone
 	}
-	text := func(names []string) string {
-		for _, name := range names {
-			if raw, ok := fields[name]; ok {
-				return strings.Trim(string(raw), `"`)
+	if i := strings.IndexByte(token, '='); i > 0 {
+		return keyLevel(token[:i], token[i+1:])
+	}
+	word := trimMarks(token)
+	open := token[0] == '[' || token[0] == '<' || token[0] == '('
+	l, ok := levelOfWord(word)
+	if !ok {
+		i := strings.IndexByte(word, ':')
+		if i <= 0 {
+			return 0, levelNone
+		}
+		if open {
+			// Apache writes [core:error].
+			l, ok = levelOfWord(word[strings.LastIndexByte(word, ':')+1:])
+		} else if isUpper(word[:i]) {
+			// Python writes ERROR:logger:text.
+			if l, ok = levelOfWord(word[:i]); ok {
+				return l, levelText
 			}
 		}
-		return ""
+		if ok {
+			return l, levelHeader
+		}
+		return 0, levelNone
 	}
-	e.Timestamp, _, _ = ScanLogTime(text(jsonTimeNames), now)
-	e.Level, _ = LookupLogLevel(text(jsonLevelNames))
+	switch {
+	case open, isUpper(word) && token[len(token)-1] == ':':
+		return l, levelHeader
+	case token[len(token)-1] == ':':
+		return l, levelText
+	case isMeant(word) && (isUpper(word) || afterTime):
+		return l, levelHeader
+	}
+	return 0, levelNone
+}
+
+// isMeant is false for words that are levels only where they are set off.
+func isMeant(word string) bool {
+	switch word {
+	case "LOG", "CONFIG", "FINE", "log", "config", "fine", "panic", "alert", "failure", "Failure", "Alert", "emergency", "Emergency":
+		return false
+	}
 	return true
+}
+
+func keyLevel(key, value string) (LogLevel, levelSort) {
+	switch key {
+	case "level", "lvl", "severity", "loglevel", "LEVEL", "Level", "log.level":
+		if l, ok := levelOfWord(trimMarks(value)); ok {
+			return l, levelText
+		}
+	}
+	return 0, levelNone
+}
+
+// trimMarks removes the punctuation around a word.
+func trimMarks(s string) string {
+	const marks = "[]<>(){}:,;\"'!"
+	for s != "" && strings.IndexByte(marks, s[0]) >= 0 {
+		s = s[1:]
+	}
+	for s != "" && strings.IndexByte(marks, s[len(s)-1]) >= 0 {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isUpper(word string) bool {
+	for i := range len(word) {
+		if word[i] >= 'a' && word[i] <= 'z' {
+			return false
+		}
+	}
+	return true
+}
+
+// levelOfWord is LookupLogLevel without allocations, for levels that are known.
+func levelOfWord(word string) (LogLevel, bool) {
+	var lower [len("informational")]byte
+	if len(word) < 3 || len(word) > len(lower) {
+		return 0, false
+	}
+	for i := range len(word) {
+		if !isLetter(word[i]) {
+			return 0, false
+		}
+		lower[i] = word[i] | 0x20
+	}
+	l := logLevelAliases[string(lower[:len(word)])]
+	return l, l != LogLevelUnknown
 }

@@ -42,7 +42,16 @@ func TestParseLogLine(t *testing.T) {
 		"Redis":                {"12:M 01 Mar 2026 10:11:12.345 # Can't save in background", "2026-03-01T10:11:12.345Z", domain.LogLevelWarn},
 		"Redis' notice":        {"12:M 01 Mar 2026 10:11:12.345 * Ready to accept connections", "2026-03-01T10:11:12.345Z", domain.LogLevelInfo},
 		"epoch milliseconds":   {"1772359872345 WARNING queue long", "2026-03-01T10:11:12.345Z", domain.LogLevelWarn},
-		"logfmt":               {`time="2026-03-01T10:11:12Z" level=warning msg="x"`, "", domain.LogLevelWarn},
+		"logfmt":               {`time="2026-03-01T10:11:12Z" level=warning msg="x"`, "2026-03-01T10:11:12Z", domain.LogLevelWarn},
+		"syslog of RFC 5424":   {"<11>1 2026-03-01T10:11:12.003Z host app 71 ID47 - disk is gone", "2026-03-01T10:11:12.003Z", domain.LogLevelError},
+		"syslog's priority":    {"<28>Mar  4 01:02:03 host app[7]: nearly full", "2026-03-04T01:02:03Z", domain.LogLevelWarn},
+		"Android":              {"03-01 10:11:12.345  1702  2395 E ActivityManager: ANR in a.b", "2026-03-01T10:11:12.345Z", domain.LogLevelError},
+		"Python":               {"2026-03-01 10:11:12,345 - root - WARNING - slow", "2026-03-01T10:11:12.345Z", domain.LogLevelWarn},
+		"Python without time":  {"ERROR:root:gone", "", domain.LogLevelError},
+		"Tomcat":               {"01-Mar-2026 10:11:12.345 SEVERE [main] a.b.C.d gone", "2026-03-01T10:11:12.345Z", domain.LogLevelError},
+		"MongoDB":              {`{"t":{"$date":"2026-03-01T10:11:12.345Z"},"s":"W","msg":"x"}`, "2026-03-01T10:11:12.345Z", domain.LogLevelWarn},
+		"pino":                 {`{"level":50,"time":1772359872345,"msg":"x"}`, "2026-03-01T10:11:12.345Z", domain.LogLevelError},
+		"a date in the text":   {"we met on 2026-03-01 10:11:12 there", "", domain.LogLevelUnknown},
 		"JSON":                 {`{"ts":"2026-03-01T10:11:12Z","level":"error","msg":"x"}`, "2026-03-01T10:11:12Z", domain.LogLevelError},
 		"JSON with a number":   {`{"time":1772359872.345,"severity":"INFO"}`, "2026-03-01T10:11:12.345Z", domain.LogLevelInfo},
 		"plain text":           {"something happened that was no error at all", "", domain.LogLevelUnknown},
@@ -60,6 +69,28 @@ func TestParseLogLine(t *testing.T) {
 				return
 			}
 			require.Equal(t, at(c.time), got.Timestamp)
+		})
+	}
+}
+
+func TestParseLogLineReadsTheSenderOfSyslog(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		line string
+		want map[string]string
+	}{
+		"RFC 3164":     {"Mar  4 01:02:03 web1 sshd[12]: x", map[string]string{"host": "web1", "program": "sshd", "pid": "12"}},
+		"no pid":       {"Mar  4 01:02:03 web1 kernel: x", map[string]string{"host": "web1", "program": "kernel"}},
+		"RFC 5424":     {"<11>1 2026-03-01T10:11:12.003Z web1 app 71 ID47 - x", map[string]string{"host": "web1", "program": "app", "pid": "71"}},
+		"nil values":   {"<11>1 2026-03-01T10:11:12.003Z - app - - - x", map[string]string{"program": "app"}},
+		"no syslog":    {"2026-03-01 10:11:12,345 ERROR a: x", nil},
+		"no time":      {"web1 sshd[12]: x", nil},
+		"other layout": {"E0302 10:11:12.654321   12 file.go:3] x", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, domain.ParseLogLine(c.line, now).Attributes)
 		})
 	}
 }
