@@ -81,7 +81,7 @@ func (a *Analyzer) Analyze(ctx context.Context, req domain.AnalysisRequest) (dom
 			result.Window.To = g.end
 		}
 		if len(g.logs) < minLines {
-			result.Warnings = append(result.Warnings, fmt.Sprintf("%s has only %d lines: too few to tell what is rare", g.name(), len(g.logs)))
+			result.Warnings = append(result.Warnings, fmt.Sprintf("%s has few lines (%d): too few to tell what is rare", g.name(), len(g.logs)))
 		}
 	}
 	slices.SortStableFunc(result.Anomalies, func(a, b domain.Anomaly) int {

@@ -121,7 +121,7 @@ func TestSourcesAreLookedAtByThemselves(t *testing.T) {
 	logs := append(entries("a", routine(1000)...), entries("b", "2026-05-01 08:00:00 INFO only line of b")...)
 	r := analyse(t, logs)
 	require.Empty(t, r.Anomalies)
-	require.Contains(t, strings.Join(r.Warnings, "\n"), "b has only 1 lines")
+	require.Contains(t, strings.Join(r.Warnings, "\n"), "b has few lines (1)")
 }
 
 func TestASessionThatGoesAnotherWayIsFound(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,6 +33,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	opts.WriteTimeout = cfg.IOTimeout
 	opts.ContextTimeoutEnabled = true
 	opts.ClientName = "logsift"
+	quietOnce.Do(func() { redis.SetLogger(quiet{}) })
 	c := &Client{rdb: redis.NewUniversalClient(opts), cfg: cfg}
 	c.warnings, err = c.check(ctx)
 	if err != nil {
@@ -40,6 +42,16 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	return c, nil
 }
+
+// quiet drops what go-redis would print to standard error by itself: all that it
+// tells there is returned as errors too.
+type quiet struct{}
+
+// Printf implements the logger of go-redis.
+func (quiet) Printf(context.Context, string, ...any) {}
+
+// quietOnce guards the logger, which go-redis has one of for the whole process.
+var quietOnce sync.Once
 
 // Close ends the connections. Calls under way fail.
 func (c *Client) Close() error { return c.rdb.Close() }
