@@ -446,7 +446,7 @@ func shortHash(parts ...string) string {
 
 // sampleLine is a line that can be shown: short and without control characters.
 func sampleLine(s string) string {
-	return strings.Map(func(r rune) rune {
+	return cutBytes(strings.Map(func(r rune) rune {
 		if r == '\t' || r == '\n' {
 			return ' '
 		}
@@ -454,7 +454,7 @@ func sampleLine(s string) string {
 			return '\uFFFD'
 		}
 		return r
-	}, cutBytes(s, domain.MaxSampleLine-2))
+	}, cutBytes(s, domain.MaxSampleLine)), domain.MaxSampleLine)
 }
 
 // cutBytes returns at most limit bytes of s, whole UTF-8 characters only.

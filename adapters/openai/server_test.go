@@ -1,0 +1,177 @@
+package openai_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/openai"
+	"logsift/domain"
+)
+
+// question is one request as a server sees it.
+type question struct {
+	header http.Header
+	method string
+	path   string
+	body   string
+
+	Model    string
+	Messages []struct{ Role, Content string }
+	// Fields that a server may refuse are nil where they were not sent.
+	MaxTokens           *int `json:"max_tokens"`
+	MaxCompletionTokens *int `json:"max_completion_tokens"`
+	Temperature         *float64
+	ResponseFormat      *struct {
+		Type       string
+		JSONSchema struct {
+			Name   string
+			Strict bool
+			Schema map[string]any
+		} `json:"json_schema"`
+	} `json:"response_format"`
+}
+
+// sentGroup is one element of the data.
+type sentGroup struct {
+	Group, Count       int
+	Level, First, Last string
+	Text               string
+	Sources, Samples   []string
+}
+
+// groups reads the data between the marks, as a service that obeys the prompt.
+func (q question) groups() ([]sentGroup, error) {
+	if len(q.Messages) != 2 || q.Messages[0].Role != "system" || q.Messages[1].Role != "user" {
+		return nil, fmt.Errorf("not a system and a user message")
+	}
+	user := q.Messages[1].Content
+	intro, rest, _ := strings.Cut(user, "\n")
+	mark := intro[strings.Index(intro, "==="):]
+	_, rest, _ = strings.Cut(rest, mark+"\n")
+	data, _, ok := strings.Cut(rest, "\n"+mark+"\n")
+	if !ok {
+		return nil, fmt.Errorf("no data between marks")
+	}
+	var out []sentGroup
+	return out, json.Unmarshal([]byte(data), &out)
+}
+
+// server is a fake AI service that records what it was asked.
+type server struct {
+	*httptest.Server
+	mu    sync.Mutex
+	asked []question
+}
+
+func (s *server) questions() []question {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]question(nil), s.asked...)
+}
+
+// serve starts a fake service that answers each question by answer.
+func serve(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, q question)) *server {
+	t.Helper()
+	s := &server{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		q := question{header: r.Header, method: r.Method, path: r.URL.Path, body: string(body)}
+		if err := json.Unmarshal(body, &q); err != nil {
+			http.Error(w, err.Error(), http.StatusTeapot)
+			return
+		}
+		s.mu.Lock()
+		s.asked = append(s.asked, q)
+		s.mu.Unlock()
+		answer(w, r, q)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// replies starts a service that always answers with the same.
+func replies(t *testing.T, status int, body string, header ...string) *server {
+	t.Helper()
+	return serve(t, func(w http.ResponseWriter, _ *http.Request, _ question) {
+		reply(w, status, body, header...)
+	})
+}
+
+func reply(w http.ResponseWriter, status int, body string, header ...string) {
+	w.Header().Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(header); i += 2 {
+		w.Header().Set(header[i], header[i+1])
+	}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+// says makes a chat completion with the given text.
+func says(content string) string {
+	return fmt.Sprintf(`{"model":"m-1","choices":[{"finish_reason":"stop","message":{"content":%s}}],
+		"usage":{"prompt_tokens":1500,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":7},"completion_tokens_details":{"reasoning_tokens":5}}}`, quote(content))
+}
+
+func quote(s string) string {
+	out, _ := json.Marshal(s)
+	return string(out)
+}
+
+// finding makes one anomaly of an answer.
+func finding(severity string, groups ...int) string {
+	list, _ := json.Marshal(append([]int{}, groups...))
+	return fmt.Sprintf(`{"groups":%s,"explanation":"e","suggested_action":"a","kind":"error_burst","category":"crash","severity":%q,"score":0.9,"confidence":0.8}`, list, severity)
+}
+
+// found makes the text of an answer.
+func found(findings ...string) string {
+	return `{"summary":"s","anomalies":[` + strings.Join(findings, ",") + `]}`
+}
+
+// analyzer makes an analyser that asks s.
+func analyzer(t *testing.T, s *server, change ...func(*openai.Config)) *openai.Analyzer {
+	t.Helper()
+	cfg := openai.Config{BaseURL: s.URL + "/v1/", Model: "m", APIKey: "sk-secret-key"}
+	for _, f := range change {
+		f(&cfg)
+	}
+	a, err := openai.New(cfg)
+	require.NoError(t, err)
+	return a
+}
+
+// begin is the time of the first of the test's lines.
+var begin = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+// entries makes an entry of each line, a second apart.
+func entries(lines ...string) []domain.LogEntry {
+	out := make([]domain.LogEntry, len(lines))
+	for i, line := range lines {
+		out[i] = domain.LogEntry{ID: uuid.New(), Source: "app", Message: line, Level: domain.LogLevelInfo, Timestamp: begin.Add(time.Duration(i) * time.Second)}
+	}
+	return out
+}
+
+func analyze(t *testing.T, a *openai.Analyzer, logs []domain.LogEntry) (domain.AnalysisResult, error) {
+	t.Helper()
+	return a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs})
+}
+
+// fault returns the *domain.AnalyzerError that the service's answer leads to.
+func fault(t *testing.T, a *openai.Analyzer, logs []domain.LogEntry) *domain.AnalyzerError {
+	t.Helper()
+	_, err := analyze(t, a, logs)
+	var out *domain.AnalyzerError
+	require.ErrorAs(t, err, &out)
+	return out
+}
