@@ -19,14 +19,16 @@ const NoWorkers = -1
 
 // Defaults of a [SchedulerConfig].
 const (
-	DefaultWorkers       = 10
-	DefaultLease         = 15 * time.Second
-	DefaultPollInterval  = 5 * time.Second
-	DefaultTimeoutGrace  = 5 * time.Second
-	DefaultDrainGrace    = time.Second
-	DefaultRetention     = 24 * time.Hour
-	DefaultPurgeInterval = time.Minute
-	DefaultMaxRecoveries = 3
+	DefaultWorkers      = 10
+	DefaultLease        = 15 * time.Second
+	DefaultPollInterval = 5 * time.Second
+	// DefaultPrefetchWindow is some ten times what a claim takes.
+	DefaultPrefetchWindow = 20 * time.Millisecond
+	DefaultTimeoutGrace   = 5 * time.Second
+	DefaultDrainGrace     = time.Second
+	DefaultRetention      = 24 * time.Hour
+	DefaultPurgeInterval  = time.Minute
+	DefaultMaxRecoveries  = 3
 )
 
 // Limits of a [SchedulerConfig].
@@ -54,10 +56,16 @@ type SchedulerConfig struct {
 	Maintain bool
 	// Queues restricts the claims to these queues; empty for all.
 	Queues []string
-	// Prefetch is how many tasks are claimed ahead of free workers, from 0 (the
-	// default) to MaxPrefetch. It hides the time of a claim from short tasks,
-	// and keeps those tasks from other processes.
+	// Prefetch is how many tasks are always claimed ahead of free workers, from 0
+	// (the default) to MaxPrefetch. They are kept from other processes for as
+	// long as the workers are busy.
 	Prefetch int
+	// PrefetchWindow lets short tasks be claimed ahead too, so that workers need
+	// not wait for a claim: as many as ended within the last PrefetchWindow, and
+	// at most ports.MaxClaim. Long tasks are not claimed ahead by it. What has not
+	// begun to run after ten windows is given back. 0 is DefaultPrefetchWindow;
+	// negative is none.
+	PrefetchWindow time.Duration
 	// Lease is how long a claim lasts unless it is extended, which happens three
 	// times as often; from ports.MinLease to ports.MaxLease. A dead worker's
 	// tasks are claimable Lease + 2 s after its death. 0 is DefaultLease.
@@ -98,6 +106,7 @@ type SchedulerConfig struct {
 func (c SchedulerConfig) withDefaults() SchedulerConfig {
 	c.Workers = orDefault(c.Workers, DefaultWorkers)
 	c.Lease = orDefault(c.Lease, DefaultLease)
+	c.PrefetchWindow = max(orDefault(c.PrefetchWindow, DefaultPrefetchWindow), 0)
 	c.PollInterval = min(orDefault(c.PollInterval, DefaultPollInterval), c.Lease/3)
 	c.TimeoutGrace = orDefault(c.TimeoutGrace, DefaultTimeoutGrace)
 	c.DrainGrace = orDefault(c.DrainGrace, DefaultDrainGrace)

@@ -207,16 +207,40 @@ func TestStoreOutage(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, application.SchedulerConfig{Workers: 1, Lease: time.Minute}, func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
 			w.queue.fail["UpdateTask"] = true
-			for range 150 {
+			for range 3 {
+				var tasks []*domain.Task
+				for range 1000 {
+					tasks = append(tasks, newTestTask())
+				}
+				w.enqueue(tasks...)
+			}
+			require.NoError(t, w.scheduler.Start(t.Context()))
+			settle(outage)
+			require.LessOrEqual(t, w.queueStats().Processing, int64(2*ports.MaxClaim+1), "a thousand, and what one claim adds")
+			w.queue.set(func(q *faultyQueue) { q.fail["UpdateTask"] = false })
+			settle(5 * time.Second)
+			require.EqualValues(t, 3000, w.queueStats().Completed)
+			require.Zero(t, w.stats().LeasesLost)
+			w.stop()
+		})
+	})
+
+	t.Run("what waits to be reported is bounded in bytes", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, application.SchedulerConfig{Workers: 1, Lease: time.Minute, PrefetchWindow: -1}, func(context.Context, *domain.Task) ([]byte, error) {
+				return make([]byte, 4<<20), nil
+			})
+			w.queue.fail["UpdateTask"] = true
+			for range 20 {
 				w.enqueue(newTestTask())
 			}
 			require.NoError(t, w.scheduler.Start(t.Context()))
 			settle(outage)
-			require.EqualValues(t, 100, w.queueStats().Processing)
+			require.EqualValues(t, 8, w.queueStats().Processing)
 			w.queue.set(func(q *faultyQueue) { q.fail["UpdateTask"] = false })
 			settle(5 * time.Second)
-			require.EqualValues(t, 150, w.queueStats().Completed)
-			require.Zero(t, w.stats().LeasesLost)
+			require.EqualValues(t, 20, w.queueStats().Completed)
 			w.stop()
 		})
 	})

@@ -124,3 +124,23 @@ func (f *fetcher) deliver(ctx context.Context, tasks []*domain.Task, until time.
 	}
 	f.release(refused)
 }
+
+// giveBack gives claimed tasks back that found no slot for too long, since what
+// runs takes longer than what ran before: others may have free workers.
+func (s *DefaultScheduler) giveBack(ctx context.Context) {
+	for {
+		runs, next := s.pool.overdue(time.Now())
+		s.release(runs)
+		if !next.IsZero() {
+			if !sleep(ctx, time.Until(next)) {
+				return
+			}
+			continue
+		}
+		select {
+		case <-s.pool.queued:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -27,6 +27,10 @@ type run struct {
 	// settled arbitrates between a processor that returns and a scheduler that
 	// waits no longer for it; whoever sets it first has the say.
 	settled atomic.Bool
+	// returned is closed when the processor has returned; set before it is called.
+	returned chan struct{}
+	// admitted is when the run began to wait for a slot, guarded by the pool.
+	admitted time.Time
 
 	// The book's lock guards these.
 	until  time.Time               // the lease lasts until then at least, by this process's monotonic clock

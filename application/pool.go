@@ -2,14 +2,22 @@ package application
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"time"
+
+	"logsift/ports"
 )
 
 // pool counts the workers' slots and holds the claimed tasks that wait for one.
 type pool struct {
 	size, prefetch, maxUnreported int
+	// window is SchedulerConfig.PrefetchWindow.
+	window time.Duration
 	// freed has an item when there may be room for further claims.
 	freed chan struct{}
+	// queued has an item when runs may have begun to wait.
+	queued chan struct{}
 	// idle is closed once the pool is closed and no run is supervised; gone
 	// once, besides, every processor has returned.
 	idle, gone chan struct{}
@@ -18,18 +26,19 @@ type pool struct {
 	busy       int        // slots with a processor in them, those that are stuck among them
 	stuck      int        // slots whose processor nobody waits for any more
 	waiting    []*run     // claimed ahead, first in first out
-	unreported int        // ended runs whose report is not acknowledged
+	pace       pace
+	unreported int // ended runs whose report is not acknowledged
+	owed       int // bytes of what they report
 	closed     bool
 }
 
-func newPool(size, prefetch int) *pool {
+func newPool(size, prefetch int, window time.Duration) *pool {
 	return &pool{
-		size: size, prefetch: prefetch,
-		// Enough for workers to go on while a report is under way, and few
-		// enough for the results to fit into memory while the store is down.
-		maxUnreported: max(4*size, 100),
-		freed:         make(chan struct{}, 1),
-		idle:          make(chan struct{}), gone: make(chan struct{}),
+		size: size, prefetch: prefetch, window: window,
+		// Enough for workers to go on while a report is under way.
+		maxUnreported: max(4*size, maxReports),
+		freed:         make(chan struct{}, 1), queued: make(chan struct{}, 1),
+		idle: make(chan struct{}), gone: make(chan struct{}),
 	}
 }
 
@@ -38,8 +47,8 @@ func newPool(size, prefetch int) *pool {
 func (p *pool) waitRoom(ctx context.Context) int {
 	for {
 		p.mu.Lock()
-		room := p.size + p.prefetch - p.busy - len(p.waiting)
-		if p.unreported >= p.maxUnreported || p.stuck >= p.size {
+		room := p.roomLocked(time.Now())
+		if p.unreported >= p.maxUnreported || p.owed >= maxOwedBytes || p.stuck >= p.size {
 			room = 0
 		}
 		closed := p.closed
@@ -58,6 +67,36 @@ func (p *pool) waitRoom(ctx context.Context) int {
 	}
 }
 
+// roomLocked is how many runs may be claimed. While some wait already, it is 0
+// until it is worth a claim.
+func (p *pool) roomLocked(now time.Time) int {
+	ahead := p.prefetch + p.pace.ended(now, p.window)
+	room := p.size + ahead - p.busy - len(p.waiting)
+	if len(p.waiting) > p.prefetch && room < ahead/2 {
+		return 0
+	}
+	return room
+}
+
+// overdue takes out the runs that were claimed ahead by the window and have
+// waited for ten of it, and says when the next will have; zero if none waits.
+func (p *pool) overdue(now time.Time) (runs []*run, next time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	patience := 10 * p.window
+	first := min(p.prefetch, len(p.waiting))
+	last := first
+	for last < len(p.waiting) && now.Sub(p.waiting[last].admitted) >= patience {
+		last++
+	}
+	runs = slices.Clone(p.waiting[first:last])
+	p.waiting = slices.Delete(p.waiting, first, last)
+	if len(p.waiting) > first {
+		next = p.waiting[first].admitted.Add(patience)
+	}
+	return runs, next
+}
+
 // admit takes claimed runs in. It returns those to start now, each of which has
 // a slot until leave, and those to give back, since the pool was closed, or its
 // last slot got stuck, while they were claimed.
@@ -69,7 +108,14 @@ func (p *pool) admit(runs []*run) (start, refused []*run) {
 	}
 	n := min(len(runs), p.size-p.busy)
 	p.busy += n
-	p.waiting = append(p.waiting, runs[n:]...)
+	if n < len(runs) {
+		now := time.Now()
+		for _, r := range runs[n:] {
+			r.admitted = now
+		}
+		p.waiting = append(p.waiting, runs[n:]...)
+		notify(p.queued)
+	}
 	return runs[:n], nil
 }
 
@@ -81,7 +127,8 @@ func (p *pool) leave() *run {
 }
 
 func (p *pool) leaveLocked() *run {
-	defer p.signal()
+	defer notify(p.freed)
+	p.pace.add(time.Now(), p.window)
 	if len(p.waiting) > 0 {
 		next := p.waiting[0]
 		p.waiting[0] = nil
@@ -114,18 +161,24 @@ func (p *pool) unstick() *run {
 	return p.leaveLocked()
 }
 
-// owe counts an ended run that is to be reported; paid uncounts it.
-func (p *pool) owe() {
+// maxOwedBytes bounds what waits to be reported while the store is down, beyond
+// what the runs under way add to it.
+const maxOwedBytes = 32 << 20
+
+// owe counts an ended run whose report has so many bytes; paid uncounts it.
+func (p *pool) owe(bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unreported++
+	p.owed += bytes
 }
 
-func (p *pool) paid() {
+func (p *pool) paid(bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unreported--
-	p.signal()
+	p.owed -= bytes
+	notify(p.freed)
 }
 
 // close starts no more runs and returns those that wait. It may be called once.
@@ -146,11 +199,47 @@ func (p *pool) counts() (busy, stuck int) {
 	return p.busy, p.stuck
 }
 
-func (p *pool) signal() {
+// notify puts an item into a channel that holds one, unless it has one.
+func notify(ch chan<- struct{}) {
 	select {
-	case p.freed <- struct{}{}:
+	case ch <- struct{}{}:
 	default:
 	}
+}
+
+// pace counts the runs that end, over a window of time that slides.
+type pace struct {
+	begin       time.Time // of the part of time that is counted in now
+	now, before int
+}
+
+// roll makes the part that t is in the present one.
+func (c *pace) roll(t time.Time, window time.Duration) {
+	switch passed := t.Sub(c.begin); {
+	case passed < window:
+	case passed < 2*window:
+		c.begin, c.now, c.before = c.begin.Add(window), 0, c.now
+	default:
+		c.begin, c.now, c.before = t, 0, 0
+	}
+}
+
+func (c *pace) add(t time.Time, window time.Duration) {
+	if window > 0 {
+		c.roll(t, window)
+		c.now++
+	}
+}
+
+// ended is about how many runs ended in the window before t, at most
+// ports.MaxClaim.
+func (c *pace) ended(t time.Time, window time.Duration) int {
+	if window <= 0 {
+		return 0
+	}
+	c.roll(t, window)
+	left := 1 - float64(t.Sub(c.begin))/float64(window)
+	return min(c.now+int(float64(c.before)*left), ports.MaxClaim)
 }
 
 // checkIdle closes idle and gone when their time has come.

@@ -46,7 +46,7 @@ func (o *outbox) put(items ...settlement) {
 	o.mu.Lock()
 	o.items = append(o.items, items...)
 	o.mu.Unlock()
-	o.signal()
+	notify(o.wake)
 }
 
 // putBack adds settlements before the others.
@@ -61,14 +61,7 @@ func (o *outbox) close() {
 	o.mu.Lock()
 	o.closed = true
 	o.mu.Unlock()
-	o.signal()
-}
-
-func (o *outbox) signal() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
+	notify(o.wake)
 }
 
 // take returns what one call should send, at least one settlement if there is
@@ -90,7 +83,7 @@ func (o *outbox) take() (items []settlement, last bool) {
 
 // settle hands the outcome of a run to the reporter.
 func (s *DefaultScheduler) settle(st settlement) {
-	s.pool.owe()
+	s.pool.owe(st.size())
 	s.outbox.put(st)
 }
 
@@ -184,7 +177,7 @@ func (s *DefaultScheduler) acknowledge(ctx context.Context, call string, items [
 			s.logger.Debug("report given up", taskFields(st.run)...)
 		}
 		s.leases.remove(st.run)
-		s.pool.paid()
+		s.pool.paid(st.size())
 	}
 	if givenUp > 0 {
 		s.logger.Warn("reports given up, their leases ended before the store answered; the tasks run again", zap.Int("tasks", givenUp))

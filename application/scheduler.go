@@ -77,7 +77,7 @@ func NewScheduler(queue ports.TaskQueue, cfg SchedulerConfig, logger *zap.Logger
 	s := &DefaultScheduler{
 		queue: queue, cfg: cfg, logger: logger,
 		outage:  newOutage(logger),
-		pool:    newPool(cfg.workers(), cfg.Prefetch),
+		pool:    newPool(cfg.workers(), cfg.Prefetch, cfg.PrefetchWindow),
 		outbox:  newOutbox(),
 		stopped: make(chan struct{}),
 	}
@@ -128,6 +128,7 @@ func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType)
 	if s.cfg.workers() > 0 {
 		f := &fetcher{DefaultScheduler: s, types: types}
 		claimers.Go(func() { f.run(claims, calls, runs) })
+		claimers.Go(func() { s.giveBack(claims) })
 		settlers.Go(func() { s.report(calls) })
 		beats.Go(func() { s.heartbeat(beat) })
 	}

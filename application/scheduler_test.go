@@ -363,6 +363,68 @@ func TestWorkersBoundWhatRunsAtOnce(t *testing.T) {
 	})
 }
 
+func TestShortTasksAreClaimedAhead(t *testing.T) {
+	t.Parallel()
+	t.Run("so that workers need not wait for a claim", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, application.SchedulerConfig{Workers: 10}, func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
+			for range 2000 {
+				w.enqueue(newTestTask())
+			}
+			require.NoError(t, w.scheduler.Start(t.Context()))
+			settle(time.Second)
+			require.EqualValues(t, 2000, w.queueStats().Completed)
+			require.Less(t, w.queue.count("Dequeue"), 60, "200 claims would be one for each ten")
+			w.stop()
+		})
+	})
+
+	t.Run("long ones are not", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := startWorld(t, application.SchedulerConfig{Workers: 2}, func(context.Context, *domain.Task) ([]byte, error) {
+				<-time.After(time.Second)
+				return nil, nil
+			})
+			for range 20 {
+				w.enqueue(newTestTask())
+			}
+			for range 5 {
+				settle(time.Second)
+				require.LessOrEqual(t, w.queueStats().Processing, int64(4), "two run, and two may have been claimed as two ended")
+			}
+			w.stop()
+		})
+	})
+
+	t.Run("and given back if what runs turns out to be long", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, application.SchedulerConfig{Workers: 2}, func(ctx context.Context, task *domain.Task) ([]byte, error) {
+				if task.Priority < domain.PriorityNormal {
+					<-time.After(time.Minute)
+				}
+				return nil, nil
+			})
+			for range 200 {
+				w.enqueue(newTestTask())
+			}
+			for range 100 {
+				long := newTestTask()
+				long.Priority = domain.PriorityLow
+				w.enqueue(long)
+			}
+			require.NoError(t, w.scheduler.Start(t.Context()))
+			settle(2 * time.Second)
+			require.EqualValues(t, 200, w.queueStats().Completed)
+			require.EqualValues(t, 2, w.queueStats().Processing, "only what runs is held")
+			require.NotZero(t, w.stats().ReleasedTasks)
+			w.stop()
+		})
+	})
+}
+
 func TestReportsTravelTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -25,86 +25,78 @@ type ending struct {
 // cancels the runs of a worker that is stopping.
 func (s *DefaultScheduler) work(ctx context.Context, r *run) {
 	for r != nil {
-		if !s.attempt(ctx, r) {
-			s.release(s.pool.stick())
-			return
-		}
-		r = s.pool.leave()
+		r = s.attempt(ctx, r)
 	}
 }
 
-// attempt runs r and hands its outcome to the reporter. It reports whether the
-// processor returned; if it did not, nobody waits for it any more.
-func (s *DefaultScheduler) attempt(ctx context.Context, r *run) bool {
+// attempt runs r, hands its outcome to the reporter, and returns the next run for
+// the slot.
+//
+// The processor runs on this goroutine. Should its context end, supervise waits
+// for it beside; and should it end the goroutine, the slot goes on with another.
+func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 	held, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	if !s.leases.begin(r, cancel) {
-		return true
+		cancel(nil)
+		return s.pool.leave()
 	}
 	timeout := orDefault(r.info.Timeout, domain.DefaultTimeout)
 	task, stop := context.WithTimeoutCause(held, timeout, errTimedOut)
-	defer stop()
+	r.returned = make(chan struct{})
+	unwatch := context.AfterFunc(task, func() { s.supervise(ctx, r, context.Cause(task)) })
 
-	done := make(chan ending, 1)
-	go process(task, s.registry.lookup(r.info.Type), r.task, func(e ending) {
-		if r.settled.CompareAndSwap(false, true) {
-			done <- e
-			return
-		}
-		s.logger.Info("stuck processor returned", taskFields(r)...)
-		if next := s.pool.unstick(); next != nil {
-			go s.work(ctx, next)
-		}
-	})
-
-	var e ending
-	returned := true
-	select {
-	case e = <-done:
-	case <-task.Done():
-		e, returned = s.await(ctx, r, done)
-	}
-	s.conclude(r, e, returned, context.Cause(task))
-	return returned
-}
-
-// await waits for a processor whose context has ended, for as long as the
-// graces allow, and reports whether it returned.
-func (s *DefaultScheduler) await(ctx context.Context, r *run, done <-chan ending) (ending, bool) {
-	grace := time.NewTimer(s.cfg.TimeoutGrace)
-	defer grace.Stop()
-	draining := ctx.Done()
-	for {
-		select {
-		case e := <-done:
-			return e, true
-		case <-draining:
-			draining = nil
-			grace.Reset(s.cfg.DrainGrace)
-		case <-grace.C:
-			if !r.settled.CompareAndSwap(false, true) {
-				return <-done, true
-			}
-			return ending{}, false
-		}
-	}
-}
-
-// process calls the processor and then ended, once, whatever the processor does:
-// a panic, and runtime.Goexit, become an error.
-func process(ctx context.Context, p ports.TaskProcessor, task *domain.Task, ended func(ending)) {
 	e := ending{err: errors.New("the processor called runtime.Goexit")}
 	exited := true
 	defer func() {
 		if v := recover(); v != nil {
 			e = ending{err: fmt.Errorf("panic: %v", v), stack: string(debug.Stack())}
+			exited = false
 		} else if exited {
 			e.stack = string(debug.Stack())
 		}
-		ended(e)
+		unwatch()
+		cause := context.Cause(task)
+		stop()
+		cancel(nil)
+		close(r.returned)
+		if r.settled.CompareAndSwap(false, true) {
+			s.conclude(r, e, true, cause)
+			next = s.pool.leave()
+		} else {
+			s.logger.Info("stuck processor returned", taskFields(r)...)
+			next = s.pool.unstick()
+		}
+		if exited && next != nil {
+			go s.work(ctx, next)
+		}
 	}()
-	result, err := p.Process(ctx, task)
+	result, err := s.registry.lookup(r.info.Type).Process(task, r.task)
 	e, exited = ending{result: result, err: err}, false
+	return nil
+}
+
+// supervise waits for a processor whose context has ended for the given cause, for
+// as long as the graces allow. If it does not return, its run is over, and its
+// slot is stuck until it does.
+func (s *DefaultScheduler) supervise(ctx context.Context, r *run, cause error) {
+	grace := time.NewTimer(s.cfg.TimeoutGrace)
+	defer grace.Stop()
+	draining := ctx.Done()
+	for {
+		select {
+		case <-r.returned:
+			return
+		case <-draining:
+			draining = nil
+			grace.Reset(s.cfg.DrainGrace)
+		case <-grace.C:
+			if r.settled.CompareAndSwap(false, true) {
+				s.conclude(r, ending{}, false, cause)
+				s.release(s.pool.stick())
+			}
+			return
+		}
+	}
 }
 
 // conclude decides what follows a run that ended for the given cause, nil if it
