@@ -106,9 +106,12 @@ func (c *Client) runSlice(ctx context.Context, s *script, keys []string, args ..
 	return out, nil
 }
 
-// microTime turns microseconds since 1970 into a time, and 0 into the zero time.
+// microTime turns microseconds since 1970 into a time, and 0 into the zero time;
+// so too what only damage can be, and JSON could not show: a time before 1970 or
+// after the year 9999.
 func microTime(us int64) time.Time {
-	if us == 0 {
+	const end = 253402300800000000
+	if us <= 0 || us >= end {
 		return time.Time{}
 	}
 	return time.UnixMicro(us).UTC()

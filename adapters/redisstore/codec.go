@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"logsift/domain"
 )
 
@@ -66,6 +64,8 @@ func decodeRecord(t *domain.Task, record string) error {
 	scheduled := math.Float64frombits(binary.BigEndian.Uint64([]byte(record[4:12])))
 	if scheduled < 0 {
 		t.Delay = time.Duration(-scheduled) * time.Microsecond
+	} else {
+		t.ScheduledAt = microTime(int64(scheduled))
 	}
 	r := &reader{s: record[recordHead:]}
 	t.MaxRetries = int(r.uvarint())
@@ -80,17 +80,24 @@ func decodeRecord(t *domain.Task, record string) error {
 	return nil
 }
 
-// state is what STATE in common.lua packs.
+// state is what common.lua packs; its offsets are described there.
 type state struct {
 	status                          byte
 	lane                            int
 	deliveries, attempt, recoveries int
-	seq                             int64
-	scheduled, started, finished    int64
+	seq, started, finished          int64
 	claim                           domain.ClaimID
+	// scheduled counts if rescheduled is set; else the record says when.
+	scheduled   int64
+	rescheduled bool
 }
 
-const stateSize = 58
+const (
+	stateSize = 44
+	// statusBits are the bits of the first byte that hold the status; the others
+	// hold the priority.
+	statusBits = 7
+)
 
 // Numbers of the statuses in the store. They are part of the data layout, and
 // so do not follow the constants of the domain.
@@ -110,23 +117,41 @@ const sequenceEpoch = 1735689600000000
 
 // decodeState reads a packed state.
 func decodeState(s string) (state, bool) {
-	if len(s) != stateSize {
+	if len(s) != stateSize && len(s) != stateSize+7 {
 		return state{}, false
 	}
-	b := []byte(s)
-	double := func(at int) int64 { return int64(math.Float64frombits(binary.BigEndian.Uint64(b[at:]))) }
-	return state{
-		status:     b[0],
-		lane:       int(binary.BigEndian.Uint16(b[1:])),
-		deliveries: int(b[4])<<16 | int(b[5])<<8 | int(b[6]),
-		attempt:    int(binary.BigEndian.Uint16(b[7:])),
-		recoveries: int(b[9]),
-		seq:        double(10),
-		scheduled:  double(18),
-		started:    double(26),
-		finished:   double(34),
-		claim:      uuid.UUID(b[42:58]),
-	}, true
+	st := state{
+		status:     s[0] & statusBits,
+		lane:       int(s[1])<<8 | int(s[2]),
+		attempt:    int(s[3]),
+		recoveries: int(s[4]),
+		seq:        int56(s[5:]),
+		started:    int56(s[12:]),
+		finished:   int56(s[19:]),
+		deliveries: int(s[26])<<8 | int(s[27]),
+	}
+	copy(st.claim[:], s[28:stateSize])
+	if len(s) > stateSize {
+		st.scheduled, st.rescheduled = int56(s[stateSize:]), true
+	}
+	return st, true
+}
+
+// int56 reads a number of seven bytes.
+func int56(s string) int64 {
+	var n int64
+	for i := range 7 {
+		n = n<<8 | int64(s[i])
+	}
+	return n
+}
+
+// appendFence appends what names a lease to the scripts: the id of the task, and
+// the deliveries and claim id as they stand in its state.
+func appendFence(b []byte, l domain.Lease) []byte {
+	b = append(b, l.TaskID[:]...)
+	b = binary.BigEndian.AppendUint16(b, uint16(min(max(l.Delivery, 0), math.MaxUint16)))
+	return append(b, l.ClaimID[:]...)
 }
 
 // stored is what the store holds of one task.
@@ -153,7 +178,12 @@ func decodeTask(s stored) (*domain.Task, error) {
 	t.Status = status
 	t.Deliveries, t.Attempt, t.Recoveries = st.deliveries, st.attempt, st.recoveries
 	t.CreatedAt = microTime(st.seq + sequenceEpoch)
-	t.ScheduledAt = microTime(st.scheduled)
+	switch {
+	case st.rescheduled:
+		t.ScheduledAt = microTime(st.scheduled)
+	case t.Delay > 0:
+		t.ScheduledAt = t.CreatedAt.Add(t.Delay)
+	}
 	t.StartedAt = microTime(st.started)
 	t.CompletedAt = microTime(st.finished)
 	if status == domain.TaskStatusProcessing {

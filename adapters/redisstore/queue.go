@@ -16,19 +16,20 @@ import (
 // TaskQueue is a ports.TaskQueue on Redis: the RedisTaskQueue of the
 // specification. It is safe for concurrent use.
 type TaskQueue struct {
-	client *Client
-	keys   queueKeys
-	lanes  lanes
-	waker  *waker
+	client   *Client
+	keys     queueKeys
+	lanes    lanes
+	waker    *waker
+	enqueues gatherer
 }
 
 var _ ports.TaskQueue = (*TaskQueue)(nil)
 
 var (
-	enqueueScript = loadScript("enqueue", "common")
-	claimScript   = loadScript("claim", "common")
-	extendScript  = loadScript("extend", "common")
-	updateScript  = loadScript("update", "common")
+	enqueueScript = loadScript("enqueue")
+	claimScript   = loadScript("claim")
+	extendScript  = loadScript("extend")
+	updateScript  = loadScript("update")
 	releaseScript = loadScript("release", "common", "keys")
 )
 
@@ -41,148 +42,11 @@ func NewTaskQueue(client *Client) *TaskQueue {
 	return q
 }
 
-// Close ends waiting Dequeue calls with domain.ErrClosed and stops listening for
-// wake-ups. It may be called more than once.
-func (q *TaskQueue) Close() { q.waker.close() }
-
-// Enqueue implements ports.TaskEnqueuer.
-func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
-	out := make([]*domain.Task, len(tasks))
-	errs := make([]error, len(tasks))
-	valid := make([]int, 0, len(tasks))
-	for i, t := range tasks {
-		if errs[i] = t.Validate(); errs[i] == nil {
-			valid = append(valid, i)
-		}
-	}
-	for len(valid) > 0 {
-		part := valid[:min(len(valid), ports.MaxEnqueue)]
-		valid = valid[len(part):]
-		if err := q.enqueue(ctx, tasks, part, out, errs); err != nil {
-			return nil, err
-		}
-	}
-	return out, domain.NewBatchError(errs)
-}
-
-// enqueue stores the tasks at the given places in one step.
-func (q *TaskQueue) enqueue(ctx context.Context, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
-	table := q.laneTable()
-	for range 5 {
-		if missing := missingLanes(table, tasks, places); len(missing) > 0 {
-			var err error
-			if table, err = q.refreshLanes(ctx, missing...); err != nil {
-				return err
-			}
-		}
-		reply, err := q.callEnqueue(ctx, table, tasks, places)
-		if err != nil {
-			return err
-		}
-		if isStale(reply) {
-			if table, err = q.refreshLanes(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		if len(reply) != len(places) {
-			return fmt.Errorf("redis script enqueue: %d replies for %d tasks", len(reply), len(places))
-		}
-		return q.readEnqueued(ctx, reply, tasks, places, out, errs)
-	}
-	return fmt.Errorf("%w: the lanes of the queue keep changing", domain.ErrStoreUnavailable)
-}
-
-func missingLanes(table *laneTable, tasks []*domain.Task, places []int) []string {
-	var missing []string
-	seen := map[string]bool{}
-	for _, i := range places {
-		name := laneName(tasks[i].Queue, tasks[i].Type)
-		if _, ok := table.number[name]; !ok && !seen[name] {
-			seen[name] = true
-			missing = append(missing, name)
-		}
-	}
-	return missing
-}
-
-func (q *TaskQueue) callEnqueue(ctx context.Context, table *laneTable, tasks []*domain.Task, places []int) ([]any, error) {
-	k := &q.keys
-	keys := []string{k.tasks, k.unique, k.uniqueOf, k.scheduled, k.due, k.meta, k.lanes}
-	placeOf := map[int]int{}
-	args := make([]any, 0, 3+5*len(places))
-	args = append(args, q.client.offset(), table.generation, k.wake)
-	for _, i := range places {
-		t := tasks[i]
-		lane := table.number[laneName(t.Queue, t.Type)]
-		place, ok := placeOf[lane]
-		if !ok {
-			keys = append(keys, k.ready(lane))
-			place = len(keys)
-			placeOf[lane] = place
-		}
-		due := ""
-		switch {
-		case t.Delay > 0:
-			due = "+" + strconv.FormatInt(delayMicro(t.Delay), 10)
-		case !t.ScheduledAt.IsZero():
-			due = strconv.FormatInt(timeMicro(t.ScheduledAt), 10)
-		}
-		args = append(args, t.ID[:], encodeRecord(nil, t, lane), place, due, t.UniqueKey)
-	}
-	return q.client.runSlice(ctx, enqueueScript, keys, args...)
-}
-
-// readEnqueued turns the replies into stored tasks and item errors.
-func (q *TaskQueue) readEnqueued(ctx context.Context, reply []any, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
-	var again []domain.TaskID
-	var againAt []int
-	for n, i := range places {
-		t := tasks[i]
-		if holder, ok := reply[n].(string); ok {
-			id, err := uuid.FromBytes([]byte(holder))
-			if err != nil {
-				return fmt.Errorf("redis script enqueue: holder of unique key %q: %w", t.UniqueKey, err)
-			}
-			errs[i] = &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: id}
-			continue
-		}
-		switch created, _ := intAt(reply, n); created {
-		case 0:
-			again, againAt = append(again, t.ID), append(againAt, i)
-		case -2:
-			errs[i] = fmt.Errorf("task %s: %w", t.ID, domain.ErrTaskExists)
-		default:
-			out[i] = storedCopy(t, microTime(created))
-		}
-	}
-	if len(again) == 0 {
-		return nil
-	}
-	found, err := q.getTasks(ctx, again...)
-	if err != nil {
-		return err
-	}
-	for n, i := range againAt {
-		out[i], errs[i] = found[n].task, found[n].err
-	}
-	return nil
-}
-
-// storedCopy is the task as Enqueue has just stored it.
-func storedCopy(t *domain.Task, created time.Time) *domain.Task {
-	c := &domain.Task{
-		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: append([]byte(nil), t.Payload...),
-		Priority: t.Priority, MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey,
-		Delay: t.Delay, Status: domain.TaskStatusPending, CreatedAt: created,
-		ScheduledAt: microTime(timeMicro(t.ScheduledAt)),
-	}
-	if t.Delay > 0 {
-		micros := delayMicro(t.Delay)
-		c.Delay = time.Duration(micros) * time.Microsecond
-		c.ScheduledAt = created.Add(c.Delay)
-	}
-	return c
+// Close ends waiting Dequeue calls with domain.ErrClosed, stops listening for
+// wake-ups, and waits for enqueues under way. It may be called more than once.
+func (q *TaskQueue) Close() {
+	q.waker.close()
+	q.enqueues.running.Wait()
 }
 
 // Dequeue implements ports.TaskConsumer.
@@ -258,7 +122,7 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 		return nil, -1, err
 	}
 	next, _ := intAt(reply, 0)
-	ends, _ := intAt(reply, 1)
+	ends, _ := intAt(reply, 1) // in microseconds since 1970, which an integer reply holds
 	tasks := make([]*domain.Task, 0, len(reply)/4)
 	var bad []ports.TaskUpdate
 	for i := 2; i+3 < len(reply); i += 4 {
@@ -340,7 +204,7 @@ func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 	k := &q.keys
 	errs := make([]error, len(updates))
 	places := make([]int, 0, len(updates))
-	args := make([]any, 0, 2+6*len(updates))
+	args := make([]any, 0, 2+3*len(updates))
 	args = append(args, q.client.offset(), k.wake)
 	for i, u := range updates {
 		var status domain.TaskStatus
@@ -349,7 +213,7 @@ func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 			continue
 		}
 		places = append(places, i)
-		args = append(args, u.Lease.TaskID[:], u.Lease.ClaimID[:], u.Lease.Delivery, int(codeOf[status]), bytes, delayMicro(u.RetryIn))
+		args = append(args, append(appendFence(nil, u.Lease), codeOf[status]), bytes, delayMicro(u.RetryIn))
 	}
 	if len(places) > 0 {
 		keys := []string{
@@ -412,7 +276,7 @@ func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) err
 
 func appendLeases(args []any, leases []domain.Lease) []any {
 	for _, l := range leases {
-		args = append(args, l.TaskID[:], l.ClaimID[:], l.Delivery)
+		args = append(args, appendFence(nil, l))
 	}
 	return args
 }

@@ -157,10 +157,9 @@ func (q *TaskQueue) listIDs(ctx context.Context, high, low int64, limit int, sta
 	ids := make([]domain.TaskID, 0, len(reply)/2)
 	seqs := make([]int64, 0, len(reply)/2)
 	for i := 0; i+1 < len(reply); i += 2 {
-		id, err := uuid.FromBytes([]byte(textAt(reply, i)))
-		if err != nil {
-			return nil, nil, fmt.Errorf("redis script list: task id: %w", err)
-		}
+		// A member that is no id becomes the nil id, which no task has: it is
+		// passed over as a task that is gone.
+		id, _ := uuid.FromBytes([]byte(textAt(reply, i)))
 		seq, err := strconv.ParseInt(textAt(reply, i+1), 10, 64)
 		if err != nil {
 			return nil, nil, fmt.Errorf("redis script list: sequence number: %w", err)

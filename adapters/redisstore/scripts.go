@@ -16,17 +16,28 @@ type script struct {
 	redis *redis.Script
 }
 
-// loadScript reads scripts/NAME.lua. The files are part of the binary, so a
-// missing one is a programming error.
+// loadScript reads scripts/NAME.lua behind scripts/base.lua and the preludes. A
+// line "-- include: OTHER" in a file stands for the text of another. The files are
+// part of the binary, so a missing one is a programming error.
 func loadScript(name string, preludes ...string) *script {
 	var src strings.Builder
-	for _, part := range append(preludes, name) {
-		b, err := scriptFiles.ReadFile("scripts/" + part + ".lua")
-		if err != nil {
-			panic(err)
-		}
-		src.Write(b)
-		src.WriteByte('\n')
+	for _, part := range append(append([]string{"base"}, preludes...), name) {
+		include(&src, part)
 	}
 	return &script{name: name, redis: redis.NewScript(src.String())}
+}
+
+func include(src *strings.Builder, name string) {
+	text, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if other, ok := strings.CutPrefix(strings.TrimSpace(line), "-- include: "); ok {
+			include(src, other)
+			continue
+		}
+		src.WriteString(line)
+	}
+	src.WriteByte('\n')
 }

@@ -6,16 +6,40 @@
 -- tasks, lease in microseconds, then the lanes to take from.
 -- Reply: {-1} if the lanes are stale; else microseconds until the next task is
 -- due (-1: none), the end of the lease, then for each task id, record, state and
--- errors. A task whose record is gone is dropped from the index.
+-- errors. A task whose record is gone, or whose id is none, is dropped from the
+-- index.
 local K = { tasks = KEYS[1], state = KEYS[2], errors = KEYS[3], active = KEYS[4], due = KEYS[5],
   scheduled = KEYS[6], retrying = KEYS[7], meta = KEYS[8], lanes = KEYS[9], claim = KEYS[10] }
-K.ready = function(lane) return KEYS[11 + lane] end
-if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+local known = redis.call('HMGET', K.lanes, '', '#')
+if (known[1] or '') ~= ARGV[2] or tonumber(known[2] or 0) ~= tonumber(ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local claim, max, lease = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local sub, byte, pack_in, unpack_from = string.sub, string.byte, struct.pack, struct.unpack
 
-local function reply(ids, records, states, errors, ends)
-  local out = { next_after(K.due, now), ends }
+-- What this claim took before. Its record holds the end of its leases and their
+-- number; as long as none was extended or reported, that is where they are.
+local before = redis.call('GET', K.claim)
+if before then
+  local first_end, count = unpack_from('>I7I4', before)
+  local ids, states, ends = {}, {}, 0
+  local function look(low, high)
+    local held = redis.call('ZRANGEBYSCORE', K.active, low, high, 'WITHSCORES')
+    local members = {}
+    for i = 1, #held, 2 do members[#members + 1] = held[i] end
+    ids, states = {}, {}
+    for i, s in ipairs(get_many('HMGET', K.state, members)) do
+      -- The offsets into a state are those of its description in common.lua.
+      if s and byte(s, 1) % 8 == 2 and sub(s, 29, 44) == claim then
+        ids[#ids + 1] = members[i]
+        states[#states + 1] = s
+        ends = tonumber(held[2 * i])
+      end
+    end
+  end
+  look(first_end, first_end)
+  if #ids < count then look('-inf', '+inf') end
+  local out = { -1, ends }
+  local records, errors = get_many('HMGET', K.tasks, ids), get_many('HMGET', K.errors, ids)
   for i, id in ipairs(ids) do
     out[#out + 1] = id
     out[#out + 1] = records[i]
@@ -25,30 +49,20 @@ local function reply(ids, records, states, errors, ends)
   return out
 end
 
-local before = redis.call('GET', K.claim)
-if before then
-  local ids, states = {}, {}
-  local all = {}
-  for i = 1, #before, 16 do all[#all + 1] = string.sub(before, i, i + 15) end
-  local ends = 0
-  for i, s in ipairs(get_many('HMGET', K.state, all)) do
-    local t = unpack_state(s)
-    if t and t.status == PROCESSING and t.claim == claim then
-      ids[#ids + 1] = all[i]
-      states[#states + 1] = s
-      ends = tonumber(redis.call('ZSCORE', K.active, all[i]) or ends)
-    end
-  end
-  return reply(ids, get_many('HMGET', K.tasks, ids), states, get_many('HMGET', K.errors, ids), ends)
+local due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
+if due and tonumber(due) <= now then
+  -- include: common
+  -- As in keys.lua: a damaged record must not stop the claim.
+  K.ready = function(lane) return KEYS[11 + lane] or KEYS[11] or K.scheduled end
+  promote(K, now, 200)
+  due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 end
-
-promote(K, now, 200)
+local next_due = due and math.max(0, tonumber(due) - now) or -1
 
 -- Take from the lane with the best head for as long as it stays the best.
-local ids, scores = {}, {}
-local heads = {}
+local ids, scores, heads = {}, {}, {}
 for i = 7, #ARGV do
-  local key = K.ready(tonumber(ARGV[i]))
+  local key = KEYS[11 + ARGV[i]]
   if #ARGV == 7 then
     heads[1] = { key = key, score = 0 }
   else
@@ -68,12 +82,14 @@ while #heads > 0 and #ids < max do
   end
   local key, count = heads[best].key, max - #ids
   if second then
-    count = #redis.call('ZRANGEBYSCORE', key, '-inf', num(second), 'LIMIT', 0, count)
+    count = #redis.call('ZRANGEBYSCORE', key, '-inf', second, 'LIMIT', 0, count)
   end
   local got = redis.call('ZPOPMIN', key, count)
+  local n = #ids
   for i = 1, #got, 2 do
-    ids[#ids + 1] = got[i]
-    scores[#scores + 1] = tonumber(got[i + 1])
+    n = n + 1
+    ids[n] = got[i]
+    scores[n] = got[i + 1]
   end
   local head = second and redis.call('ZRANGE', key, 0, 0, 'WITHSCORES') or {}
   if head[2] then heads[best].score = tonumber(head[2])
@@ -84,43 +100,48 @@ if #ids == 0 then
   -- A removal first lets the rest through when memory is full.
   redis.call('HDEL', K.meta, '')
   redis.call('HSET', K.meta, 'idle', 1)
-  return { next_after(K.due, now), 0 }
+  return { next_due, 0 }
 end
 
 local records, states = get_many('HMGET', K.tasks, ids), get_many('HMGET', K.state, ids)
-local kept, kept_records, kept_states, again = {}, {}, {}, {}
-local leases, changed = {}, {}
-local ends = now + lease
-for i, id in ipairs(ids) do
-  local t = unpack_state(states[i])
-  if t then
-    again[#again + 1] = id
-  elseif records[i] then
-    local head = fresh_state(records[i], 0)
-    t = head and fresh_state(records[i], scores[i] - (10 - head.prio) * WIDTH)
-      -- An unreadable record is handed out like any other, so that the client
-      -- can set it aside.
-      or { status = PENDING, lane = 0, prio = 0, deliveries = 0, attempt = 0, recoveries = 0,
-        seq = scores[i] % WIDTH, scheduled = 0, started = 0, finished = 0, claim = NO_CLAIM }
-  end
-  if t and records[i] then
-    t.status, t.deliveries, t.claim = PROCESSING, t.deliveries + 1, claim
-    t.started = math.max(now, EPOCH + t.seq)
-    local packed = pack_state(t)
-    kept[#kept + 1] = id
-    kept_records[#kept_records + 1] = records[i]
-    kept_states[#kept_states + 1] = packed
-    leases[#leases + 1] = num(ends)
-    leases[#leases + 1] = id
-    changed[#changed + 1] = id
-    changed[#changed + 1] = packed
+local errors = {}
+for i = 1, #ids do
+  if states[i] then
+    if redis.call('HLEN', K.errors) > 0 then errors = get_many('HMGET', K.errors, ids) end
+    break
   end
 end
-local errors = {}
-if #again > 0 and redis.call('HLEN', K.errors) > 0 then errors = get_many('HMGET', K.errors, kept) end
-if #kept > 0 then
+local ends = string.format('%.0f', now + lease)
+-- The offsets into a state are those of its description in common.lua.
+local out, leases, changed = { next_due, now + lease }, {}, {}
+local o, c = 2, 0
+for i, id in ipairs(ids) do
+  local s, record = states[i], records[i]
+  if record and #id == 16 then
+    if s and (#s == 44 or #s == 51) then
+      local seq = unpack_from('>I7', s, 6)
+      s = string.char(byte(s, 1) - byte(s, 1) % 8 + 2) .. sub(s, 2, 12) .. pack_in('>I7I7H', math.max(now, EPOCH + seq), 0,
+        math.min(unpack_from('>H', s, 27) + 1, 65535)) .. claim .. sub(s, 45)
+    else
+      -- It is claimed for the first time. An unreadable record is handed out like
+      -- any other, so that the client can set it aside.
+      local seq = tonumber(scores[i]) % WIDTH
+      local lane, prio = 0, 0
+      if #record >= 12 then
+        lane, prio = unpack_from('>HB', record, 2)
+      end
+      s = pack_in('>BHHI7I7I7Hc16', 2 + 8 * math.min(prio, 31), lane, 0, seq, math.max(now, EPOCH + seq), 0, 1, claim)
+    end
+    c = c + 1
+    leases[2 * c - 1], leases[2 * c] = ends, id
+    changed[2 * c - 1], changed[2 * c] = id, s
+    out[o + 1], out[o + 2], out[o + 3], out[o + 4] = id, record, s, errors[i] or ''
+    o = o + 4
+  end
+end
+if c > 0 then
   call_many('ZADD', K.active, leases)
   call_many('HSET', K.state, changed)
-  redis.call('SET', K.claim, table.concat(kept), 'PX', math.ceil(lease / 1000) + 60000)
+  redis.call('SET', K.claim, pack_in('>I7I4', now + lease, c), 'PX', math.ceil(lease / 1000) + 60000)
 end
-return reply(kept, kept_records, kept_states, errors, ends)
+return out

@@ -2,9 +2,9 @@
 -- that a full server refuses the whole call.
 -- KEYS: tasks, unique, unique_of, scheduled, due, meta, lanes, then the ready
 -- keys of the lanes that are used.
--- ARGV: clock offset, generation of the lanes, wake channel, then for each task:
--- id, record, place of its ready key among KEYS, due ('' at once, '+'delay, or a
--- time, in microseconds), unique key or ''.
+-- ARGV: clock offset, generation of the lanes, wake channel, number of tasks; id
+-- and record of each; the number of each lane whose ready key is given; then for
+-- each task with a unique key its place among the tasks, and the key.
 -- Reply: {-1} if the lanes are stale; else for each task its created_at, 0 if the
 -- same task is stored already, -2 if another one has its id, or the id that holds
 -- its unique key.
@@ -12,50 +12,72 @@ local tasks, unique, unique_of, scheduled, due_key, meta, lanes =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 if (redis.call('HGET', lanes, '') or '') ~= ARGV[2] then return { -1 } end
 local now = store_now(ARGV[1])
-
-local ids = {}
-for i = 4, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
-local old = get_many('HMGET', tasks, ids)
+local count = tonumber(ARGV[4])
 local m = redis.call('HMGET', meta, 'seq', 'idle')
 local seq = math.max(now - EPOCH, tonumber(m[1] or 0) + 1) - 1
 
-local out, records, ready, sched, dues, keys, keys_of = {}, {}, {}, {}, {}, {}, {}
-local seen, held, is_ready, first_due = {}, {}, false, nil
-for n, id in ipairs(ids) do
-  local at = 4 + (n - 1) * 5
-  local record, place, due, key = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+-- One task that is new, ready at once and without a unique key is most of all
+-- calls; it is stored without the tables that many need, at half the cost.
+if count == 1 and #ARGV == 7 then
+  local id, record = ARGV[5], ARGV[6]
+  local _, _, prio, due = struct.unpack('>BHBd', record)
+  if due >= 0 and due <= now and redis.call('HEXISTS', tasks, id) == 0 then
+    seq = seq + 1
+    redis.call('HSET', tasks, id, record)
+    redis.call('ZADD', KEYS[8], (10 - prio) * WIDTH + seq, id)
+    redis.call('HSET', meta, 'seq', seq)
+    if m[2] and redis.call('HDEL', meta, 'idle') == 1 then redis.call('PUBLISH', ARGV[3], '1') end
+    return { EPOCH + seq }
+  end
+end
+
+local last = 4 + 2 * count
+
+local ids = {}
+for n = 1, count do ids[n] = ARGV[3 + 2 * n] end
+local old = get_many('HMGET', tasks, ids)
+
+local key_of, ready_key = {}, {}
+for i = 8, #KEYS do ready_key[tonumber(ARGV[last + i - 7])] = KEYS[i] end
+for i = last + #KEYS - 6, #ARGV, 2 do key_of[tonumber(ARGV[i])] = ARGV[i + 1] end
+
+local out, ready, sched, dues, keys, keys_of = {}, {}, {}, {}, {}, {}
+local seen, held, refused, is_ready, first_due = {}, {}, false, false, nil
+for n = 1, count do
+  local id, record, key = ids[n], ARGV[4 + 2 * n], key_of[n]
   local stored = old[n] or seen[id]
-  local holder = stored and '' or key ~= '' and (held[key] or redis.call('HGET', unique, key)) or ''
+  local holder = not stored and key and (held[key] or redis.call('HGET', unique, key))
   if stored then
     out[n] = stored == record and 0 or -2
-  elseif holder ~= '' then
+    refused = true
+  elseif holder then
     out[n] = holder
+    refused = true
   else
     seq = seq + 1
-    local at_us = 0
-    if string.byte(due, 1) == 43 then at_us = EPOCH + seq + tonumber(string.sub(due, 2))
-    elseif due ~= '' then at_us = tonumber(due) end
     seen[id] = record
-    records[#records + 1] = id
-    records[#records + 1] = record
-    if at_us > now then
-      sched[#sched + 1] = num(seq)
+    -- The head of a record: version, lane, priority, and when it is scheduled, a
+    -- delay if negative.
+    local _, lane, prio, due = struct.unpack('>BHBd', record)
+    if due < 0 then due = EPOCH + seq - due end
+    if due > now then
+      sched[#sched + 1] = seq
       sched[#sched + 1] = id
-      dues[#dues + 1] = num(at_us)
+      dues[#dues + 1] = due
       dues[#dues + 1] = id
-      first_due = math.min(first_due or at_us, at_us)
+      if not first_due or due < first_due then first_due = due end
     else
-      local list = ready[place]
+      local list = ready[lane]
       if not list then
         list = {}
-        ready[place] = list
+        ready[lane] = list
       end
-      local _, _, prio = struct.unpack(HEAD, record)
-      list[#list + 1] = num((10 - prio) * WIDTH + seq)
-      list[#list + 1] = id
+      local at = #list
+      list[at + 1] = (10 - prio) * WIDTH + seq
+      list[at + 2] = id
       is_ready = true
     end
-    if key ~= '' then
+    if key then
       held[key] = id
       keys[#keys + 1] = key
       keys[#keys + 1] = id
@@ -65,15 +87,26 @@ for n, id in ipairs(ids) do
     out[n] = EPOCH + seq
   end
 end
-if #records == 0 then return out end
 
 local nearer = false
 if first_due and m[2] then
   local head = redis.call('ZRANGE', due_key, 0, 0, 'WITHSCORES')
   nearer = not head[2] or first_due < tonumber(head[2])
 end
-call_many('HSET', tasks, records)
-for place, list in pairs(ready) do call_many('ZADD', KEYS[tonumber(place)], list) end
+if refused then
+  local records = {}
+  for n = 1, count do
+    if type(out[n]) == 'number' and out[n] > 0 then
+      records[#records + 1] = ids[n]
+      records[#records + 1] = ARGV[4 + 2 * n]
+    end
+  end
+  if #records == 0 then return out end
+  call_many('HSET', tasks, records)
+else
+  call_many('HSET', tasks, ARGV, 5, last)
+end
+for lane, list in pairs(ready) do call_many('ZADD', ready_key[lane], list) end
 if #sched > 0 then
   call_many('ZADD', scheduled, sched)
   call_many('ZADD', due_key, dues)
@@ -82,6 +115,8 @@ if #keys > 0 then
   call_many('HSET', unique, keys)
   call_many('HSET', unique_of, keys_of)
 end
-redis.call('HSET', meta, 'seq', num(seq))
-if m[2] and (is_ready or nearer) then wake(meta, ARGV[3]) end
+redis.call('HSET', meta, 'seq', seq)
+if m[2] and (is_ready or nearer) and redis.call('HDEL', meta, 'idle') == 1 then
+  redis.call('PUBLISH', ARGV[3], '1')
+end
 return out

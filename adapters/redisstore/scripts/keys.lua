@@ -6,7 +6,9 @@ local K = {
   completed = KEYS[9], failed = KEYS[10], cancelled = KEYS[11], finished = KEYS[12],
   unique = KEYS[13], unique_of = KEYS[14], meta = KEYS[15], lanes = KEYS[16],
 }
-K.ready = function(lane) return KEYS[17 + lane] end
+-- A lane that cannot be, of a damaged record, is taken for another one: a script
+-- that fails in its midst would do harm to other tasks.
+K.ready = function(lane) return KEYS[17 + lane] or KEYS[17] or K.scheduled end
 
 -- locate returns the state of a task wherever it is, or nil if there is none.
 -- A task without a stored state is found by its record and its index.

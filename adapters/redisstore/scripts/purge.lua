@@ -8,7 +8,7 @@ local limit = tonumber(ARGV[3])
 local entries = redis.call('LRANGE', K.finished, 0, limit - 1)
 local ids, ends = {}, {}
 for _, e in ipairs(entries) do
-  local at = #e == 24 and struct.unpack('>d', e, 17) or 0
+  local at = #e == 23 and struct.unpack('>I7', e, 17) or 0
   if at > before then break end
   ids[#ids + 1] = string.sub(e, 1, 16)
   ends[#ends + 1] = at

@@ -1,17 +1,17 @@
 -- Gives tasks back unfinished: PENDING, ready at once, nothing counted.
 -- KEYS: as in keys.lua. ARGV: generation of the lanes, their number, wake
--- channel, then for each lease: task id, claim id, delivery.
+-- channel, then for each lease task id and fence in one.
 -- Reply: {-1} if the lanes are stale; else for each 1, or 0 if it is not held.
 if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
 local out, freed = {}, {}
-for i = 4, #ARGV, 3 do
-  local id = ARGV[i]
-  local t = unpack_state(redis.call('HGET', K.state, id))
-  local mine = t and t.claim == ARGV[i + 1] and t.deliveries == tonumber(ARGV[i + 2])
-  if mine and t.status == PROCESSING then
+for i = 4, #ARGV do
+  local id, fence = string.sub(ARGV[i], 1, 16), string.sub(ARGV[i], 17)
+  local s = redis.call('HGET', K.state, id)
+  local t = s and string.sub(s, 27, 44) == fence and unpack_state(s)
+  if t and t.status == PROCESSING then
     freed[#freed + 1] = { id, t }
     out[#out + 1] = 1
-  elseif mine and t.status == PENDING then
+  elseif t and t.status == PENDING then
     out[#out + 1] = 1
   else
     out[#out + 1] = 0

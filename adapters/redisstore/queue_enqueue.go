@@ -1,0 +1,304 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// Enqueue implements ports.TaskEnqueuer. What is enqueued at the same time
+// travels together: a call that finds others under way joins the next step.
+func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
+	out := make([]*domain.Task, len(tasks))
+	errs := make([]error, len(tasks))
+	valid := make([]int, 0, len(tasks))
+	for i, t := range tasks {
+		if errs[i] = t.Validate(); errs[i] == nil {
+			valid = append(valid, i)
+		}
+	}
+	for len(valid) > 0 {
+		part := valid[:min(len(valid), ports.MaxEnqueue)]
+		valid = valid[len(part):]
+		if err := q.enqueue(ctx, tasks, part, out, errs); err != nil {
+			return nil, err
+		}
+	}
+	return out, domain.NewBatchError(errs)
+}
+
+// enqueue stores the tasks at the given places in one step.
+func (q *TaskQueue) enqueue(ctx context.Context, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("enqueue: %w", err)
+	}
+	table := q.laneTable()
+	for range 5 {
+		if missing := missingLanes(table, tasks, places); len(missing) > 0 {
+			var err error
+			if table, err = q.refreshLanes(ctx, missing...); err != nil {
+				return err
+			}
+		}
+		call := newEnqueueCall(table, tasks, places)
+		reply, err := q.enqueues.do(ctx, call, q.callEnqueue)
+		if err != nil {
+			return err
+		}
+		if isStale(reply) {
+			if table, err = q.refreshLanes(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		return q.readEnqueued(ctx, reply, tasks, places, out, errs)
+	}
+	return fmt.Errorf("%w: the lanes of the queue keep changing", domain.ErrStoreUnavailable)
+}
+
+// missingLanes are the lanes of the tasks that the table does not have.
+func missingLanes(table *laneTable, tasks []*domain.Task, places []int) []string {
+	var missing []string
+	for _, i := range places {
+		name := laneName(tasks[i].Queue, tasks[i].Type)
+		if _, ok := table.number[name]; !ok && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// enqueueCall is what one caller wants stored, encoded for the script, so that
+// whoever sends it needs nothing of the caller's.
+type enqueueCall struct {
+	generation string
+	// tasks are id and record of each task; uniques place among them and key of
+	// those that have one.
+	tasks   []any
+	uniques []uniqueKey
+	lanes   []int
+	bytes   int
+
+	reply []any
+	err   error
+	done  chan struct{}
+}
+
+type uniqueKey struct {
+	place int
+	key   string
+}
+
+// count is how many tasks the call has.
+func (c *enqueueCall) count() int { return len(c.tasks) / 2 }
+
+func newEnqueueCall(table *laneTable, tasks []*domain.Task, places []int) *enqueueCall {
+	c := &enqueueCall{generation: table.generation, tasks: make([]any, 0, 2*len(places))}
+	for n, i := range places {
+		t := tasks[i]
+		lane := table.number[laneName(t.Queue, t.Type)]
+		if !slices.Contains(c.lanes, lane) {
+			c.lanes = append(c.lanes, lane)
+		}
+		record := encodeRecord(make([]byte, 0, recordHead+32+len(t.Queue)+len(t.Type)+len(t.UniqueKey)+len(t.Payload)), t, lane)
+		id := t.ID
+		c.tasks = append(c.tasks, id[:], record)
+		c.bytes += len(record)
+		if t.UniqueKey != "" {
+			c.uniques = append(c.uniques, uniqueKey{place: n + 1, key: t.UniqueKey})
+		}
+	}
+	return c
+}
+
+// callEnqueue stores what the calls want, which are of one generation, in one
+// step, and gives each its part of the reply.
+func (q *TaskQueue) callEnqueue(ctx context.Context, calls []*enqueueCall) {
+	k := &q.keys
+	var lanes []int
+	count, keyed := 0, 0
+	for _, c := range calls {
+		count += c.count()
+		keyed += len(c.uniques)
+		for _, lane := range c.lanes {
+			if !slices.Contains(lanes, lane) {
+				lanes = append(lanes, lane)
+			}
+		}
+	}
+	keys := make([]string, 0, 7+len(lanes))
+	keys = append(keys, k.tasks, k.unique, k.uniqueOf, k.scheduled, k.due, k.meta, k.lanes)
+	args := make([]any, 0, 4+2*count+len(lanes)+2*keyed)
+	args = append(args, q.client.offset(), calls[0].generation, k.wake, strconv.Itoa(count))
+	for _, c := range calls {
+		args = append(args, c.tasks...)
+	}
+	for _, lane := range lanes {
+		keys = append(keys, k.ready(lane))
+		args = append(args, strconv.Itoa(lane))
+	}
+	first := 0
+	for _, c := range calls {
+		for _, u := range c.uniques {
+			args = append(args, strconv.Itoa(first+u.place), u.key)
+		}
+		first += c.count()
+	}
+	reply, err := q.client.runSlice(ctx, enqueueScript, keys, args...)
+	if err == nil && !isStale(reply) && len(reply) != count {
+		err = fmt.Errorf("redis script enqueue: %d replies for %d tasks", len(reply), count)
+	}
+	for _, c := range calls {
+		c.err = err
+		switch {
+		case err != nil:
+		case isStale(reply):
+			c.reply = reply
+		default:
+			c.reply, reply = reply[:c.count()], reply[c.count():]
+		}
+	}
+}
+
+// readEnqueued turns the replies into stored tasks and item errors.
+func (q *TaskQueue) readEnqueued(ctx context.Context, reply []any, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
+	var again []domain.TaskID
+	var againAt []int
+	for n, i := range places {
+		t := tasks[i]
+		if holder, ok := reply[n].(string); ok {
+			id, err := uuid.FromBytes([]byte(holder))
+			if err != nil {
+				return fmt.Errorf("redis script enqueue: holder of unique key %q: %w", t.UniqueKey, err)
+			}
+			errs[i] = &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: id}
+			continue
+		}
+		switch created, _ := intAt(reply, n); created {
+		case 0:
+			again, againAt = append(again, t.ID), append(againAt, i)
+		case -2:
+			errs[i] = fmt.Errorf("task %s: %w", t.ID, domain.ErrTaskExists)
+		default:
+			out[i] = storedCopy(t, microTime(created))
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	found, err := q.getTasks(ctx, again...)
+	if err != nil {
+		return err
+	}
+	for n, i := range againAt {
+		out[i], errs[i] = found[n].task, found[n].err
+	}
+	return nil
+}
+
+// storedCopy is the task as Enqueue has just stored it.
+func storedCopy(t *domain.Task, created time.Time) *domain.Task {
+	c := &domain.Task{
+		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: append([]byte(nil), t.Payload...),
+		Priority: t.Priority, MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey,
+		Delay: t.Delay, Status: domain.TaskStatusPending, CreatedAt: created,
+		ScheduledAt: microTime(timeMicro(t.ScheduledAt)),
+	}
+	if t.Delay > 0 {
+		micros := delayMicro(t.Delay)
+		c.Delay = time.Duration(micros) * time.Microsecond
+		c.ScheduledAt = created.Add(c.Delay)
+	}
+	return c
+}
+
+const (
+	// enqueueCalls is how many enqueue scripts of one process are under way at
+	// most: one that Redis runs, and one on its way to it.
+	enqueueCalls = 2
+	// gatherBytes bounds what travels together, beyond the first call.
+	gatherBytes = 4 << 20
+)
+
+// gatherer lets calls that come while others are under way travel together. No
+// call waits for others to come. The zero value is ready for use.
+type gatherer struct {
+	running sync.WaitGroup
+
+	mu      sync.Mutex // guards the fields below; without it a call could wait with none under way
+	under   int
+	waiting []*enqueueCall
+}
+
+// do has send carry the call out, alone with ctx or together with others, and
+// returns its reply. It returns early if ctx ends.
+func (g *gatherer) do(ctx context.Context, c *enqueueCall, send func(context.Context, []*enqueueCall)) ([]any, error) {
+	g.mu.Lock()
+	if g.under < enqueueCalls {
+		g.under++
+		g.mu.Unlock()
+		send(ctx, []*enqueueCall{c})
+		g.next(ctx, send)
+		return c.reply, c.err
+	}
+	c.done = make(chan struct{})
+	g.waiting = append(g.waiting, c)
+	g.mu.Unlock()
+	select {
+	case <-c.done:
+		return c.reply, c.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("enqueue: %w", ctx.Err())
+	}
+}
+
+// next sends what has gathered, on a goroutine of its own, until nothing has.
+func (g *gatherer) next(ctx context.Context, send func(context.Context, []*enqueueCall)) {
+	calls := g.take()
+	if len(calls) == 0 {
+		return
+	}
+	// What others gave does not end with the context of this caller. The client
+	// bounds each call.
+	detached := context.WithoutCancel(ctx)
+	g.running.Go(func() {
+		for ; len(calls) > 0; calls = g.take() {
+			send(detached, calls)
+			for _, c := range calls {
+				close(c.done)
+			}
+		}
+	})
+}
+
+// take returns waiting calls of one generation that go into one step. If there
+// are none, one call less is under way.
+func (g *gatherer) take() []*enqueueCall {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 {
+		g.under--
+		g.waiting = nil
+		return nil
+	}
+	n, tasks, bytes := 0, 0, 0
+	for n < len(g.waiting) && g.waiting[n].generation == g.waiting[0].generation {
+		tasks += g.waiting[n].count()
+		bytes += g.waiting[n].bytes
+		if n > 0 && (tasks > ports.MaxEnqueue || bytes > gatherBytes) {
+			break
+		}
+		n++
+	}
+	calls := g.waiting[:n:n]
+	g.waiting = g.waiting[n:]
+	return calls
+}
