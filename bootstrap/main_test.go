@@ -1,0 +1,12 @@
+package bootstrap_test
+
+import (
+	"os"
+	"testing"
+
+	"logsift/adapters/redisstore/redistest"
+)
+
+// TestMain fails if a goroutine is left after the tests, so every test of an App
+// is one of its stopping too.
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }

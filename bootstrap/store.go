@@ -1,0 +1,101 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+
+	"logsift/adapters/memstore"
+	"logsift/adapters/redisstore"
+	"logsift/adapters/sqlitestore"
+	"logsift/ports"
+)
+
+// redisCallTimeout bounds a call to Redis, unless the lease asks for less.
+const redisCallTimeout = 5 * time.Second
+
+// store is what a store module provides.
+type store struct {
+	fx.Out
+
+	Queue ports.TaskQueue
+	Logs  ports.LogRepository
+}
+
+// storeModule chooses the module of the store that the configuration names.
+func storeModule(config *Config) fx.Option {
+	kind, _, err := config.storeKind()
+	if err != nil {
+		return fx.Error(err)
+	}
+	switch kind {
+	case storeRedis:
+		return fx.Module("redis", fx.Provide(newRedisStore))
+	case storeSQLite:
+		return fx.Module("sqlite", fx.Provide(newSQLiteStore))
+	default:
+		return fx.Module("memory", fx.Provide(newMemoryStore))
+	}
+}
+
+func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logger) (store, error) {
+	client, err := redisstore.Open(ctx, redisstore.Config{
+		URL: config.Store, Namespace: config.Namespace, AllowEviction: config.AllowEviction,
+		// A heartbeat that hangs must end while there is time for another.
+		CallTimeout: min(redisCallTimeout, config.Lease/2),
+	})
+	if err != nil {
+		return store{}, err
+	}
+	for _, w := range client.Warnings() {
+		logger.Warn(w)
+	}
+	queue := redisstore.NewTaskQueue(client)
+	o.add(func() error {
+		queue.Close()
+		return client.Close()
+	})
+	return store{Queue: queue, Logs: redisstore.NewLogRepository(client)}, nil
+}
+
+func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
+	_, path, err := config.storeKind()
+	if err != nil {
+		return store{}, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return store{}, fmt.Errorf("make the folder of the store: %w", err)
+	}
+	db, err := sqlitestore.Open(ctx, path, sqlitestore.Config{})
+	if err != nil {
+		return store{}, err
+	}
+	o.add(db.Close)
+	return store{Queue: sqlitestore.NewTaskQueue(db), Logs: sqlitestore.NewLogRepository(db)}, nil
+}
+
+func newMemoryStore(logger *zap.Logger) store {
+	logger.Warn("the store memory: keeps nothing when the program ends")
+	return store{Queue: memstore.NewTaskQueue(memstore.Config{}), Logs: memstore.NewLogRepository(memstore.Config{})}
+}
+
+// probe tells the readiness of the components.
+type probe struct {
+	queue     ports.TaskQueue
+	scheduler ports.TaskScheduler
+}
+
+// Ready implements httpapi.ReadinessProbe.
+func (p probe) Ready(ctx context.Context) map[string]error {
+	_, err := p.queue.GetQueueStats(ctx)
+	out := map[string]error{"store": err, "scheduler": nil}
+	if p.scheduler.GetSchedulerStats().Draining {
+		out["scheduler"] = errDraining
+	}
+	return out
+}

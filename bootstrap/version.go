@@ -1,0 +1,32 @@
+package bootstrap
+
+import "runtime/debug"
+
+// Version says what program this is.
+type Version struct {
+	// Version is that of the module, "(devel)" if it was built from a checkout.
+	Version string `json:"version"`
+	// Revision is the commit, "unknown" if the build did not record it.
+	Revision string `json:"revision"`
+	// Go is the version of the compiler.
+	Go string `json:"go"`
+}
+
+// ReadVersion reads what the compiler recorded.
+func ReadVersion() Version {
+	v := Version{Version: "(devel)", Revision: "unknown", Go: "unknown"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	v.Go = info.GoVersion
+	if info.Main.Version != "" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v.Revision = s.Value
+		}
+	}
+	return v
+}
