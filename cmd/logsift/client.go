@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"logsift/adapters/httpapi/wire"
+	"logsift/bootstrap"
+)
+
+// requestTimeout bounds one request of the commands.
+const requestTimeout = time.Minute
+
+// client speaks the HTTP API, over the network or within the process.
+type client struct {
+	http *http.Client
+	base string
+}
+
+// problemError is an answer of the API that tells of a problem.
+type problemError struct{ wire.Problem }
+
+func (e *problemError) Error() string {
+	text := e.Detail
+	if text == "" {
+		text = e.Title
+	}
+	fields := make([]string, 0, len(e.Errors))
+	for _, f := range e.Errors {
+		fields = append(fields, f.Field+": "+f.Detail)
+	}
+	if len(fields) > 0 {
+		text = strings.Join(fields, "; ")
+	}
+	return fmt.Sprintf("%s (HTTP %d)", text, e.Status)
+}
+
+// do sends a request and decodes the answer into out, if that is not nil.
+func (c *client) do(ctx context.Context, method, path, contentType string, body []byte, out any) error {
+	header := http.Header{}
+	if contentType != "" {
+		header.Set("Content-Type", contentType)
+	}
+	return c.send(ctx, method, path, header, body, out)
+}
+
+func (c *client) send(ctx context.Context, method, path string, header http.Header, body []byte, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	req.Header = header
+	res, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask logsift: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }() // The answer was read, or is given up.
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		return fmt.Errorf("read the answer of %s: %w", path, err)
+	}
+	if res.StatusCode >= http.StatusBadRequest {
+		problem := &problemError{}
+		if err := json.Unmarshal(raw, &problem.Problem); err != nil || problem.Status == 0 {
+			return fmt.Errorf("%s %s: HTTP %d, and no problem that logsift would tell: is %s a logsift server?", method, path, res.StatusCode, c.base)
+		}
+		return problem
+	}
+	if out == nil || len(raw) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", path, err)
+	}
+	return nil
+}
+
+func (c *client) get(ctx context.Context, path string, query url.Values, out any) error {
+	if q := query.Encode(); q != "" {
+		path += "?" + q
+	}
+	return c.do(ctx, http.MethodGet, path, "", nil, out)
+}
+
+// task reads one task.
+func (c *client) task(ctx context.Context, id string) (wire.Task, error) {
+	var t wire.Task
+	return t, c.get(ctx, "/api/v1/queue/tasks/"+url.PathEscape(id), nil, &t)
+}
+
+// createTask schedules a task. A key makes a repeat safe.
+func (c *client) createTask(ctx context.Context, body []byte, key string, out *wire.Task) error {
+	header := http.Header{"Content-Type": {"application/json"}}
+	if key != "" {
+		header.Set("Idempotency-Key", key)
+	}
+	return c.send(ctx, http.MethodPost, "/api/v1/queue/tasks", header, body, out)
+}
+
+// sendLines stores plain log lines, and sends them again while the store is away.
+func (c *client) sendLines(ctx context.Context, source string, lines []byte) (wire.LogReceipt, error) {
+	var receipt wire.LogReceipt
+	path := "/api/v1/logs?" + url.Values{"source": {source}}.Encode()
+	err := c.whileUnavailable(ctx, func() error {
+		return c.do(ctx, http.MethodPost, path, "text/plain; charset=utf-8", lines, &receipt)
+	})
+	return receipt, err
+}
+
+// unavailableFor is how long the commands bear a store that is away.
+const unavailableFor = 2 * time.Minute
+
+// whileUnavailable repeats a call that fails because the store is away, each
+// second, for a while.
+func (c *client) whileUnavailable(ctx context.Context, call func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, unavailableFor)
+	defer cancel()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		err := call()
+		var problem *problemError
+		if !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+// withClient calls f with a client for the server that --server names, or else
+// for the store, which is opened for as long.
+func (e *environment) withClient(cmd *cobra.Command, config *bootstrap.Config, server string, f func(*client) error) error {
+	if server != "" {
+		if u, err := url.Parse(server); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return usageError("server %q is no URL: use one such as http://127.0.0.1:8080", server)
+		}
+		return f(&client{http: &http.Client{}, base: strings.TrimRight(server, "/")})
+	}
+	if err := e.load(cmd, config); err != nil {
+		return err
+	}
+	config.Addr, config.Workers, config.LogLevel = "", 0, "error"
+	return e.withApp(cmd.Context(), *config, func(app *bootstrap.App) error {
+		return f(&client{http: app.Client(), base: "http://127.0.0.1"})
+	})
+}
+
+// withApp runs f while an App runs.
+func (e *environment) withApp(ctx context.Context, config bootstrap.Config, f func(*bootstrap.App) error) error {
+	app, err := bootstrap.New(ctx, config)
+	if err != nil {
+		return err
+	}
+	if err := app.Start(ctx); err != nil {
+		return err
+	}
+	err = f(app)
+	// If ctx has ended, nobody waits for what still runs: it is given back.
+	return errors.Join(err, app.Stop(ctx))
+}
+
+// printJSON writes a value for programs.
+func (e *environment) printJSON(v any) error {
+	enc := json.NewEncoder(e.stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,447 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/httpapi/wire"
+	"logsift/adapters/redisstore/redistest"
+)
+
+// process is a logsift that runs beside the test.
+type process struct {
+	cmd    *exec.Cmd
+	ready  chan string // gets the line that tells that it is ready
+	exited chan error
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+// start runs this test binary as logsift.
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Args[0] = "logsift"
+	cmd.Env = os.Environ()
+	return startCommand(t, cmd)
+}
+
+// startCommand runs a logsift that is not there to end by itself.
+func startCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, ready: make(chan string, 1), exited: make(chan error, 1)}
+	p.cmd.Env = append(p.cmd.Env, "LOGSIFT_LOG_FORMAT=json")
+	stderr, err := p.cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			line := lines.Text()
+			if strings.HasPrefix(line, "listening on ") || strings.HasPrefix(line, "working on ") {
+				p.ready <- line
+			}
+			p.mu.Lock()
+			p.log.WriteString(line + "\n")
+			p.mu.Unlock()
+		}
+		p.exited <- p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		if t.Failed() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			t.Logf("standard error of %s:\n%s", strings.Join(cmd.Args, " "), p.log.String())
+		}
+	})
+	return p
+}
+
+// awaitReady returns what the process said when it was ready.
+func (p *process) awaitReady(t *testing.T) string {
+	t.Helper()
+	select {
+	case line := <-p.ready:
+		return line
+	case err := <-p.exited:
+		require.Fail(t, "the process ended before it was ready", "%v", err)
+	case <-time.After(30 * time.Second):
+		require.Fail(t, "the process is not ready after 30 s")
+	}
+	return ""
+}
+
+// awaitExit returns the exit status.
+func (p *process) awaitExit(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.exited:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(30 * time.Second):
+		require.Fail(t, "the process has not ended after 30 s")
+		return -1
+	}
+}
+
+// api is a served logsift.
+type api struct{ base string }
+
+func serve(t *testing.T, args ...string) (*process, api) {
+	t.Helper()
+	p := start(t, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
+	_, base, ok := strings.Cut(p.awaitReady(t), "listening on ")
+	require.True(t, ok)
+	return p, api{base}
+}
+
+// call sends a request and returns the status and the body.
+func (a api) call(t *testing.T, method, path, contentType, body string) (int, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, a.base+path, strings.NewReader(body))
+	require.NoError(t, err)
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, raw
+}
+
+func (a api) task(t *testing.T, id string) wire.Task {
+	t.Helper()
+	status, raw := a.call(t, http.MethodGet, "/api/v1/queue/tasks/"+id, "", "")
+	require.Equal(t, http.StatusOK, status, string(raw))
+	var task wire.Task
+	require.NoError(t, json.Unmarshal(raw, &task))
+	return task
+}
+
+// sendLogs stores some lines and returns the id of the task that analyses them.
+func (a api) sendLogs(t *testing.T, lines string) string {
+	t.Helper()
+	status, raw := a.call(t, http.MethodPost, "/api/v1/logs?source=app", "text/plain", lines)
+	require.Equal(t, http.StatusAccepted, status, string(raw))
+	var receipt wire.LogReceipt
+	require.NoError(t, json.Unmarshal(raw, &receipt))
+	require.Len(t, receipt.TaskIDs, 1)
+	return receipt.TaskIDs[0].String()
+}
+
+// awaitStatus waits for a task to reach a status.
+func (a api) awaitStatus(t *testing.T, id, status string) wire.Task {
+	t.Helper()
+	var task wire.Task
+	require.Eventually(t, func() bool {
+		task = a.task(t, id)
+		return task.Status == status
+	}, 30*time.Second, 20*time.Millisecond, "task %s should become %s", id, status)
+	return task
+}
+
+// hangingAI is an AI service that takes requests and never answers.
+func hangingAI(t *testing.T) string {
+	t.Helper()
+	done := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-done:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(done) })
+	return server.URL
+}
+
+const someLines = "2026-05-01 08:00:00 INFO started\n2026-05-01 08:00:01 ERROR cannot open /etc/app.conf: permission denied\n"
+
+// stores are the stores that several processes can share.
+func stores(t *testing.T) map[string]string {
+	t.Helper()
+	return map[string]string{
+		"redis":  redistest.Start(t).URL(),
+		"sqlite": "sqlite:" + t.TempDir() + "/logsift.db",
+	}
+}
+
+func TestAKilledWorkersTasksAreWorkedAgain(t *testing.T) {
+	t.Parallel()
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const lease = 2 * time.Second
+			common := []string{"--store", store, "--lease", lease.String(), "--batch-age", "50ms"}
+			_, a := serve(t, append(common, "--workers", "0")...)
+			stuck := start(t, append([]string{"worker", "--analyzer", "openai", "--ai-model", "m", "--ai-base-url", hangingAI(t)}, common...)...)
+			stuck.awaitReady(t)
+
+			id := a.sendLogs(t, someLines)
+			a.awaitStatus(t, id, "PROCESSING")
+			status, raw := a.call(t, http.MethodDelete, "/api/v1/queue/tasks/"+id, "", "")
+			require.Equal(t, http.StatusConflict, status, string(raw))
+
+			start(t, append([]string{"worker"}, common...)...).awaitReady(t)
+			require.NoError(t, stuck.cmd.Process.Kill())
+			killed := time.Now()
+			task := a.awaitStatus(t, id, "COMPLETED")
+			require.Less(t, time.Since(killed), lease+2*time.Second, "claimable again within the lease plus 2 s")
+			require.Equal(t, [3]int{1, 2, 1}, [3]int{task.Attempt, task.Deliveries, task.Recoveries}, "a worker's death costs no retry")
+			require.Contains(t, string(task.Result), "permission denied")
+		})
+	}
+}
+
+func TestAStoppedWorkerGivesItsTasksBack(t *testing.T) {
+	t.Parallel()
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			common := []string{"--store", store, "--batch-age", "50ms"}
+			_, a := serve(t, append(common, "--workers", "0")...)
+			stuck := start(t, append([]string{"worker", "--drain-timeout", "100ms", "--analyzer", "openai", "--ai-model", "m", "--ai-base-url", hangingAI(t)}, common...)...)
+			stuck.awaitReady(t)
+			id := a.sendLogs(t, someLines)
+			a.awaitStatus(t, id, "PROCESSING")
+
+			require.NoError(t, stuck.cmd.Process.Signal(syscall.SIGTERM))
+			require.LessOrEqual(t, stuck.awaitExit(t), 1)
+			task := a.task(t, id)
+			require.Equal(t, "PENDING", task.Status)
+			require.Equal(t, [3]int{0, 1, 0}, [3]int{task.Attempt, task.Deliveries, task.Recoveries}, "a release counts as nothing")
+
+			start(t, append([]string{"worker"}, common...)...).awaitReady(t)
+			require.Equal(t, 1, a.awaitStatus(t, id, "COMPLETED").Attempt)
+		})
+	}
+}
+
+func TestAnIdleServerStopsCleanly(t *testing.T) {
+	t.Parallel()
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, a := serve(t, "--store", store)
+			status, _ := a.call(t, http.MethodGet, "/readyz", "", "")
+			require.Equal(t, http.StatusOK, status)
+			require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+			require.Zero(t, p.awaitExit(t))
+		})
+	}
+}
+
+func TestRedisMayGoAwayAndComeBack(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	_, a := serve(t, "--store", server.URL(), "--batch-age", "50ms")
+	first := a.sendLogs(t, someLines)
+	a.awaitStatus(t, first, "COMPLETED")
+
+	server.Kill(t)
+	status, raw := a.call(t, http.MethodPost, "/api/v1/logs?source=app", "text/plain", someLines)
+	require.Equal(t, http.StatusServiceUnavailable, status, "never a success while the store is away: %s", raw)
+	status, _ = a.call(t, http.MethodGet, "/readyz", "", "")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	status, _ = a.call(t, http.MethodGet, "/healthz", "", "")
+	require.Equal(t, http.StatusOK, status)
+
+	server.Restart(t)
+	require.Eventually(t, func() bool {
+		status, _ := a.call(t, http.MethodGet, "/readyz", "", "")
+		return status == http.StatusOK
+	}, 10*time.Second, 50*time.Millisecond, "ready again by itself")
+	require.Equal(t, "COMPLETED", a.task(t, first).Status)
+	a.awaitStatus(t, a.sendLogs(t, someLines), "COMPLETED")
+}
+
+func TestTheAPIOfTheSpecification(t *testing.T) {
+	t.Parallel()
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, a := serve(t, "--store", store, "--batch-age", "50ms")
+			logged := a.awaitStatus(t, a.sendLogs(t, someLines), "COMPLETED")
+			var list wire.LogList
+			status, raw := a.call(t, http.MethodGet, "/api/v1/logs?level=error", "", "")
+			require.Equal(t, http.StatusOK, status)
+			require.NoError(t, json.Unmarshal(raw, &list))
+			require.Len(t, list.Logs, 1)
+
+			body := fmt.Sprintf(`{"type":"log_analysis","payload":{"log_ids":[%q]},"priority":9}`, list.Logs[0].ID)
+			status, raw = a.call(t, http.MethodPost, "/api/v1/queue/tasks", "application/json", body)
+			require.Equal(t, http.StatusCreated, status, string(raw))
+			var created wire.Task
+			require.NoError(t, json.Unmarshal(raw, &created))
+			done := a.awaitStatus(t, created.ID.String(), "COMPLETED")
+			require.Contains(t, string(done.Result), list.Logs[0].ID.String())
+
+			var tasks wire.TaskList
+			status, raw = a.call(t, http.MethodGet, "/api/v1/queue/tasks?status=COMPLETED", "", "")
+			require.Equal(t, http.StatusOK, status)
+			require.NoError(t, json.Unmarshal(raw, &tasks))
+			require.Len(t, tasks.Tasks, 2)
+			require.Equal(t, created.ID, tasks.Tasks[0].ID, "newest first")
+
+			var found wire.AnomalyList
+			status, raw = a.call(t, http.MethodGet, "/api/v1/anomalies?severity=low", "", "")
+			require.Equal(t, http.StatusOK, status)
+			require.NoError(t, json.Unmarshal(raw, &found))
+			require.NotEmpty(t, found.Anomalies)
+
+			var stats wire.Stats
+			status, raw = a.call(t, http.MethodGet, "/api/v1/queue/stats", "", "")
+			require.Equal(t, http.StatusOK, status)
+			require.NoError(t, json.Unmarshal(raw, &stats))
+			require.Equal(t, int64(2), stats.CompletedTasks)
+			require.Equal(t, int64(2), stats.Scheduler.ProcessedTasks)
+
+			status, _ = a.call(t, http.MethodDelete, "/api/v1/queue/tasks/"+logged.ID.String(), "", "")
+			require.Equal(t, http.StatusNoContent, status)
+			status, _ = a.call(t, http.MethodGet, "/api/v1/queue/tasks/"+logged.ID.String(), "", "")
+			require.Equal(t, http.StatusNotFound, status)
+		})
+	}
+}
+
+// Work goes on by itself after a Redis that was away, dead or silent, and
+// nothing acknowledged is lost.
+func TestRedisGoesAwayInTheMiddleOfTheWork(t *testing.T) {
+	t.Parallel()
+	const tasks = 300
+	type step func(testing.TB)
+	for name, outage := range map[string]func(*redistest.Server) (away, back step){
+		"killed": func(s *redistest.Server) (away, back step) { return s.Kill, s.Restart },
+		"silent": func(s *redistest.Server) (away, back step) { return s.Pause, s.Resume },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+			// Two processes: the API in one, the workers in the other.
+			_, a := serve(t, "--store", server.URL(), "--workers", "0")
+			// A run that cannot store its analysis has failed and is retried, soon here.
+			start(t, "worker", "--store", server.URL(), "--workers", "1", "--retry-base", "100ms").awaitReady(t)
+			body := strings.Repeat(`{"type":"log_analysis","payload":{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]}}`+"\n", tasks)
+			status, raw := a.call(t, http.MethodPost, "/api/v1/queue/tasks:batch", "application/x-ndjson", body)
+			require.Less(t, status, http.StatusMultipleChoices, string(raw))
+
+			away, back := outage(server)
+			away(t)
+			require.Eventually(t, func() bool {
+				status, _ := a.call(t, http.MethodGet, "/readyz", "", "")
+				return status == http.StatusServiceUnavailable
+			}, 30*time.Second, 50*time.Millisecond, "an outage is told")
+			status, raw = a.call(t, http.MethodPost, "/api/v1/logs?source=app", "text/plain", someLines)
+			require.Equal(t, http.StatusServiceUnavailable, status, "never a success while the store is away: %s", raw)
+			back(t)
+
+			var stats wire.Stats
+			require.Eventually(t, func() bool {
+				status, raw := a.call(t, http.MethodGet, "/api/v1/queue/stats", "", "")
+				if status != http.StatusOK {
+					return false
+				}
+				require.NoError(t, json.Unmarshal(raw, &stats))
+				return stats.CompletedTasks+stats.FailedTasks >= tasks
+			}, time.Minute, 100*time.Millisecond)
+			require.Zero(t, stats.FailedTasks, "an outage is nobody's failure")
+			require.GreaterOrEqual(t, stats.CompletedTasks, int64(tasks))
+			require.Equal(t, stats.TotalTasks, stats.PendingTasks+stats.ScheduledTasks+stats.ProcessingTasks+stats.RetryingTasks+
+				stats.CompletedTasks+stats.FailedTasks+stats.CancelledTasks, "the counts add up")
+		})
+	}
+}
+
+func TestAStoreThatRefusesEndsTheStart(t *testing.T) {
+	t.Parallel()
+	locked := redistest.Start(t, "--requirepass", "right")
+	evicting := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
+	for name, c := range map[string]struct{ store, want string }{
+		"Redis is down":                {"redis://:hunter2@127.0.0.1:1/0", "redis at 127.0.0.1:1: .*connection refused"},
+		"a wrong password":             {"redis://:hunter2@" + locked.Addr() + "/0", "redis refuses this user: WRONGPASS.*check user and password"},
+		"no password":                  {locked.URL(), "redis refuses this user: NOAUTH.*check user and password"},
+		"a Redis that may drop tasks":  {evicting.URL(), "maxmemory-policy allkeys-lru.*--allow-eviction"},
+		"a folder that cannot be made": {"sqlite:/dev/null/logsift.db", "/dev/null"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, command := range [][]string{{"serve", "--addr", "127.0.0.1:0"}, {"worker"}} {
+				p := start(t, append(command, "--store", c.store)...)
+				require.Equal(t, exitFailed, p.awaitExit(t))
+				require.Regexp(t, "(?m)^logsift: .*"+c.want, p.log.String())
+				require.NotContains(t, p.log.String(), "hunter2")
+				require.NotContains(t, p.log.String(), "goroutine")
+			}
+		})
+	}
+	p := start(t, "serve", "--addr", "127.0.0.1:0", "--store", "redis://:right@"+locked.Addr()+"/0")
+	p.awaitReady(t)
+}
+
+func TestATakenPortEndsTheStart(t *testing.T) {
+	t.Parallel()
+	_, a := serve(t, "--store", "memory:")
+	addr := strings.TrimPrefix(a.base, "http://")
+	p := start(t, "serve", "--store", "memory:", "--addr", addr)
+	require.Equal(t, exitFailed, p.awaitExit(t))
+	require.Regexp(t, "(?m)^logsift: .*"+addr+".*address already in use", p.log.String())
+}
+
+func TestABadRequestIsToldByWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	_, a := serve(t, "--store", "memory:", "--workers", "0")
+	const path = "/api/v1/queue/tasks"
+	task := func(more string) string {
+		return `{"type":"log_analysis","payload":{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]}` + more + `}`
+	}
+	for name, c := range map[string]struct {
+		method, path, contentType, body string
+		status                          int
+		want                            string
+	}{
+		"an unknown type":         {http.MethodPost, path, "application/json", `{"type":"dance","payload":{}}`, 400, "log_analysis"},
+		"a malformed body":        {http.MethodPost, path, "application/json", `{"type":`, 400, "malformed|JSON"},
+		"no body":                 {http.MethodPost, path, "application/json", ``, 400, "body|JSON|empty"},
+		"a field of a wrong type": {http.MethodPost, path, "application/json", task(`,"priority":"high"`), 400, "priority"},
+		"an unknown field":        {http.MethodPost, path, "application/json", task(`,"prio":1`), 400, "prio"},
+		"a priority too high":     {http.MethodPost, path, "application/json", task(`,"priority":11`), 400, "priority"},
+		"a priority too low":      {http.MethodPost, path, "application/json", task(`,"priority":-1`), 400, "priority"},
+		"a payload without ids":   {http.MethodPost, path, "application/json", `{"type":"log_analysis","payload":{}}`, 400, "log_ids"},
+		"a wrong content type":    {http.MethodPost, path, "text/plain", task(""), 415, "application/json"},
+		"an id that is no UUID":   {http.MethodGet, path + "/abc", "", "", 400, "must be a UUID"},
+		"an id to delete":         {http.MethodDelete, path + "/abc", "", "", 400, "must be a UUID"},
+		"an id that nobody has":   {http.MethodDelete, path + "/0198c5a2-0000-7000-8000-000000000001", "", "", 404, "no task"},
+		"an unknown status":       {http.MethodGet, path + "?status=DANCING", "", "", 400, "status"},
+		"an unknown parameter":    {http.MethodGet, path + "?page=2", "", "", 400, "page"},
+		"a path that is none":     {http.MethodGet, "/api/v2/queue/tasks", "", "", 404, "no such path"},
+		"a method that is none":   {http.MethodPut, path, "", "", 405, "Allow"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, raw := a.call(t, c.method, c.path, c.contentType, c.body)
+			require.Equal(t, c.status, status, string(raw))
+			require.Regexp(t, c.want, string(raw))
+			var problem wire.Problem
+			require.NoError(t, json.Unmarshal(raw, &problem))
+			require.NotEmpty(t, problem.Type)
+			require.Equal(t, c.status, problem.Status)
+		})
+	}
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"logsift/bootstrap"
+	"logsift/domain"
+)
+
+// Exit statuses.
+const (
+	exitFailed   = 1
+	exitUsage    = 2
+	exitAnomaly  = 3
+	formatJSON   = "json"
+	formatTable  = "table"
+	configEnvVar = "LOGSIFT_CONFIG"
+)
+
+// environment is what the commands see of the process.
+type environment struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	// force ends a drain.
+	force <-chan struct{}
+
+	configFile string
+	output     string
+}
+
+// exitError ends the program with a status of its own. A nil error prints
+// nothing.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(format string, args ...any) error {
+	return &exitError{status: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// execute runs the command line and returns the exit status.
+func (e *environment) execute(ctx context.Context, args []string) int {
+	root := e.rootCommand() //nolint:contextcheck // The commands get the context from cobra.
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	status := exitFailed
+	var exit *exitError
+	var invalid *domain.ValidationError
+	switch {
+	case errors.As(err, &exit):
+		status = exit.status
+		if exit.err == nil {
+			return status
+		}
+	case errors.As(err, &invalid):
+		status = exitUsage
+	}
+	_, _ = fmt.Fprintf(e.stderr, "logsift: %v\n", err)
+	if status == exitUsage {
+		_, _ = fmt.Fprintln(e.stderr, "Run 'logsift help' for usage.")
+	}
+	return status
+}
+
+func (e *environment) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "logsift",
+		Short: "A durable task queue and scheduler for log analysis",
+		Long: `logsift takes logs in, queues their analysis, works the queue, and tells the
+anomalies that it finds. Try:
+
+  logsift demo                   see the whole system at work on a real sample
+  logsift analyze FILE...        find what is unusual in your logs
+  logsift serve                  run the API and the workers
+
+Settings are flags, over LOGSIFT_* environment variables (--batch-size is
+LOGSIFT_BATCH_SIZE), over a YAML file (batch_size), over defaults.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(e.stdin)
+	root.SetOut(e.stdout)
+	root.SetErr(e.stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	root.PersistentFlags().StringVar(&e.configFile, "config", e.getenv(configEnvVar), "YAML file with settings")
+	root.AddCommand(
+		e.demoCommand(), e.analyzeCommand(), e.serveCommand(), e.workerCommand(),
+		e.taskCommand(), e.statsCommand(), e.benchCommand(), e.versionCommand(),
+	)
+	for _, cmd := range allCommands(root) {
+		if args := cmd.Args; args != nil {
+			cmd.Args = func(cmd *cobra.Command, given []string) error {
+				if err := args(cmd, given); err != nil {
+					return &exitError{exitUsage, err}
+				}
+				return nil
+			}
+		}
+	}
+	return root
+}
+
+// allCommands lists a command and all below it.
+func allCommands(root *cobra.Command) []*cobra.Command {
+	out := []*cobra.Command{root}
+	for _, c := range root.Commands() {
+		out = append(out, allCommands(c)...)
+	}
+	return out
+}
+
+// outputFlag adds -o to a command.
+func (e *environment) outputFlag(cmd *cobra.Command) {
+	cmd.Flags().VarP((*formatValue)(&e.output), "output", "o", "form of the output: table or json")
+	e.output = formatTable
+}
+
+// formatValue accepts the names of output forms only.
+type formatValue string
+
+func (f *formatValue) String() string { return formatTable }
+func (f *formatValue) Type() string   { return "format" }
+func (f *formatValue) Set(s string) error {
+	if s != formatTable && s != formatJSON {
+		return errors.New("must be table or json")
+	}
+	*f = formatValue(s)
+	return nil
+}
+
+// load reads the settings of a command whose flags were parsed.
+func (e *environment) load(cmd *cobra.Command, config *bootstrap.Config) error {
+	return config.Load(cmd.Flags(), e.configFile, e.getenv)
+}
+
+// isTerminal reports whether w is a terminal that a person looks at.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// note writes a line for a person to standard error. A standard error that
+// cannot be written is no reason to fail.
+func (e *environment) note(format string, args ...any) {
+	_, _ = fmt.Fprintf(e.stderr, format+"\n", args...)
+}
+
+func (e *environment) versionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+	}
+	e.outputFlag(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		v := bootstrap.ReadVersion()
+		if e.output == formatJSON {
+			return e.printJSON(v)
+		}
+		_, err := fmt.Fprintf(e.stdout, "logsift %s (%s, %s)\n", v.Version, v.Revision, v.Go)
+		return err
+	}
+	return cmd
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"logsift/bootstrap"
+)
+
+func (e *environment) serveCommand() *cobra.Command {
+	config := bootstrap.DefaultConfig()
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the API and workers",
+		Long: `serve runs the HTTP API and workers in one process. When it is ready it prints
+one line, "listening on http://HOST:PORT", to standard error. The first
+interrupt or SIGTERM drains: no task is claimed any more, running ones have
+--drain-timeout to finish. The second gives them back at once.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := e.load(cmd, &config); err != nil {
+				return err
+			}
+			if config.Addr == "" {
+				return usageError("addr must not be empty: use host:port, such as 127.0.0.1:8080")
+			}
+			return e.runApp(cmd, config)
+		},
+	}
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupAPI|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging)
+	return cmd
+}
+
+func (e *environment) workerCommand() *cobra.Command {
+	config := bootstrap.DefaultConfig()
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Run workers only",
+		Long: `worker works on the tasks of the store without an API. Any number of worker and
+serve processes may share a store. It stops as serve does.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := e.load(cmd, &config); err != nil {
+				return err
+			}
+			if config.Workers == 0 {
+				return usageError("workers must be at least 1 for a worker")
+			}
+			config.Addr = ""
+			return e.runApp(cmd, config)
+		},
+	}
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging)
+	return cmd
+}
+
+func (e *environment) runApp(cmd *cobra.Command, config bootstrap.Config) error {
+	app, err := bootstrap.New(cmd.Context(), config)
+	if err != nil {
+		return err
+	}
+	return app.Run(cmd.Context(), e.force, func(addr string) {
+		if addr == "" {
+			e.note("working on %d tasks at once", config.Workers)
+			return
+		}
+		e.note("listening on http://%s", addr)
+	})
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"logsift/adapters/httpapi/wire"
+	"logsift/bootstrap"
+)
+
+// taskCommand groups the commands about tasks. They ask the server that
+// --server names, or open the store themselves.
+func (e *environment) taskCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "task",
+		Short: "Look at tasks and change them",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(
+		e.taskListCommand(), e.taskGetCommand(), e.taskAddCommand(),
+		e.taskChangeCommand("retry", "Run failed and cancelled tasks again", "retry", "will run again"),
+		e.taskChangeCommand("cancel", "End tasks that are not finished", "cancel", "cancelled"),
+		e.taskChangeCommand("run", "Make waiting tasks ready at once", "run", "is ready"),
+		e.taskDeleteCommand(),
+	)
+	return cmd
+}
+
+// clientCommand makes a command that talks to the API.
+func (e *environment) clientCommand(cmd *cobra.Command, run func(cmd *cobra.Command, args []string, c *client) error) *cobra.Command {
+	config := bootstrap.DefaultConfig()
+	var server string
+	cmd.Flags().StringVar(&server, "server", e.getenv("LOGSIFT_SERVER"), "URL of a running server to ask, instead of the store")
+	config.Flags(cmd.Flags(), bootstrap.GroupStore)
+	e.outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return e.withClient(cmd, &config, server, func(c *client) error { return run(cmd, args, c) })
+	}
+	return cmd
+}
+
+func (e *environment) taskListCommand() *cobra.Command {
+	query := map[string]*string{}
+	cmd := &cobra.Command{Use: "list", Short: "List tasks, newest first", Args: cobra.NoArgs}
+	for _, f := range []struct{ name, usage string }{
+		{"status", "only this status, such as FAILED"},
+		{"type", "only this type"},
+		{"queue", "only this queue"},
+		{"created-after", "only tasks created after this time (RFC 3339)"},
+		{"created-before", "only tasks created before this time (RFC 3339)"},
+		{"cursor", "continue where an earlier page ended"},
+	} {
+		query[strings.ReplaceAll(f.name, "-", "_")] = cmd.Flags().String(f.name, "", f.usage)
+	}
+	limit := cmd.Flags().Int("limit", 50, "tasks on a page, up to 200")
+	return e.clientCommand(cmd, func(cmd *cobra.Command, _ []string, c *client) error {
+		values := url.Values{"limit": {strconv.Itoa(*limit)}}
+		for name, value := range query {
+			if *value != "" {
+				values.Set(name, *value)
+			}
+		}
+		var page wire.TaskList
+		if err := c.get(cmd.Context(), "/api/v1/queue/tasks", values, &page); err != nil {
+			return err
+		}
+		if e.output == formatJSON {
+			return e.printJSON(page)
+		}
+		if err := e.printTasks(page.Tasks); err != nil {
+			return err
+		}
+		if page.NextCursor != nil {
+			e.note("more with --cursor %s", *page.NextCursor)
+		}
+		return nil
+	})
+}
+
+func (e *environment) printTasks(tasks []wire.Task) error {
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "ID\tSTATUS\tTYPE\tQUEUE\tPRIORITY\tATTEMPT\tCREATED\tLAST ERROR") // w keeps the first error for Flush.
+	for _, t := range tasks {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", t.ID, t.Status, t.Type, t.Queue, t.Priority, t.Attempt,
+			optionalTime(t.CreatedAt), shorten(printable(t.LastError)))
+	}
+	return w.Flush()
+}
+
+func (e *environment) taskGetCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "get ID", Short: "Show one task", Args: cobra.ExactArgs(1)}
+	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
+		t, err := c.task(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if e.output == formatJSON {
+			return e.printJSON(t)
+		}
+		return e.printTask(&t)
+	})
+}
+
+func (e *environment) printTask(t *wire.Task) error {
+	p := &printer{w: e.stdout}
+	row := func(name, value string) {
+		if value != "" {
+			p.printf("%-12s %s\n", name, printable(value))
+		}
+	}
+	row("id", t.ID.String())
+	row("type", t.Type)
+	row("queue", t.Queue)
+	row("status", t.Status)
+	row("priority", strconv.Itoa(t.Priority))
+	row("attempts", fmt.Sprintf("%d of at most %d", t.Attempt, t.MaxRetries+1))
+	row("created", optionalTime(t.CreatedAt))
+	row("scheduled", optionalTime(t.ScheduledAt))
+	row("started", optionalTime(t.StartedAt))
+	row("completed", optionalTime(t.CompletedAt))
+	row("payload", string(t.Payload))
+	row("result", string(t.Result))
+	for _, f := range t.Errors {
+		row("error", fmt.Sprintf("%s, attempt %d: %s: %s", optionalTime(f.At), f.Attempt, f.Reason, f.Message))
+	}
+	return p.err
+}
+
+// optionalTime is a time for people, or "" for none.
+func optionalTime(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return shortTime(*t)
+}
+
+func (e *environment) taskAddCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add",
+		Short: "Schedule a task",
+		Example: `  logsift task add --type log_analysis --payload '{"log_ids":["…"]}'
+  logsift task add --type log_analysis --payload '{"log_ids":["…"]}' --priority 8 --delay 10m`,
+		Args: cobra.NoArgs,
+	}
+	flags := cmd.Flags()
+	typ := flags.String("type", "log_analysis", "type of the task")
+	payload := flags.String("payload", "{}", "payload, as JSON")
+	priority := flags.Int("priority", 5, "priority, from 0 to 10; higher runs first")
+	queue := flags.String("queue", "default", "name of the queue")
+	retries := flags.Int("max-retries", 3, "how often to try again")
+	timeout := flags.Duration("timeout", 10*time.Minute, "how long one attempt may take")
+	delay := flags.Duration("delay", 0, "how long to wait before the task is ready")
+	unique := flags.String("unique-key", "", "only one unfinished task may have this key")
+	id := flags.String("idempotency-key", "", "makes a repeat of this command safe")
+	return e.clientCommand(cmd, func(cmd *cobra.Command, _ []string, c *client) error {
+		if !json.Valid([]byte(*payload)) {
+			return usageError("payload is not valid JSON: %s", *payload)
+		}
+		seconds, wait := timeout.Seconds(), delay.Seconds()
+		body, err := json.Marshal(wire.CreateTask{
+			Type: *typ, Payload: json.RawMessage(*payload), Priority: priority, Queue: *queue, MaxRetries: retries,
+			TimeoutSeconds: &seconds, DelaySeconds: &wait, UniqueKey: *unique,
+		})
+		if err != nil {
+			return err
+		}
+		var t wire.Task
+		if err := c.createTask(cmd.Context(), body, *id, &t); err != nil {
+			return err
+		}
+		if e.output == formatJSON {
+			return e.printJSON(t)
+		}
+		_, err = fmt.Fprintln(e.stdout, t.ID)
+		return err
+	})
+}
+
+// taskChangeCommand makes a command that does one step to tasks.
+func (e *environment) taskChangeCommand(use, short, action, done string) *cobra.Command {
+	cmd := &cobra.Command{Use: use + " ID...", Short: short, Args: cobra.MinimumNArgs(1)}
+	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
+		return e.forEachTask(args, func(id string) (string, error) {
+			return done, c.do(cmd.Context(), http.MethodPost, "/api/v1/queue/tasks/"+url.PathEscape(id)+":"+action, "", nil, nil)
+		})
+	})
+}
+
+func (e *environment) taskDeleteCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "delete ID...", Short: "Remove tasks that are not processing", Args: cobra.MinimumNArgs(1)}
+	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
+		return e.forEachTask(args, func(id string) (string, error) {
+			return "deleted", c.do(cmd.Context(), http.MethodDelete, "/api/v1/queue/tasks/"+url.PathEscape(id), "", nil, nil)
+		})
+	})
+}
+
+// forEachTask does a step to each task, tells of each, and fails if one failed.
+func (e *environment) forEachTask(ids []string, step func(id string) (string, error)) error {
+	type outcome struct {
+		ID    string `json:"id"`
+		Error string `json:"error,omitempty"`
+	}
+	var outcomes []outcome
+	failed := 0
+	for _, id := range ids {
+		if _, err := uuid.Parse(id); err != nil {
+			return usageError("%q is no task id: it must be a UUID", id)
+		}
+	}
+	for _, id := range ids {
+		done, err := step(id)
+		o := outcome{ID: id}
+		if err != nil {
+			failed++
+			o.Error = err.Error()
+			e.note("task %s: %v", id, err)
+		} else if e.output != formatJSON {
+			if _, err := fmt.Fprintf(e.stdout, "task %s %s\n", id, done); err != nil {
+				return err
+			}
+		}
+		outcomes = append(outcomes, o)
+	}
+	if e.output == formatJSON {
+		if err := e.printJSON(outcomes); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d tasks were not changed", failed, len(ids))
+	}
+	return nil
+}
