@@ -1,0 +1,27 @@
+# make alone prints the targets.
+.DEFAULT_GOAL := help
+.PHONY: help test lint generate bench run demo verify
+
+help: ## print this help
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
+
+test: ## run all tests against a real redis-server
+	sh .ci/test
+
+lint: ## run the linters
+	go tool -modfile=.ci/lint.mod golangci-lint run ./...
+
+generate: ## make the mocks anew
+	go generate ./...
+
+bench: ## run the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+run: ## run the API and workers on the embedded store
+	go run ./cmd/logsift serve
+
+demo: ## see the whole system at work on a real sample
+	go run ./cmd/logsift demo
+
+verify: ## run everything that the continuous integration runs
+	bash .ci/run
