@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 
 	"go.uber.org/zap"
 
@@ -24,6 +25,10 @@ const (
 // names, has them analysed, and stores the analysis before it returns it.
 //
 // A task that runs again after its analysis was stored is not analysed again.
+//
+// While the repository is unavailable, a run waits for it with growing pauses until
+// its context ends: an outage costs no attempt, and what an AI service was paid
+// for is not thrown away.
 type LogAnalysisProcessor struct {
 	logs     ports.LogRepository
 	analyzer ports.LogAnalyzer
@@ -49,7 +54,8 @@ func NewLogAnalysisProcessor(logs ports.LogRepository, analyzer ports.LogAnalyze
 // analyser that repeating does not mend. If the analyser asks to wait, the error
 // carries the delay.
 func (p *LogAnalysisProcessor) Process(ctx context.Context, task *domain.Task) ([]byte, error) {
-	switch stored, err := p.logs.GetAnalysis(ctx, task.ID); {
+	stored, err := whenAvailable(ctx, func() (domain.Analysis, error) { return p.logs.GetAnalysis(ctx, task.ID) })
+	switch {
 	case err == nil:
 		_, encoded, err := fitResult(stored.Result, domain.MaxResult)
 		return encoded, err
@@ -78,10 +84,25 @@ func (p *LogAnalysisProcessor) Process(ctx context.Context, task *domain.Task) (
 	if err != nil {
 		return nil, err
 	}
-	if err := p.logs.SaveAnalysis(ctx, task.ID, result); err != nil {
+	_, err = whenAvailable(ctx, func() (struct{}, error) {
+		return struct{}{}, p.logs.SaveAnalysis(ctx, task.ID, result)
+	})
+	if err != nil {
 		return nil, fmt.Errorf("store the analysis: %w", err)
 	}
 	return encoded, nil
+}
+
+// whenAvailable repeats a call for as long as the store is unavailable and ctx
+// lasts, and returns what it then returned.
+func whenAvailable[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	var wait backoff
+	for {
+		v, err := call()
+		if !errors.Is(err, domain.ErrStoreUnavailable) || !sleep(ctx, wait.next(rand.Float64())) {
+			return v, err
+		}
+	}
 }
 
 // logIDs returns the ids that the payload names, each once, and closes its
@@ -89,7 +110,7 @@ func (p *LogAnalysisProcessor) Process(ctx context.Context, task *domain.Task) (
 func (p *LogAnalysisProcessor) logIDs(ctx context.Context, payload domain.LogAnalysisPayload) ([]domain.LogID, error) {
 	named := payload.LogIDs
 	if payload.BatchID != nil {
-		batch, err := p.logs.CloseBatch(ctx, *payload.BatchID)
+		batch, err := whenAvailable(ctx, func() ([]domain.LogID, error) { return p.logs.CloseBatch(ctx, *payload.BatchID) })
 		if err != nil {
 			return nil, fmt.Errorf("close log batch %s: %w", *payload.BatchID, err)
 		}
@@ -110,7 +131,8 @@ func (p *LogAnalysisProcessor) logIDs(ctx context.Context, payload domain.LogAna
 func (p *LogAnalysisProcessor) read(ctx context.Context, ids []domain.LogID) ([]domain.LogEntry, error) {
 	logs := make([]domain.LogEntry, 0, len(ids))
 	for first := 0; first < len(ids); first += logsPerCall {
-		part, err := p.logs.GetLogs(ctx, ids[first:min(first+logsPerCall, len(ids))]...)
+		some := ids[first:min(first+logsPerCall, len(ids))]
+		part, err := whenAvailable(ctx, func() ([]domain.LogEntry, error) { return p.logs.GetLogs(ctx, some...) })
 		if err != nil {
 			return nil, fmt.Errorf("read log entries: %w", err)
 		}

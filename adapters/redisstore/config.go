@@ -72,6 +72,12 @@ func parseURL(raw string) (*redis.UniversalOptions, error) {
 	}
 	switch scheme {
 	case "redis", "rediss":
+		// redis.ParseURL passes over a query that it cannot read.
+		if _, query, _ := strings.Cut(rest, "?"); query != "" {
+			if _, err := url.ParseQuery(query); err != nil {
+				return nil, urlError("has a malformed query")
+			}
+		}
 		o, err := redis.ParseURL(raw)
 		if err != nil {
 			return nil, urlError(reasonOf(err))

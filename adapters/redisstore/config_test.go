@@ -49,6 +49,7 @@ func TestParseURL(t *testing.T) {
 		"a Cluster with database":  {"redis+cluster://:secret@a:1/2", "database"},
 		"a Cluster with a master":  {"redis+cluster://:secret@a:1?master=x", "master"},
 		"a tls that is no boolean": {"redis+cluster://:secret@a:1?tls=perhaps", "tls"},
+		"a malformed query":        {"redis://:secret@localhost/0?x=%zz", "query"},
 		"a malformed port":         {"redis://:secret@localhost:port/0", "malformed"},
 	} {
 		t.Run(name+" is refused without showing the password", func(t *testing.T) {

@@ -31,7 +31,7 @@ func (c *Client) translate(ctx context.Context, err error) error {
 		case "MISCONF", "NOREPLICAS":
 			return fmt.Errorf("%w: redis refuses writes: %s", domain.ErrStoreReadOnly, msg)
 		case "NOAUTH", "WRONGPASS", "NOPERM":
-			return fmt.Errorf("%w: redis refuses this user: %s: check user and password of the URL", domain.ErrStoreUnavailable, msg)
+			return fmt.Errorf("%w: redis at %s refuses this user: %s; check user and password of the URL", domain.ErrStoreUnavailable, c.addr(), strings.TrimRight(msg, "."))
 		}
 		return fmt.Errorf("%w: redis: %s", domain.ErrStoreUnavailable, msg)
 	}
