@@ -21,6 +21,8 @@ type ending struct {
 	stack string
 }
 
+var errGoexit = errors.New("the processor called runtime.Goexit")
+
 // work runs r in its slot, and then whatever waits for the slot. The end of ctx
 // cancels the runs of a worker that is stopping.
 func (s *DefaultScheduler) work(ctx context.Context, r *run) {
@@ -45,7 +47,7 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 	r.returned = make(chan struct{})
 	unwatch := context.AfterFunc(task, func() { s.supervise(ctx, r, context.Cause(task)) })
 
-	e := ending{err: errors.New("the processor called runtime.Goexit")}
+	e := ending{err: errGoexit}
 	exited := true
 	defer func() {
 		if v := recover(); v != nil {

@@ -141,6 +141,9 @@ func (e *BatchError) Unwrap() []error {
 // ItemError returns what err says about item i of a call that takes many: the
 // item's own error if err is a *BatchError, else err, which concerns them all.
 func ItemError(err error, i int) error {
+	if err == nil {
+		return nil
+	}
 	var batch *BatchError
 	if !errors.As(err, &batch) {
 		return err

@@ -146,6 +146,9 @@ func int56(s string) int64 {
 	return n
 }
 
+// fenceSize is how many bytes appendFence appends.
+const fenceSize = 34
+
 // appendFence appends what names a lease to the scripts: the id of the task, and
 // the deliveries and claim id as they stand in its state.
 func appendFence(b []byte, l domain.Lease) []byte {

@@ -206,6 +206,7 @@ func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 	places := make([]int, 0, len(updates))
 	args := make([]any, 0, 2+3*len(updates))
 	args = append(args, q.client.offset(), k.wake)
+	heads := make([]byte, 0, len(updates)*(fenceSize+1))
 	for i, u := range updates {
 		var status domain.TaskStatus
 		var bytes []byte
@@ -213,7 +214,8 @@ func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 			continue
 		}
 		places = append(places, i)
-		args = append(args, append(appendFence(nil, u.Lease), codeOf[status]), bytes, delayMicro(u.RetryIn))
+		heads = append(appendFence(heads, u.Lease), codeOf[status])
+		args = append(args, heads[len(heads)-fenceSize-1:], bytes, delayMicro(u.RetryIn))
 	}
 	if len(places) > 0 {
 		keys := []string{
@@ -275,8 +277,10 @@ func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) err
 }
 
 func appendLeases(args []any, leases []domain.Lease) []any {
+	fences := make([]byte, 0, len(leases)*fenceSize)
 	for _, l := range leases {
-		args = append(args, appendFence(nil, l))
+		fences = appendFence(fences, l)
+		args = append(args, fences[len(fences)-fenceSize:])
 	}
 	return args
 }
