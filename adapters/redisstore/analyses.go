@@ -15,9 +15,9 @@ import (
 )
 
 var (
-	logsSaveAnalysisScript  = loadScript("logs_save_analysis", "common", "logs_common")
-	logsListAnalysesScript  = loadScript("logs_list_analyses", "common", "logs_common")
-	logsPurgeAnalysesScript = loadScript("logs_purge_analyses", "common", "logs_common")
+	logsSaveAnalysisScript  = loadScript("logs_save_analysis")
+	logsListAnalysesScript  = loadScript("logs_list_analyses")
+	logsPurgeAnalysesScript = loadScript("logs_purge_analyses")
 )
 
 // analysisScan is how many analyses, and how many anomalies for a filter that may

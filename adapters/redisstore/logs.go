@@ -29,13 +29,13 @@ type LogRepository struct {
 var _ ports.LogRepository = (*LogRepository)(nil)
 
 var (
-	logsSaveScript    = loadScript("logs_save", "common", "logs_common")
-	logsCloseScript   = loadScript("logs_close", "common")
+	logsSaveScript    = loadScript("logs_save")
+	logsCloseScript   = loadScript("logs_close")
 	logsGetScript     = loadScript("logs_get")
 	logsListScript    = loadScript("logs_list")
-	logsDeleteScript  = loadScript("logs_delete", "common", "logs_common")
-	logsExpiredScript = loadScript("logs_expired", "common", "logs_common")
-	logsPurgeScript   = loadScript("logs_purge", "common", "logs_common")
+	logsDeleteScript  = loadScript("logs_delete")
+	logsExpiredScript = loadScript("logs_expired")
+	logsPurgeScript   = loadScript("logs_purge")
 )
 
 const (

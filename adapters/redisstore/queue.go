@@ -30,7 +30,7 @@ var (
 	claimScript   = loadScript("claim")
 	extendScript  = loadScript("extend")
 	updateScript  = loadScript("update")
-	releaseScript = loadScript("release", "common", "keys")
+	releaseScript = loadScript("release")
 )
 
 // NewTaskQueue returns the queue of the client's namespace. Close it before the

@@ -13,13 +13,13 @@ import (
 )
 
 var (
-	deleteScript  = loadScript("delete", "common", "keys")
-	rerunScript   = loadScript("rerun", "common", "keys")
-	cancelScript  = loadScript("cancel", "common", "keys")
-	runNowScript  = loadScript("run_now", "common", "keys")
-	promoteScript = loadScript("promote", "common", "keys")
-	reapScript    = loadScript("reap", "common", "keys")
-	purgeScript   = loadScript("purge", "common", "keys")
+	deleteScript  = loadScript("delete")
+	rerunScript   = loadScript("rerun")
+	cancelScript  = loadScript("cancel")
+	runNowScript  = loadScript("run_now")
+	promoteScript = loadScript("promote")
+	reapScript    = loadScript("reap")
+	purgeScript   = loadScript("purge")
 )
 
 // DeleteTask implements ports.TaskManager.

@@ -15,9 +15,9 @@ import (
 )
 
 var (
-	getScript   = loadScript("get", "common", "keys")
-	listScript  = loadScript("list", "common", "keys")
-	statsScript = loadScript("stats", "common", "keys")
+	getScript   = loadScript("get")
+	listScript  = loadScript("list")
+	statsScript = loadScript("stats")
 )
 
 // maxListRounds bounds how many pages of the index one ListTasks call looks

@@ -16,15 +16,14 @@ type script struct {
 	redis *redis.Script
 }
 
-// loadScript reads scripts/NAME.lua behind scripts/base.lua and the preludes. A
-// line "-- include: OTHER" in a file stands for the text of another. The files are
-// part of the binary, so a missing one is a programming error.
-func loadScript(name string, preludes ...string) *script {
+// loadScript reads scripts/NAME.lua behind scripts/base.lua. A line
+// "-- include: OTHER" in a file stands for the text of another. The files are part
+// of the binary, so a missing one is a programming error.
+func loadScript(name string) *script {
 	var src strings.Builder
-	for _, part := range append(append([]string{"base"}, preludes...), name) {
-		include(&src, part)
-	}
-	return &script{name: name, redis: redis.NewScript(src.String())}
+	include(&src, "base")
+	include(&src, name)
+	return &script{name: name, redis: redis.NewScript(mutate(name, src.String()))}
 }
 
 func include(src *strings.Builder, name string) {

@@ -337,7 +337,7 @@ func TestRedisGoesAwayInTheMiddleOfTheWork(t *testing.T) {
 			// Two processes: the API in one, the workers in the other.
 			_, a := serve(t, "--store", server.URL(), "--workers", "0")
 			// A run that cannot store its analysis has failed and is retried, soon here.
-			start(t, "worker", "--store", server.URL(), "--workers", "1", "--retry-base", "100ms").awaitReady(t)
+			start(t, "worker", "--store", server.URL(), "--workers", "1").awaitReady(t)
 			body := strings.Repeat(`{"type":"log_analysis","payload":{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]}}`+"\n", tasks)
 			status, raw := a.call(t, http.MethodPost, "/api/v1/queue/tasks:batch", "application/x-ndjson", body)
 			require.Less(t, status, http.StatusMultipleChoices, string(raw))

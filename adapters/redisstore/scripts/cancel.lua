@@ -3,6 +3,8 @@
 -- number, then ids.
 -- Reply: {-1} if the lanes are stale; else for each 0 if it is cancelled, -2 if
 -- there is no such task, or its status, which forbids it.
+-- include: common
+-- include: keys
 if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local out = {}

@@ -2,6 +2,8 @@
 -- KEYS: as in keys.lua. ARGV: generation of the lanes, their number, then ids.
 -- Reply: {-1} if the lanes are stale; else for each 0 if it is gone, -2 if there
 -- is no such task, or its status, which forbids it.
+-- include: common
+-- include: keys
 if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
 local out = {}
 for i = 3, #ARGV do

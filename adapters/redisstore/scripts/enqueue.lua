@@ -21,9 +21,8 @@ local seq = math.max(now - EPOCH, tonumber(m[1] or 0) + 1) - 1
 if count == 1 and #ARGV == 7 then
   local id, record = ARGV[5], ARGV[6]
   local _, _, prio, due = struct.unpack('>BHBd', record)
-  if due >= 0 and due <= now and redis.call('HEXISTS', tasks, id) == 0 then
+  if due >= 0 and due <= now and redis.call('HSETNX', tasks, id, record) == 1 then
     seq = seq + 1
-    redis.call('HSET', tasks, id, record)
     redis.call('ZADD', KEYS[8], (10 - prio) * WIDTH + seq, id)
     redis.call('HSET', meta, 'seq', seq)
     if m[2] and redis.call('HDEL', meta, 'idle') == 1 then redis.call('PUBLISH', ARGV[3], '1') end

@@ -3,6 +3,8 @@
 -- Reply: {-1} if the lanes are stale; else for each task record ('' if there is
 -- no such task), state, result, errors, and the end of its lease or the empty
 -- string. A task without a stored state gets the state that its index implies.
+-- include: common
+-- include: keys
 if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
 local ids = {}
 for i = 3, #ARGV do ids[#ids + 1] = ARGV[i] end

@@ -4,6 +4,8 @@
 -- sequence number, lowest one, most ids, a string of the statuses wanted (such as
 -- "16"), then the lanes wanted of ready tasks.
 -- Reply: {-1} if the lanes are stale; else id and sequence number of each.
+-- include: common
+-- include: keys
 if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
 local high, low, limit = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local wanted = {}

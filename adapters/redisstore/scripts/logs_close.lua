@@ -1,6 +1,7 @@
 -- Closes a batch.
 -- KEYS: closed batches, the batch. ARGV: clock offset, batch id.
 -- Reply: the ids of its entries in their order.
+-- include: common
 if not redis.call('ZSCORE', KEYS[1], ARGV[2]) then
   -- A script that begins with a removal may write although memory is full: what
   -- is stored can be analysed then, and removed.

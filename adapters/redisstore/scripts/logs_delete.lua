@@ -5,6 +5,8 @@
 -- index of the analyses, then the batches.
 -- ARGV: clock offset, most entries, then the ids of the batches.
 -- Reply: how many of the batches are gone, from the first on.
+-- include: common
+-- include: logs_common
 local entries, by_time, received, closed, analyses, history =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local room = tonumber(ARGV[2])

@@ -4,6 +4,8 @@
 -- microseconds, most entries.
 -- Reply: the time they arrived at the latest, the number of entries, then id and
 -- batch of each entry ('' if its record is lost), then the ids of the batches.
+-- include: common
+-- include: logs_common
 local before = num(store_now(ARGV[1]) - tonumber(ARGV[2]))
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', before, 'LIMIT', 0, ARGV[3])
 local out = { before, #ids }

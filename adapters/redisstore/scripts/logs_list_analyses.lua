@@ -7,6 +7,8 @@
 -- Reply: 1 if the stretch ends here, else 0; member of the analysis that was
 -- looked at last; then member, number (from 1) and bytes of each anomaly. The
 -- bytes are '' where the record ends too early.
+-- include: common
+-- include: logs_common
 local members = redis.call('ZREVRANGEBYLEX', KEYS[1], ARGV[1], '-', 'LIMIT', 0, ARGV[5])
 local after, known, severity = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local room, enough = tonumber(ARGV[6]), tonumber(ARGV[7])

@@ -6,6 +6,8 @@
 -- place of the batch among KEYS (0: unknown) and id of each entry, then place and
 -- id of each closed batch.
 -- Reply: how many entries were removed.
+-- include: common
+-- include: logs_common
 local entries, by_time, received, closed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local before, last = tonumber(ARGV[1]), 2 + 2 * tonumber(ARGV[2])
 local ids, places = {}, {}

@@ -2,6 +2,8 @@
 -- KEYS: index of the analyses, analyses. ARGV: clock offset, age in microseconds,
 -- most analyses.
 -- Reply: how many were removed.
+-- include: common
+-- include: logs_common
 local before = math.max(store_now(ARGV[1]) - tonumber(ARGV[2]), 0)
 local members = redis.call('ZRANGEBYLEX', KEYS[1], '-', '(' .. pack_us(before + 1), 'LIMIT', 0, ARGV[3])
 if #members == 0 then return 0 end

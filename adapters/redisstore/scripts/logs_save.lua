@@ -4,6 +4,8 @@
 -- ARGV: clock offset, batch id, then for each entry: id, timestamp ('' for the
 -- time of the arrival), bytes.
 -- Reply: how many entries the batch has now, or -1 if it is closed.
+-- include: common
+-- include: logs_common
 local entries, by_time, received, closed, batch = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 if redis.call('ZSCORE', closed, ARGV[2]) then return -1 end
 local ids = {}

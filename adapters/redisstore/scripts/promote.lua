@@ -3,6 +3,8 @@
 -- number, wake channel, most tasks.
 -- Reply: {-1} if the lanes are stale; else how many tasks, and microseconds
 -- until the next one is due (-1: none).
+-- include: common
+-- include: keys
 if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local n = promote(K, now, tonumber(ARGV[5]))

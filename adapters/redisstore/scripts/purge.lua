@@ -3,6 +3,8 @@
 -- KEYS: as in keys.lua. ARGV: clock offset, retention in microseconds, most
 -- entries to look at.
 -- Reply: 1 if there may be more, else 0, then the ids.
+-- include: common
+-- include: keys
 local before = store_now(ARGV[1]) - tonumber(ARGV[2])
 local limit = tonumber(ARGV[3])
 local entries = redis.call('LRANGE', K.finished, 0, limit - 1)

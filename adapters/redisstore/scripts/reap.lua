@@ -5,6 +5,8 @@
 -- expired lease.
 -- Reply: {-1} if the lanes are stale; else how many tasks, and microseconds
 -- until the next lease ends (-1: none is held).
+-- include: common
+-- include: keys
 if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local most = tonumber(ARGV[6])

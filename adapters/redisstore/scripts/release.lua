@@ -2,6 +2,8 @@
 -- KEYS: as in keys.lua. ARGV: generation of the lanes, their number, wake
 -- channel, then for each lease task id and fence in one.
 -- Reply: {-1} if the lanes are stale; else for each 1, or 0 if it is not held.
+-- include: common
+-- include: keys
 if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
 local out, freed = {}, {}
 for i = 4, #ARGV do

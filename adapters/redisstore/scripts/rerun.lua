@@ -4,6 +4,8 @@
 -- Reply: {-1} if the lanes are stale; else for each 0 if it is ready, -2 if there
 -- is no such task, its status if that forbids it, or the id of the task that
 -- holds its unique key.
+-- include: common
+-- include: keys
 if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
 local out, woken = {}, false
 for i = 4, #ARGV do

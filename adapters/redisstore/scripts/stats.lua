@@ -3,6 +3,8 @@
 -- Reply: {-1} if the lanes are stale; else ready, scheduled, processing, retrying,
 -- completed, failed, cancelled, and the age in microseconds of the oldest ready
 -- task.
+-- include: common
+-- include: keys
 if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local ready, oldest = 0, nil

@@ -1,0 +1,228 @@
+package redisstore
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"logsift/domain"
+)
+
+var repairLanesScript = loadScript("repair_lanes")
+
+// Fields of the table of lanes that are no lane.
+const (
+	laneGeneration = ""
+	laneCount      = "#"
+)
+
+// loadLanes reads the table of lanes as far as it can be read.
+func (c *queueCheck) loadLanes() error {
+	_, err := c.readLanes()
+	return err
+}
+
+// readLanes reads the table of lanes, and returns it as it is stored.
+func (c *queueCheck) readLanes() (map[string]string, error) {
+	fields := map[string]string{}
+	if !c.foreign[c.keys.lanes] {
+		ctx, cancel := c.client.bound(c.ctx)
+		defer cancel()
+		var err error
+		if fields, err = c.client.rdb.HGetAll(ctx, c.keys.lanes).Result(); err != nil {
+			return nil, fmt.Errorf("read the lanes: %w", c.client.translate(ctx, err))
+		}
+	}
+	c.generation, c.count = fields[laneGeneration], fields[laneCount]
+	if c.count == "" {
+		c.count = "0"
+	}
+	c.names, c.number = nil, map[string]int{}
+	for name, text := range fields {
+		n, err := strconv.Atoi(text)
+		if name == laneGeneration || name == laneCount || err != nil || n < 0 || n >= maxLanes {
+			continue
+		}
+		for len(c.names) <= n {
+			c.names = append(c.names, "")
+		}
+		c.names[n], c.number[name] = name, n
+	}
+	c.readyKeys = max(c.readyKeys, len(c.names))
+	return fields, nil
+}
+
+// lanesProblem says what is wrong with a table of lanes, "" for nothing.
+func lanesProblem(fields map[string]string) string {
+	if len(fields) == 0 {
+		return ""
+	}
+	generation, hasGeneration := fields[laneGeneration]
+	count, hasCount := fields[laneCount]
+	lanes := len(fields)
+	for _, has := range []bool{hasGeneration, hasCount} {
+		if has {
+			lanes--
+		}
+	}
+	byNumber := map[int]string{}
+	for name, text := range fields {
+		if name == laneGeneration || name == laneCount {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n >= lanes || strings.Count(name, "|") != 1 {
+			return fmt.Sprintf("lane %.80q has number %.20q of %d", name, text, lanes)
+		}
+		if other, ok := byNumber[n]; ok {
+			return fmt.Sprintf("lanes %.80q and %.80q both have number %d", min(name, other), max(name, other), n)
+		}
+		byNumber[n] = name
+	}
+	if count != strconv.Itoa(lanes) {
+		return fmt.Sprintf("it says that there are %.20q lanes, and there are %d", count, lanes)
+	}
+	if generation == "" {
+		return "it has no generation"
+	}
+	return ""
+}
+
+// lanes checks the table of lanes. Nobody can enqueue or claim while it is
+// damaged. A table that is lost or damaged is made anew from the records.
+func (c *queueCheck) lanes() error {
+	for range 5 {
+		fields, err := c.readLanes()
+		if err != nil {
+			return err
+		}
+		if c.lost = c.foreign[c.keys.lanes]; c.lost {
+			return nil
+		}
+		problem := lanesProblem(fields)
+		if problem == "" && len(fields) > 0 {
+			return nil
+		}
+		if problem == "" {
+			// No lanes and no tasks is a new queue.
+			ctx, cancel := c.client.bound(c.ctx)
+			n, err := c.client.rdb.HLen(ctx, c.keys.tasks).Result()
+			cancel()
+			if err != nil {
+				return fmt.Errorf("count the tasks: %w", c.client.translate(ctx, err))
+			}
+			if n == 0 {
+				return nil
+			}
+			problem = "it is gone, and there are tasks"
+		}
+		f := domain.Finding{Kind: domain.FindingLanesDamaged, Place: c.keys.lanes, Detail: problem}
+		if !c.req.Repair {
+			c.lost = true
+			c.tell(f)
+			return nil
+		}
+		recorded, err := c.recordedLanes()
+		if err != nil {
+			return err
+		}
+		done, err := c.replaceLanes(fields, mendedLanes(fields, recorded))
+		if err != nil {
+			return err
+		}
+		if done {
+			f.Action = "made anew from itself and the records"
+			c.tell(f)
+			return c.loadLanes()
+		}
+	}
+	return fmt.Errorf("%w: the lanes of the queue keep changing", domain.ErrStoreUnavailable)
+}
+
+// recordedLanes asks the records for the names of lanes.
+func (c *queueCheck) recordedLanes() (map[int]string, error) {
+	out := map[int]string{}
+	err := c.records(c.keys.tasks, func(page []rawRecord) error {
+		for _, r := range page {
+			f := c.facts(r)
+			if _, known := out[f.ownLane]; f.problem == "" && f.ownLane < maxLanes && !known {
+				out[f.ownLane] = f.queue
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// mendedLanes makes a table that holds all lanes of a damaged one, each with its
+// number where that can be. Gaps get what the records say of them, or a name that
+// no queue and type can have.
+func mendedLanes(fields map[string]string, recorded map[int]string) []string {
+	byNumber, placed := map[int]string{}, map[string]bool{}
+	place := func(n int, name string) {
+		if _, taken := byNumber[n]; !taken && !placed[name] && n >= 0 && n < maxLanes {
+			byNumber[n], placed[name] = name, true
+		}
+	}
+	var names []string
+	for name := range fields {
+		if name != laneGeneration && name != laneCount && strings.Count(name, "|") == 1 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	// Where two lanes have one number, the records know whose it is.
+	for _, agreed := range []bool{true, false} {
+		for _, name := range names {
+			if n, err := strconv.Atoi(fields[name]); err == nil && (!agreed || recorded[n] == name) {
+				place(n, name)
+			}
+		}
+	}
+	for n, name := range recorded {
+		place(n, name)
+	}
+	for _, name := range names {
+		for n := 0; !placed[name] && n < maxLanes; n++ {
+			place(n, name)
+		}
+	}
+	var out []string
+	for n, name := range byNumber {
+		for len(out) <= n {
+			out = append(out, fmt.Sprintf("!%d|!", len(out)))
+		}
+		out[n] = name
+	}
+	return out
+}
+
+// replaceLanes stores a new table in the place of the old one, with a generation
+// that tells the clients. It reports false if the old one has changed.
+func (c *queueCheck) replaceLanes(old map[string]string, names []string) (bool, error) {
+	args := []any{len(old)}
+	for name, value := range old {
+		args = append(args, name, value)
+	}
+	args = append(args, laneGeneration, uuid.NewString(), laneCount, len(names))
+	for n, name := range names {
+		args = append(args, name, n)
+	}
+	done, err := c.client.run(c.ctx, repairLanesScript, []string{c.keys.lanes}, args...)
+	return done == int64(1), err
+}
+
+// addLane gives a queue and type a lane, as an enqueue would.
+func (c *queueCheck) addLane(name string) error {
+	if c.foreign[c.keys.lanes] {
+		return nil
+	}
+	reply, err := c.call(lanesScript, []string{c.keys.lanes}, uuid.NewString(), maxLanes, name)
+	if err != nil || isStale(reply) { // {-1}: there are too many
+		return err
+	}
+	return c.loadLanes()
+}

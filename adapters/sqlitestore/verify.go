@@ -1,0 +1,102 @@
+package sqlitestore
+
+import (
+	"context"
+	"fmt"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+var _ ports.StoreVerifier = (*DB)(nil)
+
+// rule is what holds for all rows of a file.
+type rule struct {
+	text string
+	// place is the table whose rows break query selects, by their key.
+	place, query string
+}
+
+// rules hold at every commit. The counts of the lanes are what the statistics
+// tell; the rest is what the claims and the retention rely on.
+var rules = []rule{
+	{"the counts of a lane are not those of its tasks", "lane", `
+		SELECT l.id FROM lane l WHERE
+			l.ready      <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 1) OR
+			l.scheduled  <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 2) OR
+			l.processing <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 3) OR
+			l.retrying   <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 4) OR
+			l.completed  <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 5) OR
+			l.failed     <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 6) OR
+			l.cancelled  <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 7)`},
+	{"a lane has no tasks", "lane", `SELECT id FROM lane WHERE id NOT IN (SELECT lane FROM task)`},
+	{"it has no lane", "task", `SELECT seq FROM task WHERE lane NOT IN (SELECT id FROM lane)`},
+	{"its state is none", "task", `SELECT seq FROM task WHERE state NOT BETWEEN 1 AND 7`},
+	{"it is ready and waits for a time, or is not and waits for none", "task", `SELECT seq FROM task WHERE (state = 1) <> (wake_us = 0)`},
+	{"it is processed for no claim", "task", `SELECT seq FROM task WHERE state = 3 AND claim IS NULL`},
+	{"a payload belongs to no task", "payload", `SELECT seq FROM payload WHERE seq NOT IN (SELECT seq FROM task)`},
+	{"a result belongs to no completed task", "result", `SELECT seq FROM result WHERE seq NOT IN (SELECT seq FROM task WHERE state = 5)`},
+	{"a failure belongs to no task", "failure", `SELECT DISTINCT seq FROM failure WHERE seq NOT IN (SELECT seq FROM task)`},
+	{"the clock is behind the newest task", "clock", `SELECT id FROM clock WHERE last_us < (SELECT max(seq) FROM task)`},
+	{"an entry belongs to no batch", "log_entry", `SELECT no FROM log_entry WHERE batch NOT IN (SELECT no FROM log_batch)`},
+	{"the number of entries is not that of the batch", "log_batch", `
+		SELECT b.no FROM log_batch b WHERE b.entries <> (SELECT count(*) FROM log_entry e WHERE e.batch = b.no)`},
+	{"an anomaly belongs to no analysis", "anomaly", `SELECT DISTINCT analysis FROM anomaly WHERE analysis NOT IN (SELECT no FROM analysis)`},
+}
+
+// most bounds the findings of one rule.
+const most = 1000
+
+// Verify implements ports.StoreVerifier: SQLite checks its file, and the rows are
+// compared with each other, all on one consistent view. Writers go on meanwhile,
+// but their write-ahead log is not folded in until it has ended. It mends nothing:
+// a damaged file is to be restored from a copy.
+func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.VerifySummary, error) {
+	var summary domain.VerifySummary
+	tell := func(f domain.Finding) {
+		summary.Findings++
+		if req.Report != nil {
+			req.Report(f)
+		}
+	}
+	err := db.read(ctx, "verify", func(s *statements) error {
+		err := s.each(func(r *row) error {
+			if text := r.text(0); text != "ok" {
+				tell(domain.Finding{Kind: domain.FindingFileDamaged, Place: "file", Detail: text})
+			}
+			return r.err
+		}, fmt.Sprintf("PRAGMA integrity_check(%d)", most))
+		if err != nil {
+			return err
+		}
+		for _, rule := range rules {
+			rows, err := s.numbers(rule.query + fmt.Sprintf(" LIMIT %d", most))
+			if err != nil {
+				return err
+			}
+			for _, key := range rows {
+				f := domain.Finding{Kind: domain.FindingRuleBroken, Place: rule.place, Detail: fmt.Sprintf("row %d: %s", key, rule.text)}
+				if rule.place == "task" {
+					err := s.each(func(r *row) error {
+						f.ID, f.Detail = r.uuid(0), rule.text
+						return r.err
+					}, "SELECT id FROM task WHERE seq = ?", key)
+					if err != nil {
+						return err
+					}
+				}
+				tell(f)
+			}
+			if req.Progress != nil {
+				req.Progress(summary)
+			}
+		}
+		for table, count := range map[string]*int64{"task": &summary.Tasks, "log_entry": &summary.Logs, "analysis": &summary.Analyses} {
+			if *count, _, err = s.number("SELECT count(*) FROM " + table); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return summary, err
+}

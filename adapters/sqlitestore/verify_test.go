@@ -1,0 +1,57 @@
+package sqlitestore_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/sqlitestore"
+	"logsift/domain"
+	"logsift/ports"
+)
+
+func TestVerifyTellsOfRowsThatContradictEachOther(t *testing.T) {
+	t.Parallel()
+	harms := map[string]string{
+		"the statistics":           `UPDATE lane SET ready = ready + 1`,
+		"a lane that is gone":      `DELETE FROM lane`,
+		"a ready task that waits":  `UPDATE task SET wake_us = 5`,
+		"a state that is none":     `UPDATE task SET state = 9, wake_us = 1`,
+		"a claim that is lost":     `UPDATE task SET state = 3, wake_us = 1`,
+		"a payload without a task": `INSERT INTO payload (seq, data) VALUES (1, x'00')`,
+		"a result without a task":  `INSERT INTO result (seq, data) VALUES (1, x'00')`,
+		"the clock":                `UPDATE clock SET last_us = 1`,
+		"the entries of a batch":   `UPDATE log_batch SET entries = 7`,
+		"an anomaly of nothing":    `INSERT INTO anomaly (analysis, n, severity, last_seen_us, body) VALUES (99, 1, 1, 1, x'00')`,
+	}
+	for name, harm := range harms {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "store.db")
+			db := open(t, path, sqlitestore.Config{})
+			_, err := sqlitestore.NewTaskQueue(db).Enqueue(t.Context(), newTask())
+			require.NoError(t, err)
+			_, err = sqlitestore.NewLogRepository(db).SaveLogs(t.Context(), uuid.New(), domain.LogEntry{ID: uuid.New(), Source: "a", Message: "m"})
+			require.NoError(t, err)
+			var found []domain.Finding
+			req := ports.VerifyRequest{Repair: true, Report: func(f domain.Finding) { found = append(found, f) }}
+			summary, err := db.Verify(t.Context(), req)
+			require.NoError(t, err)
+			require.Equal(t, domain.VerifySummary{Tasks: 1, Logs: 1}, summary)
+			require.True(t, summary.Clean())
+
+			_, err = raw(t, path).ExecContext(t.Context(), harm)
+			require.NoError(t, err)
+			summary, err = db.Verify(t.Context(), req)
+			require.NoError(t, err)
+			require.NotEmpty(t, found)
+			require.False(t, summary.Clean(), "nothing is mended")
+			for _, f := range found {
+				require.Equal(t, domain.FindingRuleBroken, f.Kind)
+				require.NotEmpty(t, f.Detail)
+			}
+		})
+	}
+}
