@@ -24,7 +24,7 @@ var mutants = map[string]mutant{
 	// The reaper takes back whatever is claimed, as one does that has looked before
 	// and does not look again at whether the lease has ended.
 	"reap_held": {
-		"reap", `redis.call('ZRANGEBYSCORE', K.active, '-inf', num(now),`, `redis.call('ZRANGEBYSCORE', K.active, '-inf', '+inf',`,
+		"reap", `redis.call('ZRANGEBYSCORE', K.active, '-inf', digits(now),`, `redis.call('ZRANGEBYSCORE', K.active, '-inf', '+inf',`,
 	},
 	// A claim pops tasks, and nothing remembers when its lease ends.
 	"no_lease": {

@@ -19,7 +19,7 @@ for i = 4, #ARGV do
     leave(id, t)
     t.status, t.finished, t.claim = CANCELLED, math.max(now, t.started), NO_CLAIM
     redis.call('HSET', K.state, id, pack_state(t))
-    redis.call('ZADD', K.cancelled, num(t.seq), id)
+    redis.call('ZADD', K.cancelled, digits(t.seq), id)
     redis.call('RPUSH', K.finished, finish_entry(id, t.finished))
     free_unique(K.unique, K.unique_of, { id })
     out[#out + 1] = 0

@@ -111,7 +111,7 @@ for i = 1, #ids do
     break
   end
 end
-local ends = string.format('%.0f', now + lease)
+local ends = digits(now + lease)
 -- The offsets into a state are those of its description in common.lua.
 local out, leases, changed = { next_due, now + lease }, {}, {}
 local o, c = 2, 0

@@ -25,8 +25,6 @@ local NO_CLAIM = string.rep('\0', 16)
 local HEAD = '>BHBd'
 local HEAD_SIZE = 12
 
-local function num(n) return string.format('%.0f', n) end
-
 -- unpack_state reads a state; one that cannot be is as good as none.
 local function unpack_state(s)
   if not s or #s ~= STATE_SIZE and #s ~= STATE_SIZE + 7 then return nil end
@@ -51,7 +49,7 @@ local function fresh_state(record, seq)
     seq = seq, started = 0, finished = 0, claim = NO_CLAIM }
 end
 
-local function ready_score(t) return num((10 - t.prio) * WIDTH + t.seq) end
+local function ready_score(t) return digits((10 - t.prio) * WIDTH + t.seq) end
 
 -- include: append_error
 
@@ -90,7 +88,7 @@ end
 -- promote makes due tasks ready, at most limit of them, and returns how many.
 -- K names the keys; K.ready(lane) is the key of a lane's ready tasks.
 local function promote(K, now, limit)
-  local ids = redis.call('ZRANGEBYSCORE', K.due, '-inf', num(now), 'LIMIT', 0, limit)
+  local ids = redis.call('ZRANGEBYSCORE', K.due, '-inf', digits(now), 'LIMIT', 0, limit)
   if #ids == 0 then return 0 end
   local states = get_many('HMGET', K.state, ids)
   local changed, ready, fresh = {}, {}, {}

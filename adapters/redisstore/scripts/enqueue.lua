@@ -23,8 +23,8 @@ if count == 1 and #ARGV == 7 then
   local _, _, prio, due = struct.unpack('>BHBd', record)
   if due >= 0 and due <= now and redis.call('HSETNX', tasks, id, record) == 1 then
     seq = seq + 1
-    redis.call('ZADD', KEYS[8], (10 - prio) * WIDTH + seq, id)
-    redis.call('HSET', meta, 'seq', seq)
+    redis.call('ZADD', KEYS[8], digits((10 - prio) * WIDTH + seq), id)
+    redis.call('HSET', meta, 'seq', digits(seq))
     if m[2] and redis.call('HDEL', meta, 'idle') == 1 then redis.call('PUBLISH', ARGV[3], '1') end
     return { EPOCH + seq }
   end
@@ -60,9 +60,9 @@ for n = 1, count do
     local _, lane, prio, due = struct.unpack('>BHBd', record)
     if due < 0 then due = EPOCH + seq - due end
     if due > now then
-      sched[#sched + 1] = seq
+      sched[#sched + 1] = digits(seq)
       sched[#sched + 1] = id
-      dues[#dues + 1] = due
+      dues[#dues + 1] = digits(due)
       dues[#dues + 1] = id
       if not first_due or due < first_due then first_due = due end
     else
@@ -72,7 +72,7 @@ for n = 1, count do
         ready[lane] = list
       end
       local at = #list
-      list[at + 1] = (10 - prio) * WIDTH + seq
+      list[at + 1] = digits((10 - prio) * WIDTH + seq)
       list[at + 2] = id
       is_ready = true
     end
@@ -114,7 +114,7 @@ if #keys > 0 then
   call_many('HSET', unique, keys)
   call_many('HSET', unique_of, keys_of)
 end
-redis.call('HSET', meta, 'seq', seq)
+redis.call('HSET', meta, 'seq', digits(seq))
 if m[2] and (is_ready or nearer) and redis.call('HDEL', meta, 'idle') == 1 then
   redis.call('PUBLISH', ARGV[3], '1')
 end

@@ -5,11 +5,11 @@
 local ends = store_now(ARGV[1]) + tonumber(ARGV[2])
 local ids = {}
 for i = 3, #ARGV do ids[i - 2] = string.sub(ARGV[i], 1, 16) end
-local out, leases = { ends }, {}
+local out, leases, score = { ends }, {}, digits(ends)
 -- The offsets into a state are those of its description in common.lua.
 for n, s in ipairs(get_many('HMGET', KEYS[1], ids)) do
   if s and string.byte(s, 1) % 8 == 2 and string.sub(s, 27, 44) == string.sub(ARGV[n + 2], 17, 34) then
-    leases[#leases + 1] = ends
+    leases[#leases + 1] = score
     leases[#leases + 1] = ids[n]
     out[n + 1] = 1
   else

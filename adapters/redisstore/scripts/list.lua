@@ -12,7 +12,7 @@ local wanted = {}
 for i = 1, #ARGV[6] do wanted[tonumber(string.sub(ARGV[6], i, i))] = true end
 local found = {}
 local function take(key, base)
-  local got = redis.call('ZREVRANGEBYSCORE', key, num(base + high), num(base + low), 'WITHSCORES', 'LIMIT', 0, limit)
+  local got = redis.call('ZREVRANGEBYSCORE', key, digits(base + high), digits(base + low), 'WITHSCORES', 'LIMIT', 0, limit)
   for i = 1, #got, 2 do found[#found + 1] = { got[i], tonumber(got[i + 1]) - base } end
 end
 if wanted[PENDING] then
@@ -41,6 +41,6 @@ table.sort(found, function(a, b) return a[2] > b[2] end)
 local out = {}
 for i = 1, math.min(limit, #found) do
   out[#out + 1] = found[i][1]
-  out[#out + 1] = num(found[i][2])
+  out[#out + 1] = digits(found[i][2])
 end
 return out

@@ -6,6 +6,6 @@ if not redis.call('ZSCORE', KEYS[1], ARGV[2]) then
   -- A script that begins with a removal may write although memory is full: what
   -- is stored can be analysed then, and removed.
   redis.call('ZREM', KEYS[1], ARGV[2])
-  redis.call('ZADD', KEYS[1], num(store_now(ARGV[1])), ARGV[2])
+  redis.call('ZADD', KEYS[1], digits(store_now(ARGV[1])), ARGV[2])
 end
 return redis.call('LRANGE', KEYS[2], 0, -1)

@@ -18,7 +18,7 @@ for i = 3, #ARGV do
   room = room - #ids
   redis.call('LTRIM', batch, #ids, -1)
   if redis.call('EXISTS', batch) == 1 then
-    redis.call('ZADD', closed, num(store_now(ARGV[1])), id)
+    redis.call('ZADD', closed, digits(store_now(ARGV[1])), id)
     return i - 3
   end
   redis.call('ZREM', closed, id)

@@ -6,7 +6,7 @@
 -- batch of each entry ('' if its record is lost), then the ids of the batches.
 -- include: common
 -- include: logs_common
-local before = num(store_now(ARGV[1]) - tonumber(ARGV[2]))
+local before = digits(store_now(ARGV[1]) - tonumber(ARGV[2]))
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', before, 'LIMIT', 0, ARGV[3])
 local out = { before, #ids }
 for _, id in ipairs(ids) do

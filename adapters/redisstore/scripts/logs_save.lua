@@ -24,7 +24,7 @@ for n, id in ipairs(ids) do
     records[#records + 1] = VERSION .. ARGV[2] .. stamp .. at .. ARGV[3 * n + 2]
     members[#members + 1] = 0
     members[#members + 1] = stamp .. id
-    arrivals[#arrivals + 1] = num(now)
+    arrivals[#arrivals + 1] = digits(now)
     arrivals[#arrivals + 1] = id
     fresh[#fresh + 1] = id
   end

@@ -10,7 +10,7 @@
 if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local most = tonumber(ARGV[6])
-local ids = redis.call('ZRANGEBYSCORE', K.active, '-inf', num(now), 'LIMIT', 0, ARGV[5])
+local ids = redis.call('ZRANGEBYSCORE', K.active, '-inf', digits(now), 'LIMIT', 0, ARGV[5])
 local states = get_many('HMGET', K.state, ids)
 local freed = false
 if #ids > 0 then call_many('ZREM', K.active, ids) end
@@ -29,7 +29,7 @@ for i, id in ipairs(ids) do
     if t.recoveries > most then
       t.status, t.finished = FAILED, math.max(now, t.started)
       redis.call('HSET', K.state, id, pack_state(t))
-      redis.call('ZADD', K.failed, num(t.seq), id)
+      redis.call('ZADD', K.failed, digits(t.seq), id)
       redis.call('RPUSH', K.finished, finish_entry(id, t.finished))
       free_unique(K.unique, K.unique_of, { id })
     else

@@ -14,7 +14,7 @@ for lane = 0, tonumber(ARGV[3]) - 1 do
   if n > 0 then
     ready = ready + n
     for band = 0, 10 do
-      local head = redis.call('ZRANGEBYSCORE', key, num(band * WIDTH), '(' .. num((band + 1) * WIDTH), 'WITHSCORES', 'LIMIT', 0, 1)
+      local head = redis.call('ZRANGEBYSCORE', key, digits(band * WIDTH), '(' .. digits((band + 1) * WIDTH), 'WITHSCORES', 'LIMIT', 0, 1)
       if head[2] then oldest = math.min(oldest or math.huge, tonumber(head[2]) - band * WIDTH) end
     end
   end

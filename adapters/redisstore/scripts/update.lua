@@ -33,24 +33,24 @@ for n, s in ipairs(get_many('HMGET', state, ids)) do
     if to == RETRYING then
       local at_us = now + tonumber(ARGV[at + 2])
       ends, rest = sub(s, 20, 26), pack_in('>I7', at_us)
-      dues[#dues + 1] = at_us
+      dues[#dues + 1] = digits(at_us)
       dues[#dues + 1] = id
       if not first_due or at_us < first_due then first_due = at_us end
-      retries[#retries + 1] = seq
+      retries[#retries + 1] = digits(seq)
       retries[#retries + 1] = id
     else
       if started > now then ends = sub(s, 13, 19) end
       ended[#ended + 1] = id .. ends
       over[#over + 1] = id
       if to == COMPLETED then
-        completes[#completes + 1] = seq
+        completes[#completes + 1] = digits(seq)
         completes[#completes + 1] = id
         if bytes ~= '' then
           kept[#kept + 1] = id
           kept[#kept + 1] = bytes
         end
       else
-        fails[#fails + 1] = seq
+        fails[#fails + 1] = digits(seq)
         fails[#fails + 1] = id
       end
     end

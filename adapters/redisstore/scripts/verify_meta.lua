@@ -2,6 +2,8 @@
 -- KEYS: meta. ARGV: the highest one that was seen, 'repair' or ''.
 -- Reply: what is stored, if it is wrong.
 -- include: common
+-- num writes any double, since what is damaged may hold one that digits cannot.
+local function num(n) return string.format('%.0f', n) end
 local seq = redis.call('HGET', KEYS[1], 'seq')
 local n = tonumber(seq or 0)
 if n and n >= tonumber(ARGV[1]) then return {} end

@@ -19,6 +19,8 @@
 -- tells of a record that is another one by now.
 -- include: common
 -- include: keys
+-- num writes any double, since what is damaged may hold one that digits cannot.
+local function num(n) return string.format('%.0f', n) end
 local now = store_now(ARGV[1])
 local mode, ready_keys, longest = ARGV[5], tonumber(ARGV[4]), tonumber(ARGV[7])
 if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
