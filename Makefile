@@ -1,6 +1,6 @@
 # make alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help test lint generate bench run demo verify
+.PHONY: help test lint generate bench chaos mutants run demo verify
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -16,6 +16,13 @@ generate: ## make the mocks anew
 
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+chaos: ## break real processes for 50 minutes and judge their histories
+	mkdir -p /tmp/logsift-chaos
+	go test -race -count=1 -timeout 0 -run TestChaos -v ./bootstrap/chaostest -chaos.seeds 1-20 -chaos.duration 2m -artifacts -outputdir /tmp/logsift-chaos
+
+mutants: ## prove that the chaos run finds faults: each planted one is to be caught
+	go test -count=1 -timeout 30m -tags mutants -run 'TestScenarios|TestMutants' -v ./bootstrap/chaostest
 
 run: ## run the API and workers on the embedded store
 	go run ./cmd/logsift serve

@@ -1,0 +1,46 @@
+// Package chaostest runs the whole product as real processes, breaks them, and
+// judges afterwards from what each of them wrote down whether the queue has kept
+// its promises. It is test support; nothing of it is in the program.
+//
+// # How it works
+//
+// A [Cluster] is a redis-server, two "serve" processes with the real HTTP API,
+// four "worker" processes with a real scheduler on redisstore, and toxiproxy
+// between some of them and Redis. All but Redis are the test binary, started
+// again ([ChildMain]). A [Client] enqueues, cancels, reruns, deletes and looks at
+// tasks over HTTP. A [Plan], made of a seed, says what is broken when: kill -9,
+// SIGSTOP and SIGCONT, Redis killed and restarted or frozen, SCRIPT FLUSH, CLIENT
+// KILL, latency, lost replies and cut connections; about a quarter of it is calm.
+//
+// Every client of the queue writes its own history, a file of JSON lines
+// ([Event]), before and after each call: the workers by [Recorded], a decorator
+// of ports.TaskQueue, the client by itself. Processors write when they start and
+// end ([Run]). Nothing that is judged comes from the store alone.
+//
+// When the plan is over, everything is mended and the queue has to drain. Then
+// [Judge] compares the histories with the store: the invariants I1 to I12, each a
+// [Violation] with its sentence, and the fences of each task as a linearizable
+// object ([CheckFencing]). A call that timed out or whose process died is unknown:
+// it may have happened, or may happen later.
+//
+// # How to read a failure
+//
+// A violation names its invariant, the task, and what was expected. The test's
+// artifact folder (go test -artifacts keeps it) has plan.json with what was
+// broken when, one history file for each process and start ("worker-1.2.jsonl" is
+// the second start), the standard error of each, and fencing.html, which shows the
+// history of the task whose fences are wrong. grep for the task's id in *.jsonl.
+//
+// # How to rerun a seed
+//
+//	go test ./bootstrap/chaostest -run 'TestChaos/seed_7$' -chaos.seeds 7 -artifacts -outputdir /tmp
+//
+// The seed fixes the plan and the load, not what the machine makes of their
+// timing, so a rare failure may need several runs (-count).
+//
+// # How it is known to find something
+//
+// judge_test.go gives the judge histories that each break one invariant. The
+// build tag mutants compiles small faults into redisstore's scripts, and
+// TestMutantsAreCaught has to find each of them with the same driver and judge.
+package chaostest
