@@ -34,74 +34,109 @@ type record struct {
 	corrupt error
 }
 
-// recordColumns are read by readRecord, with the large columns last.
-const recordColumns = `t.seq, t.lane, t.state, t.wake_us, t.claim, t.given_us, t.failures, t.report,
-	t.id, l.queue, l.type, l.priority, t.unique_key, t.max_retries, t.timeout_ns, t.delay_ns,
-	t.scheduled_us, t.attempt, t.deliveries, t.recoveries, t.started_us, t.completed_us, t.payload_size`
+// shape is how much of a record is read.
+type shape int
 
-// The large columns of a record. A bare record is for changes of state.
 const (
-	bareColumns  = recordColumns + `, NULL, NULL`
-	workColumns  = recordColumns + `, CASE WHEN t.payload_size > 0 THEN (SELECT data FROM payload p WHERE p.seq = t.seq) END, NULL`
-	wholeColumns = recordColumns + `, CASE WHEN t.payload_size > 0 THEN (SELECT data FROM payload p WHERE p.seq = t.seq) END,
-	CASE WHEN t.state = 5 THEN (SELECT data FROM result r WHERE r.seq = t.seq) END`
+	// bare is what a change of state needs.
+	bare shape = iota
+	// ready is what a claim needs of a task in stateReady.
+	ready
+	// whole is everything, with the names of the lane, which are otherwise
+	// known to the writer.
+	whole
 )
 
-// The places that records are selected from. The order of the argument, a JSON
-// array, is that of the rows.
+// What is read of a record, in the order of readRecord.
 const (
-	fromSeqs = ` FROM json_each(?) j CROSS JOIN task t ON t.seq = j.value LEFT JOIN lane l ON l.id = t.lane`
-	fromIDs  = ` FROM json_each(?) j CROSS JOIN task t ON t.id = unhex(j.value) LEFT JOIN lane l ON l.id = t.lane`
+	commonColumns = `t.seq, t.id, t.lane, t.unique_key, t.scheduled_us, t.started_us, t.attempt, t.deliveries, t.recoveries, t.failures`
+	stateColumns  = `, t.state, t.wake_us, t.claim, t.report`
+	askedColumns  = `, c.max_retries, c.timeout_ns, c.delay_ns, c.given_us, c.payload`
+	readColumns   = `, l.queue, l.type, l.priority, CASE WHEN t.state = 5 THEN (SELECT data FROM result r WHERE r.seq = t.seq) END`
 )
 
-// readRecord reads a row. bare says that the payload was not asked for.
-func readRecord(r *row, bare bool) *record {
-	rec := &record{
-		seq: r.int(0), laneID: r.int(1), state: state(r.int(2)), wake: r.int(3), claim: r.uuid(4),
-		given: r.int(5), failures: r.int(6), report: r.int(7),
+// shapes are what each shape reads, from which tables beside task. These are
+// joined from the left: a record of which a part is gone is corrupt, not missing.
+var shapes = [...]struct{ columns, tables string }{
+	bare:  {commonColumns + stateColumns, ""},
+	ready: {commonColumns + askedColumns, " LEFT JOIN contents c ON c.seq = t.seq"},
+	whole: {commonColumns + stateColumns + askedColumns + readColumns, " LEFT JOIN contents c ON c.seq = t.seq LEFT JOIN lane l ON l.id = t.lane"},
+}
+
+// Which records are selected. The argument is a JSON array, of numbers or of ids
+// in hexadecimal; its order is that of the rows.
+const (
+	bySeq = ` FROM json_each(?) j CROSS JOIN task t ON t.seq = j.value`
+	byID  = ` FROM json_each(?) j CROSS JOIN task t ON t.id = unhex(j.value)`
+)
+
+// readRecord reads a row. lanes are those that the writer knows, nil in a read.
+func readRecord(r *row, as shape, lanes map[int64]*lane) *record {
+	rec := &record{seq: r.int(0), laneID: r.int(2), failures: r.int(9), state: stateReady}
+	rec.lane = lanes[rec.laneID]
+	t := &domain.Task{
+		ID: r.uuid(1), UniqueKey: string(r.blob(3)), ScheduledAt: timeOf(r.int(4)),
+		Attempt: int(r.int(6)), Deliveries: int(r.int(7)), Recoveries: int(r.int(8)), CreatedAt: timeOf(rec.seq),
 	}
-	rec.task = &domain.Task{
-		ID: r.uuid(8), Queue: r.text(9), Type: domain.TaskType(r.text(10)), Priority: domain.Priority(r.int(11)),
-		UniqueKey: string(r.blob(12)), MaxRetries: int(r.int(13)), Timeout: time.Duration(r.int(14)), Delay: time.Duration(r.int(15)),
-		ScheduledAt: timeOf(r.int(16)), Attempt: int(r.int(17)), Deliveries: int(r.int(18)), Recoveries: int(r.int(19)),
-		StartedAt: timeOf(r.int(20)), CompletedAt: timeOf(r.int(21)), CreatedAt: timeOf(rec.seq),
+	rec.task = t
+	if t.Deliveries > 0 {
+		t.StartedAt = timeOf(r.int(5))
 	}
-	size := r.int(22)
-	t := rec.task
-	if payload := r.blob(23); len(payload) > 0 {
-		t.Payload = payload
+	next := 10
+	if as != ready {
+		rec.state, rec.wake, rec.claim, rec.report = state(r.int(next)), r.int(next+1), r.uuid(next+2), r.int(next+3)
+		next += 4
 	}
-	if result := r.blob(24); len(result) > 0 {
-		t.Result = result
+	if as != bare {
+		t.MaxRetries, t.Timeout, t.Delay = int(r.int(next)), time.Duration(r.int(next+1)), time.Duration(r.int(next+2))
+		rec.given = r.int(next + 3)
+		if payload := r.blob(next + 4); len(payload) > 0 {
+			t.Payload = payload
+		}
+		next += 5
+	}
+	switch {
+	case as == whole:
+		t.Queue, t.Type, t.Priority = r.text(next), domain.TaskType(r.text(next+1)), domain.Priority(r.int(next+2))
+		if result := r.blob(next + 3); len(result) > 0 {
+			t.Result = result
+		}
+	case rec.lane != nil:
+		t.Queue, t.Type, t.Priority = rec.lane.queue, rec.lane.typ, rec.lane.priority
 	}
 	if rec.state.valid() {
 		t.Status = statuses[rec.state]
 	}
-	if rec.state == stateProcessing {
+	switch {
+	case rec.state == stateProcessing:
 		t.Lease = &domain.Lease{TaskID: t.ID, ClaimID: rec.claim, Delivery: t.Deliveries, ExpiresAt: timeOf(rec.wake)}
+	case rec.state.finished():
+		t.CompletedAt = timeOf(rec.wake)
 	}
 	rec.corrupt = r.err
 	if rec.corrupt == nil {
-		rec.corrupt = rec.check(size, bare)
+		rec.corrupt = rec.check(as)
 	}
 	return rec
 }
 
 // check finds what the types of the columns do not rule out.
-func (rec *record) check(size int64, bare bool) error {
+func (rec *record) check(as shape) error {
 	t := rec.task
-	if !rec.state.valid() {
+	switch {
+	case !rec.state.valid():
 		return fmt.Errorf("%w: task %s has the state %d", domain.ErrCorruptRecord, t.ID, rec.state)
-	}
-	if !bare && int64(len(t.Payload)) != size {
-		return fmt.Errorf("%w: task %s has %d bytes of its %d bytes of payload", domain.ErrCorruptRecord, t.ID, len(t.Payload), size)
-	}
-	if t.Attempt < 0 || t.Deliveries < 0 || t.Recoveries < 0 || rec.failures < 0 {
+	case t.Attempt < 0 || t.Deliveries < 0 || t.Recoveries < 0 || rec.failures < 0:
 		return fmt.Errorf("%w: task %s has a negative counter", domain.ErrCorruptRecord, t.ID)
+	case as == bare:
+		return nil
 	}
-	asked := *t
-	asked.ScheduledAt = timeOf(rec.given)
-	if err := asked.Validate(); err != nil {
+	// What can be stored is what Enqueue lets in.
+	scheduled := t.ScheduledAt
+	t.ScheduledAt = timeOf(rec.given)
+	err := t.Validate()
+	t.ScheduledAt = scheduled
+	if err != nil {
 		return fmt.Errorf("%w: task %s: %w", domain.ErrCorruptRecord, t.ID, err)
 	}
 	return nil
@@ -145,14 +180,6 @@ func microsOf(t time.Time) int64 {
 
 // bytesOf returns s as bytes that are never NULL.
 func bytesOf(s string) []byte { return append([]byte{}, s...) }
-
-// idOrNull returns how an id is stored.
-func idOrNull(id uuid.UUID) any {
-	if id == uuid.Nil {
-		return nil
-	}
-	return id[:]
-}
 
 // seqList returns a JSON array of numbers.
 func seqList(seqs []int64) string {

@@ -41,6 +41,7 @@ func (w *world) open(t *testing.T) *sqlitestore.DB {
 func TestTaskQueueKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	portstest.TestTaskQueue(t, func(t *testing.T) portstest.QueueHarness {
+		t.Helper()
 		w := newWorld(t)
 		first := w.open(t)
 		again := func(t *testing.T) ports.TaskQueue {
@@ -59,6 +60,7 @@ func TestTaskQueueKeepsTheContract(t *testing.T) {
 func TestLogRepositoryKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	portstest.TestLogRepository(t, func(t *testing.T) portstest.LogHarness {
+		t.Helper()
 		w := newWorld(t)
 		first := w.open(t)
 		again := func(t *testing.T) ports.LogRepository {

@@ -23,7 +23,7 @@ const crashChildEnv = "SQLITESTORE_CRASH_CHILD"
 // runCrashChild enqueues without end and writes the id of each task to standard
 // output once the enqueue is acknowledged.
 func runCrashChild(path string) int {
-	ctx := context.Background()
+	ctx := context.Background() //nolint:forbidigo // This is the main function of another process.
 	db, err := sqlitestore.Open(ctx, path, sqlitestore.Config{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

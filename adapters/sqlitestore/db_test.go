@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,32 +20,32 @@ import (
 )
 
 // open opens a store that is closed when the test ends.
-func open(t testing.TB, path string, config sqlitestore.Config) *sqlitestore.DB {
-	t.Helper()
-	db, err := sqlitestore.Open(t.Context(), path, config)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+func open(tb testing.TB, path string, config sqlitestore.Config) *sqlitestore.DB {
+	tb.Helper()
+	db, err := sqlitestore.Open(tb.Context(), path, config)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
 	return db
 }
 
 // raw opens the file beside the store, as another program would.
-func raw(t testing.TB, path string) *sql.DB {
-	t.Helper()
+func raw(tb testing.TB, path string) *sql.DB {
+	tb.Helper()
 	db, err := sql.Open("sqlite", path)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
 	return db
 }
 
-func execute(t testing.TB, db *sql.DB, query string, args ...any) {
-	t.Helper()
-	_, err := db.ExecContext(t.Context(), query, args...)
-	require.NoError(t, err)
+func execute(tb testing.TB, db *sql.DB, query string, args ...any) {
+	tb.Helper()
+	_, err := db.ExecContext(tb.Context(), query, args...)
+	require.NoError(tb, err)
 }
 
-func countTasks(t testing.TB, path string) (n int64) {
-	t.Helper()
-	require.NoError(t, raw(t, path).QueryRowContext(t.Context(), "SELECT count(*) FROM task").Scan(&n))
+func countTasks(tb testing.TB, path string) (n int64) {
+	tb.Helper()
+	require.NoError(tb, raw(tb, path).QueryRowContext(tb.Context(), "SELECT count(*) FROM task").Scan(&n))
 	return n
 }
 
@@ -217,6 +218,23 @@ func TestTwoHandles(t *testing.T) {
 		require.False(t, got[0].StartedAt.Before(got[0].ScheduledAt))
 	})
 
+	t.Run("refuse a report on what the other has taken away", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "store.db")
+		worker, person := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{})), sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{}))
+		_, err := worker.Enqueue(t.Context(), newTask(), newTask())
+		require.NoError(t, err)
+		tasks, err := worker.Dequeue(t.Context(), claim(2, 0))
+		require.NoError(t, err)
+		require.Len(t, tasks, 2)
+		require.NoError(t, person.CancelTask(t.Context(), tasks[0].ID))
+		err = worker.UpdateTask(t.Context(),
+			ports.TaskUpdate{Lease: *tasks[0].Lease, Outcome: ports.OutcomeCompleted},
+			ports.TaskUpdate{Lease: *tasks[1].Lease, Outcome: ports.OutcomeCompleted})
+		require.ErrorIs(t, domain.ItemError(err, 0), domain.ErrLeaseLost)
+		require.NoError(t, domain.ItemError(err, 1))
+	})
+
 	t.Run("give each task to one and keep the counts right", func(t *testing.T) {
 		t.Parallel()
 		const handles, each = 3, 200
@@ -274,6 +292,96 @@ func TestTwoHandles(t *testing.T) {
 	})
 }
 
+func TestEnqueueOfMany(t *testing.T) {
+	t.Parallel()
+	queue := sqlitestore.NewTaskQueue(open(t, filepath.Join(t.TempDir(), "store.db"), sqlitestore.Config{}))
+	var tasks []*domain.Task
+	for i := range 100 {
+		task := newTask()
+		if i%3 == 0 {
+			task.UniqueKey = "held by the first"
+		}
+		tasks = append(tasks, task, task)
+	}
+	stored, err := queue.Enqueue(t.Context(), tasks...)
+	var batch *domain.BatchError
+	require.ErrorAs(t, err, &batch)
+	for i, task := range tasks {
+		if i > 1 && task.UniqueKey != "" {
+			require.ErrorIs(t, batch.Errs[i], domain.ErrDuplicateTask)
+			require.Nil(t, stored[i])
+			continue
+		}
+		require.NoError(t, batch.Errs[i])
+		require.Equal(t, task.ID, stored[i].ID)
+		require.Equal(t, stored[i&^1].CreatedAt, stored[i].CreatedAt, "a task that is named twice is stored once")
+	}
+	claimed, err := queue.Dequeue(t.Context(), claim(1000, 0))
+	require.NoError(t, err)
+	require.Len(t, claimed, 67)
+	for _, task := range claimed {
+		require.JSONEq(t, `{"n":1}`, string(task.Payload))
+	}
+}
+
+func TestCreationTimeIsNotUsedAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	var offset atomic.Int64
+	config := sqlitestore.Config{Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }}
+	db, err := sqlitestore.Open(t.Context(), path, config)
+	require.NoError(t, err)
+	queue := sqlitestore.NewTaskQueue(db)
+	gone, err := queue.Enqueue(t.Context(), newTask())
+	require.NoError(t, err)
+	require.NoError(t, queue.DeleteTask(t.Context(), gone[0].ID))
+	require.NoError(t, db.Close())
+	offset.Store(-int64(time.Hour))
+	next, err := sqlitestore.NewTaskQueue(open(t, path, config)).Enqueue(t.Context(), newTask())
+	require.NoError(t, err)
+	require.True(t, next[0].CreatedAt.After(gone[0].CreatedAt), "the clock was set back and the newest task is gone")
+}
+
+func TestClaimsAreForgottenWithTheirLeases(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	var offset atomic.Int64
+	queue := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{
+		Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) },
+	}))
+	claims := func() (n int) {
+		require.NoError(t, raw(t, path).QueryRowContext(t.Context(), "SELECT count(*) FROM claim").Scan(&n))
+		return n
+	}
+	reap := func() {
+		_, err := queue.ReapExpired(t.Context(), ports.ReapRequest{MaxRecoveries: 3, Limit: 10})
+		require.NoError(t, err)
+	}
+	_, err := queue.Enqueue(t.Context(), newTask(), newTask(), newTask())
+	require.NoError(t, err)
+	long, short := claim(2, 0), claim(1, 0)
+	tasks, err := queue.Dequeue(t.Context(), long)
+	require.NoError(t, err)
+	_, err = queue.Dequeue(t.Context(), short)
+	require.NoError(t, err)
+	reap()
+	require.Equal(t, 2, claims())
+
+	_, err = queue.ExtendLease(t.Context(), time.Hour, *tasks[0].Lease)
+	require.NoError(t, err)
+	offset.Store(int64(2 * time.Minute))
+	reap()
+	require.Equal(t, 1, claims(), "one lease was extended")
+	again, err := queue.Dequeue(t.Context(), long)
+	require.NoError(t, err)
+	require.Len(t, again, 1)
+	require.Equal(t, tasks[0].ID, again[0].ID)
+
+	require.NoError(t, queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *tasks[0].Lease, Outcome: ports.OutcomeCompleted}))
+	reap()
+	require.Zero(t, claims())
+}
+
 func TestFaults(t *testing.T) {
 	t.Parallel()
 
@@ -325,8 +433,8 @@ func TestFaults(t *testing.T) {
 		made, err := queue.Enqueue(t.Context(), newTask(), newTask(), newTask(), newTask())
 		require.NoError(t, err)
 		file := raw(t, path)
-		execute(t, file, "DELETE FROM payload WHERE seq = ?", made[0].CreatedAt.UnixMicro())
-		execute(t, file, "UPDATE task SET timeout_ns = -1 WHERE seq = ?", made[1].CreatedAt.UnixMicro())
+		execute(t, file, "DELETE FROM contents WHERE seq = ?", made[0].CreatedAt.UnixMicro())
+		execute(t, file, "UPDATE contents SET timeout_ns = -1 WHERE seq = ?", made[1].CreatedAt.UnixMicro())
 		execute(t, file, "UPDATE task SET id = x'00' WHERE seq = ?", made[2].CreatedAt.UnixMicro())
 
 		_, err = queue.GetTask(t.Context(), made[0].ID)

@@ -4,21 +4,26 @@
 //
 // # Data layout
 //
-// The schema and its reasons are in migration/0001_init.sql. A task's row is
-// small and its payload, result and failures lie in tables of their own, so that
-// a change of state rewrites little. The row id of a task is its creation time
-// in microseconds, which strictly rises: claims and lists follow it. Tasks are
-// grouped in lanes (queue, type, priority) whose rows count the tasks in each
-// state, so statistics are read, never counted, and a claim reads the heads of
-// the lanes that it may take.
+// The schema and its reasons are in migration/0001_init.sql. What changes of a
+// task is a small row; what it was made with, its result and its failures lie in
+// tables of their own, so that a change of state rewrites little. The row id of
+// a task is its creation time in microseconds, which strictly rises: claims and
+// lists follow it. Tasks are grouped in lanes (queue, type, priority) whose rows
+// count the tasks in each state, so statistics are read, never counted, and a
+// claim reads the heads of the lanes that it may take.
 //
 // # Delivery semantics
 //
-// At least once. A write returns when its transaction is committed and, with
-// SynchronousFull, synced to the disk: an acknowledged task survives kill -9
-// and loss of power. Concurrent writes are gathered while a transaction is under
-// way and share the next one, so that they share its sync too; none waits for a
-// batch to fill.
+// At least once. A write returns when its transaction is committed. Killing the
+// process at any instruction loses nothing that was acknowledged. Nor does a loss
+// of power with SynchronousFull, the default, since each commit is then synced
+// to the disk before it is acknowledged, as far as the disk keeps its word; with
+// SynchronousNormal it may lose the newest writes, never the file. A transaction
+// that was cut off leaves no trace in either case.
+//
+// Speed comes from sharing: concurrent writes are gathered while a transaction is
+// under way and share the next one and its sync, none waiting for a batch to
+// fill, and a call that names many tasks writes them in a few statements.
 //
 // Any number of processes of one machine may open the same file. A waiting
 // Dequeue is woken at once by writes of its own [DB]; those of others it learns

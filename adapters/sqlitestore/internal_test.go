@@ -10,6 +10,23 @@ import (
 	"logsift/domain"
 )
 
+func TestEachCommitIsSynced(t *testing.T) {
+	t.Parallel()
+	for synchronous, want := range map[Synchronous]int64{"": 2, SynchronousFull: 2, SynchronousNormal: 1} {
+		db, err := Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), Config{Synchronous: synchronous})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		require.NoError(t, db.writer.do(t.Context(), "look", func(tx *transaction) error {
+			for pragma, want := range map[string]int64{"synchronous": want, "fullfsync": 1} {
+				got, _, err := tx.number("PRAGMA " + pragma)
+				require.NoError(t, err)
+				require.Equal(t, want, got, "%s of a store opened with %q", pragma, synchronous)
+			}
+			return nil
+		}))
+	}
+}
+
 // The faults of this file are made on the writer's own connection: no other one
 // can bring them about for every user that runs the tests, root included.
 func TestWriterFaults(t *testing.T) {
@@ -56,8 +73,8 @@ func TestWriterFaults(t *testing.T) {
 				return err
 			}}
 		}
-		good, bad, late := op("INSERT INTO payload (seq, data) VALUES (1, x'01')"), op("INSERT INTO payload (seq, data) VALUES (2, NULL)"),
-			op("INSERT INTO payload (seq, data) VALUES (3, x'03')")
+		good, bad, late := op("INSERT INTO result (seq, data) VALUES (1, x'01')"), op("INSERT INTO result (seq, data) VALUES (2, NULL)"),
+			op("INSERT INTO result (seq, data) VALUES (3, x'03')")
 		db.writer.mu.Lock()
 		db.writer.queue = append(db.writer.queue, good, bad, late)
 		db.writer.mu.Unlock()
@@ -69,7 +86,7 @@ func TestWriterFaults(t *testing.T) {
 		require.Error(t, bad.err)
 		require.NoError(t, late.err)
 		require.NoError(t, db.read(t.Context(), "count", func(s *statements) error {
-			n, _, err := s.number("SELECT count(*) FROM payload")
+			n, _, err := s.number("SELECT count(*) FROM result")
 			require.Equal(t, int64(2), n)
 			return err
 		}))

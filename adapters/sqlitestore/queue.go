@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,9 +21,6 @@ var _ ports.TaskQueue = (*TaskQueue)(nil)
 // NewTaskQueue returns the queue of the store. All queues of one file, in any
 // process, are the same queue.
 func NewTaskQueue(db *DB) *TaskQueue { return &TaskQueue{db: db} }
-
-const insertTask = `INSERT INTO task (seq, id, lane, state, wake_us, unique_key, max_retries, timeout_ns, delay_ns, given_us, scheduled_us, payload_size)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 
 // Enqueue stores the tasks, all that are accepted in one transaction, as
 // [ports.TaskEnqueuer] says.
@@ -41,18 +39,9 @@ func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 	}
 	var stored []*domain.Task
 	var errs []error
-	err := q.db.writer.do(ctx, "enqueue", func(tx *transaction) error {
+	err := q.db.writer.do(ctx, "enqueue", func(tx *transaction) (err error) {
 		stored, errs = make([]*domain.Task, len(asked)), append([]error(nil), refused...)
-		for i, t := range asked {
-			if t == nil {
-				continue
-			}
-			var err error
-			if stored[i], errs[i], err = tx.enqueue(t); err != nil {
-				return err
-			}
-		}
-		return nil
+		return tx.enqueue(asked, stored, errs)
 	})
 	if err != nil {
 		return nil, err
@@ -70,50 +59,120 @@ func askedTask(t *domain.Task) *domain.Task {
 	}
 }
 
-// enqueue stores one task. It returns it as stored, or why it is refused.
-func (tx *transaction) enqueue(asked *domain.Task) (stored *domain.Task, refused, err error) {
-	l, err := tx.lane(laneKey{queue: asked.Queue, typ: asked.Type, priority: asked.Priority})
+// newTask is a task that is about to be stored.
+type newTask struct {
+	// at is its place among the arguments of the call.
+	at    int
+	asked *domain.Task
+	lane  *lane
+	seq   int64
+	state state
+	// given and scheduled are when the caller, and then the store, said that it
+	// is due.
+	given, scheduled int64
+}
+
+// enqueue stores the tasks that are not nil. It fills in stored, or why a task
+// is refused.
+func (tx *transaction) enqueue(asked, stored []*domain.Task, refused []error) error {
+	tasks := make([]newTask, 0, len(asked))
+	rows := make([]any, 0, 8*len(asked))
+	for i, t := range asked {
+		if t == nil {
+			continue
+		}
+		n, err := tx.newTask(i, t)
+		if err != nil {
+			return err
+		}
+		wake := tx.now
+		if n.state == stateScheduled {
+			wake = n.scheduled
+		}
+		var key any
+		if t.UniqueKey != "" {
+			key = bytesOf(t.UniqueKey)
+		}
+		tasks = append(tasks, n)
+		rows = append(rows, n.seq, t.ID[:], n.lane.id, int64(n.state), wake, n.scheduled, n.seq, key)
+	}
+	inserted, err := tx.insert("INSERT INTO task (seq, id, lane, state, wake_us, scheduled_us, started_us, unique_key) VALUES ", 8, rows, " ON CONFLICT DO NOTHING")
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	seq, given := tx.nextSeq(), microsOf(asked.ScheduledAt)
-	scheduled := given
-	if asked.Delay > 0 {
-		// Rounded up: no task is ready before its delay has passed.
-		scheduled = tx.now + int64((asked.Delay+time.Microsecond-1)/time.Microsecond)
-	}
-	st, wake := stateReady, int64(0)
-	if scheduled > tx.now {
-		st, wake = stateScheduled, scheduled
-	}
-	var key any
-	if asked.UniqueKey != "" {
-		key = bytesOf(asked.UniqueKey)
-	}
-	n, err := tx.exec(insertTask, seq, asked.ID[:], l.id, int64(st), wake, key, asked.MaxRetries,
-		int64(asked.Timeout), int64(asked.Delay), given, scheduled, len(asked.Payload))
-	if err != nil {
-		return nil, nil, err
-	}
-	if n == 0 {
-		return tx.enqueued(asked)
-	}
-	if len(asked.Payload) > 0 {
-		if _, err := tx.exec("INSERT INTO payload (seq, data) VALUES (?, ?)", seq, asked.Payload); err != nil {
-			return nil, nil, err
+	var there []newTask
+	if inserted < int64(len(tasks)) {
+		if tasks, there, err = tx.inserted(tasks); err != nil {
+			return err
 		}
 	}
-	tx.move(l, 0, st)
-	made := *asked
-	made.CreatedAt, made.ScheduledAt = timeOf(seq), timeOf(scheduled)
-	made.Payload = bytes.Clone(asked.Payload)
-	return &made, nil, nil
+	rows = rows[:0]
+	for _, n := range tasks {
+		t := n.asked
+		payload := t.Payload
+		if payload == nil {
+			payload = []byte{} // nil would be NULL.
+		}
+		rows = append(rows, n.seq, int64(t.MaxRetries), int64(t.Timeout), int64(t.Delay), n.given, payload)
+		tx.move(n.lane, 0, n.state)
+		made := *t
+		made.CreatedAt, made.ScheduledAt = timeOf(n.seq), timeOf(n.scheduled)
+		stored[n.at] = &made
+	}
+	if _, err := tx.insert("INSERT INTO contents (seq, max_retries, timeout_ns, delay_ns, given_us, payload) VALUES ", 6, rows, ""); err != nil {
+		return err
+	}
+	// After what was stored: a call may name a task twice.
+	for _, n := range there {
+		if stored[n.at], refused[n.at], err = tx.enqueued(n.asked); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newTask decides where and when a task is stored.
+func (tx *transaction) newTask(at int, asked *domain.Task) (newTask, error) {
+	l, err := tx.lane(laneKey{queue: asked.Queue, typ: asked.Type, priority: asked.Priority})
+	if err != nil {
+		return newTask{}, err
+	}
+	n := newTask{at: at, asked: asked, lane: l, seq: tx.nextSeq(tx.now), state: stateReady, given: microsOf(asked.ScheduledAt)}
+	n.scheduled = n.given
+	if asked.Delay > 0 {
+		// Rounded up: no task is ready before its delay has passed.
+		n.scheduled = tx.now + int64((asked.Delay+time.Microsecond-1)/time.Microsecond)
+	}
+	if n.scheduled > tx.now {
+		n.state = stateScheduled
+	}
+	return n, nil
+}
+
+// inserted tells the tasks that were just inserted from those that were not.
+func (tx *transaction) inserted(tasks []newTask) (in, out []newTask, err error) {
+	seqs := make([]int64, len(tasks))
+	for i, n := range tasks {
+		seqs[i] = n.seq
+	}
+	found, err := tx.numbers("SELECT seq FROM task WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq", seqList(seqs))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range tasks {
+		if len(found) > 0 && found[0] == n.seq {
+			in, found = append(in, n), found[1:]
+		} else {
+			out = append(out, n)
+		}
+	}
+	return in, out, nil
 }
 
 // enqueued finds out why a task could not be inserted: it is there already, or
 // something else holds its id or its unique key.
 func (tx *transaction) enqueued(asked *domain.Task) (stored *domain.Task, refused, err error) {
-	recs, err := load(tx.statements, wholeColumns, fromIDs, idList([]uuid.UUID{asked.ID}))
+	recs, err := tx.records(whole, byID, idList([]uuid.UUID{asked.ID}))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,14 +210,20 @@ func (tx *transaction) duplicate(key string, id domain.TaskID) (refused, err err
 	return refused, err
 }
 
-// load reads records. list is the JSON array that from takes.
-func load(q *statements, columns, from, list string) ([]*record, error) {
+// load reads records. list is the JSON array that from takes, lanes are those
+// that the writer knows.
+func load(q *statements, as shape, from, list string, lanes map[int64]*lane) ([]*record, error) {
 	var out []*record
 	err := q.each(func(r *row) error {
-		out = append(out, readRecord(r, columns == bareColumns))
+		out = append(out, readRecord(r, as, lanes))
 		return nil
-	}, "SELECT "+columns+from, list)
+	}, "SELECT "+shapes[as].columns+from+shapes[as].tables, list)
 	return out, err
+}
+
+// records reads records with their lanes.
+func (tx *transaction) records(as shape, from, list string) ([]*record, error) {
+	return load(tx.statements, as, from, list, tx.lanes)
 }
 
 // loadFailures fills in the errors of the task.
@@ -175,22 +240,32 @@ func loadFailures(q *statements, rec *record) error {
 	}, "SELECT attempt, reason, message, stack, started_us, at_us FROM failure WHERE seq = ? ORDER BY n", rec.seq)
 }
 
-// loadByID reads bare records for a change of state.
+// loadByID returns bare records for a change of state.
 func (tx *transaction) loadByID(ids []domain.TaskID) (map[domain.TaskID]*record, error) {
-	recs, err := load(tx.statements, bareColumns, fromIDs, idList(ids))
+	out := make(map[domain.TaskID]*record, len(ids))
+	var missing []domain.TaskID
+	for _, id := range ids {
+		if rec := tx.held[id]; rec != nil {
+			out[id] = rec
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return out, nil
+	}
+	recs, err := tx.records(bare, byID, idList(missing))
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[domain.TaskID]*record, len(recs))
 	for _, rec := range recs {
-		rec.lane = tx.lanes.byID[rec.laneID]
 		out[rec.task.ID] = rec
 	}
 	return out, nil
 }
 
-const updateTask = `UPDATE task SET state = ?, wake_us = ?, claim = ?, attempt = ?, deliveries = ?, recoveries = ?,
-	scheduled_us = ?, started_us = ?, completed_us = ?, failures = ?, report = ? WHERE seq = ?`
+const updateTask = `UPDATE task SET state = ?, wake_us = ?, scheduled_us = ?, attempt = ?, deliveries = ?, recoveries = ?,
+	failures = ?, report = ? WHERE seq = ?`
 
 // save writes a bare record whose task has made a step, with the failures that
 // the step appended. report is what made it, 0 if no report did.
@@ -210,35 +285,38 @@ func (tx *transaction) save(rec *record, report int64) error {
 			return err
 		}
 	}
-	_, err := tx.exec(updateTask, int64(next), wake, idOrNull(rec.claim), t.Attempt, t.Deliveries, t.Recoveries,
-		microsOf(t.ScheduledAt), microsOf(t.StartedAt), microsOf(t.CompletedAt), rec.failures, report, rec.seq)
+	_, err := tx.exec(updateTask, int64(next), wake, microsOf(t.ScheduledAt), int64(t.Attempt), int64(t.Deliveries), int64(t.Recoveries),
+		rec.failures, report, rec.seq)
 	if err != nil {
 		return err
 	}
 	tx.move(rec.lane, rec.state, next)
+	if next != stateProcessing {
+		delete(tx.held, t.ID)
+	}
 	// The record goes on as it is stored: a call may name a task twice.
 	rec.state, rec.wake, rec.report, t.Errors = next, wake, report, nil
 	return nil
 }
 
-// stateOf returns the state of a task and when that asks for attention.
+// stateOf returns the state of a task, and what that has to do with time.
 func (tx *transaction) stateOf(t *domain.Task) (state, int64) {
 	switch t.Status {
 	case domain.TaskStatusPending:
 		if due := microsOf(t.ScheduledAt); due > tx.now {
 			return stateScheduled, due
 		}
-		return stateReady, 0
+		return stateReady, tx.now
 	case domain.TaskStatusProcessing:
 		return stateProcessing, microsOf(t.Lease.ExpiresAt)
 	case domain.TaskStatusRetrying:
 		return stateRetrying, microsOf(t.ScheduledAt)
 	case domain.TaskStatusCompleted:
-		return stateCompleted, tx.now
+		return stateCompleted, microsOf(t.CompletedAt)
 	case domain.TaskStatusFailed:
-		return stateFailed, tx.now
+		return stateFailed, microsOf(t.CompletedAt)
 	case domain.TaskStatusCancelled:
-		return stateCancelled, tx.now
+		return stateCancelled, microsOf(t.CompletedAt)
 	}
 	return 0, 0
 }
@@ -246,7 +324,7 @@ func (tx *transaction) stateOf(t *domain.Task) (state, int64) {
 // limitError checks the limit of a maintenance call.
 func limitError(limit, most int) error {
 	if limit < 1 || limit > most {
-		return &domain.ValidationError{Field: "limit", Value: fmt.Sprint(limit), Rule: fmt.Sprintf("must be between 1 and %d", most)}
+		return &domain.ValidationError{Field: "limit", Value: strconv.Itoa(limit), Rule: fmt.Sprintf("must be between 1 and %d", most)}
 	}
 	return nil
 }

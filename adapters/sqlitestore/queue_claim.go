@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -66,7 +67,7 @@ func checkClaim(req ports.ClaimRequest) error {
 		return &domain.ValidationError{Field: "id", Rule: "must be a UUID that is not nil"}
 	}
 	if req.Max < 1 || req.Max > ports.MaxClaim {
-		return &domain.ValidationError{Field: "max", Value: fmt.Sprint(req.Max), Rule: fmt.Sprintf("must be between 1 and %d", ports.MaxClaim)}
+		return &domain.ValidationError{Field: "max", Value: strconv.Itoa(req.Max), Rule: fmt.Sprintf("must be between 1 and %d", ports.MaxClaim)}
 	}
 	if req.Wait < 0 {
 		return &domain.ValidationError{Field: "wait", Value: req.Wait.String(), Rule: "must not be negative"}
@@ -104,15 +105,10 @@ func wanted(req ports.ClaimRequest) func(queue string, typ domain.TaskType) bool
 func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, wants func(string, domain.TaskType) bool) (tasks []*domain.Task, next int64, err error) {
 	err = q.db.writer.do(ctx, "dequeue", func(tx *transaction) (err error) {
 		tasks, next = nil, never
-		held, err := tx.numbers("SELECT seq FROM task INDEXED BY task_claim WHERE claim = ? AND state = 3 ORDER BY seq", req.ID[:])
-		if err != nil {
+		if tasks, err = tx.repeat(req.ID); err != nil || len(tasks) > 0 {
 			return err
 		}
-		if len(held) > 0 {
-			tasks, err = tx.repeat(held)
-			return err
-		}
-		if tx.lanes.total(stateScheduled)+tx.lanes.total(stateRetrying) > 0 {
+		if tx.total(stateScheduled)+tx.total(stateRetrying) > 0 {
 			if _, err := tx.promote(promotePerClaim); err != nil {
 				return err
 			}
@@ -141,8 +137,16 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, wants fun
 
 // repeat returns the tasks that the claim holds already, in the order in which
 // it got them.
-func (tx *transaction) repeat(seqs []int64) ([]*domain.Task, error) {
-	recs, err := load(tx.statements, workColumns, fromSeqs, seqList(seqs))
+func (tx *transaction) repeat(id domain.ClaimID) ([]*domain.Task, error) {
+	_, known, err := tx.number("SELECT until_us FROM claim WHERE id = ?", id[:])
+	if err != nil || !known {
+		return nil, err
+	}
+	seqs, err := tx.numbers("SELECT seq FROM task INDEXED BY task_wake WHERE state = 3 AND state <> 1 AND claim = ? ORDER BY seq", id[:])
+	if err != nil {
+		return nil, err
+	}
+	recs, err := tx.records(whole, bySeq, seqList(seqs))
 	if err != nil {
 		return nil, err
 	}
@@ -167,13 +171,12 @@ func (tx *transaction) claim(req ports.ClaimRequest, n int, wants func(string, d
 	if err != nil || len(seqs) == 0 {
 		return nil, 0, err
 	}
-	recs, err := load(tx.statements, workColumns, fromSeqs, seqList(seqs))
+	recs, err := tx.records(ready, bySeq, seqList(seqs))
 	if err != nil {
 		return nil, 0, err
 	}
 	granted := seqs[:0]
 	for _, rec := range recs {
-		rec.lane = tx.lanes.byID[rec.laneID]
 		if rec.corrupt != nil {
 			if err := tx.quarantine(rec); err != nil {
 				return nil, 0, err
@@ -190,10 +193,20 @@ func (tx *transaction) claim(req ports.ClaimRequest, n int, wants func(string, d
 		rec.task.Lease.ExpiresAt = timeOf(tx.now + req.Lease.Microseconds())
 		granted, tasks = append(granted, rec.seq), append(tasks, rec.task)
 		tx.move(rec.lane, stateReady, stateProcessing)
+		rec.state, rec.claim, rec.report = stateProcessing, req.ID, 0
+		tx.hold(rec)
 	}
+	if len(tasks) == 0 {
+		return nil, len(recs), nil
+	}
+	until := tx.now + req.Lease.Microseconds()
 	_, err = tx.exec(`UPDATE task SET state = 3, wake_us = ?, claim = ?, deliveries = deliveries + 1,
-		started_us = max(?, seq, started_us), report = 0 WHERE seq IN (SELECT value FROM json_each(?))`,
-		tx.now+req.Lease.Microseconds(), req.ID[:], tx.now, seqList(granted))
+		started_us = max(?, started_us), report = 0 WHERE seq IN (SELECT value FROM json_each(?))`,
+		until, req.ID[:], tx.now, seqList(granted))
+	if err != nil {
+		return nil, 0, err
+	}
+	_, err = tx.exec("INSERT OR REPLACE INTO claim (id, until_us) VALUES (?, ?)", req.ID[:], until)
 	return tasks, len(recs), err
 }
 
@@ -201,7 +214,7 @@ func (tx *transaction) claim(req ports.ClaimRequest, n int, wants func(string, d
 func (tx *transaction) heads(n int, wants func(string, domain.TaskType) bool) ([]int64, error) {
 	var out []int64
 	byPriority := make(map[domain.Priority][]*lane)
-	for _, l := range tx.lanes.byID {
+	for _, l := range tx.lanes {
 		if l.counts[stateReady] > 0 && wants(l.queue, l.typ) {
 			byPriority[l.priority] = append(byPriority[l.priority], l)
 		}
@@ -209,7 +222,7 @@ func (tx *transaction) heads(n int, wants func(string, domain.TaskType) bool) ([
 	for p := domain.PriorityCritical; p >= domain.PriorityLowest && len(out) < n; p-- {
 		var seqs []int64
 		for _, l := range byPriority[p] {
-			head, err := tx.numbers("SELECT seq FROM task INDEXED BY task_lane WHERE state = 1 AND lane = ? ORDER BY seq LIMIT ?", l.id, n-len(out))
+			head, err := tx.numbers("SELECT seq FROM task INDEXED BY task_lane WHERE state = 1 AND state <> 3 AND lane = ? ORDER BY seq LIMIT ?", l.id, n-len(out))
 			if err != nil {
 				return nil, err
 			}
@@ -234,8 +247,8 @@ func (tx *transaction) quarantine(rec *record) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec("UPDATE task SET state = 6, wake_us = ?, completed_us = ?, report = 0, failures = ? WHERE seq = ?",
-		tx.now, max(tx.now, rec.seq), n, rec.seq)
+	_, err = tx.exec("UPDATE task SET state = 6, wake_us = max(?, started_us), report = 0, failures = ? WHERE seq = ?", tx.now, n, rec.seq)
 	tx.move(rec.lane, rec.state, stateFailed)
+	delete(tx.held, rec.task.ID)
 	return err
 }

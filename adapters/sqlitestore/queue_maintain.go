@@ -2,8 +2,8 @@ package sqlitestore
 
 import (
 	"context"
-	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,7 +32,7 @@ func (tx *transaction) due(at int64, n int, states ...state) ([]dueTask, error) 
 		// The states are merged: each list is in order already.
 		var merged, list []dueTask
 		err := tx.each(func(r *row) error {
-			list = append(list, dueTask{seq: r.int(0), lane: tx.lanes.byID[r.int(1)], state: state(r.int(2)), wake: r.int(3)})
+			list = append(list, dueTask{seq: r.int(0), lane: tx.lanes[r.int(1)], state: state(r.int(2)), wake: r.int(3)})
 			return r.err
 		}, selectDue, int64(s), at, n)
 		if err != nil {
@@ -70,7 +70,7 @@ func (tx *transaction) promote(n int) (int, error) {
 	for _, d := range tasks {
 		tx.move(d.lane, d.state, stateReady)
 	}
-	_, err = tx.exec("UPDATE task SET state = 1, wake_us = 0, report = 0 WHERE seq IN (SELECT value FROM json_each(?))", seqList(seqsOf(tasks)))
+	_, err = tx.exec("UPDATE task SET state = 1, wake_us = ?, report = 0 WHERE seq IN (SELECT value FROM json_each(?))", tx.now, seqList(seqsOf(tasks)))
 	return len(tasks), err
 }
 
@@ -106,7 +106,7 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 		return ports.Maintained{}, err
 	}
 	if req.MaxRecoveries < 0 {
-		return ports.Maintained{}, &domain.ValidationError{Field: "max_recoveries", Value: fmt.Sprint(req.MaxRecoveries), Rule: "must not be negative"}
+		return ports.Maintained{}, &domain.ValidationError{Field: "max_recoveries", Value: strconv.Itoa(req.MaxRecoveries), Rule: "must not be negative"}
 	}
 	var done ports.Maintained
 	err := q.db.writer.do(ctx, "reap expired leases", func(tx *transaction) error {
@@ -114,7 +114,7 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 		if err != nil {
 			return err
 		}
-		recs, err := load(tx.statements, bareColumns, fromSeqs, seqList(seqsOf(tasks)))
+		recs, err := tx.records(bare, bySeq, seqList(seqsOf(tasks)))
 		if err != nil {
 			return err
 		}
@@ -122,6 +122,13 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 			if err := tx.recover(rec, req.MaxRecoveries); err != nil {
 				return err
 			}
+		}
+		// What the claims held may be gone too. A claim whose leases were extended
+		// is left for later.
+		_, err = tx.exec(`DELETE FROM claim WHERE until_us <= ? AND id NOT IN
+			(SELECT claim FROM task INDEXED BY task_wake WHERE state = 3 AND state <> 1)`, tx.now)
+		if err != nil {
+			return err
 		}
 		done.Count = len(recs)
 		done.Next, err = tx.nextIn(stateProcessing)
@@ -132,7 +139,6 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 
 // recover takes one task back from its worker.
 func (tx *transaction) recover(rec *record, maxRecoveries int) error {
-	rec.lane = tx.lanes.byID[rec.laneID]
 	if rec.corrupt != nil {
 		return tx.quarantine(rec)
 	}
@@ -163,12 +169,11 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 			if err != nil {
 				return err
 			}
-			recs, err := load(tx.statements, bareColumns, fromSeqs, seqList(seqsOf(tasks)))
+			recs, err := tx.records(bare, bySeq, seqList(seqsOf(tasks)))
 			if err != nil {
 				return err
 			}
 			for _, rec := range recs {
-				rec.lane = tx.lanes.byID[rec.laneID]
 				if rec.task.ID != uuid.Nil {
 					ids = append(ids, rec.task.ID)
 				}

@@ -125,9 +125,10 @@ func (tx *transaction) remove(recs []*record) error {
 		seqs[i] = rec.seq
 		tx.move(rec.lane, rec.state, 0)
 	}
+	tx.clockDirty = true
 	list := seqList(seqs)
 	for _, query := range []string{
-		"DELETE FROM payload WHERE seq IN (SELECT value FROM json_each(?))",
+		"DELETE FROM contents WHERE seq IN (SELECT value FROM json_each(?))",
 		"DELETE FROM result WHERE seq IN (SELECT value FROM json_each(?))",
 		"DELETE FROM failure WHERE seq IN (SELECT value FROM json_each(?))",
 		"DELETE FROM task WHERE seq IN (SELECT value FROM json_each(?))",

@@ -19,7 +19,7 @@ const maxPageBytes = 8 << 20
 func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task, error) {
 	var rec *record
 	err := q.db.read(ctx, "get task", func(s *statements) error {
-		recs, err := load(s, wholeColumns, fromIDs, idList([]uuid.UUID{id}))
+		recs, err := load(s, whole, byID, idList([]uuid.UUID{id}), nil)
 		if err != nil || len(recs) == 0 {
 			return err
 		}
@@ -102,6 +102,7 @@ func selectSeqs(s *statements, filter domain.TaskFilter, above, below int64, n i
 		return nil, err
 	}
 	var out []int64
+	processing := make(map[int64]bool)
 	for _, l := range lanes {
 		if filter.Type != "" && l.typ != filter.Type || filter.Queue != "" && l.queue != filter.Queue {
 			continue
@@ -110,12 +111,28 @@ func selectSeqs(s *statements, filter domain.TaskFilter, above, below int64, n i
 			if l.counts[st] == 0 || filter.Status != 0 && statuses[st] != filter.Status {
 				continue
 			}
-			seqs, err := s.numbers("SELECT seq FROM task INDEXED BY task_lane WHERE state = ? AND lane = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+			if st == stateProcessing {
+				processing[l.id] = true
+				continue
+			}
+			seqs, err := s.numbers(`SELECT seq FROM task INDEXED BY task_lane
+				WHERE state = ? AND state <> 3 AND lane = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
 				int64(st), l.id, above, below, n)
 			if err != nil {
 				return nil, err
 			}
 			out = append(out, seqs...)
+		}
+	}
+	if len(processing) > 0 {
+		err := s.each(func(r *row) error {
+			if processing[r.int(1)] {
+				out = append(out, r.int(0))
+			}
+			return r.err
+		}, "SELECT seq, lane FROM task INDEXED BY task_wake WHERE state = 3 AND state <> 1 AND seq > ? AND seq < ?", above, below)
+		if err != nil {
+			return nil, err
 		}
 	}
 	slices.Sort(out)
@@ -132,7 +149,7 @@ func loadPage(s *statements, seqs []int64) (recs []*record, cut bool, err error)
 		if cut {
 			break
 		}
-		more, err := load(s, wholeColumns, fromSeqs, seqList(part))
+		more, err := load(s, whole, bySeq, seqList(part), nil)
 		if err != nil {
 			return nil, false, err
 		}
@@ -165,7 +182,7 @@ func (q *TaskQueue) GetQueueStats(ctx context.Context) (domain.QueueStats, error
 		if err != nil {
 			return err
 		}
-		oldest, ok, err := s.number(`SELECT min((SELECT seq FROM task INDEXED BY task_lane WHERE state = 1 AND lane = l.id ORDER BY seq LIMIT 1))
+		oldest, ok, err := s.number(`SELECT min((SELECT seq FROM task INDEXED BY task_lane WHERE state = 1 AND state <> 3 AND lane = l.id ORDER BY seq LIMIT 1))
 			FROM lane l WHERE l.ready > 0`)
 		if ok {
 			stats.OldestPending = max(time.Duration(q.db.now()-oldest)*time.Microsecond, 0)

@@ -1,8 +1,10 @@
 package sqlitestore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"logsift/domain"
@@ -82,15 +84,16 @@ func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 		if err != nil {
 			return err
 		}
+		var completed []*record
 		for i, u := range updates {
 			if errs[i] != nil {
 				continue
 			}
-			if errs[i], err = tx.settle(recs[u.Lease.TaskID], u); err != nil {
+			if errs[i], err = tx.settle(recs[u.Lease.TaskID], u, &completed); err != nil {
 				return err
 			}
 		}
-		return nil
+		return tx.complete(completed)
 	})
 	if err != nil {
 		return err
@@ -104,29 +107,37 @@ func checkUpdate(u ports.TaskUpdate) error {
 	case u.Outcome < ports.OutcomeCompleted || u.Outcome > ports.OutcomeFailed:
 		return &domain.ValidationError{Field: "outcome", Value: fmt.Sprint(u.Outcome), Rule: "must be completed, retry or failed"}
 	case len(u.Result) > domain.MaxResult:
-		return &domain.ValidationError{Field: "result", Value: fmt.Sprint(len(u.Result)), Rule: fmt.Sprintf("must be at most %d bytes", domain.MaxResult)}
+		return &domain.ValidationError{Field: "result", Value: strconv.Itoa(len(u.Result)), Rule: fmt.Sprintf("must be at most %d bytes", domain.MaxResult)}
 	case u.RetryIn < 0 || u.RetryIn > domain.MaxScheduleAhead:
 		return &domain.ValidationError{Field: "retry_in", Value: u.RetryIn.String(), Rule: "must be between 0 and 10 years"}
 	}
 	return nil
 }
 
-// settle records one report. refused is why nothing was changed.
-func (tx *transaction) settle(rec *record, u ports.TaskUpdate) (refused, err error) {
+// settle records one report. refused is why nothing was changed. A task that is
+// completed is appended to completed, and left for complete to write.
+func (tx *transaction) settle(rec *record, u ports.TaskUpdate, completed *[]*record) (refused, err error) {
 	if rec == nil || !rec.granted(u.Lease) {
 		return leaseLost(u.Lease), nil
 	}
-	report := reportOf(u)
 	if rec.state != stateProcessing {
-		if rec.report != report {
-			return leaseLost(u.Lease), nil
+		repeated, err := tx.repeats(rec, u)
+		if err == nil && !repeated {
+			refused = leaseLost(u.Lease)
 		}
-		return nil, nil
+		return refused, err
 	}
 	t, at := rec.task, rec.at(tx.now)
 	switch u.Outcome {
 	case ports.OutcomeCompleted:
-		err = t.MarkAsCompleted(nil, at)
+		if err := t.MarkAsCompleted(u.Result, at); err != nil {
+			return err, nil
+		}
+		tx.move(rec.lane, rec.state, stateCompleted)
+		delete(tx.held, t.ID)
+		rec.state, rec.wake, rec.report = stateCompleted, microsOf(at), 0
+		*completed = append(*completed, rec)
+		return nil, nil
 	case ports.OutcomeRetry:
 		err = t.MarkAsRetrying(u.Failure, timeOf(tx.now+u.RetryIn.Microseconds()), at)
 	case ports.OutcomeFailed:
@@ -135,12 +146,47 @@ func (tx *transaction) settle(rec *record, u ports.TaskUpdate) (refused, err err
 	if err != nil {
 		return err, nil
 	}
-	if u.Outcome == ports.OutcomeCompleted && len(u.Result) > 0 {
-		if _, err := tx.exec("INSERT OR REPLACE INTO result (seq, data) VALUES (?, ?)", rec.seq, u.Result); err != nil {
-			return nil, err
+	return nil, tx.save(rec, reportOf(u))
+}
+
+// repeats reports whether u is the report that put the task in its state.
+func (tx *transaction) repeats(rec *record, u ports.TaskUpdate) (bool, error) {
+	if u.Outcome != ports.OutcomeCompleted || rec.state != stateCompleted {
+		return rec.report == reportOf(u), nil
+	}
+	result := rec.task.Result
+	if result == nil {
+		err := tx.each(func(r *row) error {
+			result = r.blob(0)
+			return r.err
+		}, "SELECT data FROM result WHERE seq = ?", rec.seq)
+		if err != nil {
+			return false, err
 		}
 	}
-	return nil, tx.save(rec, report)
+	return bytes.Equal(result, u.Result), nil
+}
+
+// complete writes that tasks were completed, all in as few statements as there
+// can be: it is what most tasks end with.
+func (tx *transaction) complete(recs []*record) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	seqs := make([]int64, len(recs))
+	var results []any
+	for i, rec := range recs {
+		seqs[i] = rec.seq
+		if len(rec.task.Result) > 0 {
+			results = append(results, rec.seq, rec.task.Result)
+		}
+	}
+	if _, err := tx.insert("INSERT OR REPLACE INTO result (seq, data) VALUES ", 2, results, ""); err != nil {
+		return err
+	}
+	_, err := tx.exec(`UPDATE task SET state = 5, wake_us = max(?, started_us), attempt = attempt + 1, report = 0
+		WHERE seq IN (SELECT value FROM json_each(?))`, tx.now, seqList(seqs))
+	return err
 }
 
 // ReleaseTask gives tasks back as [ports.TaskConsumer] says. A repeat is

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"logsift/domain"
 )
@@ -17,7 +18,7 @@ type preparer interface {
 // statements runs SQL and keeps each statement prepared. It is used by one
 // goroutine at a time.
 type statements struct {
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // A transaction has one, and database/sql asks for it with each call.
 	on   preparer
 	kept map[string]*sql.Stmt
 }
@@ -40,7 +41,7 @@ func (s *statements) prepare(query string) (*sql.Stmt, error) {
 
 // exec runs a statement and returns how many rows it changed.
 func (s *statements) exec(query string, args ...any) (int64, error) {
-	stmt, err := s.prepare(query)
+	stmt, err := s.prepare(query) //nolint:sqlclosecheck // It is kept; close closes it.
 	if err != nil {
 		return 0, err
 	}
@@ -51,9 +52,30 @@ func (s *statements) exec(query string, args ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
+// insertRows is how many rows one statement of insert takes.
+const insertRows = 32
+
+// insert runs head, an INSERT up to its VALUES, with as many rows as args fill,
+// some in each statement, and returns how many were inserted.
+func (s *statements) insert(head string, width int, args []any, tail string) (inserted int64, err error) {
+	one := "(?" + strings.Repeat(", ?", width-1) + ")"
+	for len(args) > 0 {
+		query, n := head+one+tail, width
+		if many := width * insertRows; len(args) >= many {
+			query, n = head+strings.Repeat(one+", ", insertRows-1)+one+tail, many
+		}
+		done, err := s.exec(query, args[:n]...)
+		if err != nil {
+			return inserted, err
+		}
+		inserted, args = inserted+done, args[n:]
+	}
+	return inserted, nil
+}
+
 // each calls fn for each row of a query. fn may not use s.
 func (s *statements) each(fn func(r *row) error, query string, args ...any) (err error) {
-	stmt, err := s.prepare(query)
+	stmt, err := s.prepare(query) //nolint:sqlclosecheck // It is kept; close closes it.
 	if err != nil {
 		return err
 	}

@@ -15,16 +15,15 @@ import (
 func TestVerifyTellsOfRowsThatContradictEachOther(t *testing.T) {
 	t.Parallel()
 	harms := map[string]string{
-		"the statistics":           `UPDATE lane SET ready = ready + 1`,
-		"a lane that is gone":      `DELETE FROM lane`,
-		"a ready task that waits":  `UPDATE task SET wake_us = 5`,
-		"a state that is none":     `UPDATE task SET state = 9, wake_us = 1`,
-		"a claim that is lost":     `UPDATE task SET state = 3, wake_us = 1`,
-		"a payload without a task": `INSERT INTO payload (seq, data) VALUES (1, x'00')`,
-		"a result without a task":  `INSERT INTO result (seq, data) VALUES (1, x'00')`,
-		"the clock":                `UPDATE clock SET last_us = 1`,
-		"the entries of a batch":   `UPDATE log_batch SET entries = 7`,
-		"an anomaly of nothing":    `INSERT INTO anomaly (analysis, n, severity, last_seen_us, body) VALUES (99, 1, 1, 1, x'00')`,
+		"the statistics":          `UPDATE lane SET ready = ready + 1`,
+		"a lane that is gone":     `DELETE FROM lane`,
+		"a state that is none":    `UPDATE task SET state = 9, wake_us = 1`,
+		"a claim that is lost":    `UPDATE task SET state = 3, wake_us = 1`,
+		"contents without a task": `UPDATE contents SET seq = 1`,
+		"a task without contents": `DELETE FROM contents`,
+		"a result without a task": `INSERT INTO result (seq, data) VALUES (1, x'00')`,
+		"the entries of a batch":  `UPDATE log_batch SET entries = 7`,
+		"an anomaly of nothing":   `INSERT INTO anomaly (analysis, n, severity, last_seen_us, body) VALUES (99, 1, 1, 1, x'00')`,
 	}
 	for name, harm := range harms {
 		t.Run(name, func(t *testing.T) {

@@ -57,9 +57,9 @@ type writer struct {
 	config Config
 	// ctx carries the values of Open's context and is never cancelled: a
 	// transaction is shared, no caller may end it for the others.
-	ctx   context.Context
-	stmts *statements
-	lanes laneMirror
+	ctx    context.Context //nolint:containedctx // It belongs to no call.
+	stmts  *statements
+	mirror mirror
 	// committed is told which lanes a commit gave tasks to.
 	committed func(lanes []*lane)
 
@@ -83,7 +83,7 @@ func newWriter(ctx context.Context, pool *sql.DB, config Config) (*writer, error
 	if err != nil {
 		return nil, err
 	}
-	w.stmts = newStatements(w.ctx, w.conn)
+	w.stmts = newStatements(w.ctx, w.conn) //nolint:contextcheck // The statements outlive the call.
 	var mode string
 	err = w.retryBusy(ctx, func() error {
 		return w.conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
@@ -95,7 +95,7 @@ func newWriter(ctx context.Context, pool *sql.DB, config Config) (*writer, error
 		err = w.retryBusy(ctx, func() error { return w.plain("BEGIN IMMEDIATE") })
 	}
 	if err == nil {
-		if err = migrate(w.ctx, w.conn); err == nil {
+		if err = migrate(w.ctx, w.conn); err == nil { //nolint:contextcheck // What has begun is finished.
 			err = w.plain("COMMIT")
 		} else {
 			err = errors.Join(err, w.plain("ROLLBACK"))
@@ -258,15 +258,15 @@ func (w *writer) attempt(group []*operation) (begun []*operation, err error) {
 	if err != nil {
 		return begun, fmt.Errorf("%w: %w", errNotBegun, err)
 	}
-	tx := &transaction{statements: w.stmts, lanes: &w.lanes, now: w.config.Now().UnixMicro()}
-	if err = w.lanes.load(w.stmts); err == nil {
+	tx := &transaction{statements: w.stmts, mirror: &w.mirror, now: w.config.Now().UnixMicro()}
+	if err = w.mirror.load(w.stmts); err == nil {
 		err = tx.run(begun)
 	}
 	if err == nil {
 		_, err = w.stmts.exec("COMMIT")
 	}
 	if err != nil {
-		w.lanes.valid = false
+		w.mirror.valid = false
 		if _, rollbackErr := w.stmts.exec("ROLLBACK"); rollbackErr != nil && resultCode(rollbackErr) != sqlite3.SQLITE_ERROR {
 			// SQLITE_ERROR: the failure has rolled back already.
 			err = errors.Join(err, rollbackErr)
@@ -282,7 +282,7 @@ func (w *writer) attempt(group []*operation) (begun []*operation, err error) {
 // transaction is what the operations of a group share.
 type transaction struct {
 	*statements
-	lanes *laneMirror
+	*mirror
 	// now is the store's time, in microseconds.
 	now int64
 	// stirred are the lanes that have tasks to wait for which they had not.
@@ -296,7 +296,7 @@ func (tx *transaction) run(begun []*operation) error {
 			return err
 		}
 	}
-	return tx.lanes.store(tx.statements)
+	return tx.store(tx.statements)
 }
 
 // move counts a task of the lane from one state into another; 0 is no state.

@@ -19,14 +19,18 @@ CREATE TABLE lane (
     UNIQUE (queue, type, priority)
 ) STRICT;
 
--- The newest creation time that was given out.
+-- A creation time that no task after it may have: the newest of those that
+-- were removed, or later.
 CREATE TABLE clock (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
     last_us INTEGER NOT NULL
 ) STRICT;
 INSERT INTO clock (id, last_us) VALUES (1, 0);
 
--- A task without its large parts, so that a change of state rewrites little.
+-- What changes of a task. Each change of state writes the whole row again, so
+-- what never changes, and what is large, has tables of its own. A row is as wide
+-- from the beginning as it will be when the task is completed, so that it is
+-- written over in its place.
 CREATE TABLE task (
     -- The creation time, which strictly rises from task to task: it is the
     -- order of claims and of lists.
@@ -36,38 +40,47 @@ CREATE TABLE task (
     -- 1 ready, 2 scheduled, 3 processing, 4 retrying, 5 completed, 6 failed,
     -- 7 cancelled.
     state        INTEGER NOT NULL,
-    -- When the state asks for attention: when the task is due, when its lease
-    -- expires, or when it was finished. 0 for a ready task.
+    -- What the state has to do with time: when a task became ready, when it is
+    -- due, when its lease expires, or when it was finished.
     wake_us      INTEGER NOT NULL,
-    unique_key   BLOB,
-    max_retries  INTEGER NOT NULL,
-    timeout_ns   INTEGER NOT NULL,
-    delay_ns     INTEGER NOT NULL,
-    -- The scheduled time that the caller gave; scheduled_us moves on.
-    given_us     INTEGER NOT NULL,
     scheduled_us INTEGER NOT NULL,
-    payload_size INTEGER NOT NULL,
+    -- When the newest run began; before the first claim, the creation time.
+    started_us   INTEGER NOT NULL,
     attempt      INTEGER NOT NULL DEFAULT 0,
     deliveries   INTEGER NOT NULL DEFAULT 0,
     recoveries   INTEGER NOT NULL DEFAULT 0,
-    started_us   INTEGER NOT NULL DEFAULT 0,
-    completed_us INTEGER NOT NULL DEFAULT 0,
-    -- The newest claim. It holds a lease in state 3 only.
-    claim        BLOB,
-    -- The digest of the report that put the task in its state, 0 if none did.
-    report       INTEGER NOT NULL DEFAULT 0,
     -- How many failures were ever appended; the newest of them are kept.
-    failures     INTEGER NOT NULL DEFAULT 0
+    failures     INTEGER NOT NULL DEFAULT 0,
+    -- The digest of the report that put the task in its state; 0 if none did, or
+    -- one that completed it, which its result tells from others.
+    report       INTEGER NOT NULL DEFAULT 0,
+    -- The newest claim, 16 bytes. It holds a lease in state 3 only.
+    claim        BLOB    NOT NULL DEFAULT x'00000000000000000000000000000000',
+    unique_key   BLOB
 ) STRICT;
 
-CREATE INDEX task_lane ON task (state, lane, seq);
+-- Tasks that are processed are few: lists sort them. What every task passes
+-- through has as few indexes as can be.
+CREATE INDEX task_lane ON task (state, lane, seq) WHERE state <> 3;
 CREATE INDEX task_wake ON task (state, wake_us) WHERE state <> 1;
-CREATE INDEX task_claim ON task (claim) WHERE state = 3;
 CREATE UNIQUE INDEX task_unique_key ON task (unique_key) WHERE unique_key IS NOT NULL AND state <= 4;
 
-CREATE TABLE payload (
-    seq  INTEGER PRIMARY KEY,
-    data BLOB NOT NULL
+-- The claims that gave out tasks, so that a repeated one is known. Each stays
+-- until its first lease has ended and it holds no task any more.
+CREATE TABLE claim (
+    id       BLOB    PRIMARY KEY,
+    until_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a task was made with. Its row is written once.
+CREATE TABLE contents (
+    seq         INTEGER PRIMARY KEY,
+    max_retries INTEGER NOT NULL,
+    timeout_ns  INTEGER NOT NULL,
+    delay_ns    INTEGER NOT NULL,
+    -- The scheduled time that the caller gave; task.scheduled_us moves on.
+    given_us    INTEGER NOT NULL,
+    payload     BLOB    NOT NULL
 ) STRICT;
 
 CREATE TABLE result (

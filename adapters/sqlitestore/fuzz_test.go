@@ -1,0 +1,88 @@
+package sqlitestore
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/domain"
+)
+
+// FuzzParseCursor checks that a cursor that is taken is one that this list gave
+// out.
+func FuzzParseCursor(f *testing.F) {
+	f.Add("", "tasks")
+	f.Add("AAAA", "tasks")
+	f.Add(cursorOf(position{1, -2}, "tasks"), "tasks")
+	f.Add(cursorOf(position{1, -2}, "tasks"), "logs")
+	f.Fuzz(func(t *testing.T, cursor, list string) {
+		p, err := parseCursor(cursor, position{}, list)
+		if err != nil {
+			require.ErrorIs(t, err, domain.ErrInvalidCursor)
+			return
+		}
+		again, err := parseCursor(cursorOf(p, list), position{}, list)
+		require.NoError(t, err)
+		require.Equal(t, p, again)
+	})
+}
+
+// FuzzReadRecord checks that whatever a row holds is read: as a task that could
+// have been stored, or as a corrupt one. kinds chooses the type of each column.
+func FuzzReadRecord(f *testing.F) {
+	id := uuid.Max
+	f.Add([]byte("12121111111121444423312"), int64(1), int64(1e9), id[:], "name")
+	f.Add([]byte("121211111144442"), int64(3), int64(1e6), id[:], "name")
+	f.Add([]byte{}, int64(-1), int64(1)<<62, []byte{}, "")
+	f.Fuzz(func(t *testing.T, kinds []byte, small, large int64, blob []byte, text string) {
+		for as := bare; as <= whole; as++ {
+			r := newRow(map[shape]int{bare: 14, ready: 15, whole: 23}[as])
+			for i := range r.values {
+				if len(kinds) == 0 {
+					break
+				}
+				switch (kinds[i%len(kinds)] - '0') % 5 {
+				case 1:
+					r.values[i] = small
+				case 2:
+					r.values[i] = blob
+				case 3:
+					r.values[i] = text
+				case 4:
+					r.values[i] = large
+				}
+			}
+			l := &lane{laneKey: laneKey{queue: "q", typ: "t", priority: 1}, id: small}
+			rec := readRecord(r, as, map[int64]*lane{small: l})
+			require.NotNil(t, rec.task)
+			if rec.corrupt != nil {
+				require.ErrorIs(t, rec.corrupt, domain.ErrCorruptRecord)
+				continue
+			}
+			require.True(t, rec.state.valid())
+			if as != bare {
+				asked := *rec.task
+				asked.ScheduledAt = timeOf(rec.given)
+				require.NoError(t, asked.Validate())
+			}
+		}
+	})
+}
+
+// FuzzDecodeJSON checks that the JSON of an analysis or anomaly is read or is
+// corrupt.
+func FuzzDecodeJSON(f *testing.F) {
+	f.Add([]byte(`{"summary":"s"}`))
+	f.Add([]byte(`{"first_seen":"x"}`))
+	f.Add([]byte(nil))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, into := range []any{&domain.AnalysisResult{}, &domain.Anomaly{}} {
+			r := newRow(1)
+			r.values[0] = body
+			if err := decodeJSON(r, 0, into); err != nil {
+				require.ErrorIs(t, err, domain.ErrCorruptRecord)
+			}
+		}
+	})
+}
