@@ -1,6 +1,6 @@
 # make alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help test lint generate bench chaos mutants run demo verify
+.PHONY: help test lint generate bench benchstat chaos mutants run demo verify
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -23,6 +23,9 @@ chaos: ## break real processes for 50 minutes and judge their histories
 
 mutants: ## prove that the chaos run finds faults: each planted one is to be caught
 	go test -count=1 -timeout 30m -tags mutants -run 'TestScenarios|TestMutants' -v ./bootstrap/chaostest
+
+benchstat: ## compare the benchmarks of PKG with those of the commit BASE
+	sh .ci/benchstat
 
 run: ## run the API and workers on the embedded store
 	go run ./cmd/logsift serve
