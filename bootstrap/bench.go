@@ -64,7 +64,7 @@ type benchStore interface {
 func NewBench(ctx context.Context, config Config, erase bool) (*Bench, error) {
 	defaults := DefaultConfig()
 	own := defaults
-	own.Store, own.Namespace, own.AllowEviction = config.Store, config.Namespace, config.AllowEviction
+	own.Store, own.Namespace, own.AllowEviction, own.Partitions = config.Store, config.Namespace, config.AllowEviction, config.Partitions
 	own.LogLevel, own.LogFormat, own.Addr = config.LogLevel, config.LogFormat, ""
 	kind, rest, err := own.storeKind()
 	if err != nil {
@@ -73,7 +73,9 @@ func NewBench(ctx context.Context, config Config, erase bool) (*Bench, error) {
 	b := &Bench{config: own, erase: erase}
 	switch kind {
 	case storeRedis:
-		client, err := redisstore.Open(ctx, redisstore.Config{URL: own.Store, Namespace: own.Namespace, AllowEviction: own.AllowEviction})
+		client, err := redisstore.Open(ctx, redisstore.Config{
+			URL: own.Store, Namespace: own.Namespace, AllowEviction: own.AllowEviction, Partitions: own.Partitions,
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -30,6 +30,9 @@ type Config struct {
 	Namespace string
 	// AllowEviction accepts a Redis that may drop tasks.
 	AllowEviction bool
+	// Partitions is over how many partitions, 1 to 64, a queue in Redis is spread.
+	// It must be the same for every process; changing it needs an empty queue.
+	Partitions int
 
 	// Addr is where the API listens; port 0 picks a free one. Empty serves no
 	// API; it is set by the command, not by a setting of that value.
@@ -82,9 +85,9 @@ const (
 func DefaultConfig() Config {
 	return Config{
 		Store:     "sqlite:" + filepath.Join(dataFolder(), "logsift.db"),
-		Namespace: "logsift",
-		Addr:      "127.0.0.1:8080",
-		Workers:   10, Lease: 15 * time.Second, DrainTimeout: 30 * time.Second,
+		Namespace: "logsift", Partitions: 1,
+		Addr:    "127.0.0.1:8080",
+		Workers: 10, Lease: 15 * time.Second, DrainTimeout: 30 * time.Second,
 		TaskRetention: 24 * time.Hour, LogRetention: 7 * 24 * time.Hour, MaxRecoveries: 3,
 		Retry:     domain.RetryPolicy{Kind: domain.RetryQuadratic, Base: domain.DefaultRetryBase, Cap: domain.DefaultRetryCap},
 		BatchSize: 1000, BatchAge: 2 * time.Second, AnalysisQueue: domain.DefaultQueue,
@@ -139,6 +142,7 @@ func (c *Config) settings() []setting {
 	fs.StringVar(&c.Store, "store", c.Store, "where tasks and logs are kept: sqlite:PATH, redis://…, rediss://…, redis+sentinel://…, redis+cluster://…")
 	fs.StringVar(&c.Namespace, "namespace", c.Namespace, "prefix of all Redis keys")
 	fs.BoolVar(&c.AllowEviction, "allow-eviction", c.AllowEviction, "accept a Redis whose eviction policy may drop tasks")
+	fs.IntVar(&c.Partitions, "partitions", c.Partitions, "over how many partitions the queue is spread, so that it uses several nodes of a Redis Cluster; must be the same for every process; changing it needs an empty queue")
 	add(GroupStore)
 	fs.StringVar(&c.Addr, "addr", c.Addr, "where the API listens; port 0 picks a free one")
 	add(GroupAPI)
@@ -274,6 +278,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, err)
 	}
 	check(domain.ValidateName("namespace", c.Namespace) == nil, "namespace", "must be 1 to 64 letters, digits, '.', '_' or '-'")
+	check(c.Partitions >= 1 && c.Partitions <= redisstore.MaxPartitions, "partitions", fmt.Sprintf("must be between 1 and %d", redisstore.MaxPartitions))
 	check(c.Addr == "" || validAddr(c.Addr), "addr", "must be host:port, such as 127.0.0.1:8080")
 	check(c.Workers >= 0 && c.Workers <= 10000, "workers", "must be between 0 and 10000")
 	check(c.Lease >= time.Second && c.Lease <= time.Hour, "lease", "must be between 1s and 1h")

@@ -27,6 +27,7 @@ var settingValues = map[string][3]string{
 	"store":          {"sqlite:a.db", "redis://localhost:6379/1", "memory:"},
 	"namespace":      {"a", "b", "c"},
 	"allow-eviction": {"true", "false", "true"},
+	"partitions":     {"2", "3", "64"},
 	"addr":           {"127.0.0.1:1", "localhost:2", ":3"},
 	"workers":        {"1", "2", "3"},
 	"queues":         {"a", "a,b", "a,b,c"},
@@ -208,6 +209,7 @@ func TestAnInvalidValueIsRefusedByTheNameOfItsSetting(t *testing.T) {
 	for setting, values := range map[string][]string{
 		"store":          {"", "sqlite:", "sqlite", "mysql://localhost", "redis:", "redis://host:port/x", "redis+sentinel://a/0", "redis+cluster://a/3", "redis+x://a", "memory:x"},
 		"namespace":      {"", "a b", "{a}", long},
+		"partitions":     {"0", "-1", "65"},
 		"addr":           {"8080", "localhost", "localhost:http", "localhost:65536", "::1:80"},
 		"workers":        {"-1", "10001"},
 		"queues":         {"a b", "a,," + "b", long},

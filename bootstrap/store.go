@@ -46,6 +46,7 @@ func storeModule(config *Config) fx.Option {
 func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logger) (store, error) {
 	client, err := redisstore.Open(ctx, redisstore.Config{
 		URL: config.Store, Namespace: config.Namespace, AllowEviction: config.AllowEviction,
+		Partitions: config.Partitions,
 		// A heartbeat that hangs must end while there is time for another.
 		CallTimeout: min(redisCallTimeout, config.Lease/2),
 	})

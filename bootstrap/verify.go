@@ -33,6 +33,7 @@ func OpenVerifier(ctx context.Context, config Config) (*Verifier, error) {
 	case storeRedis:
 		client, err := redisstore.Open(ctx, redisstore.Config{
 			URL: config.Store, Namespace: config.Namespace, AllowEviction: config.AllowEviction,
+			Partitions: config.Partitions,
 		})
 		if err != nil {
 			return nil, err

@@ -28,7 +28,9 @@ import (
 //     that wraps domain.ErrStoreFull or domain.ErrStoreReadOnly.
 //   - Where a call takes many items and some are refused, the others are carried
 //     out, and the error is a *domain.BatchError with one entry for each item. A
-//     call without items does nothing.
+//     store of several servers may reach some of them only: then the entries for
+//     the items of the others wrap domain.ErrStoreUnavailable. A call without items
+//     does nothing.
 //   - Tasks that go in and come out are copies; neither side keeps them.
 type TaskQueue interface {
 	TaskEnqueuer

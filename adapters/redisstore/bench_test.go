@@ -14,6 +14,7 @@ import (
 	"logsift/adapters/redisstore/redistest"
 	"logsift/domain"
 	"logsift/ports"
+	"logsift/ports/portstest"
 )
 
 // benchPayload is about what an analysis task with twenty log ids carries.
@@ -83,4 +84,18 @@ func serverCPU(b *testing.B, rdb *redis.Client) float64 {
 		}
 	}
 	return sum
+}
+
+func BenchmarkTaskQueue(b *testing.B) {
+	portstest.BenchmarkTaskQueue(b, func(b *testing.B) ports.TaskQueue {
+		b.Helper()
+		client, err := redisstore.Open(b.Context(), redisstore.Config{URL: redistest.Start(b).URL()})
+		require.NoError(b, err)
+		queue := redisstore.NewTaskQueue(client)
+		b.Cleanup(func() {
+			queue.Close()
+			require.NoError(b, client.Close())
+		})
+		return queue
+	})
 }

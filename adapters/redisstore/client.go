@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"logsift/domain"
 )
 
 // Client is a checked connection to one Redis: a server, a Sentinel group or a
@@ -20,10 +22,15 @@ type Client struct {
 }
 
 // Open connects to the Redis that the configuration names and checks that it
-// can keep tasks: its version, its eviction policy, and that it takes writes.
-// It fails within Config.CallTimeout if the server does not answer.
+// can keep tasks: its version, its eviction policy, and that it takes writes, of
+// every master of a Cluster; and that the queue was not begun with another number
+// of partitions, which is a *domain.ValidationError. It fails soon after
+// Config.CallTimeout if a server does not answer.
 func Open(ctx context.Context, cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
+	if cfg.Partitions < 1 || cfg.Partitions > MaxPartitions {
+		return nil, &domain.ValidationError{Field: "partitions", Value: strconv.Itoa(cfg.Partitions), Rule: fmt.Sprintf("must be between 1 and %d", MaxPartitions)}
+	}
 	opts, err := parseURL(cfg.URL)
 	if err != nil {
 		return nil, err
@@ -35,7 +42,9 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	opts.ClientName = "logsift"
 	quietOnce.Do(func() { redis.SetLogger(quiet{}) })
 	c := &Client{rdb: redis.NewUniversalClient(opts), cfg: cfg}
-	c.warnings, err = c.check(ctx)
+	if c.warnings, err = c.check(ctx); err == nil {
+		err = c.checkPartitions(ctx)
+	}
 	if err != nil {
 		_ = c.rdb.Close()
 		return nil, err
@@ -60,11 +69,10 @@ func (c *Client) Close() error { return c.rdb.Close() }
 // that does not write to disk.
 func (c *Client) Warnings() []string { return c.warnings }
 
-// Ping asks the server for a sign of life within Config.CallTimeout.
+// Ping asks the server, or every master of a Cluster, for a sign of life within
+// Config.CallTimeout.
 func (c *Client) Ping(ctx context.Context) error {
-	ctx, cancel := c.bound(ctx)
-	defer cancel()
-	return c.translate(ctx, c.rdb.Ping(ctx).Err())
+	return c.eachMaster(ctx, func(ctx context.Context, m *redis.Client) error { return m.Ping(ctx).Err() })
 }
 
 // bound gives a call its time limit.

@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -21,11 +20,18 @@ type Config struct {
 	//	redis+sentinel://[user:password@]host:port[,host:port…]/db?master=NAME
 	//	redis+cluster://[user:password@]host:port[,host:port…]
 	//
-	// The last two take tls=true for TLS.
+	// The last two take tls=true for TLS. User and password are for the servers
+	// that hold the data; sentinels that ask for some too get those of the
+	// parameters sentinel_user and sentinel_password.
 	URL string
 	// Namespace is the prefix of all keys, so that several systems can share a
 	// Redis. It defaults to "logsift".
 	Namespace string
+	// Partitions is over how many partitions, 1 to 64, the queue is spread, and so
+	// over how many nodes of a Cluster it can be; see [TaskQueue] for what that
+	// costs. It must be the same for every process; changing it needs an empty
+	// queue. It defaults to 1.
+	Partitions int
 	// CallTimeout bounds each call, whatever its context. It defaults to 5 s,
 	// and must be less than any lease.
 	CallTimeout time.Duration
@@ -43,6 +49,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Namespace == "" {
 		c.Namespace = "logsift"
+	}
+	if c.Partitions == 0 {
+		c.Partitions = 1
 	}
 	if c.CallTimeout <= 0 {
 		c.CallTimeout = 5 * time.Second
@@ -111,13 +120,15 @@ func parseGroupURL(scheme, rest string) (*redis.UniversalOptions, error) {
 		return nil, urlError("has a malformed query")
 	}
 	master, useTLS := values.Get("master"), false
+	sentinelUser, sentinelPassword := values.Get("sentinel_user"), values.Get("sentinel_password")
 	if v := values.Get("tls"); v != "" {
 		if useTLS, err = strconv.ParseBool(v); err != nil {
 			return nil, urlError("has a tls that is neither true nor false")
 		}
 	}
-	values.Del("master")
-	values.Del("tls")
+	for _, ours := range []string{"master", "tls", "sentinel_user", "sentinel_password"} {
+		values.Del(ours)
+	}
 	base := "redis"
 	if useTLS {
 		base = "rediss"
@@ -127,14 +138,17 @@ func parseGroupURL(scheme, rest string) (*redis.UniversalOptions, error) {
 		return nil, urlError(reasonOf(err))
 	}
 	opts := &redis.UniversalOptions{
-		Addrs: hosts, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig,
+		Addrs: hosts, Username: o.Username, Password: o.Password, DB: o.DB,
+		TLSConfig: o.TLSConfig, PoolSize: o.PoolSize, Protocol: o.Protocol,
 	}
 	switch {
 	case scheme == "redis+sentinel" && master == "":
 		return nil, urlError("must name the master: redis+sentinel://host:port/db?master=NAME")
 	case scheme == "redis+sentinel":
 		opts.MasterName = master
-		opts.SentinelUsername, opts.SentinelPassword = o.Username, o.Password
+		opts.SentinelUsername, opts.SentinelPassword = sentinelUser, sentinelPassword
+	case sentinelUser != "" || sentinelPassword != "":
+		return nil, urlError("has credentials of a sentinel, which only redis+sentinel takes")
 	case master != "":
 		return nil, urlError("has a master, which only redis+sentinel takes")
 	case o.DB != 0:
@@ -149,11 +163,20 @@ func urlError(rule string) error {
 	return &domain.ValidationError{Field: "redis URL", Rule: rule}
 }
 
-// reasonOf strips what could show the URL from a parse error.
+// reasons are words of the parsers of URLs that show nothing of one.
+var reasons = []string{
+	"invalid port", "invalid userinfo", "invalid URL escape", "invalid character", "invalid control character", "missing ']' in host",
+	"invalid database number", "invalid URL path", "unexpected option", "invalid host",
+}
+
+// reasonOf says why a URL cannot be parsed, in fixed words: the parsers quote what
+// they take for the port, the path or an option, and that is a part of the
+// password wherever it holds one of "/?#" that was not escaped.
 func reasonOf(err error) string {
-	msg := err.Error()
-	if i := strings.LastIndex(msg, ": "); i >= 0 {
-		msg = msg[i+2:]
+	for _, reason := range reasons {
+		if strings.Contains(err.Error(), reason) {
+			return "is malformed (" + reason + "); special characters of the password must be percent-encoded"
+		}
 	}
-	return fmt.Sprintf("is malformed (%s)", strings.TrimPrefix(msg, "redis: "))
+	return "is malformed"
 }

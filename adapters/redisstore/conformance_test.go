@@ -9,21 +9,25 @@ import (
 
 	"logsift/adapters/redisstore"
 	"logsift/adapters/redisstore/redistest"
+	"logsift/domain"
 	"logsift/ports"
 	"logsift/ports/portstest"
 )
 
-// world is an isolated part of a shared server, with a clock of its own.
+// world is an isolated part of a Redis, with a clock of its own.
 type world struct {
-	server    *redistest.Server
-	namespace string
-	offset    atomic.Int64
+	server     *redistest.Server // the server of url, if that is one
+	url        string
+	namespace  string
+	partitions int
+	offset     atomic.Int64
 }
 
+// newWorld returns a part of the server that all tests share.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	server, namespace := redistest.Shared(t)
-	return &world{server: server, namespace: namespace}
+	return &world{server: server, url: server.URL(), namespace: namespace, partitions: 1}
 }
 
 func (w *world) advance(d time.Duration) { w.offset.Add(int64(d)) }
@@ -31,7 +35,7 @@ func (w *world) advance(d time.Duration) { w.offset.Add(int64(d)) }
 func (w *world) open(t *testing.T) *redisstore.Client {
 	t.Helper()
 	client, err := redisstore.Open(t.Context(), redisstore.Config{
-		URL: w.server.URL(), Namespace: w.namespace,
+		URL: w.url, Namespace: w.namespace, Partitions: w.partitions,
 		ClockOffset: func() time.Duration { return time.Duration(w.offset.Load()) },
 	})
 	require.NoError(t, err)
@@ -46,12 +50,31 @@ func (w *world) queue(t *testing.T) ports.TaskQueue {
 	return queue
 }
 
+// harness gives the queue of the world to the suite.
+func (w *world) harness(t *testing.T) portstest.QueueHarness {
+	t.Helper()
+	h := portstest.QueueHarness{Queue: w.queue(t), Advance: w.advance, Reopen: w.queue, Restart: w.queue}
+	if w.partitions > 1 {
+		h.NoUniqueKeys = true
+		h.Partition = func(id domain.TaskID) int { return redisstore.PartitionOf(id, w.partitions) }
+	}
+	return h
+}
+
 func TestTaskQueueKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	portstest.TestTaskQueue(t, func(t *testing.T) portstest.QueueHarness {
+		t.Helper()
+		return newWorld(t).harness(t)
+	})
+}
+
+func TestTaskQueueOfPartitionsKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.TestTaskQueue(t, func(t *testing.T) portstest.QueueHarness {
+		t.Helper()
 		w := newWorld(t)
-		return portstest.QueueHarness{
-			Queue: w.queue(t), Advance: w.advance, Reopen: w.queue, Restart: w.queue,
-		}
+		w.partitions = 3
+		return w.harness(t)
 	})
 }

@@ -3,9 +3,14 @@
 //
 // # Data layout
 //
-// All keys of the queue share one hash tag, {namespace:0}. A task's contents are
-// written once, to the hash "tasks"; its changing part, 58 bytes, to the hash
-// "state" when it is first claimed; results and errors to hashes of their own.
+// All keys of a partition of the queue share one hash tag, {namespace:N}, and so one
+// node of a Cluster; a queue has one partition unless it is set to have more. A
+// task belongs to the one that the FNV-1a hash of its id names. The logs have the
+// hash tag {namespace:logs}.
+//
+// A task's contents are written once, to the hash "tasks"; its changing part, 58
+// bytes, to the hash "state" when it is first claimed; results and errors to hashes
+// of their own.
 // What state a task is in is said by the one sorted set that holds its id:
 // "ready:N" for each pair of queue and type (a lane), "scheduled", "retrying",
 // "active", "completed", "failed", "cancelled". All but two of them are ordered
@@ -22,7 +27,43 @@
 // reply was lost. Reports compare the claim id and the delivery number.
 //
 // A waiting claim sets a flag; whatever makes a task ready while the flag is set
-// publishes one message. So a busy queue publishes nothing.
+// publishes one message. So a busy queue publishes nothing. One subscription hears
+// all partitions; a Cluster passes the messages on between its nodes.
+//
+// # Cluster
+//
+// With one partition the whole queue is on one node; with N it is on as many nodes
+// as hold one of N hash tags, which for 12 and three nodes is nearly always all of
+// them. A claim asks all partitions in one round trip what it took before, and then
+// claims from one after another, beginning at a random one, until it has enough: a
+// busy queue answers from the first, an empty one takes N round trips. Order and
+// unique keys are what [TaskQueue] says. How many partitions there are is stored
+// with the first task: Open refuses another number, and so does every call of a
+// process that was open before.
+//
+// While a node is away and no replica has taken its place, enqueues, heartbeats and
+// reports go on for the tasks of the other nodes (if the Cluster is set to
+// cluster-require-full-coverage no), and claims fail: nobody could know what they
+// took before.
+//
+// # Fail-over
+//
+// Redis replicates without waiting. When a replica of a Sentinel group or a Cluster
+// takes over, it lacks what the master acknowledged in its last moments: usually
+// some milliseconds, or as long as the replica's link was slow or broken. What that
+// means for a task:
+//
+//   - an enqueue that was acknowledged may be lost, and nothing tells;
+//   - a claim may be lost: the task runs again, and the report of the first worker
+//     gets domain.ErrLeaseLost;
+//   - a report may be lost: the task runs again when its lease has ended.
+//
+// The rest is sound, since each step of a task is replicated whole. The test of
+// the fail-over counts all three. With min-replicas-to-write 1 and a short
+// min-replicas-max-lag a master that has lost its replica refuses writes
+// (domain.ErrStoreReadOnly), which bounds the loss by that lag and does not end it.
+// Calls fail with domain.ErrStoreUnavailable meanwhile, about two seconds at
+// down-after-milliseconds 500, and everything goes on by itself after that.
 //
 // # Settings
 //
@@ -38,5 +79,6 @@
 // # Server requirements
 //
 // Open refuses a server that is too old, a replica, and an eviction policy that
-// may drop tasks; it warns where nothing is written to disk.
+// may drop tasks; it warns where nothing is written to disk. Of a Cluster it asks
+// every master.
 package redisstore

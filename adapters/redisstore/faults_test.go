@@ -87,12 +87,11 @@ func TestOpenRefusesAServerThatWouldLoseTasks(t *testing.T) {
 
 func TestAServerWithoutAppendOnlyFileIsWarnedOf(t *testing.T) {
 	t.Parallel()
-	queue := openQueue(t, redistest.Start(t), redisstore.Config{})
-	stats, err := queue.GetQueueStats(t.Context())
+	stats, err := newWorld(t).queue(t).GetQueueStats(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(stats.Warnings, "\n"), "append-only file")
 
-	queue = openQueue(t, redistest.Start(t, "--appendonly", "yes"), redisstore.Config{})
+	queue := openQueue(t, redistest.Start(t, "--appendonly", "yes"), redisstore.Config{})
 	stats, err = queue.GetQueueStats(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, stats.Warnings)
@@ -169,9 +168,9 @@ func TestAFrozenServerDelaysNobodyForLong(t *testing.T) {
 
 func TestForgottenScriptsAreLoadedAgain(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
-	queue := openQueue(t, server, redisstore.Config{})
-	rdb := raw(t, server)
+	w := newWorld(t)
+	queue := w.queue(t)
+	rdb := raw(t, w.server)
 	for range 3 {
 		require.NoError(t, rdb.ScriptFlush(t.Context()).Err())
 		_, err := queue.Enqueue(t.Context(), newTask(`{}`))
@@ -207,13 +206,13 @@ func TestAnEmptiedDatabaseLeavesNoHalfTasks(t *testing.T) {
 
 func TestACorruptRecordIsSetAside(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
-	queue := openQueue(t, server, redisstore.Config{})
+	w := newWorld(t)
+	queue := w.queue(t)
 	bad, good, cut, gone := newTask(`{}`), newTask(`{}`), newTask(`{}`), newTask(`{}`)
 	_, err := queue.Enqueue(t.Context(), bad, good, cut, gone)
 	require.NoError(t, err)
-	rdb := raw(t, server)
-	tasks := "{logsift:0}:tasks"
+	rdb := raw(t, w.server)
+	tasks := "{" + w.namespace + ":0}:tasks"
 	require.NoError(t, rdb.HSet(t.Context(), tasks, string(bad.ID[:]), "\x01\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff garbage").Err())
 	require.NoError(t, rdb.HSet(t.Context(), tasks, string(cut.ID[:]), "x").Err())
 	require.NoError(t, rdb.HDel(t.Context(), tasks, string(gone.ID[:])).Err())
@@ -238,24 +237,21 @@ func TestACorruptRecordIsSetAside(t *testing.T) {
 
 func TestClosingEndsAWaitingClaim(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
-	client, err := redisstore.Open(t.Context(), redisstore.Config{URL: server.URL()})
-	require.NoError(t, err)
-	queue := redisstore.NewTaskQueue(client)
+	w := newWorld(t)
+	queue := redisstore.NewTaskQueue(w.open(t))
 	done := make(chan error, 1)
 	go func() {
 		_, err := queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute, Wait: time.Hour})
 		done <- err
 	}()
-	rdb := raw(t, server)
+	rdb, channel := raw(t, w.server), "{"+w.namespace+":0}:wake"
 	require.Eventually(t, func() bool {
-		n, err := rdb.PubSubNumSub(t.Context(), "{logsift:0}:wake").Result()
-		return err == nil && n["{logsift:0}:wake"] == 1
+		n, err := rdb.PubSubNumSub(t.Context(), channel).Result()
+		return err == nil && n[channel] == 1
 	}, 10*time.Second, 5*time.Millisecond)
 	queue.Close()
 	queue.Close()
 	require.ErrorIs(t, <-done, domain.ErrClosed)
-	require.NoError(t, client.Close())
 }
 
 func TestABusyQueuePublishesNothing(t *testing.T) {

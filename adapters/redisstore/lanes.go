@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/google/uuid"
-
 	"logsift/domain"
 )
 
@@ -41,44 +39,60 @@ var lanesScript = loadScript("lanes")
 func laneName(queue string, typ domain.TaskType) string { return queue + "|" + string(typ) }
 
 // laneTable returns the newest table that is known.
-func (q *TaskQueue) laneTable() *laneTable {
-	q.lanes.mu.Lock()
-	defer q.lanes.mu.Unlock()
-	return q.lanes.table
+func (p *partition) laneTable() *laneTable {
+	p.lanes.mu.Lock()
+	defer p.lanes.mu.Unlock()
+	return p.lanes.table
 }
 
 // refreshLanes reads the lanes, adding those that are missing.
-func (q *TaskQueue) refreshLanes(ctx context.Context, add ...string) (*laneTable, error) {
-	args := []any{uuid.NewString(), maxLanes}
-	for _, name := range add {
-		args = append(args, name)
+func (p *partition) refreshLanes(ctx context.Context, add ...string) (*laneTable, error) {
+	if len(add) > 0 && p.number > 0 {
+		// The first partition has its generation before any other; see newGeneration.
+		if _, _, err := p.callLanes(ctx, p.first, "begin"); err != nil {
+			return nil, err
+		}
 	}
-	reply, err := q.client.runSlice(ctx, lanesScript, []string{q.keys.lanes}, args...)
+	generation, reply, err := p.callLanes(ctx, p.keys.lanes, "", add...)
 	if err != nil {
 		return nil, err
 	}
-	generation, ok := reply[0].(string)
-	if !ok {
-		return nil, &domain.ValidationError{Field: "queue", Rule: fmt.Sprintf("would make more than %d pairs of queue and type", maxLanes)}
-	}
 	n := len(reply) / 2
 	t := &laneTable{generation: generation, names: make([]string, n), ready: make([]string, n), number: make(map[string]int, n)}
-	for i := 1; i+1 < len(reply); i += 2 {
+	for i := 0; i+1 < len(reply); i += 2 {
 		name, _ := reply[i].(string)
 		text, _ := reply[i+1].(string)
 		number, err := strconv.Atoi(text)
 		if err != nil || number < 0 || number >= n {
 			return nil, fmt.Errorf("%w: the lanes of the queue are damaged: lane %q has number %q of %d", domain.ErrCorruptRecord, name, text, n)
 		}
-		t.names[number], t.ready[number], t.number[name] = name, q.keys.ready(number), number
+		t.names[number], t.ready[number], t.number[name] = name, p.keys.ready(number), number
 	}
-	q.lanes.mu.Lock()
-	defer q.lanes.mu.Unlock()
-	if old := q.lanes.table; old.generation == t.generation && len(old.names) > len(t.names) {
+	p.lanes.mu.Lock()
+	defer p.lanes.mu.Unlock()
+	if old := p.lanes.table; old.generation == t.generation && len(old.names) > len(t.names) {
 		return old, nil
 	}
-	q.lanes.table = t
+	p.lanes.table = t
 	return t, nil
+}
+
+// callLanes runs the script of the lanes, and returns their generation, and name
+// and number of each.
+func (p *partition) callLanes(ctx context.Context, key, begin string, add ...string) (string, []any, error) {
+	args := []any{newGeneration(p.client.cfg.Partitions), maxLanes, begin}
+	for _, name := range add {
+		args = append(args, name)
+	}
+	reply, err := p.client.runSlice(ctx, lanesScript, []string{key}, args...)
+	if err != nil {
+		return "", nil, err
+	}
+	generation, ok := reply[0].(string)
+	if !ok {
+		return "", nil, &domain.ValidationError{Field: "queue", Rule: fmt.Sprintf("would make more than %d pairs of queue and type", maxLanes)}
+	}
+	return generation, reply[1:], p.client.checkGeneration(generation)
 }
 
 // selected returns the numbers of the lanes that a claim or list may take from;
@@ -97,8 +111,8 @@ func (t *laneTable) selected(queues []string, types []domain.TaskType) []int {
 
 // withLanes calls a script with the current lanes, and again with fresh ones if
 // they turn out to be stale.
-func (q *TaskQueue) withLanes(ctx context.Context, call func(*laneTable) ([]any, error)) ([]any, error) {
-	table := q.laneTable()
+func (p *partition) withLanes(ctx context.Context, call func(*laneTable) ([]any, error)) ([]any, error) {
+	table := p.laneTable()
 	for range 5 {
 		reply, err := call(table)
 		if err != nil {
@@ -107,7 +121,7 @@ func (q *TaskQueue) withLanes(ctx context.Context, call func(*laneTable) ([]any,
 		if !isStale(reply) {
 			return reply, nil
 		}
-		if table, err = q.refreshLanes(ctx); err != nil {
+		if table, err = p.refreshLanes(ctx); err != nil {
 			return nil, err
 		}
 	}

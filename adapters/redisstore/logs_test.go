@@ -22,12 +22,17 @@ func (w *world) logs(t *testing.T) ports.LogRepository {
 	return redisstore.NewLogRepository(w.open(t))
 }
 
+// logHarness gives the logs of the world to the suite.
+func (w *world) logHarness(t *testing.T) portstest.LogHarness {
+	t.Helper()
+	return portstest.LogHarness{Repository: w.logs(t), Advance: w.advance, Reopen: w.logs, Restart: w.logs}
+}
+
 func TestLogRepositoryKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	portstest.TestLogRepository(t, func(t *testing.T) portstest.LogHarness {
 		t.Helper()
-		w := newWorld(t)
-		return portstest.LogHarness{Repository: w.logs(t), Advance: w.advance, Reopen: w.logs, Restart: w.logs}
+		return newWorld(t).logHarness(t)
 	})
 }
 

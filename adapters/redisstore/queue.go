@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"math/rand/v2"
+	"sync"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 
 	"logsift/domain"
 	"logsift/ports"
@@ -15,30 +16,37 @@ import (
 
 // TaskQueue is a ports.TaskQueue on Redis: the RedisTaskQueue of the
 // specification. It is safe for concurrent use.
+//
+// It is spread over Config.Partitions partitions, each of which is a queue of its
+// own on one node of a Cluster. A queue of one partition keeps the contract of
+// the port to the letter. With several, three promises are weaker:
+//
+//   - Order, by priority and by creation, holds among the tasks of one partition.
+//     A task belongs to a partition by its id.
+//   - A task with a unique key is refused with a *domain.ValidationError.
+//   - Where some partitions answer a call and others cannot be reached, the error
+//     is a *domain.BatchError, whose entries for the items of the others wrap
+//     domain.ErrStoreUnavailable. A claim, a list or the statistics need all of
+//     them and fail as a whole.
 type TaskQueue struct {
-	client   *Client
-	keys     queueKeys
-	lanes    lanes
-	waker    *waker
-	enqueues gatherer
+	client *Client
+	// parts has at least one partition, and never changes.
+	parts []*partition
+	waker *waker
 }
 
 var _ ports.TaskQueue = (*TaskQueue)(nil)
 
-var (
-	enqueueScript = loadScript("enqueue")
-	claimScript   = loadScript("claim")
-	extendScript  = loadScript("extend")
-	updateScript  = loadScript("update")
-	releaseScript = loadScript("release")
-)
-
 // NewTaskQueue returns the queue of the client's namespace. Close it before the
 // client.
 func NewTaskQueue(client *Client) *TaskQueue {
-	q := &TaskQueue{client: client, keys: newQueueKeys(client.cfg.Namespace, 0)}
-	q.lanes.table = &laneTable{}
-	q.waker = newWaker(client, q.keys.wake)
+	q := &TaskQueue{client: client, parts: make([]*partition, client.cfg.Partitions)}
+	channels := make([]string, len(q.parts))
+	for i := range q.parts {
+		q.parts[i] = newPartition(client, i)
+		channels[i] = q.parts[i].keys.wake
+	}
+	q.waker = newWaker(client, channels)
 	return q
 }
 
@@ -46,7 +54,25 @@ func NewTaskQueue(client *Client) *TaskQueue {
 // wake-ups, and waits for enqueues under way. It may be called more than once.
 func (q *TaskQueue) Close() {
 	q.waker.close()
-	q.enqueues.running.Wait()
+	for _, p := range q.parts {
+		p.enqueues.running.Wait()
+	}
+}
+
+// Enqueue implements ports.TaskEnqueuer.
+func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
+	if len(q.parts) == 1 {
+		return q.parts[0].Enqueue(ctx, tasks...)
+	}
+	out := make([]*domain.Task, len(tasks))
+	err := spread(q, tasks, taskID, func(p *partition, part []*domain.Task, places []int) error {
+		stored, err := p.Enqueue(ctx, part...)
+		for n, t := range stored {
+			out[places[n]] = t
+		}
+		return err
+	})
+	return out, err
 }
 
 // Dequeue implements ports.TaskConsumer.
@@ -79,212 +105,316 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 	}
 }
 
-func validateClaim(req ports.ClaimRequest) error {
-	switch {
-	case req.ID == uuid.Nil:
-		return &domain.ValidationError{Field: "id", Rule: "must be a random UUID"}
-	case req.Max < 1 || req.Max > ports.MaxClaim:
-		return &domain.ValidationError{Field: "max", Value: strconv.Itoa(req.Max), Rule: fmt.Sprintf("must be between 1 and %d", ports.MaxClaim)}
-	case req.Wait < 0:
-		return &domain.ValidationError{Field: "wait", Value: req.Wait.String(), Rule: "must not be negative"}
-	}
-	return validateLease(req.Lease)
-}
-
-func validateLease(lease time.Duration) error {
-	if lease < ports.MinLease || lease > ports.MaxLease {
-		return &domain.ValidationError{Field: "lease", Value: lease.String(), Rule: fmt.Sprintf("must be between %v and %v", ports.MinLease, ports.MaxLease)}
-	}
-	return nil
-}
-
-// claim runs the claim script once. next is how long it is until the next task
-// is due, negative if none is in sight.
+// claim claims from the partitions, one after another, until it has enough. next
+// is how long it is until the next task is due, negative if none is in sight.
 //
-// A claim that is on its way is not cancelled with ctx: what it took would stay
-// claimed, unknown to anyone, until the lease ends.
+// A claim that took something before gives that, wherever it is, and takes no
+// more: which partitions it took from is asked first, of all of them.
 func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, time.Duration, error) {
-	k := &q.keys
-	detached := context.WithoutCancel(ctx)
-	reply, err := q.withLanes(detached, func(table *laneTable) ([]any, error) {
-		keys := append([]string{
-			k.tasks, k.state, k.errors, k.active, k.due, k.scheduled, k.retrying, k.meta, k.lanes, k.claim(req.ID),
-		}, table.ready...)
-		lanes := table.selected(req.Queues, req.Types)
-		args := make([]any, 0, 6+len(lanes))
-		args = append(args, q.client.offset(), table.generation, len(table.names), req.ID[:], req.Max, req.Lease.Microseconds())
-		for _, lane := range lanes {
-			args = append(args, lane)
-		}
-		return q.client.runSlice(detached, claimScript, keys, args...)
-	})
+	if len(q.parts) == 1 {
+		return q.parts[0].claim(ctx, req)
+	}
+	from, err := q.claimedFrom(ctx, req.ID)
 	if err != nil {
 		return nil, -1, err
 	}
-	next, _ := intAt(reply, 0)
-	ends, _ := intAt(reply, 1) // in microseconds since 1970, which an integer reply holds
-	tasks := make([]*domain.Task, 0, len(reply)/4)
-	var bad []ports.TaskUpdate
-	for i := 2; i+3 < len(reply); i += 4 {
-		id, err := uuid.FromBytes([]byte(textAt(reply, i)))
-		if err != nil {
-			return nil, -1, fmt.Errorf("redis script claim: task id: %w", err)
-		}
-		t, err := decodeTask(stored{id: id, record: textAt(reply, i+1), state: textAt(reply, i+2), errors: textAt(reply, i+3), leaseEnds: ends})
-		if err != nil && t.Lease != nil {
-			bad = append(bad, ports.TaskUpdate{
-				Lease: *t.Lease, Outcome: ports.OutcomeFailed,
-				Failure: domain.TaskError{Reason: domain.ReasonCorruptRecord, Message: err.Error()},
-			})
-			continue
-		}
-		if err != nil {
-			return nil, -1, err
-		}
-		tasks = append(tasks, t)
+	repeated := len(from) > 0
+	if !repeated {
+		from = q.rotated()
 	}
-	if len(bad) > 0 {
-		// Set aside what cannot be read, so that it holds nobody up. A lease that
-		// is lost meanwhile belongs to someone who will do the same.
-		if err := q.UpdateTask(detached, bad...); err != nil && !errors.Is(err, domain.ErrLeaseLost) {
-			return tasks, -1, ignoreIf(len(tasks) > 0, err)
+	var tasks []*domain.Task
+	next := time.Duration(-1)
+	for _, p := range from {
+		if err := ctx.Err(); err != nil {
+			return tasks, next, ignoreIf(len(tasks) > 0, fmt.Errorf("dequeue: %w", err))
 		}
-		if len(tasks) == 0 {
-			next = 0
+		more := req
+		if !repeated {
+			if more.Max -= len(tasks); more.Max == 0 {
+				break
+			}
+		}
+		got, due, err := p.claim(ctx, more)
+		tasks, next = append(tasks, got...), sooner(next, due)
+		switch {
+		case err != nil && repeated:
+			return nil, -1, err // A further repeat gives all.
+		case err != nil:
+			return tasks, next, ignoreIf(len(tasks) > 0, err)
 		}
 	}
-	return tasks, microDuration(next), nil
+	return tasks, next, nil
 }
 
-// ignoreIf drops an error that must not keep claimed tasks from their worker.
-func ignoreIf(claimed bool, err error) error {
-	if claimed {
+// claimedFrom returns the partitions that remember a claim.
+func (q *TaskQueue) claimedFrom(ctx context.Context, id domain.ClaimID) ([]*partition, error) {
+	ctx, cancel := q.client.bound(ctx)
+	defer cancel()
+	remembered := make([]*redis.IntCmd, len(q.parts))
+	_, err := q.client.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, p := range q.parts {
+			remembered[i] = pipe.Exists(ctx, p.keys.claim(id))
+		}
 		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for a claim: %w", q.client.translate(ctx, err))
 	}
-	return err
+	var out []*partition
+	for i, cmd := range remembered {
+		if cmd.Val() > 0 {
+			out = append(out, q.parts[i])
+		}
+	}
+	return out, nil
 }
 
-// microDuration is a script's microseconds as a duration, negative for none.
-func microDuration(us int64) time.Duration {
-	if us < 0 {
-		return -1
+// rotated returns all partitions from a random one on, so that none is always the
+// last to be worked.
+func (q *TaskQueue) rotated() []*partition {
+	first := rand.IntN(len(q.parts))
+	return append(append(make([]*partition, 0, len(q.parts)), q.parts[first:]...), q.parts[:first]...)
+}
+
+// sooner is the shorter of two durations, of which negative ones mean never.
+func sooner(a, b time.Duration) time.Duration {
+	if a < 0 || b >= 0 && b < a {
+		return b
 	}
-	return time.Duration(us) * time.Microsecond
+	return a
 }
 
 // ExtendLease implements ports.TaskConsumer.
 func (q *TaskQueue) ExtendLease(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
+	if len(q.parts) == 1 {
+		return q.parts[0].ExtendLease(ctx, lease, leases...)
+	}
 	if len(leases) == 0 {
 		return nil, nil
 	}
 	if err := validateLease(lease); err != nil {
 		return nil, err
 	}
-	args := appendLeases([]any{q.client.offset(), lease.Microseconds()}, leases)
-	reply, err := q.client.runSlice(ctx, extendScript, []string{q.keys.state, q.keys.active}, args...)
-	if err != nil {
-		return nil, err
-	}
-	ends, _ := intAt(reply, 0)
 	out := make([]domain.Lease, len(leases))
-	errs := make([]error, len(leases))
-	for i, l := range leases {
-		if held, _ := intAt(reply, i+1); held == 1 {
-			l.ExpiresAt = microTime(ends)
-			out[i] = l
-		} else {
-			errs[i] = leaseLost(l)
+	err := spread(q, leases, leaseID, func(p *partition, part []domain.Lease, places []int) error {
+		extended, err := p.ExtendLease(ctx, lease, part...)
+		for n, l := range extended {
+			out[places[n]] = l
 		}
-	}
-	return out, domain.NewBatchError(errs)
+		return err
+	})
+	return out, err
 }
 
 // UpdateTask implements ports.TaskConsumer.
 func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate) error {
-	k := &q.keys
-	errs := make([]error, len(updates))
-	places := make([]int, 0, len(updates))
-	args := make([]any, 0, 2+3*len(updates))
-	args = append(args, q.client.offset(), k.wake)
-	heads := make([]byte, 0, len(updates)*(fenceSize+1))
-	for i, u := range updates {
-		var status domain.TaskStatus
-		var bytes []byte
-		if status, bytes, errs[i] = encodeUpdate(u); errs[i] != nil {
-			continue
-		}
-		places = append(places, i)
-		heads = append(appendFence(heads, u.Lease), codeOf[status])
-		args = append(args, heads[len(heads)-fenceSize-1:], bytes, delayMicro(u.RetryIn))
+	if len(q.parts) == 1 {
+		return q.parts[0].UpdateTask(ctx, updates...)
 	}
-	if len(places) > 0 {
-		keys := []string{
-			k.state, k.active, k.completed, k.failed, k.retrying, k.due,
-			k.results, k.errors, k.finList, k.unique, k.uniqueOf, k.meta,
-		}
-		reply, err := q.client.runSlice(ctx, updateScript, keys, args...)
-		if err != nil {
-			return err
-		}
-		for n, i := range places {
-			if ok, _ := intAt(reply, n); ok != 1 {
-				errs[i] = leaseLost(updates[i].Lease)
-			}
-		}
-	}
-	return domain.NewBatchError(errs)
-}
-
-// encodeUpdate returns the status that a report asks for and what to keep of it.
-func encodeUpdate(u ports.TaskUpdate) (domain.TaskStatus, []byte, error) {
-	switch {
-	case len(u.Result) > domain.MaxResult:
-		return 0, nil, &domain.ValidationError{Field: "result", Value: strconv.Itoa(len(u.Result)), Rule: fmt.Sprintf("must be at most %d bytes", domain.MaxResult)}
-	case u.RetryIn < 0 || u.RetryIn > domain.MaxScheduleAhead:
-		return 0, nil, &domain.ValidationError{Field: "retry_in", Value: u.RetryIn.String(), Rule: "must be between 0 and 10 years"}
-	}
-	switch u.Outcome {
-	case ports.OutcomeCompleted:
-		return domain.TaskStatusCompleted, u.Result, nil
-	case ports.OutcomeRetry:
-		return domain.TaskStatusRetrying, encodeFailure(u.Failure), nil
-	case ports.OutcomeFailed:
-		return domain.TaskStatusFailed, encodeFailure(u.Failure), nil
-	default:
-		return 0, nil, &domain.ValidationError{Field: "outcome", Value: strconv.Itoa(int(u.Outcome)), Rule: "must be completed, retry or failed"}
-	}
+	return spread(q, updates, updateID, func(p *partition, part []ports.TaskUpdate, _ []int) error {
+		return p.UpdateTask(ctx, part...)
+	})
 }
 
 // ReleaseTask implements ports.TaskConsumer.
 func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) error {
-	if len(leases) == 0 {
-		return nil
+	if len(q.parts) == 1 {
+		return q.parts[0].ReleaseTask(ctx, leases...)
 	}
-	reply, err := q.withLanes(ctx, func(table *laneTable) ([]any, error) {
-		args := appendLeases([]any{table.generation, len(table.names), q.keys.wake}, leases)
-		return q.client.runSlice(ctx, releaseScript, q.keys.all(table.ready), args...)
+	return spread(q, leases, leaseID, func(p *partition, part []domain.Lease, _ []int) error {
+		return p.ReleaseTask(ctx, part...)
 	})
+}
+
+// GetTask implements ports.TaskReader.
+func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task, error) {
+	return q.parts[partitionOf(id, len(q.parts))].GetTask(ctx, id)
+}
+
+// GetQueueStats implements ports.TaskReader. The counts of each partition are of
+// one moment, those of several of moments close to each other.
+func (q *TaskQueue) GetQueueStats(ctx context.Context) (domain.QueueStats, error) {
+	stats, err := fromEach(q, func(p *partition) (domain.QueueStats, error) { return p.stats(ctx) })
 	if err != nil {
-		return err
+		return domain.QueueStats{}, err
 	}
-	errs := make([]error, len(leases))
-	for i, l := range leases {
-		if ok, _ := intAt(reply, i); ok != 1 {
-			errs[i] = leaseLost(l)
+	sum := domain.QueueStats{Warnings: q.client.Warnings()}
+	for _, s := range stats {
+		sum.Pending += s.Pending
+		sum.Scheduled += s.Scheduled
+		sum.Processing += s.Processing
+		sum.Retrying += s.Retrying
+		sum.Completed += s.Completed
+		sum.Failed += s.Failed
+		sum.Cancelled += s.Cancelled
+		sum.OldestPending = max(sum.OldestPending, s.OldestPending)
+	}
+	return sum, nil
+}
+
+// DeleteTask implements ports.TaskManager.
+func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
+	return q.manage(ctx, (*partition).DeleteTask, ids)
+}
+
+// RetryTask implements ports.TaskManager.
+func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
+	return q.manage(ctx, (*partition).RetryTask, ids)
+}
+
+// CancelTask implements ports.TaskManager.
+func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
+	return q.manage(ctx, (*partition).CancelTask, ids)
+}
+
+// RunTaskNow implements ports.TaskManager.
+func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
+	return q.manage(ctx, (*partition).RunTaskNow, ids)
+}
+
+func (q *TaskQueue) manage(ctx context.Context, step func(*partition, context.Context, ...domain.TaskID) error, ids []domain.TaskID) error {
+	if len(q.parts) == 1 {
+		return step(q.parts[0], ctx, ids...)
+	}
+	return spread(q, ids, idItself, func(p *partition, part []domain.TaskID, _ []int) error {
+		return step(p, ctx, part...)
+	})
+}
+
+// PromoteDue implements ports.QueueMaintainer.
+func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained, error) {
+	return q.maintain(limit, func(p *partition, limit int) (ports.Maintained, error) {
+		return p.PromoteDue(ctx, limit)
+	})
+}
+
+// ReapExpired implements ports.QueueMaintainer.
+func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
+	return q.maintain(req.Limit, func(p *partition, limit int) (ports.Maintained, error) {
+		req := req
+		req.Limit = limit
+		return p.ReapExpired(ctx, req)
+	})
+}
+
+// maintain calls step for one partition after another, until the limit is
+// reached. It ends at the first error, since each may take as long as a call may;
+// what it has done is returned too, and the next call begins elsewhere.
+func (q *TaskQueue) maintain(limit int, step func(p *partition, limit int) (ports.Maintained, error)) (ports.Maintained, error) {
+	if len(q.parts) == 1 {
+		return step(q.parts[0], limit)
+	}
+	sum := ports.Maintained{Next: -1}
+	parts := q.rotated()
+	for i, p := range parts {
+		done, err := step(p, limit-sum.Count)
+		if err != nil {
+			return sum, err
 		}
+		sum.Count += done.Count
+		sum.Next = sooner(sum.Next, done.Next)
+		if sum.Count == limit {
+			if i < len(parts)-1 {
+				sum.Next = 0 // Nobody has asked the others.
+			}
+			break
+		}
+	}
+	return sum, nil
+}
+
+// PurgeFinished implements ports.QueueMaintainer.
+func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+	var out []domain.TaskID
+	_, err := q.maintain(limit, func(p *partition, limit int) (ports.Maintained, error) {
+		ids, err := p.PurgeFinished(ctx, retention, limit)
+		out = append(out, ids...)
+		return ports.Maintained{Count: len(ids), Next: -1}, err
+	})
+	return out, err
+}
+
+func taskID(t *domain.Task) domain.TaskID       { return t.ID }
+func leaseID(l domain.Lease) domain.TaskID      { return l.TaskID }
+func updateID(u ports.TaskUpdate) domain.TaskID { return u.Lease.TaskID }
+func idItself(id domain.TaskID) domain.TaskID   { return id }
+
+// spread calls f with the items of each partition and their places among all
+// items, and merges the errors. If no partition answers, the error is that of one
+// of them; else each item has its own.
+func spread[T any](q *TaskQueue, items []T, id func(T) domain.TaskID, f func(p *partition, part []T, places []int) error) error {
+	type group struct {
+		part   *partition
+		items  []T
+		places []int
+		err    error
+	}
+	groups := make([]*group, 0, min(len(q.parts), len(items)))
+	byPartition := make([]*group, len(q.parts))
+	for i, item := range items {
+		n := partitionOf(id(item), len(q.parts))
+		g := byPartition[n]
+		if g == nil {
+			g = &group{part: q.parts[n]}
+			byPartition[n], groups = g, append(groups, g)
+		}
+		g.items, g.places = append(g.items, item), append(g.places, i)
+	}
+	atOnce(len(groups), func(i int) {
+		g := groups[i]
+		g.err = f(g.part, g.items, g.places)
+	})
+	errs := make([]error, len(items))
+	answered := len(groups) == 0
+	for _, g := range groups {
+		answered = answered || g.err == nil || isBatch(g.err)
+		for n, i := range g.places {
+			errs[i] = domain.ItemError(g.err, n)
+		}
+	}
+	if !answered {
+		return groups[0].err
 	}
 	return domain.NewBatchError(errs)
 }
 
-func appendLeases(args []any, leases []domain.Lease) []any {
-	fences := make([]byte, 0, len(leases)*fenceSize)
-	for _, l := range leases {
-		fences = appendFence(fences, l)
-		args = append(args, fences[len(fences)-fenceSize:])
-	}
-	return args
+func isBatch(err error) bool {
+	var batch *domain.BatchError
+	return errors.As(err, &batch)
 }
 
-func leaseLost(l domain.Lease) error {
-	return fmt.Errorf("task %s, delivery %d: %w", l.TaskID, l.Delivery, domain.ErrLeaseLost)
+// fromEach asks every partition and returns their answers in order, or the first
+// error.
+func fromEach[T any](q *TaskQueue, f func(*partition) (T, error)) ([]T, error) {
+	out := make([]T, len(q.parts))
+	errs := make([]error, len(q.parts))
+	atOnce(len(q.parts), func(i int) { out[i], errs[i] = f(q.parts[i]) })
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// maxAtOnce is how many partitions one call asks at the same time: more would
+// take the connections of other calls.
+const maxAtOnce = 16
+
+// atOnce calls f(0) to f(n-1) at the same time, and returns when all have.
+func atOnce(n int, f func(i int)) {
+	if n == 1 {
+		f(0)
+		return
+	}
+	var running sync.WaitGroup
+	slots := make(chan struct{}, maxAtOnce)
+	for i := range n {
+		slots <- struct{}{}
+		running.Go(func() {
+			f(i)
+			<-slots
+		})
+	}
+	running.Wait()
 }

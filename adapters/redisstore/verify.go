@@ -62,9 +62,13 @@ const (
 // lost the reply to it: the call is repeated then, and finds nothing any more.
 func (v *Verifier) Verify(ctx context.Context, req ports.VerifyRequest) (domain.VerifySummary, error) {
 	c := &check{client: v.client, ctx: ctx, req: req, foreign: map[string]bool{}, told: map[string]bool{}}
-	queue := &queueCheck{check: c, keys: newQueueKeys(v.client.cfg.Namespace, 0)}
+	var steps []func() error
+	for i := range v.client.cfg.Partitions {
+		queue := &queueCheck{check: c, keys: newQueueKeys(v.client.cfg.Namespace, i)}
+		steps = append(steps, queue.run)
+	}
 	logs := &logsCheck{check: c, keys: newLogKeys(v.client)}
-	for _, step := range []func() error{queue.run, logs.run} {
+	for _, step := range append(steps, logs.run) {
 		if err := step(); err != nil {
 			return c.summary, fmt.Errorf("verify: %w", err)
 		}
@@ -324,21 +328,35 @@ func (c *check) scanKeys(prefix string, each func(key string) error) error {
 		}
 	}
 	// All keys share a slot, but only its node knows them.
-	if cluster, ok := c.client.rdb.(*redis.ClusterClient); ok {
-		node, err := cluster.MasterForKey(c.ctx, prefix)
-		if err != nil {
-			return fmt.Errorf("list the keys: %w", c.client.translate(c.ctx, err))
-		}
-		return scan(c.ctx, node)
+	node, err := c.nodeOf(prefix)
+	if err != nil {
+		return err
 	}
-	return scan(c.ctx, c.client.rdb)
+	return scan(c.ctx, node)
 }
 
-// now is the store's time in microseconds.
-func (c *check) now() (int64, error) {
+// nodeOf is the server that holds a key.
+func (c *check) nodeOf(key string) (redis.Cmdable, error) {
+	cluster, ok := c.client.rdb.(*redis.ClusterClient)
+	if !ok {
+		return c.client.rdb, nil
+	}
+	node, err := cluster.MasterForKey(c.ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("find the node of %s: %w", key, c.client.translate(c.ctx, err))
+	}
+	return node, nil
+}
+
+// now is the time of the server that holds a key, in microseconds.
+func (c *check) now(key string) (int64, error) {
 	ctx, cancel := c.client.bound(c.ctx)
 	defer cancel()
-	now, err := c.client.rdb.Time(ctx).Result()
+	node, err := c.nodeOf(key)
+	if err != nil {
+		return 0, err
+	}
+	now, err := node.Time(ctx).Result()
 	if err != nil {
 		return 0, fmt.Errorf("time of redis: %w", c.client.translate(ctx, err))
 	}

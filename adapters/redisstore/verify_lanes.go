@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"logsift/domain"
 )
 
@@ -55,8 +53,9 @@ func (c *queueCheck) readLanes() (map[string]string, error) {
 	return fields, nil
 }
 
-// lanesProblem says what is wrong with a table of lanes, "" for nothing.
-func lanesProblem(fields map[string]string) string {
+// lanesProblem says what is wrong with the table of lanes of a queue of so many
+// partitions, "" for nothing.
+func lanesProblem(fields map[string]string, partitions int) string {
 	if len(fields) == 0 {
 		return ""
 	}
@@ -88,6 +87,9 @@ func lanesProblem(fields map[string]string) string {
 	if generation == "" {
 		return "it has no generation"
 	}
+	if partitions > 1 && generationPartitions(generation) != partitions {
+		return fmt.Sprintf("its generation, %.80q, does not tell of %d partitions", generation, partitions)
+	}
 	return ""
 }
 
@@ -102,7 +104,7 @@ func (c *queueCheck) lanes() error {
 		if c.lost = c.foreign[c.keys.lanes]; c.lost {
 			return nil
 		}
-		problem := lanesProblem(fields)
+		problem := lanesProblem(fields, c.client.cfg.Partitions)
 		if problem == "" && len(fields) > 0 {
 			return nil
 		}
@@ -207,7 +209,7 @@ func (c *queueCheck) replaceLanes(old map[string]string, names []string) (bool, 
 	for name, value := range old {
 		args = append(args, name, value)
 	}
-	args = append(args, laneGeneration, uuid.NewString(), laneCount, len(names))
+	args = append(args, laneGeneration, newGeneration(c.client.cfg.Partitions), laneCount, len(names))
 	for n, name := range names {
 		args = append(args, name, n)
 	}
@@ -220,7 +222,7 @@ func (c *queueCheck) addLane(name string) error {
 	if c.foreign[c.keys.lanes] {
 		return nil
 	}
-	reply, err := c.call(lanesScript, []string{c.keys.lanes}, uuid.NewString(), maxLanes, name)
+	reply, err := c.call(lanesScript, []string{c.keys.lanes}, newGeneration(c.client.cfg.Partitions), maxLanes, "", name)
 	if err != nil || isStale(reply) { // {-1}: there are too many
 		return err
 	}

@@ -71,7 +71,7 @@ func (c *logsCheck) batches() error {
 	if err != nil {
 		return fmt.Errorf("count log entries: %w", c.client.translate(ctx, err))
 	}
-	before, err := c.now()
+	before, err := c.now(c.keys.entries)
 	if err != nil {
 		return err
 	}

@@ -422,7 +422,7 @@ func (c *queueCheck) finished() error {
 	if c.foreign[k.finList] {
 		return nil
 	}
-	before, err := c.now()
+	before, err := c.now(k.finList)
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 // waker hears the wake-up messages of other processes and passes them to the
 // Dequeue calls that wait in this one. It subscribes with the first of them.
 type waker struct {
-	client  *Client
-	channel string
+	client   *Client
+	channels []string
 	// ctx lives from newWaker to close: the subscription outlives the call that
 	// begins it.
 	ctx    context.Context //nolint:containedctx // It is the life of the waker, not of a call.
@@ -31,9 +31,9 @@ type waker struct {
 	finished sync.WaitGroup
 }
 
-func newWaker(client *Client, channel string) *waker {
+func newWaker(client *Client, channels []string) *waker {
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // See waker.ctx.
-	return &waker{client: client, channel: channel, ctx: ctx, cancel: cancel, woken: make(chan struct{})}
+	return &waker{client: client, channels: channels, ctx: ctx, cancel: cancel, woken: make(chan struct{})}
 }
 
 // listen returns a channel that the next wake-up closes. If it is to be waited
@@ -45,7 +45,7 @@ func (w *waker) listen(subscribe bool) (<-chan struct{}, error) {
 		return nil, fmt.Errorf("task queue: %w", domain.ErrClosed)
 	}
 	if subscribe && w.sub == nil {
-		w.sub = w.client.rdb.Subscribe(w.ctx, w.channel)
+		w.sub = w.client.rdb.Subscribe(w.ctx, w.channels...)
 		messages := w.sub.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(15 * time.Second))
 		w.finished.Go(func() { w.forward(messages) })
 	}

@@ -221,7 +221,8 @@ func (e *environment) holdCommand(config bootstrap.Config, cell bootstrap.BenchC
 		}
 		cmd := exec.CommandContext(ctx, program, "bench", "--work", workHold, //nolint:gosec // It is this program.
 			"--store", config.Store, "--namespace", config.Namespace,
-			fmt.Sprintf("--allow-eviction=%t", config.AllowEviction), "--workers", strconv.Itoa(cell.Workers()))
+			fmt.Sprintf("--allow-eviction=%t", config.AllowEviction), "--partitions", strconv.Itoa(config.Partitions),
+			"--workers", strconv.Itoa(cell.Workers()))
 		cmd.Args[0] = os.Args[0]
 		cmd.Stderr = e.stderr
 		return cmd

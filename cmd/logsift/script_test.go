@@ -6,12 +6,28 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 )
 
 // TestMain makes this binary a logsift that the scripts run, each call in a
 // process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"logsift": func() { os.Exit(run()) }})
+	testscript.Main(leakTests{m}, map[string]func(){"logsift": func() { os.Exit(run()) }})
+}
+
+// leakTests are tests that fail if goroutines are left after them.
+type leakTests struct{ testscript.TestingM }
+
+func (m leakTests) Run() int {
+	code := m.TestingM.Run()
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintf(os.Stderr, "goroutines are left after the tests: %v\n", err)
+		return 1
+	}
+	return 0
 }
 
 // TestScripts runs the command line as users type it. The scripts are in

@@ -22,6 +22,11 @@ type QueueHarness struct {
 	Reopen func(t *testing.T) ports.TaskQueue
 	// Restart closes the store and opens it again. Nil if it is not durable.
 	Restart func(t *testing.T) ports.TaskQueue
+	// Partition says to which of several parts of the queue a task belongs, if
+	// order holds among the tasks of each part only. Nil if it holds among all.
+	Partition func(id domain.TaskID) int
+	// NoUniqueKeys says that tasks with a unique key are refused.
+	NoUniqueKeys bool
 }
 
 // queueCase is one promise of the contract.
@@ -90,6 +95,44 @@ func withType(typ domain.TaskType) func(*domain.Task) {
 }
 
 func withQueue(queue string) func(*domain.Task) { return func(t *domain.Task) { t.Queue = queue } }
+
+// mayHaveKey gives a task a unique key if the store takes such, for cases that are
+// about something else.
+func (q *queueTest) mayHaveKey(key string) func(*domain.Task) {
+	if q.NoUniqueKeys {
+		return func(*domain.Task) {}
+	}
+	return withKey(key)
+}
+
+// needUniqueKeys skips a case that is about unique keys if the store takes none.
+func (q *queueTest) needUniqueKeys(t *testing.T) {
+	t.Helper()
+	if q.NoUniqueKeys {
+		t.Skip("the store takes no unique keys")
+	}
+}
+
+// parts splits ids by the parts of the queue that they belong to, keeping their
+// order. All are of one part if the store has no others.
+func (q *queueTest) parts(ids []domain.TaskID) map[int][]domain.TaskID {
+	out := map[int][]domain.TaskID{}
+	for _, id := range ids {
+		part := 0
+		if q.Partition != nil {
+			part = q.Partition(id)
+		}
+		out[part] = append(out[part], id)
+	}
+	return out
+}
+
+// requireOrder requires that these are the tasks, in this order as far as order
+// holds among them.
+func (q *queueTest) requireOrder(t require.TestingT, want, got []domain.TaskID, message ...any) {
+	require.Len(t, got, len(want), message...)
+	require.Equal(t, q.parts(want), q.parts(got), message...)
+}
 
 // add enqueues one task and returns it as stored.
 func (q *queueTest) add(t *testing.T, change ...func(*domain.Task)) *domain.Task {

@@ -30,7 +30,7 @@ var claimCases = []queueCase{
 			for range 11 {
 				got = append(got, idsOf(q.claim(t, 3))...)
 			}
-			require.Equal(t, order, got, "in calls of three")
+			q.requireOrder(t, order, got, "in calls of three")
 			require.Empty(t, q.claim(t, 1))
 		},
 	},
@@ -118,14 +118,17 @@ var claimCases = []queueCase{
 			retried := q.add(t)
 			again := q.add(t)
 			delayed := q.add(t, withDelay(time.Second))
-			claimed := q.claim(t, 4)
-			require.NoError(t, q.Queue.ReleaseTask(t.Context(), *claimed[0].Lease))
-			q.update(t, retry(claimed[2], time.Second), fail(claimed[3], "x"))
+			claimed := map[domain.TaskID]*domain.Task{}
+			for _, task := range q.claim(t, 4) {
+				claimed[task.ID] = task
+			}
+			require.NoError(t, q.Queue.ReleaseTask(t.Context(), *claimed[released.ID].Lease))
+			q.update(t, retry(claimed[retried.ID], time.Second), fail(claimed[again.ID], "x"))
 			require.NoError(t, q.Queue.RetryTask(t.Context(), again.ID))
 			q.Advance(lease)
 			require.Equal(t, 1, q.reap(t))
 			young := q.add(t)
-			require.Equal(t, []domain.TaskID{released.ID, recovered.ID, retried.ID, again.ID, delayed.ID, young.ID}, idsOf(q.claim(t, 10)))
+			q.requireOrder(t, []domain.TaskID{released.ID, recovered.ID, retried.ID, again.ID, delayed.ID, young.ID}, idsOf(q.claim(t, 10)))
 		},
 	},
 	{

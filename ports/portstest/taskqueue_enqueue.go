@@ -21,6 +21,9 @@ var enqueueCases = []queueCase{
 		run: func(t *testing.T, q *queueTest) {
 			in := newTask()
 			fillTask(t, in)
+			if q.NoUniqueKeys {
+				in.UniqueKey = ""
+			}
 			out, err := q.Queue.Enqueue(t.Context(), in)
 			require.NoError(t, err)
 			got := q.get(t, in.ID)
@@ -59,8 +62,14 @@ var enqueueCases = []queueCase{
 		promise: "Tasks are claimed in the order of their creation, within a call in the order of its arguments.",
 		run: func(t *testing.T, q *queueTest) {
 			tasks := append(q.addMany(t, 50), q.addMany(t, 50)...)
-			for i := 1; i < len(tasks); i++ {
-				require.True(t, tasks[i].CreatedAt.After(tasks[i-1].CreatedAt), "task %d", i)
+			created := map[domain.TaskID]time.Time{}
+			for _, task := range tasks {
+				created[task.ID] = task.CreatedAt
+			}
+			for _, ids := range q.parts(idsOf(tasks)) {
+				for i := 1; i < len(ids); i++ {
+					require.True(t, created[ids[i]].After(created[ids[i-1]]), "task %d", i)
+				}
 			}
 		},
 	},
@@ -68,7 +77,7 @@ var enqueueCases = []queueCase{
 		name:    "a repeat gives the same task and stores nothing",
 		promise: "A task whose id is taken by one with the same contents is returned as it is stored now.",
 		run: func(t *testing.T, q *queueTest) {
-			ready, later := newTask(), newTask(withDelay(time.Hour), withKey("key"))
+			ready, later := newTask(), newTask(withDelay(time.Hour), q.mayHaveKey("key"))
 			fixed := newTask(func(task *domain.Task) { task.ScheduledAt = time.Now().Add(time.Hour) })
 			tasks := []*domain.Task{ready, later, fixed}
 			first, err := q.Queue.Enqueue(t.Context(), tasks...)
@@ -108,6 +117,9 @@ var enqueueCases = []queueCase{
 				"delay": withDelay(time.Second), "unique key": withKey("k"),
 				"retries": func(task *domain.Task) { task.MaxRetries++ }, "timeout": func(task *domain.Task) { task.Timeout++ },
 			} {
+				if name == "unique key" && q.NoUniqueKeys {
+					continue
+				}
 				other := newTask(change, func(task *domain.Task) { task.ID = stored.ID })
 				out, err := q.Queue.Enqueue(t.Context(), other)
 				require.ErrorIs(t, err, domain.ErrTaskExists, name)
@@ -120,6 +132,7 @@ var enqueueCases = []queueCase{
 		name:    "refused tasks do not keep the others out",
 		promise: "Where some items are refused, the others are carried out, with one entry for each item in the error.",
 		run: func(t *testing.T, q *queueTest) {
+			q.needUniqueKeys(t)
 			holder := q.add(t, withKey("taken"))
 			tasks := []*domain.Task{
 				newTask(), newTask(withPriority(11)), newTask(withKey("taken")), newTask(), newTask(withKey("new")), newTask(withKey("new")),
@@ -145,6 +158,7 @@ var enqueueCases = []queueCase{
 		name:    "a unique key is free again when its task has finished",
 		promise: "UniqueKey is held by one unfinished task at a time.",
 		run: func(t *testing.T, q *queueTest) {
+			q.needUniqueKeys(t)
 			for name, finish := range map[string]func(id domain.TaskID){
 				"completed": func(domain.TaskID) { q.update(t, complete(q.claimOne(t), "")) },
 				"failed":    func(domain.TaskID) { q.update(t, fail(q.claimOne(t), "x")) },
@@ -164,6 +178,7 @@ var enqueueCases = []queueCase{
 		name:    "a unique key stays held through retries and recoveries",
 		promise: "UniqueKey is held by one unfinished task at a time.",
 		run: func(t *testing.T, q *queueTest) {
+			q.needUniqueKeys(t)
 			q.add(t, withKey("key"))
 			held := func() {
 				_, err := q.Queue.Enqueue(t.Context(), newTask(withKey("key")))
@@ -180,6 +195,26 @@ var enqueueCases = []queueCase{
 		},
 	},
 	{
+		name:    "a store without unique keys refuses them by name",
+		promise: "A *domain.ValidationError tells of the field; the other tasks of the call are stored.",
+		run: func(t *testing.T, q *queueTest) {
+			if !q.NoUniqueKeys {
+				t.Skip("the store takes unique keys")
+			}
+			tasks := []*domain.Task{newTask(), newTask(withKey("key")), newTask(), newTask(withPriority(11)), newTask()}
+			out, err := q.Queue.Enqueue(t.Context(), tasks...)
+			requireField(t, domain.ItemError(err, 1), "unique_key")
+			requireField(t, domain.ItemError(err, 3), "priority")
+			for _, i := range []int{0, 2, 4} {
+				require.NoError(t, domain.ItemError(err, i))
+				require.Equal(t, q.get(t, tasks[i].ID), out[i])
+			}
+			require.Nil(t, out[1])
+			require.Nil(t, out[3])
+			require.Equal(t, int64(3), q.audit(t).Total())
+		},
+	},
+	{
 		name:    "many tasks in one call keep their order",
 		promise: "Enqueue stores the tasks, in one step for each MaxEnqueue of them.",
 		run: func(t *testing.T, q *queueTest) {
@@ -188,7 +223,7 @@ var enqueueCases = []queueCase{
 			for range 3 {
 				got = append(got, idsOf(q.claim(t, ports.MaxClaim))...)
 			}
-			require.Equal(t, idsOf(tasks), got)
+			q.requireOrder(t, idsOf(tasks), got)
 		},
 	},
 	{

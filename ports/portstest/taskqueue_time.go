@@ -103,7 +103,7 @@ var timeCases = []queueCase{
 		name:    "a task that kills its workers ends as poison",
 		promise: "A task fails with domain.ReasonPoison when it was recovered more often than MaxRecoveries.",
 		run: func(t *testing.T, q *queueTest) {
-			task := q.add(t, withKey("key"))
+			task := q.add(t, q.mayHaveKey("key"))
 			for range 4 {
 				require.Equal(t, task.ID, q.claimOne(t).ID)
 				q.Advance(lease)
@@ -116,8 +116,10 @@ var timeCases = []queueCase{
 			require.Equal(t, domain.ReasonPoison, got.Errors[3].Reason)
 			require.NotEmpty(t, got.LastError())
 			require.False(t, got.CompletedAt.IsZero())
-			q.add(t, withKey("key"))
-			require.ErrorIs(t, q.Queue.RetryTask(t.Context(), task.ID), domain.ErrDuplicateTask, "its unique key was free for others")
+			if !q.NoUniqueKeys {
+				q.add(t, withKey("key"))
+				require.ErrorIs(t, q.Queue.RetryTask(t.Context(), task.ID), domain.ErrDuplicateTask, "its unique key was free for others")
+			}
 		},
 	},
 	{
@@ -163,10 +165,17 @@ var timeCases = []queueCase{
 			}
 			q.Advance(retention - 10*time.Minute)
 			require.Empty(t, purge(10), "not before their time")
-			q.update(t, complete(q.claimOne(t), "run again"))
+			for _, task := range q.claim(t, 10) {
+				if task.ID == again.ID {
+					q.update(t, complete(task, "run again"))
+				} else {
+					require.NoError(t, q.Queue.ReleaseTask(t.Context(), *task.Lease))
+				}
+			}
 			q.Advance(10 * time.Minute)
-			require.Equal(t, ended[:2], purge(2))
-			require.Equal(t, ended[2:], purge(10))
+			first := purge(2)
+			require.Len(t, first, 2)
+			q.requireOrder(t, ended, append(first, purge(10)...))
 			require.Empty(t, purge(10))
 			for _, id := range ended {
 				_, err := q.Queue.GetTask(t.Context(), id)

@@ -1,8 +1,9 @@
 // Package redistest starts real Redis servers for tests.
 //
 // [Start] gives a test a server of its own, to be killed, restarted and paused
-// as the test likes. [Shared] gives it a namespace on one server that all tests
-// of the binary use; a package that calls it runs its tests through [Main].
+// as the test likes; [StartCluster] and [StartSentinel] give it a group of them.
+// [Shared] gives it a namespace on one server that all tests of the binary use; a
+// package that calls it runs its tests through [Main].
 //
 // A server listens on a free loopback port, keeps nothing on disk unless asked
 // to, and is gone when its test is: it is stopped by the test's clean-up, and on

@@ -49,14 +49,19 @@ type Server struct {
 	exited chan struct{}
 }
 
-// newServer starts a server that has its log in dir.
+// newServer starts a server that has its log and its data in dir.
 func newServer(dir string, args []string) (*Server, error) {
+	return startServer(dir, slices.Concat([]string{"--save", "", "--appendonly", "no", "--dir", dir}, args))
+}
+
+// startServer starts a server that has its log in dir, with these arguments and
+// no others but address and port.
+func startServer(dir string, args []string) (*Server, error) {
 	path, err := program()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{program: path, logPath: filepath.Join(dir, "redis-server.log")}
-	s.args = slices.Concat([]string{"--save", "", "--appendonly", "no", "--dir", dir}, args)
+	s := &Server{program: path, logPath: filepath.Join(dir, "redis-server.log"), args: args}
 	for range startTries {
 		if s.port, err = freePort(); err != nil {
 			return nil, err

@@ -2,16 +2,17 @@
 -- Lanes are never removed, so a number once given stays right; the generation
 -- tells when the whole database was emptied.
 -- KEYS: lanes. ARGV: a generation to use if there is none, the most lanes that
--- may be, then names ("queue|type") to add.
+-- may be, 'begin' to store the generation although there is no lane, or '', then
+-- names ("queue|type") to add.
 -- Reply: the generation ('' if there are no lanes), then name and number of each
 -- lane; or {-1} if there would be too many.
 local missing = {}
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 then missing[#missing + 1] = ARGV[i] end
 end
 local count = tonumber(redis.call('HGET', KEYS[1], '#') or 0)
 if count + #missing > tonumber(ARGV[2]) then return { -1 } end
-if #missing > 0 then
+if #missing > 0 or ARGV[3] == 'begin' and redis.call('HEXISTS', KEYS[1], '') == 0 then
   if redis.call('HEXISTS', KEYS[1], '') == 0 then redis.call('HSET', KEYS[1], '', ARGV[1]) end
   for _, name in ipairs(missing) do
     if redis.call('HEXISTS', KEYS[1], name) == 0 then

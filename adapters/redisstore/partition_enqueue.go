@@ -14,52 +14,65 @@ import (
 	"logsift/ports"
 )
 
-// Enqueue implements ports.TaskEnqueuer. What is enqueued at the same time
-// travels together: a call that finds others under way joins the next step.
-func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
+// Enqueue is that of the queue, within the partition. What is enqueued at the
+// same time travels together: a call that finds others under way joins the next
+// step.
+func (p *partition) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
 	out := make([]*domain.Task, len(tasks))
 	errs := make([]error, len(tasks))
 	valid := make([]int, 0, len(tasks))
 	for i, t := range tasks {
-		if errs[i] = t.Validate(); errs[i] == nil {
+		if errs[i] = p.validate(t); errs[i] == nil {
 			valid = append(valid, i)
 		}
 	}
 	for len(valid) > 0 {
 		part := valid[:min(len(valid), ports.MaxEnqueue)]
 		valid = valid[len(part):]
-		if err := q.enqueue(ctx, tasks, part, out, errs); err != nil {
+		if err := p.enqueue(ctx, tasks, part, out, errs); err != nil {
 			return nil, err
 		}
 	}
 	return out, domain.NewBatchError(errs)
 }
 
+// validate checks a task before it is stored. A unique key is held in one
+// partition, and so cannot keep a task out of another.
+func (p *partition) validate(t *domain.Task) error {
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	if t.UniqueKey != "" && p.client.cfg.Partitions > 1 {
+		return &domain.ValidationError{Field: "unique_key", Rule: fmt.Sprintf("must be empty: the queue has %d partitions, and no key can be unique over several", p.client.cfg.Partitions)}
+	}
+	return nil
+}
+
 // enqueue stores the tasks at the given places in one step.
-func (q *TaskQueue) enqueue(ctx context.Context, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
+func (p *partition) enqueue(ctx context.Context, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
-	table := q.laneTable()
+	table := p.laneTable()
 	for range 5 {
 		if missing := missingLanes(table, tasks, places); len(missing) > 0 {
 			var err error
-			if table, err = q.refreshLanes(ctx, missing...); err != nil {
+			if table, err = p.refreshLanes(ctx, missing...); err != nil {
 				return err
 			}
 		}
 		call := newEnqueueCall(table, tasks, places)
-		reply, err := q.enqueues.do(ctx, call, q.callEnqueue)
+		reply, err := p.enqueues.do(ctx, call, p.callEnqueue)
 		if err != nil {
 			return err
 		}
 		if isStale(reply) {
-			if table, err = q.refreshLanes(ctx); err != nil {
+			if table, err = p.refreshLanes(ctx); err != nil {
 				return err
 			}
 			continue
 		}
-		return q.readEnqueued(ctx, reply, tasks, places, out, errs)
+		return p.readEnqueued(ctx, reply, tasks, places, out, errs)
 	}
 	return fmt.Errorf("%w: the lanes of the queue keep changing", domain.ErrStoreUnavailable)
 }
@@ -121,8 +134,8 @@ func newEnqueueCall(table *laneTable, tasks []*domain.Task, places []int) *enque
 
 // callEnqueue stores what the calls want, which are of one generation, in one
 // step, and gives each its part of the reply.
-func (q *TaskQueue) callEnqueue(ctx context.Context, calls []*enqueueCall) {
-	k := &q.keys
+func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
+	k := &p.keys
 	var lanes []int
 	count, keyed := 0, 0
 	for _, c := range calls {
@@ -137,7 +150,7 @@ func (q *TaskQueue) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 	keys := make([]string, 0, 7+len(lanes))
 	keys = append(keys, k.tasks, k.unique, k.uniqueOf, k.scheduled, k.due, k.meta, k.lanes)
 	args := make([]any, 0, 4+2*count+len(lanes)+2*keyed)
-	args = append(args, q.client.offset(), calls[0].generation, k.wake, strconv.Itoa(count))
+	args = append(args, p.client.offset(), calls[0].generation, k.wake, strconv.Itoa(count))
 	for _, c := range calls {
 		args = append(args, c.tasks...)
 	}
@@ -152,7 +165,7 @@ func (q *TaskQueue) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 		}
 		first += c.count()
 	}
-	reply, err := q.client.runSlice(ctx, enqueueScript, keys, args...)
+	reply, err := p.client.runSlice(ctx, enqueueScript, keys, args...)
 	if err == nil && !isStale(reply) && len(reply) != count {
 		err = fmt.Errorf("redis script enqueue: %d replies for %d tasks", len(reply), count)
 	}
@@ -169,7 +182,7 @@ func (q *TaskQueue) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 }
 
 // readEnqueued turns the replies into stored tasks and item errors.
-func (q *TaskQueue) readEnqueued(ctx context.Context, reply []any, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
+func (p *partition) readEnqueued(ctx context.Context, reply []any, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
 	var again []domain.TaskID
 	var againAt []int
 	for n, i := range places {
@@ -194,7 +207,7 @@ func (q *TaskQueue) readEnqueued(ctx context.Context, reply []any, tasks []*doma
 	if len(again) == 0 {
 		return nil
 	}
-	found, err := q.getTasks(ctx, again...)
+	found, err := p.getTasks(ctx, again...)
 	if err != nil {
 		return err
 	}

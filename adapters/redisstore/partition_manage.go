@@ -22,46 +22,46 @@ var (
 	purgeScript   = loadScript("purge")
 )
 
-// DeleteTask implements ports.TaskManager.
-func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
-	return q.manage(ctx, deleteScript, 0, ids, func(t *laneTable) []any {
+// DeleteTask is that of the queue, within the partition.
+func (p *partition) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
+	return p.manage(ctx, deleteScript, 0, ids, func(t *laneTable) []any {
 		return []any{t.generation, len(t.names)}
 	})
 }
 
-// RetryTask implements ports.TaskManager.
-func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
-	return q.manage(ctx, rerunScript, domain.TaskStatusPending, ids, func(t *laneTable) []any {
-		return []any{t.generation, len(t.names), q.keys.wake}
+// RetryTask is that of the queue, within the partition.
+func (p *partition) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
+	return p.manage(ctx, rerunScript, domain.TaskStatusPending, ids, func(t *laneTable) []any {
+		return []any{t.generation, len(t.names), p.keys.wake}
 	})
 }
 
-// CancelTask implements ports.TaskManager.
-func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
-	return q.manage(ctx, cancelScript, domain.TaskStatusCancelled, ids, func(t *laneTable) []any {
-		return []any{q.client.offset(), t.generation, len(t.names)}
+// CancelTask is that of the queue, within the partition.
+func (p *partition) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
+	return p.manage(ctx, cancelScript, domain.TaskStatusCancelled, ids, func(t *laneTable) []any {
+		return []any{p.client.offset(), t.generation, len(t.names)}
 	})
 }
 
-// RunTaskNow implements ports.TaskManager.
-func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
-	return q.manage(ctx, runNowScript, domain.TaskStatusPending, ids, func(t *laneTable) []any {
-		return []any{t.generation, len(t.names), q.keys.wake}
+// RunTaskNow is that of the queue, within the partition.
+func (p *partition) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
+	return p.manage(ctx, runNowScript, domain.TaskStatusPending, ids, func(t *laneTable) []any {
+		return []any{t.generation, len(t.names), p.keys.wake}
 	})
 }
 
 // manage runs a script over ids and reads its replies: 0 for done, -2 for no
 // such task, the status that forbids the step, or the holder of a unique key.
-func (q *TaskQueue) manage(ctx context.Context, s *script, to domain.TaskStatus, ids []domain.TaskID, head func(*laneTable) []any) error {
+func (p *partition) manage(ctx context.Context, s *script, to domain.TaskStatus, ids []domain.TaskID, head func(*laneTable) []any) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	reply, err := q.withLanes(ctx, func(table *laneTable) ([]any, error) {
+	reply, err := p.withLanes(ctx, func(table *laneTable) ([]any, error) {
 		args := head(table)
 		for _, id := range ids {
 			args = append(args, id[:])
 		}
-		return q.client.runSlice(ctx, s, q.keys.all(table.ready), args...)
+		return p.client.runSlice(ctx, s, p.keys.all(table.ready), args...)
 	})
 	if err != nil {
 		return err
@@ -87,20 +87,20 @@ func (q *TaskQueue) manage(ctx context.Context, s *script, to domain.TaskStatus,
 	return domain.NewBatchError(errs)
 }
 
-// PromoteDue implements ports.QueueMaintainer.
-func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained, error) {
+// PromoteDue is that of the queue, within the partition.
+func (p *partition) PromoteDue(ctx context.Context, limit int) (ports.Maintained, error) {
 	if err := validateLimit(limit); err != nil {
 		return ports.Maintained{}, err
 	}
-	reply, err := q.withLanes(ctx, func(table *laneTable) ([]any, error) {
-		return q.client.runSlice(ctx, promoteScript, q.keys.all(table.ready),
-			q.client.offset(), table.generation, len(table.names), q.keys.wake, limit)
+	reply, err := p.withLanes(ctx, func(table *laneTable) ([]any, error) {
+		return p.client.runSlice(ctx, promoteScript, p.keys.all(table.ready),
+			p.client.offset(), table.generation, len(table.names), p.keys.wake, limit)
 	})
 	return maintained(reply), err
 }
 
-// ReapExpired implements ports.QueueMaintainer.
-func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
+// ReapExpired is that of the queue, within the partition.
+func (p *partition) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
 	if err := validateLimit(req.Limit); err != nil {
 		return ports.Maintained{}, err
 	}
@@ -108,9 +108,9 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 		return ports.Maintained{}, &domain.ValidationError{Field: "max_recoveries", Value: strconv.Itoa(req.MaxRecoveries), Rule: fmt.Sprintf("must be between 0 and %d", maxRecoveries)}
 	}
 	expired := encodeFailure(domain.TaskError{Reason: domain.ReasonLeaseExpired, Message: "lease expired: the worker stopped reporting"})
-	reply, err := q.withLanes(ctx, func(table *laneTable) ([]any, error) {
-		return q.client.runSlice(ctx, reapScript, q.keys.all(table.ready),
-			q.client.offset(), table.generation, len(table.names), q.keys.wake, req.Limit, req.MaxRecoveries, expired)
+	reply, err := p.withLanes(ctx, func(table *laneTable) ([]any, error) {
+		return p.client.runSlice(ctx, reapScript, p.keys.all(table.ready),
+			p.client.offset(), table.generation, len(table.names), p.keys.wake, req.Limit, req.MaxRecoveries, expired)
 	})
 	return maintained(reply), err
 }
@@ -127,8 +127,8 @@ func maintained(reply []any) ports.Maintained {
 	return ports.Maintained{Count: int(n), Next: microDuration(next)}
 }
 
-// PurgeFinished implements ports.QueueMaintainer.
-func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+// PurgeFinished is that of the queue, within the partition.
+func (p *partition) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
 	if err := validateLimit(limit); err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 	}
 	var out []domain.TaskID
 	for more := true; more && len(out) < limit; {
-		reply, err := q.client.runSlice(ctx, purgeScript, q.keys.all(nil), q.client.offset(), retention.Microseconds(), limit-len(out))
+		reply, err := p.client.runSlice(ctx, purgeScript, p.keys.all(nil), p.client.offset(), retention.Microseconds(), limit-len(out))
 		if err != nil {
 			return out, err
 		}

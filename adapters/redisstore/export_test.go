@@ -1,0 +1,4 @@
+package redisstore
+
+// PartitionOf lets tests tell which partition a task belongs to.
+var PartitionOf = partitionOf

@@ -1,0 +1,121 @@
+package redisstore_test
+
+import (
+	"hash/fnv"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/redisstore"
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// with returns a handle on the same keys that is set to another number of
+// partitions.
+func (w *world) with(partitions int) *world {
+	return &world{server: w.server, url: w.url, namespace: w.namespace, partitions: partitions}
+}
+
+// taskIn makes a task that belongs to a partition.
+func taskIn(partition, partitions int) *domain.Task {
+	for {
+		if task := newTask(`{}`); redisstore.PartitionOf(task.ID, partitions) == partition {
+			return task
+		}
+	}
+}
+
+func TestThePartitionOfATaskNeverChanges(t *testing.T) {
+	t.Parallel()
+	counts := make([]int, 64)
+	for range 64_000 {
+		id := uuid.Must(uuid.NewV7())
+		sum := fnv.New64a()
+		_, err := sum.Write(id[:])
+		require.NoError(t, err)
+		n := redisstore.PartitionOf(id, 64)
+		require.Equal(t, int(sum.Sum64()%64), n, "it is the FNV-1a hash, whatever the version of the program")
+		counts[n]++
+	}
+	require.Greater(t, slices.Min(counts), 800, "they are spread evenly")
+}
+
+func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
+	t.Parallel()
+	open := func(w *world) error {
+		client, err := redisstore.Open(t.Context(), redisstore.Config{URL: w.url, Namespace: w.namespace, Partitions: w.partitions})
+		if err == nil {
+			require.NoError(t, client.Close())
+		}
+		return err
+	}
+	refused := func(t *testing.T, err error, rule string) {
+		t.Helper()
+		var invalid *domain.ValidationError
+		require.ErrorAs(t, err, &invalid)
+		require.Equal(t, "partitions", invalid.Field)
+		require.Contains(t, invalid.Rule, rule)
+	}
+	t.Run("a number that cannot be", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		refused(t, open(w.with(-1)), "between 1 and 64")
+		refused(t, open(w.with(65)), "between 1 and 64")
+	})
+	for name, first := range map[string]int{"the first": 0, "the last": 2} {
+		t.Run("once a task is in "+name+" of three", func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t).with(3)
+			early := w.with(5).queue(t)
+			require.NoError(t, open(w.with(1)), "an empty queue has no number yet")
+			_, err := w.queue(t).Enqueue(t.Context(), taskIn(first, 3))
+			require.NoError(t, err)
+			require.NoError(t, open(w))
+			refused(t, open(w.with(1)), "must be 3")
+			refused(t, open(w.with(5)), "must be 3")
+			for partition := range 5 {
+				_, err := early.Enqueue(t.Context(), taskIn(partition, 5))
+				require.ErrorIs(t, err, domain.ErrStoreUnavailable, "a process that was open before writes nothing either")
+				require.ErrorContains(t, err, "must be 3")
+			}
+			stats, err := w.queue(t).GetQueueStats(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, int64(1), stats.Total())
+		})
+	}
+	t.Run("several, once a task is in the only one", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		_, err := w.queue(t).Enqueue(t.Context(), newTask(`{}`))
+		require.NoError(t, err)
+		refused(t, open(w.with(3)), "must be 1")
+	})
+}
+
+func TestAClaimTakesFromAsManyPartitionsAsItNeeds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).with(4)
+	queue := w.queue(t)
+	for i := range 4 {
+		_, err := queue.Enqueue(t.Context(), taskIn(i, 4), taskIn(i, 4))
+		require.NoError(t, err)
+	}
+	req := ports.ClaimRequest{ID: uuid.New(), Max: 5, Lease: time.Minute}
+	first, err := queue.Dequeue(t.Context(), req)
+	require.NoError(t, err)
+	require.Len(t, first, 5)
+	again, err := w.queue(t).Dequeue(t.Context(), req)
+	require.NoError(t, err)
+	require.ElementsMatch(t, first, again, "a repeat gathers what the claim holds anywhere")
+	for _, task := range first {
+		require.NoError(t, queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}))
+	}
+	again, err = queue.Dequeue(t.Context(), req)
+	require.NoError(t, err)
+	require.Empty(t, again, "and claims no others, though there are some")
+	require.Len(t, claim(t, queue, 10), 3)
+}
