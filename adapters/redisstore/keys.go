@@ -8,7 +8,7 @@ import "strconv"
 // logKey returns the key of a part of the log repository.
 func (c *Client) logKey(part string) string { return "{" + c.cfg.Namespace + ":logs}:" + part }
 
-// queueKeys are the keys of the task queue's one partition.
+// queueKeys are the keys of one partition of the task queue.
 type queueKeys struct {
 	prefix string
 

@@ -375,8 +375,8 @@ func TestAStoreThatRefusesEndsTheStart(t *testing.T) {
 	evicting := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	for name, c := range map[string]struct{ store, want string }{
 		"Redis is down":                {"redis://:hunter2@127.0.0.1:1/0", "redis at 127.0.0.1:1: .*connection refused"},
-		"a wrong password":             {"redis://:hunter2@" + locked.Addr() + "/0", "redis refuses this user: WRONGPASS.*check user and password"},
-		"no password":                  {locked.URL(), "redis refuses this user: NOAUTH.*check user and password"},
+		"a wrong password":             {"redis://:hunter2@" + locked.Addr() + "/0", "refuses this user: WRONGPASS.*check user and password"},
+		"no password":                  {locked.URL(), "refuses this user: NOAUTH.*check user and password"},
 		"a Redis that may drop tasks":  {evicting.URL(), "maxmemory-policy allkeys-lru.*--allow-eviction"},
 		"a folder that cannot be made": {"sqlite:/dev/null/logsift.db", "/dev/null"},
 	} {

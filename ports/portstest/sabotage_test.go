@@ -294,7 +294,7 @@ func TestBrokenQueuesFail(t *testing.T) {
 			t.Parallel()
 			group, name, _ := strings.Cut(s.caught, "/")
 			run := "^TestSabotagedQueue$/^suite$/^" + group + "$/^" + name + "$"
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+run) //nolint:gosec // It is this test's own binary.
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+run)
 			cmd.Env = append(os.Environ(), sabotageEnv+"="+sabotage)
 			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
