@@ -445,6 +445,43 @@ func (p *purger) calls() [][]domain.TaskID {
 	return slices.DeleteFunc(slices.Clone(p.told), func(ids []domain.TaskID) bool { return len(ids) == 0 })
 }
 
+func TestASuspectRunsAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		beside := map[domain.TaskID]int{}
+		running := 0
+		w := newWorld(t, application.SchedulerConfig{Workers: 10, Lease: time.Second, MaxRecoveries: 1}, func(_ context.Context, task *domain.Task) ([]byte, error) {
+			mu.Lock()
+			running++
+			beside[task.ID] = running
+			mu.Unlock()
+			<-time.After(300 * time.Millisecond)
+			mu.Lock()
+			running--
+			mu.Unlock()
+			return nil, nil
+		})
+		var tasks []*domain.Task
+		for range 5 {
+			tasks = append(tasks, newTestTask())
+		}
+		w.enqueue(tasks...)
+		// A worker that claims all of them dies.
+		_, err := w.queue.TaskQueue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 10, Lease: time.Second})
+		require.NoError(t, err)
+		fresh := newTestTask()
+		w.enqueue(fresh)
+		require.NoError(t, w.scheduler.Start(t.Context()))
+		settle(10 * time.Second)
+		require.EqualValues(t, 6, w.queueStats().Completed)
+		for _, task := range tasks {
+			require.Equal(t, 1, beside[task.ID], "it ran with nothing beside it")
+		}
+		w.stop()
+	})
+}
+
 func TestFinishedTasksArePurgedAfterTheirRetention(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

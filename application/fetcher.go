@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +25,9 @@ type fetcher struct {
 	// eager is whether the last claim got all that it asked for, so that there
 	// are likely more.
 	eager bool
+	// careful is whether the last claim had a suspect, so that the next one asks
+	// for one task only: others would have to be given back.
+	careful bool
 }
 
 // run claims until claims ends, and starts the runs with the context runs.
@@ -36,6 +40,9 @@ func (f *fetcher) run(claims, calls, runs context.Context) {
 		room := f.pool.waitRoom(claims)
 		if room == 0 {
 			return
+		}
+		if f.careful {
+			room = 1
 		}
 		tasks, until, err := f.fetch(claims, calls, min(room, ports.MaxClaim))
 		if claims.Err() != nil && err != nil {
@@ -51,7 +58,7 @@ func (f *fetcher) run(claims, calls, runs context.Context) {
 		wait.reset()
 		f.eager = len(tasks) == f.claim.Max
 		f.claim, f.repeated = ports.ClaimRequest{}, false
-		f.deliver(runs, tasks, until)
+		f.deliver(claims, runs, tasks, until)
 	}
 }
 
@@ -109,7 +116,7 @@ func (f *fetcher) confirm(calls context.Context, tasks []*domain.Task) ([]*domai
 
 // deliver hands claimed tasks to the workers, or back to the queue if the
 // scheduler began to stop meanwhile.
-func (f *fetcher) deliver(ctx context.Context, tasks []*domain.Task, until time.Time) {
+func (f *fetcher) deliver(claims, ctx context.Context, tasks []*domain.Task, until time.Time) {
 	if len(tasks) == 0 {
 		return
 	}
@@ -118,11 +125,40 @@ func (f *fetcher) deliver(ctx context.Context, tasks []*domain.Task, until time.
 		runs[i] = newRun(t)
 	}
 	f.leases.add(runs, until)
+	i := slices.IndexFunc(runs, f.suspect)
+	f.careful = i >= 0
+	if f.careful {
+		f.deliverAlone(claims, ctx, runs[i], slices.Delete(slices.Clone(runs), i, i+1))
+		return
+	}
+	f.start(ctx, runs)
+}
+
+func (f *fetcher) start(ctx context.Context, runs []*run) {
 	start, refused := f.pool.admit(runs)
 	for _, r := range start {
 		go f.work(ctx, r)
 	}
 	f.release(refused)
+}
+
+// suspect reports whether the next loss of its lease would make the task poison.
+func (f *fetcher) suspect(r *run) bool {
+	return r.info.Recoveries > 0 && r.info.Recoveries >= f.cfg.MaxRecoveries
+}
+
+// deliverAlone runs a suspect with nothing beside it, and gives the rest of its
+// claim back. What ran each time beside a task that kills its worker has lost as
+// many leases as that one; alone, only the killer fails as poison.
+func (f *fetcher) deliverAlone(claims, ctx context.Context, suspect *run, rest []*run) {
+	f.logger.Warn("task lost its workers often, it runs alone", taskFields(suspect)...)
+	f.release(rest)
+	if !f.pool.waitEmpty(claims) {
+		f.release([]*run{suspect})
+		return
+	}
+	f.start(ctx, []*run{suspect})
+	f.pool.waitEmpty(claims)
 }
 
 // giveBack gives claimed tasks back that found no slot for too long, since what

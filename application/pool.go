@@ -67,6 +67,24 @@ func (p *pool) waitRoom(ctx context.Context) int {
 	}
 }
 
+// waitEmpty waits until nothing runs or waits to run but what is stuck, and
+// reports whether it did, rather than ctx ending first.
+func (p *pool) waitEmpty(ctx context.Context) bool {
+	for {
+		p.mu.Lock()
+		empty := p.busy == p.stuck && len(p.waiting) == 0
+		p.mu.Unlock()
+		if empty {
+			return true
+		}
+		select {
+		case <-p.freed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // roomLocked is how many runs may be claimed. While some wait already, it is 0
 // until it is worth a claim.
 func (p *pool) roomLocked(now time.Time) int {
@@ -146,6 +164,7 @@ func (p *pool) stick() (refused []*run) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stuck++
+	notify(p.freed)
 	if p.stuck == p.size {
 		refused, p.waiting = p.waiting, nil
 	}

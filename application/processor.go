@@ -26,7 +26,7 @@ const (
 //
 // A task that runs again after its analysis was stored is not analysed again.
 //
-// While the repository is unavailable, a run waits for it with growing pauses until
+// While the repository is unavailable, full or read-only, a run waits for it with growing pauses until
 // its context ends: an outage costs no attempt, and what an AI service was paid
 // for is not thrown away.
 type LogAnalysisProcessor struct {
@@ -93,13 +93,14 @@ func (p *LogAnalysisProcessor) Process(ctx context.Context, task *domain.Task) (
 	return encoded, nil
 }
 
-// whenAvailable repeats a call for as long as the store is unavailable and ctx
+// whenAvailable repeats a call for as long as the store cannot carry it out and ctx
 // lasts, and returns what it then returned.
 func whenAvailable[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	var wait backoff
 	for {
 		v, err := call()
-		if !errors.Is(err, domain.ErrStoreUnavailable) || !sleep(ctx, wait.next(rand.Float64())) {
+		away := errors.Is(err, domain.ErrStoreUnavailable) || errors.Is(err, domain.ErrStoreFull) || errors.Is(err, domain.ErrStoreReadOnly)
+		if !away || !sleep(ctx, wait.next(rand.Float64())) {
 			return v, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,6 +28,7 @@ type analysis struct {
 }
 
 func newAnalysis(t *testing.T) *analysis {
+	t.Helper()
 	ctrl := gomock.NewController(t)
 	a := &analysis{logs: mocks.NewMockLogRepository(ctrl), analyzer: mocks.NewMockLogAnalyzer(ctrl)}
 	a.processor = application.NewLogAnalysisProcessor(a.logs, a.analyzer, nil)
@@ -72,15 +74,16 @@ func TestAnAnalysisIsStoredBeforeItIsReturned(t *testing.T) {
 
 func TestAnAnalysisThatIsNotStoredIsNotReturned(t *testing.T) {
 	t.Parallel()
+	refused := errors.New("refused")
 	a := newAnalysis(t)
 	logs, ids := entries(1)
 	task := domain.NewLogAnalysisTask(uuid.New(), ids...)
 	a.isNew(task)
 	a.logs.EXPECT().GetLogs(gomock.Any(), ids[0]).Return(logs, nil)
 	a.analyzer.EXPECT().Analyze(gomock.Any(), gomock.Any()).Return(domain.AnalysisResult{}, nil)
-	a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(domain.ErrStoreFull)
+	a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(refused)
 	out, err := a.processor.Process(t.Context(), task)
-	require.ErrorIs(t, err, domain.ErrStoreFull)
+	require.ErrorIs(t, err, refused)
 	require.False(t, domain.IsPermanent(err))
 	require.Nil(t, out)
 }
@@ -235,6 +238,8 @@ func TestARunWaitsForARepositoryThatIsAway(t *testing.T) {
 				a.logs.EXPECT().GetLogs(gomock.Any(), ids[0]).Return(nil, nil),
 				a.analyzer.EXPECT().Analyze(gomock.Any(), gomock.Any()).Return(domain.AnalysisResult{}, nil),
 				a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(away).Times(10),
+				a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(domain.ErrStoreFull),
+				a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(domain.ErrStoreReadOnly),
 				a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(nil),
 			)
 			_, err := a.processor.Process(t.Context(), task)
@@ -265,7 +270,7 @@ func TestAResultThatIsTooLongLosesItsLeast(t *testing.T) {
 	result := domain.AnalysisResult{Severity: domain.SeverityHigh}
 	for i := range domain.MaxAnomalies {
 		found := domain.Anomaly{
-			ID: fmt.Sprint(i), Severity: domain.SeverityHigh, Source: "local",
+			ID: strconv.Itoa(i), Severity: domain.SeverityHigh, Source: "local",
 			Explanation: strings.Repeat("x", 6000), SampleLines: []string{"sample"},
 		}
 		for range domain.MaxAnomalyLogIDs {

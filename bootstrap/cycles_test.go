@@ -52,7 +52,8 @@ func TestStartingAndStoppingLeavesNothing(t *testing.T) {
 				cycle()
 			}
 			goleak.VerifyNone(t, goroutines)
-			require.Equal(t, files, openFiles(t), "open files")
+			// A leak would be one for each cycle; a few come and go with the runtime.
+			require.Less(t, openFiles(t)-files, cycles/10, "open files")
 			// The server learns a little later that a connection was closed.
 			require.Eventually(t, func() bool { return connections() == clients }, patience, 10*time.Millisecond, "connections to Redis")
 		})

@@ -25,6 +25,18 @@ type store struct {
 
 	Queue ports.TaskQueue
 	Logs  ports.LogRepository
+	Ready storeReady
+}
+
+// storeReady tells why the store takes no tasks now, if it does not.
+type storeReady func(ctx context.Context) error
+
+// readable is the storeReady of stores that take writes whenever they can be read.
+func readable(queue ports.TaskQueue) storeReady {
+	return func(ctx context.Context) error {
+		_, err := queue.GetQueueStats(ctx)
+		return err
+	}
 }
 
 // storeModule chooses the module of the store that the configuration names.
@@ -61,7 +73,7 @@ func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logge
 		queue.Close()
 		return client.Close()
 	})
-	return store{Queue: queue, Logs: redisstore.NewLogRepository(client)}, nil
+	return store{Queue: queue, Logs: redisstore.NewLogRepository(client), Ready: client.Ready}, nil
 }
 
 func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
@@ -77,24 +89,25 @@ func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
 		return store{}, err
 	}
 	o.add(db.Close)
-	return store{Queue: sqlitestore.NewTaskQueue(db), Logs: sqlitestore.NewLogRepository(db)}, nil
+	queue := sqlitestore.NewTaskQueue(db)
+	return store{Queue: queue, Logs: sqlitestore.NewLogRepository(db), Ready: readable(queue)}, nil
 }
 
 func newMemoryStore(logger *zap.Logger) store {
 	logger.Warn("the store memory: keeps nothing when the program ends")
-	return store{Queue: memstore.NewTaskQueue(memstore.Config{}), Logs: memstore.NewLogRepository(memstore.Config{})}
+	queue := memstore.NewTaskQueue(memstore.Config{})
+	return store{Queue: queue, Logs: memstore.NewLogRepository(memstore.Config{}), Ready: readable(queue)}
 }
 
 // probe tells the readiness of the components.
 type probe struct {
-	queue     ports.TaskQueue
+	store     storeReady
 	scheduler ports.TaskScheduler
 }
 
 // Ready implements httpapi.ReadinessProbe.
 func (p probe) Ready(ctx context.Context) map[string]error {
-	_, err := p.queue.GetQueueStats(ctx)
-	out := map[string]error{"store": err, "scheduler": nil}
+	out := map[string]error{"store": p.store(ctx), "scheduler": nil}
 	if p.scheduler.GetSchedulerStats().Draining {
 		out["scheduler"] = errDraining
 	}

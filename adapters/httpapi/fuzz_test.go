@@ -3,9 +3,11 @@ package httpapi_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/httpapi"
@@ -80,5 +82,94 @@ func FuzzCreateLogs(f *testing.F) {
 		got := decode[wire.LogReceipt](t, res.Body)
 		require.Equal(t, len(w.logs.entries), got.Accepted)
 		require.GreaterOrEqual(t, got.RejectedCount, len(got.Rejected))
+	})
+}
+
+// FuzzCreateTaskBatch checks that no batch panics, and that each of its tasks has
+// one answer or the whole is refused.
+func FuzzCreateTaskBatch(f *testing.F) {
+	for _, seed := range []string{
+		``, `[]`, `[{}]`, `{"type":"echo"}`, "{\"type\":\"echo\"}\n\n{\"type\":\"\"}\n7", `[{"type":"echo"},{"type":"echo","priority":99}]`,
+		`[{"type":"echo"}`, `[[{"type":"echo"}]]`, "\xef\xbb\xbf[]", "{\"type\":\"echo\"} {\"type\":\"echo\"}",
+	} {
+		f.Add([]byte(seed), false)
+		f.Add([]byte(seed), true)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, lines bool) {
+		w := newWorld(httpapi.Config{})
+		media := "application/json"
+		if lines {
+			media = ndjson
+		}
+		res := w.do("POST", batchPath, string(body), "Content-Type", media)
+		require.Less(t, res.Code, 500, res.Body.String())
+		if res.Code >= 400 {
+			require.NotEmpty(t, decode[wire.Problem](t, res.Body).Title)
+			require.Empty(t, w.queue.tasks)
+			return
+		}
+		created := 0
+		for i, result := range decode[wire.BatchResults](t, res.Body).Results {
+			require.Equal(t, i, result.Index)
+			if result.Status == http.StatusCreated {
+				require.Contains(t, w.queue.tasks, result.Task.ID)
+				created++
+				continue
+			}
+			require.NotNil(t, result.Problem)
+		}
+		require.Len(t, w.queue.tasks, created)
+	})
+}
+
+// FuzzQuery checks that any query of a list is refused with the names of its
+// faults, or gives a filter that the stores take.
+func FuzzQuery(f *testing.F) {
+	for _, seed := range []string{
+		"", "status=PENDING&limit=5&cursor=abc", "status=&type=a+b&queue=%ff", "limit=0&limit=1", "created_after=2026-01-01T00:00:00Z&created_before=x",
+		"from=0000-01-01T00:00:00Z&to=9999-12-31T23:59:60+23:59", "level=error&source=%00&text=;", "severity=low&source=a", "%zz=1", "x=1&=&&",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, path := range []string{tasksPath, logsPath, anomaliesPath, statsPath} {
+			w := newWorld(httpapi.Config{})
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+			req.URL.RawQuery = query
+			res := httptest.NewRecorder()
+			w.api.Handler().ServeHTTP(res, req)
+			if res.Code != http.StatusOK {
+				require.Equal(t, http.StatusBadRequest, res.Code, res.Body.String())
+				require.NotEmpty(t, decode[wire.Problem](t, res.Body).Errors)
+				continue
+			}
+			require.NoError(t, w.queue.filter.Validate())
+			require.NoError(t, w.logs.filter.Validate())
+			require.NoError(t, w.logs.anomalies.Validate())
+		}
+	})
+}
+
+// FuzzPath checks that an id that is none is refused wherever the path takes one.
+func FuzzPath(f *testing.F) {
+	for _, seed := range []string{"", "x", "00000000-0000-0000-0000-000000000000", "urn:uuid:00000000-0000-0000-0000-000000000000", "%2e%2e", "00000000000000000000000000000000", "a:retry", "a/b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		w := newWorld(httpapi.Config{})
+		for _, route := range []struct{ method, before, after string }{
+			{http.MethodGet, tasksPath + "/", ""}, {http.MethodDelete, tasksPath + "/", ""},
+			{http.MethodPost, tasksPath + "/", ":retry"}, {http.MethodGet, logsPath + "/", ""},
+		} {
+			req := httptest.NewRequestWithContext(t.Context(), route.method, "/", nil)
+			req.URL.Path, req.URL.RawPath = route.before+id+route.after, ""
+			res := httptest.NewRecorder()
+			w.api.Handler().ServeHTTP(res, req)
+			if _, err := uuid.Parse(id); err != nil {
+				require.NotEqual(t, http.StatusNoContent, res.Code)
+			}
+			require.Less(t, res.Code, 500, res.Body.String())
+			require.Zero(t, len(w.queue.tasks)+len(w.logs.entries))
+		}
 	})
 }

@@ -73,6 +73,33 @@ func (c *Client) checkInfo(addr string, info map[string]string) ([]string, error
 	return warnings, nil
 }
 
+// Ready reports whether the server takes writes now, which a read alone does not
+// tell: a demoted master, and one that cannot write to its disk, answer reads.
+// The error wraps domain.ErrStoreReadOnly, or is that of a server that is away.
+func (c *Client) Ready(ctx context.Context) error {
+	var refused error
+	err := c.eachMaster(ctx, func(ctx context.Context, m *redis.Client) error {
+		text, err := m.Info(ctx).Result()
+		if err != nil || refused != nil {
+			return err
+		}
+		info := parseInfo(text)
+		switch {
+		case info["role"] == "slave" && info["cluster_enabled"] != "1":
+			refused = fmt.Errorf("%w: redis at %s is a replica", domain.ErrStoreReadOnly, c.nameOf(m))
+		case info["loading"] == "1":
+			refused = fmt.Errorf("%w: redis at %s is loading its data", domain.ErrStoreUnavailable, c.nameOf(m))
+		case info["aof_last_write_status"] == "err":
+			refused = fmt.Errorf("%w: redis at %s cannot write its append-only file", domain.ErrStoreReadOnly, c.nameOf(m))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return refused
+}
+
 // parseInfo reads the "name:value" lines of INFO.
 func parseInfo(text string) map[string]string {
 	out := map[string]string{}
