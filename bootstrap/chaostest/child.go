@@ -39,9 +39,11 @@ type ChildConfig struct {
 	Name string `json:"name"`
 	// Dir is where it writes its files.
 	Dir string `json:"dir"`
-	// Store is the URL of Redis, or of the proxy before it.
-	Store    string   `json:"store"`
-	Settings Settings `json:"settings"`
+	// Store is the URL of Redis, or of the proxy before it, and Partitions is over
+	// how many partitions its queue is spread, 0 for one.
+	Store      string   `json:"store"`
+	Partitions int      `json:"partitions,omitempty"`
+	Settings   Settings `json:"settings"`
 	// Skew moves the clock that a worker gives to the scripts. It is a mutant: the
 	// product always uses that of Redis.
 	Skew time.Duration `json:"skew,omitempty"`
@@ -110,6 +112,7 @@ func (s Settings) callTimeout() time.Duration { return min(5*time.Second, s.Leas
 func serve(ctx context.Context, config ChildConfig) error {
 	c := bootstrap.DefaultConfig()
 	c.Store, c.Addr, c.Workers = config.Store, "127.0.0.1:0", 0
+	c.Partitions = max(1, config.Partitions)
 	c.Lease, c.TaskRetention, c.MaxRecoveries = config.Settings.Lease, config.Settings.Retention, config.Settings.MaxRecoveries
 	c.DrainTimeout, c.LogLevel, c.LogFormat = 5*time.Second, "warn", "json"
 	app, err := bootstrap.New(ctx, c)
@@ -122,7 +125,7 @@ func serve(ctx context.Context, config ChildConfig) error {
 // work is the program's worker, with a processor that does as the tasks ask, and
 // with the recording decorator.
 func work(ctx context.Context, config ChildConfig) error {
-	c := redisstore.Config{URL: config.Store, CallTimeout: config.Settings.callTimeout()}
+	c := redisstore.Config{URL: config.Store, Partitions: config.Partitions, CallTimeout: config.Settings.callTimeout()}
 	if config.Skew != 0 {
 		c.ClockOffset = func() time.Duration { return config.Skew }
 	}

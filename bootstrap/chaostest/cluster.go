@@ -20,9 +20,25 @@ import (
 	"logsift/ports"
 )
 
-// Redis is the server that a cluster works on. Its methods end the test if they
-// fail.
-type Redis interface {
+// Redis is what a cluster works on: one server, or a group of them. Its functions
+// end the test if they fail.
+type Redis struct {
+	// URL is where clients find it, and Partitions is over how many partitions the
+	// queue is spread, 0 for one.
+	URL        string
+	Partitions int
+	// Nodes are the addresses of all that hold data.
+	Nodes []string
+	// Server is the one server, which may be broken and have proxies before it. It
+	// is nil for a group: its clients go to the addresses that its nodes tell.
+	Server Server
+	// KillMaster ends the master of a group, and AwaitMaster returns once another
+	// has taken over and the group is whole. Both are nil where none is to die.
+	KillMaster, AwaitMaster func()
+}
+
+// Server is a redis-server that can be broken.
+type Server interface {
 	Addr() string
 	Kill()
 	Restart()
@@ -70,19 +86,24 @@ type Cluster struct {
 	client  *Client
 	// began is when the plan began.
 	began time.Time
+	// died is when a master did.
+	died Moment
 }
 
 // NewCluster starts the processes, whose files are in dir, and waits until they
 // are ready. Close it.
 func NewCluster(dir string, redis Redis, options Options) (c *Cluster, err error) {
 	c = &Cluster{options: options, dir: dir, redis: redis, procs: map[string]*Process{}}
+	c.targets.MasterDies = redis.KillMaster != nil
 	defer func() {
 		if err != nil {
 			c.Close()
 		}
 	}()
-	if c.proxies, err = NewProxies(dir); err != nil {
-		return nil, err
+	if redis.Server != nil {
+		if c.proxies, err = NewProxies(dir); err != nil {
+			return nil, err
+		}
 	}
 	for i := range serves {
 		// The last one has no proxy; see NewClient.
@@ -110,12 +131,13 @@ func NewCluster(dir string, redis Redis, options Options) (c *Cluster, err error
 // add begins to run a process.
 func (c *Cluster) add(role string, i int, proxied bool, skew time.Duration) error {
 	name := fmt.Sprintf("%s-%d", role, i+1)
-	addr := c.redis.Addr()
-	if proxied {
-		var err error
-		if addr, err = c.proxies.Add(name, addr); err != nil {
+	store := c.redis.URL
+	if proxied && c.proxies != nil {
+		addr, err := c.proxies.Add(name, c.redis.Server.Addr())
+		if err != nil {
 			return err
 		}
+		store = "redis://" + addr + "/0"
 		c.targets.Proxied = append(c.targets.Proxied, name)
 	}
 	if role == RoleServe {
@@ -123,7 +145,9 @@ func (c *Cluster) add(role string, i int, proxied bool, skew time.Duration) erro
 	} else {
 		c.targets.Workers = append(c.targets.Workers, name)
 	}
-	c.procs[name] = NewProcess(ChildConfig{Role: role, Name: name, Dir: c.dir, Store: "redis://" + addr + "/0", Settings: c.options.Settings, Skew: skew})
+	c.procs[name] = NewProcess(ChildConfig{
+		Role: role, Name: name, Dir: c.dir, Store: store, Partitions: c.redis.Partitions, Settings: c.options.Settings, Skew: skew,
+	})
 	return nil
 }
 
@@ -174,8 +198,8 @@ func (c *Cluster) Run(ctx context.Context) (*Observation, error) {
 	return c.observe(ctx)
 }
 
-// moment is the begin or the end of a step.
-type moment struct {
+// turn is the begin or the end of a step.
+type turn struct {
 	at   time.Duration
 	step Step
 	ends bool
@@ -184,12 +208,12 @@ type moment struct {
 // carryOut does what the plan says, to the end of ctx, and then ends what has
 // begun.
 func (c *Cluster) carryOut(ctx context.Context, plan Plan) error {
-	var moments []moment
+	var turns []turn
 	for _, s := range plan {
-		moments = append(moments, moment{at: s.At, step: s}, moment{at: s.At + s.For, step: s, ends: true})
+		turns = append(turns, turn{at: s.At, step: s}, turn{at: s.At + s.For, step: s, ends: true})
 	}
-	slices.SortStableFunc(moments, func(a, b moment) int { return int(a.at - b.at) })
-	for _, m := range moments {
+	slices.SortStableFunc(turns, func(a, b turn) int { return int(a.at - b.at) })
+	for _, m := range turns {
 		if !pause(ctx, time.Until(c.began.Add(m.at))) && !m.ends {
 			continue
 		}
@@ -229,23 +253,31 @@ func (c *Cluster) apply(s Step, ends bool) error {
 		}
 	case FaultRedisKill:
 		if ends {
-			c.redis.Restart()
+			c.redis.Server.Restart()
 		} else {
-			c.redis.Kill()
+			c.redis.Server.Kill()
 		}
 	case FaultRedisPause:
 		if ends {
-			c.redis.Resume()
+			c.redis.Server.Resume()
 		} else {
-			c.redis.Pause()
+			c.redis.Server.Pause()
+		}
+	case FaultMasterKill:
+		if ends {
+			c.redis.AwaitMaster()
+		} else {
+			c.died.From = time.Now().UnixNano()
+			c.redis.KillMaster()
+			c.died.To = time.Now().UnixNano()
 		}
 	case FaultScriptFlush:
 		if !ends {
-			return c.order("SCRIPT FLUSH")
+			return c.orderAll("SCRIPT FLUSH")
 		}
 	case FaultClientKill:
 		if !ends {
-			return c.order("CLIENT KILL TYPE normal")
+			return c.orderAll("CLIENT KILL TYPE normal")
 		}
 	case FaultCut:
 		if ends {
@@ -263,9 +295,19 @@ func (c *Cluster) apply(s Step, ends bool) error {
 	return nil
 }
 
-// order sends one command to Redis.
-func (c *Cluster) order(command string) error {
-	conn, err := net.DialTimeout("tcp", c.redis.Addr(), time.Second) //nolint:noctx // It is bounded.
+// orderAll sends one command to each node of Redis.
+func (c *Cluster) orderAll(command string) error {
+	for _, addr := range c.redis.Nodes {
+		if err := order(addr, command); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// order sends one command to a node.
+func order(addr, command string) error {
+	conn, err := net.DialTimeout("tcp", addr, time.Second) //nolint:noctx // It is bounded.
 	if err != nil {
 		return fmt.Errorf("%s: %w", command, err)
 	}
@@ -288,14 +330,14 @@ func (c *Cluster) order(command string) error {
 
 // observe lets the queue drain, stops all processes, and reads what they left.
 func (c *Cluster) observe(ctx context.Context) (*Observation, error) {
-	client, err := redisstore.Open(ctx, redisstore.Config{URL: "redis://" + c.redis.Addr() + "/0"})
+	client, err := redisstore.Open(ctx, redisstore.Config{URL: c.redis.URL, Partitions: c.redis.Partitions})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = client.Close() }()
 	queue := redisstore.NewTaskQueue(client)
 	defer queue.Close()
-	o := &Observation{Settings: c.options.Settings}
+	o := &Observation{Settings: c.options.Settings, MasterDied: c.died}
 	if o.Undrained, err = c.drain(ctx, queue); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,11 @@
 // SIGSTOP and SIGCONT, Redis killed and restarted or frozen, SCRIPT FLUSH, CLIENT
 // KILL, latency, lost replies and cut connections; about a quarter of it is calm.
 //
+// TestChaosOnGroups does the same on a Redis Cluster of three masters, with a queue
+// of six partitions, and on a Sentinel group. Their clients go to the addresses that
+// the nodes tell, so there is no proxy, and of the faults of Redis only SCRIPT FLUSH
+// and CLIENT KILL on every node; the master of the Sentinel group dies once.
+//
 // Every client of the queue writes its own history, a file of JSON lines
 // ([Event]), before and after each call: the workers by [Recorded], a decorator
 // of ports.TaskQueue, the client by itself. Processors write when they start and
@@ -21,7 +26,9 @@
 // [Judge] compares the histories with the store: the invariants I1 to I12, each a
 // [Violation] with its sentence, and the fences of each task as a linearizable
 // object ([CheckFencing]). A call that timed out or whose process died is unknown:
-// it may have happened, or may happen later.
+// it may have happened, or may happen later. [Verdict] puts both together, and
+// counts what the death of a master explains: Redis replicates without waiting, so
+// the last acknowledged writes may be lost. It says which invariants that concerns.
 //
 // # How to read a failure
 //
@@ -33,7 +40,7 @@
 //
 // # How to rerun a seed
 //
-//	go test ./bootstrap/chaostest -run 'TestChaos/seed_7$' -chaos.seeds 7 -artifacts -outputdir /tmp
+//	go test ./bootstrap/chaostest -run 'TestChaos$/seed_7$' -chaos.seeds 7 -artifacts -outputdir /tmp
 //
 // The seed fixes the plan and the load, not what the machine makes of their
 // timing, so a rare failure may need several runs (-count).

@@ -58,7 +58,13 @@ type Observation struct {
 	At int64
 	// Undrained is why the queue was not taken to be drained, "" if it was.
 	Undrained string
+	// MasterDied is when the master of Redis died and a replica took its place; it
+	// is zero if none did.
+	MasterDied Moment
 }
+
+// Moment is a stretch of time, in nanoseconds since 1970.
+type Moment struct{ From, To int64 }
 
 // Judge returns what the run shows to be broken, but for the order of the fences,
 // which [CheckFencing] judges, too.

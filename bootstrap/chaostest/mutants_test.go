@@ -74,7 +74,7 @@ func TestScenariosPassWithoutAMutant(t *testing.T) {
 	for _, c := range trials() {
 		t.Run(c.mutant, func(t *testing.T) {
 			c.options.Seed, c.options.Skew = 1, 0
-			found, err := run(t, c.options)
+			found, err := run(t, startRedis(t), c.options)
 			require.NoError(t, err)
 			require.Empty(t, found)
 		})
@@ -90,7 +90,7 @@ func TestMutantsAreCaught(t *testing.T) {
 			for seed := uint64(1); seed <= mutantSeeds; seed++ {
 				c.options.Seed = seed
 				// What the mutant does to the processes counts for nothing here.
-				found, _ := run(t, c.options)
+				found, _ := run(t, startRedis(t), c.options)
 				for _, v := range found {
 					invariant, _, _ := strings.Cut(v, " ")
 					if slices.Contains(c.breaks, invariant) {

@@ -17,8 +17,9 @@ const (
 	FaultPause       Fault = "pause"        // SIGSTOP, SIGCONT at the end
 	FaultRedisKill   Fault = "redis_kill"   // SIGKILL, started again at the end
 	FaultRedisPause  Fault = "redis_pause"  // SIGSTOP, SIGCONT at the end
-	FaultScriptFlush Fault = "script_flush" // Redis forgets its scripts
-	FaultClientKill  Fault = "client_kill"  // Redis ends all connections
+	FaultMasterKill  Fault = "master_kill"  // SIGKILL of a group's master, whole again at the end
+	FaultScriptFlush Fault = "script_flush" // Redis, each node of it, forgets its scripts
+	FaultClientKill  Fault = "client_kill"  // Redis, each node of it, ends all connections
 	FaultCut         Fault = "cut"          // the proxy ends its connections and takes no new ones
 	FaultToxic       Fault = "toxic"        // Step.Toxic, then the connections are cut
 	Calm             Fault = "calm"
@@ -39,8 +40,11 @@ type Plan []Step
 // Targets are the names that a plan may use.
 type Targets struct {
 	Serves, Workers []string
-	// Proxied are those of them that reach Redis through a proxy of their name.
+	// Proxied are those of them that reach Redis through a proxy of their name. If
+	// there are none, Redis is a group.
 	Proxied []string
+	// MasterDies is whether a group loses its master once.
+	MasterDies bool
 }
 
 // NewPlan makes a plan of a seed that is over after the given time. Two lanes of
@@ -48,10 +52,18 @@ type Targets struct {
 // network; about a quarter of each is calm.
 func NewPlan(seed uint64, length time.Duration, lease time.Duration, on Targets) Plan {
 	plan := lane(rand.New(rand.NewPCG(seed, 1)), length, func(r *rand.Rand) Step { return processFault(r, lease, on) })
-	plan = append(plan, lane(rand.New(rand.NewPCG(seed, 2)), length, func(r *rand.Rand) Step { return storeFault(r, lease, on) })...)
+	store := lane(rand.New(rand.NewPCG(seed, 2)), length, func(r *rand.Rand) Step { return storeFault(r, lease, on) })
+	if on.MasterDies {
+		death := Step{At: length / 2, Fault: FaultMasterKill, For: failoverTime}
+		store = append(slices.DeleteFunc(store, func(s Step) bool { return s.At >= death.At && s.At <= death.At+death.For }), death)
+	}
+	plan = append(plan, store...)
 	slices.SortStableFunc(plan, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
 	return plan
 }
+
+// failoverTime is about how long a group needs for another master.
+const failoverTime = 2 * time.Second
 
 func lane(r *rand.Rand, length time.Duration, fault func(*rand.Rand) Step) Plan {
 	var plan Plan
@@ -85,6 +97,9 @@ func processFault(r *rand.Rand, lease time.Duration, on Targets) Step {
 }
 
 func storeFault(r *rand.Rand, lease time.Duration, on Targets) Step {
+	if len(on.Proxied) == 0 {
+		return Step{Fault: []Fault{FaultScriptFlush, FaultClientKill}[r.IntN(2)]}
+	}
 	proxy := pick(r, on.Proxied)
 	toxic := func(length time.Duration, typ, stream string, toxicity float32, attributes map[string]int) Step {
 		return Step{Fault: FaultToxic, On: proxy, For: length, Toxic: &Toxic{Type: typ, Stream: stream, Toxicity: toxicity, Attributes: attributes}}
