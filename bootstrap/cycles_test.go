@@ -22,7 +22,8 @@ import (
 // Not parallel, and neither are its parts: what other tests hold would be
 // counted too.
 func TestStartingAndStoppingLeavesNothing(t *testing.T) {
-	cycles := 1000
+	// A thousand in all.
+	cycles := 334
 	if testing.Short() {
 		cycles = 30
 	}

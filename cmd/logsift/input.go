@@ -168,7 +168,7 @@ func readChunks(in input, send func(*chunk) error) (lineReport, error) {
 func readLine(r *bufio.Reader) (line []byte, long bool, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
-		if !long && len(line)+len(part) > domain.MaxLogMessage {
+		if !long && len(line)+len(part) > domain.MaxLogMessage+len("\r\n") {
 			line, long = nil, true
 		}
 		if !long {
@@ -177,7 +177,11 @@ func readLine(r *bufio.Reader) (line []byte, long bool, err error) {
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
-		return bytes.TrimRight(line, "\r\n"), long, err
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) > domain.MaxLogMessage {
+			line, long = nil, true
+		}
+		return line, long, err
 	}
 }
 

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzReadChunks checks that an input, plain or compressed, is refused, or that
+// each of its lines is sent once, as valid text, or counted as too long.
+func FuzzReadChunks(f *testing.F) {
+	for _, seed := range []string{"", "\n\n", "one\ntwo\r\nthree", "\xff\xfe\n", "a\x00b", "\x1f\x8b", "\x1f\x8b\x08\x00", " \n\t\nx"} {
+		f.Add([]byte(seed), false)
+		f.Add([]byte(seed), true)
+	}
+	f.Fuzz(func(t *testing.T, content []byte, compressed bool) {
+		if compressed {
+			var packed bytes.Buffer
+			z := gzip.NewWriter(&packed)
+			_, err := z.Write(content)
+			require.NoError(t, err)
+			require.NoError(t, z.Close())
+			content = packed.Bytes()
+		}
+		in := input{name: "in", open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }}
+		sent := 0
+		report, err := readChunks(in, func(c *chunk) error {
+			require.Positive(t, c.count)
+			require.Equal(t, c.count, bytes.Count(c.lines.Bytes(), []byte("\n")))
+			require.True(t, utf8.Valid(c.lines.Bytes()))
+			sent += c.count
+			return nil
+		})
+		if err != nil {
+			require.Contains(t, err.Error(), "in")
+			return
+		}
+		require.Equal(t, report.lines, sent)
+		require.LessOrEqual(t, report.mended, report.lines)
+	})
+}
+
+// FuzzPrintable checks that nothing of a log steers the terminal that shows it.
+func FuzzPrintable(f *testing.F) {
+	for _, seed := range []string{"", "a\tb\nc", "\x1b[2J", "\u009b2J", "\u202e\u2066\u200f", "\xff\x9b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, r := range printable(text) {
+			require.False(t, r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069, "%q", r)
+		}
+	})
+}
