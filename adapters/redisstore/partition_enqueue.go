@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -233,21 +234,17 @@ func storedCopy(t *domain.Task, created time.Time) *domain.Task {
 	return c
 }
 
-const (
-	// enqueueCalls is how many enqueue scripts of one process are under way at
-	// most: one that Redis runs, and one on its way to it.
-	enqueueCalls = 2
-	// gatherBytes bounds what travels together, beyond the first call.
-	gatherBytes = 4 << 20
-)
+// gatherBytes bounds what travels together, beyond the first call.
+const gatherBytes = 4 << 20
 
-// gatherer lets calls that come while others are under way travel together. No
-// call waits for others to come. The zero value is ready for use.
+// gatherer lets calls that come while one is under way travel together with the
+// next. No call waits for others to come. With two under way, one of them carried
+// a single task for most of the time. The zero value is ready for use.
 type gatherer struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below; without it a call could wait with none under way
-	under   int
+	under   bool
 	waiting []*enqueueCall
 }
 
@@ -255,8 +252,8 @@ type gatherer struct {
 // returns its reply. It returns early if ctx ends.
 func (g *gatherer) do(ctx context.Context, c *enqueueCall, send func(context.Context, []*enqueueCall)) ([]any, error) {
 	g.mu.Lock()
-	if g.under < enqueueCalls {
-		g.under++
+	if !g.under {
+		g.under = true
 		g.mu.Unlock()
 		send(ctx, []*enqueueCall{c})
 		g.next(ctx, send)
@@ -288,17 +285,19 @@ func (g *gatherer) next(ctx context.Context, send func(context.Context, []*enque
 			for _, c := range calls {
 				close(c.done)
 			}
+			// Those who have their answer and want more stored at once come along.
+			runtime.Gosched()
 		}
 	})
 }
 
 // take returns waiting calls of one generation that go into one step. If there
-// are none, one call less is under way.
+// are none, none is under way.
 func (g *gatherer) take() []*enqueueCall {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.waiting) == 0 {
-		g.under--
+		g.under = false
 		g.waiting = nil
 		return nil
 	}
