@@ -69,6 +69,8 @@ var readmeCommands = []readmeCommand{
 	{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/queue/tasks -d '{"type":"log_analysis","payload":{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]},"priority":8}'`, runToEnd(`"priority":8`, 0)},
 	{"curl 'http://127.0.0.1:8080/api/v1/queue/tasks?status=COMPLETED&limit=10'", runToEnd(`"status":"COMPLETED"`, 0)},
 	{"curl http://127.0.0.1:8080/api/v1/queue/stats", runToEnd(`"workers_count":10`, 0)},
+	{"./logsift verify --store redis://127.0.0.1:6379/0", runToEnd("nothing is broken", 0)},
+	{"./logsift bench --store redis://127.0.0.1:6379/1 --yes --work w3 -n 20000", runToEnd(`"bytes_done":`, 0)},
 }
 
 // block is a fenced block of Markdown.
