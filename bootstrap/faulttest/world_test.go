@@ -31,7 +31,7 @@ import (
 // after a worker's death its tasks have to be claimable: the lease and what the
 // reaper may take.
 const (
-	lease    = time.Second
+	lease    = 2 * time.Second
 	takeover = lease + 2*time.Second
 )
 
