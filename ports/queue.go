@@ -4,6 +4,8 @@ package ports
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"time"
 
 	"logsift/domain"
@@ -88,6 +90,38 @@ const (
 	MinLease = 100 * time.Millisecond
 	MaxLease = time.Hour
 )
+
+// Validate checks the fields. The error is a *domain.ValidationError.
+func (r ClaimRequest) Validate() error {
+	switch {
+	case r.ID == (domain.ClaimID{}):
+		return &domain.ValidationError{Field: "id", Rule: "must be a random UUID"}
+	case r.Max < 1 || r.Max > MaxClaim:
+		return &domain.ValidationError{Field: "max", Value: strconv.Itoa(r.Max), Rule: fmt.Sprintf("must be between 1 and %d", MaxClaim)}
+	case r.Wait < 0:
+		return &domain.ValidationError{Field: "wait", Value: r.Wait.String(), Rule: "must not be negative"}
+	}
+	for _, name := range r.Queues {
+		if err := domain.ValidateName("queues", name); err != nil {
+			return err
+		}
+	}
+	for _, name := range r.Types {
+		if err := domain.ValidateName("types", string(name)); err != nil {
+			return err
+		}
+	}
+	return ValidateLease(r.Lease)
+}
+
+// ValidateLease checks the length of a lease. The error is a
+// *domain.ValidationError for the field "lease".
+func ValidateLease(lease time.Duration) error {
+	if lease < MinLease || lease > MaxLease {
+		return &domain.ValidationError{Field: "lease", Value: lease.String(), Rule: fmt.Sprintf("must be between %v and %v", MinLease, MaxLease)}
+	}
+	return nil
+}
 
 // Outcome is how a run ended.
 type Outcome uint8

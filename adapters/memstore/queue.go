@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"logsift/domain"
 	"logsift/ports"
 )
@@ -227,7 +225,7 @@ func (q *TaskQueue) step(t *domain.Task, change func() error) error {
 
 // Dequeue implements ports.TaskConsumer.
 func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
-	if err := validateClaim(req); err != nil {
+	if err := req.Validate(); err != nil {
 		return nil, err
 	}
 	var timeout <-chan time.Time
@@ -260,25 +258,6 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 		}
 		stop()
 	}
-}
-
-func validateClaim(req ports.ClaimRequest) error {
-	switch {
-	case req.ID == uuid.Nil:
-		return &domain.ValidationError{Field: "id", Rule: "must be a random UUID"}
-	case req.Max < 1 || req.Max > ports.MaxClaim:
-		return &domain.ValidationError{Field: "max", Value: strconv.Itoa(req.Max), Rule: fmt.Sprintf("must be between 1 and %d", ports.MaxClaim)}
-	case req.Wait < 0:
-		return &domain.ValidationError{Field: "wait", Value: req.Wait.String(), Rule: "must not be negative"}
-	}
-	return validateLease(req.Lease)
-}
-
-func validateLease(lease time.Duration) error {
-	if lease < ports.MinLease || lease > ports.MaxLease {
-		return &domain.ValidationError{Field: "lease", Value: lease.String(), Rule: fmt.Sprintf("must be between %v and %v", ports.MinLease, ports.MaxLease)}
-	}
-	return nil
 }
 
 // claim takes what is ready. It returns how long it is until the next task is
@@ -362,7 +341,7 @@ func (q *TaskQueue) ExtendLease(ctx context.Context, lease time.Duration, leases
 	if len(leases) == 0 {
 		return nil, nil
 	}
-	if err := validateLease(lease); err != nil {
+	if err := ports.ValidateLease(lease); err != nil {
 		return nil, err
 	}
 	q.mu.Lock()

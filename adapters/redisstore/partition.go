@@ -44,25 +44,6 @@ func newPartition(client *Client, number int) *partition {
 	return p
 }
 
-func validateClaim(req ports.ClaimRequest) error {
-	switch {
-	case req.ID == uuid.Nil:
-		return &domain.ValidationError{Field: "id", Rule: "must be a random UUID"}
-	case req.Max < 1 || req.Max > ports.MaxClaim:
-		return &domain.ValidationError{Field: "max", Value: strconv.Itoa(req.Max), Rule: fmt.Sprintf("must be between 1 and %d", ports.MaxClaim)}
-	case req.Wait < 0:
-		return &domain.ValidationError{Field: "wait", Value: req.Wait.String(), Rule: "must not be negative"}
-	}
-	return validateLease(req.Lease)
-}
-
-func validateLease(lease time.Duration) error {
-	if lease < ports.MinLease || lease > ports.MaxLease {
-		return &domain.ValidationError{Field: "lease", Value: lease.String(), Rule: fmt.Sprintf("must be between %v and %v", ports.MinLease, ports.MaxLease)}
-	}
-	return nil
-}
-
 // claim runs the claim script once. next is how long it is until the next task
 // is due, negative if none is in sight.
 //
@@ -142,7 +123,7 @@ func (p *partition) ExtendLease(ctx context.Context, lease time.Duration, leases
 	if len(leases) == 0 {
 		return nil, nil
 	}
-	if err := validateLease(lease); err != nil {
+	if err := ports.ValidateLease(lease); err != nil {
 		return nil, err
 	}
 	args := appendLeases([]any{p.client.offset(), lease.Microseconds()}, leases)

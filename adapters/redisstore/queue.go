@@ -77,7 +77,7 @@ func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 
 // Dequeue implements ports.TaskConsumer.
 func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
-	if err := validateClaim(req); err != nil {
+	if err := req.Validate(); err != nil {
 		return nil, err
 	}
 	deadline := time.Now().Add(req.Wait)
@@ -192,7 +192,7 @@ func (q *TaskQueue) ExtendLease(ctx context.Context, lease time.Duration, leases
 	if len(leases) == 0 {
 		return nil, nil
 	}
-	if err := validateLease(lease); err != nil {
+	if err := ports.ValidateLease(lease); err != nil {
 		return nil, err
 	}
 	out := make([]domain.Lease, len(leases))

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
-
-	"github.com/google/uuid"
 
 	"logsift/domain"
 	"logsift/ports"
@@ -19,7 +16,7 @@ const promotePerClaim = 500
 // Dequeue claims ready tasks as [ports.TaskConsumer] says. Due tasks are made
 // ready first, so that claims do not depend on a promoter.
 func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
-	if err := checkClaim(req); err != nil {
+	if err := req.Validate(); err != nil {
 		return nil, err
 	}
 	wants := wanted(req)
@@ -59,37 +56,6 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 			return nil, err
 		}
 	}
-}
-
-// checkClaim checks the fields of a claim.
-func checkClaim(req ports.ClaimRequest) error {
-	if req.ID == uuid.Nil {
-		return &domain.ValidationError{Field: "id", Rule: "must be a UUID that is not nil"}
-	}
-	if req.Max < 1 || req.Max > ports.MaxClaim {
-		return &domain.ValidationError{Field: "max", Value: strconv.Itoa(req.Max), Rule: fmt.Sprintf("must be between 1 and %d", ports.MaxClaim)}
-	}
-	if req.Wait < 0 {
-		return &domain.ValidationError{Field: "wait", Value: req.Wait.String(), Rule: "must not be negative"}
-	}
-	for _, name := range req.Queues {
-		if err := domain.ValidateName("queues", name); err != nil {
-			return err
-		}
-	}
-	for _, name := range req.Types {
-		if err := domain.ValidateName("types", string(name)); err != nil {
-			return err
-		}
-	}
-	return checkLease(req.Lease)
-}
-
-func checkLease(lease time.Duration) error {
-	if lease < ports.MinLease || lease > ports.MaxLease {
-		return &domain.ValidationError{Field: "lease", Value: lease.String(), Rule: fmt.Sprintf("must be between %s and %s", ports.MinLease, ports.MaxLease)}
-	}
-	return nil
 }
 
 // wanted returns whether the claim may take tasks of a queue and type.

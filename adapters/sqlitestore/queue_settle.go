@@ -19,7 +19,7 @@ func leaseLost(lease domain.Lease) error {
 // ExtendLease extends leases as [ports.TaskConsumer] says. A lease that is
 // refused comes back as it was given.
 func (q *TaskQueue) ExtendLease(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
-	if err := checkLease(lease); err != nil {
+	if err := ports.ValidateLease(lease); err != nil {
 		return nil, err
 	}
 	if len(leases) == 0 {
