@@ -101,8 +101,10 @@ func clockStepsBack(t *testing.T) {
 	w := sharedWorld(t)
 	var runs journal
 	release := make(chan struct{})
+	// The lease outlasts the pauses of a busy machine, and is extended at least once
+	// while the clock is back.
 	s := w.scheduler(t, application.SchedulerConfig{
-		Workers: 3, PrefetchWindow: -1, RetryPolicy: domain.RetryPolicy{Kind: domain.RetryFixed, Base: time.Second, Cap: time.Hour},
+		Workers: 3, Lease: 5 * lease, PrefetchWindow: -1, RetryPolicy: domain.RetryPolicy{Kind: domain.RetryFixed, Base: time.Second, Cap: time.Hour},
 	}, func(_ context.Context, task *domain.Task) ([]byte, error) {
 		runs.note(task.ID)
 		switch {
