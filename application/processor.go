@@ -74,7 +74,10 @@ func (p *LogAnalysisProcessor) Process(ctx context.Context, task *domain.Task) (
 	if err != nil {
 		return nil, err
 	}
-	result, err := p.analyzer.Analyze(ctx, domain.AnalysisRequest{TaskID: task.ID, Logs: logs})
+	result, err := p.analyzer.Analyze(ctx, domain.AnalysisRequest{
+		TaskID: task.ID, Logs: logs, Baseline: payload.Baseline, Learn: payload.Learn,
+		LastAttempt: task.Attempt >= task.MaxRetries,
+	})
 	if err != nil {
 		return nil, steer(fmt.Errorf("analyse %d log entries: %w", len(logs), err))
 	}

@@ -2,6 +2,8 @@ package domain
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -83,6 +85,22 @@ const (
 	AnomalyCountVector    AnomalyKind = "count_vector"
 )
 
+var anomalyKinds = [...]AnomalyKind{
+	AnomalyNewTemplate, AnomalyRareTemplate, AnomalyFrequencySpike, AnomalyFrequencyDrop, AnomalyMissingEvent,
+	AnomalyErrorBurst, AnomalySeverityShift, AnomalyNumericOutlier, AnomalyCountVector,
+}
+
+// Valid reports whether k is one of the constants.
+func (k AnomalyKind) Valid() bool { return slices.Contains(anomalyKinds[:], k) }
+
+func anomalyKindNames() string {
+	names := make([]string, len(anomalyKinds))
+	for i, k := range anomalyKinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ", ")
+}
+
 // AnomalyCategory says what an anomaly is about.
 type AnomalyCategory string
 
@@ -106,6 +124,7 @@ const (
 	MaxAnomalySamples  = 5
 	MaxSampleLine      = 500
 	MaxAnomalyTemplate = 2000
+	MaxAnomalySessions = 100
 )
 
 // Anomaly is something unusual that an analysis found.
@@ -138,6 +157,9 @@ type Anomaly struct {
 	LastSeen  time.Time `json:"last_seen"`
 	// Services are the sources of the entries.
 	Services []string `json:"services,omitempty"`
+	// Sessions are the ids found in the lines (of a request, a block, an
+	// instance) whose course is unusual, the first MaxAnomalySessions of them.
+	Sessions []string `json:"sessions,omitempty"`
 	// Evidence is the detector's reason in a sentence.
 	Evidence string `json:"evidence,omitempty"`
 	// Explanation and SuggestedAction are text for a person, never executed.
@@ -164,6 +186,19 @@ type Usage struct {
 	Estimated bool `json:"estimated,omitempty"`
 }
 
+// Cost is what the calls of an analysis cost, by a price table of the operator.
+type Cost struct {
+	// AmountMicros is in millionths of Currency.
+	AmountMicros int64  `json:"amount_micros"`
+	Currency     string `json:"currency"`
+}
+
+// CacheUse counts explanations that were known already, and those asked for.
+type CacheUse struct {
+	Hits   int `json:"hits"`
+	Misses int `json:"misses"`
+}
+
 // AnalysisResult is what an analyser says about some log entries. It is also
 // the result of a log analysis task.
 type AnalysisResult struct {
@@ -184,13 +219,20 @@ type AnalysisResult struct {
 	TemplateCount int    `json:"template_count"`
 	Summary       string `json:"summary"`
 	// Severity is the highest of the anomalies, or none.
-	Severity      Severity  `json:"severity"`
-	Anomalies     []Anomaly `json:"anomalies"`
+	Severity  Severity  `json:"severity"`
+	Anomalies []Anomaly `json:"anomalies"`
+	// Baseline is what the logs were compared with, if the request named it.
+	Baseline      string    `json:"baseline,omitempty"`
 	Model         string    `json:"model,omitempty"`
 	PromptVersion string    `json:"prompt_version,omitempty"`
 	SchemaVersion int       `json:"schema_version"`
 	Usage         *Usage    `json:"usage,omitempty"`
-	Warnings      []string  `json:"warnings,omitempty"`
+	Cost          *Cost     `json:"cost,omitempty"`
+	Cache         *CacheUse `json:"cache,omitempty"`
+	// Redactions counts, by class, what was replaced before anything was sent to
+	// an AI service.
+	Redactions map[string]int `json:"redactions,omitempty"`
+	Warnings   []string       `json:"warnings,omitempty"`
 }
 
 // AnalysisSchemaVersion is the version of the JSON form of [AnalysisResult].
@@ -201,6 +243,15 @@ type AnalysisRequest struct {
 	TaskID TaskID
 	// Logs are the entries, in the order of their arrival.
 	Logs []LogEntry
+	// Baseline names learned state to compare with; "" is what was learned from
+	// the logs analysed before.
+	Baseline string
+	// Learn is whether the logs are normal ones: the state that Baseline names is
+	// made of them, or extended by them, and nothing is reported.
+	Learn bool
+	// LastAttempt is whether the task will not be retried: an analyser that can
+	// give a lesser result then gives that instead of an error.
+	LastAttempt bool
 }
 
 // Analysis is a stored result.

@@ -32,6 +32,8 @@ var (
 	ErrAnalysisNotFound = errors.New("analysis not found")
 	// ErrBatchClosed: the log batch takes no more entries, since its analysis began.
 	ErrBatchClosed = errors.New("log batch is closed")
+	// ErrStateConflict: the state was saved by another meanwhile.
+	ErrStateConflict = errors.New("state was changed meanwhile")
 	// ErrStoreUnavailable: the store cannot be reached, or did not answer in
 	// time. The outcome of a write is unknown; repeating it is safe.
 	ErrStoreUnavailable = errors.New("store unavailable")

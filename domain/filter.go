@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -111,8 +112,14 @@ type LogPage struct {
 type AnomalyFilter struct {
 	// MinSeverity selects this severity and those above it; 0 for all.
 	MinSeverity Severity
+	// ID selects the findings of one anomaly, in every analysis that found it.
+	ID   string
+	Kind AnomalyKind
 	// Source selects anomalies that name this source among their services.
 	Source string
+	// Text must occur in the template or a sample line, ASCII letters in either
+	// case.
+	Text string
 	// From and To bound LastSeen: From included, To excluded.
 	From, To time.Time
 	Limit    int
@@ -127,8 +134,13 @@ func (f AnomalyFilter) Validate() error {
 	if f.MinSeverity != 0 && !f.MinSeverity.Valid() {
 		return rangeError("severity", int(f.MinSeverity), "must be a severity")
 	}
-	if len(f.Source) > MaxLogSource {
-		return &ValidationError{Field: "source", Rule: fmt.Sprintf("must be at most %d bytes", MaxLogSource)}
+	if f.Kind != "" && !f.Kind.Valid() {
+		return &ValidationError{Field: "kind", Value: cutString(string(f.Kind), 32), Rule: "must be one of " + anomalyKindNames()}
+	}
+	for _, text := range []struct{ field, value string }{{"id", f.ID}, {"source", f.Source}, {"text", f.Text}} {
+		if len(text.value) > MaxLogSource {
+			return &ValidationError{Field: text.field, Rule: fmt.Sprintf("must be at most %d bytes", MaxLogSource)}
+		}
 	}
 	return validateLimit(f.Limit)
 }
@@ -136,19 +148,16 @@ func (f AnomalyFilter) Validate() error {
 // Matches reports whether the filter selects the anomaly.
 func (f AnomalyFilter) Matches(a *Anomaly) bool {
 	if a.Severity < f.MinSeverity ||
+		f.ID != "" && a.ID != f.ID || f.Kind != "" && a.Kind != f.Kind ||
 		!f.From.IsZero() && a.LastSeen.Before(f.From) ||
 		!f.To.IsZero() && !a.LastSeen.Before(f.To) {
 		return false
 	}
-	if f.Source == "" {
-		return true
+	if f.Source != "" && !slices.Contains(a.Services, f.Source) {
+		return false
 	}
-	for _, s := range a.Services {
-		if s == f.Source {
-			return true
-		}
-	}
-	return false
+	return f.Text == "" || containsFold(a.Template, f.Text) ||
+		slices.ContainsFunc(a.SampleLines, func(line string) bool { return containsFold(line, f.Text) })
 }
 
 // FoundAnomaly is an anomaly with the analysis that found it.

@@ -118,6 +118,11 @@ type LogAnalysisPayload struct {
 	LogIDs []LogID `json:"log_ids,omitempty"`
 	// BatchID is the batch to analyse; by custom that of the task itself.
 	BatchID *BatchID `json:"batch_id,omitempty"`
+	// Baseline names a baseline to compare with, by the rules of [ValidateName];
+	// "" is what was learned from the logs analysed before.
+	Baseline string `json:"baseline,omitempty"`
+	// Learn has Baseline made of, or extended by, these logs: they are normal.
+	Learn bool `json:"learn,omitempty"`
 }
 
 // NewLogAnalysisTask returns a task that analyses these log entries.
@@ -148,6 +153,14 @@ func ParseLogAnalysisPayload(payload []byte) (LogAnalysisPayload, error) {
 	}
 	if len(p.LogIDs) == 0 && p.BatchID == nil {
 		return p, &ValidationError{Field: "payload", Rule: "must name at least one log in log_ids, or a batch_id"}
+	}
+	if p.Baseline != "" {
+		if err := ValidateName("payload.baseline", p.Baseline); err != nil {
+			return p, err
+		}
+	}
+	if p.Learn && p.Baseline == "" {
+		return p, &ValidationError{Field: "payload.baseline", Rule: "must be named by a task that learns it"}
 	}
 	return p, nil
 }

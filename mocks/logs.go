@@ -406,3 +406,61 @@ func (mr *MockAnalysisStoreMockRecorder) SaveAnalysis(ctx, task, result interfac
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SaveAnalysis", reflect.TypeOf((*MockAnalysisStore)(nil).SaveAnalysis), ctx, task, result)
 }
+
+// MockStateStore is a mock of StateStore interface.
+type MockStateStore struct {
+	ctrl     *gomock.Controller
+	recorder *MockStateStoreMockRecorder
+}
+
+// MockStateStoreMockRecorder is the mock recorder for MockStateStore.
+type MockStateStoreMockRecorder struct {
+	mock *MockStateStore
+}
+
+// NewMockStateStore creates a new mock instance.
+func NewMockStateStore(ctrl *gomock.Controller) *MockStateStore {
+	mock := &MockStateStore{ctrl: ctrl}
+	mock.recorder = &MockStateStoreMockRecorder{mock}
+	return mock
+}
+
+// EXPECT returns an object that allows the caller to indicate expected use.
+func (m *MockStateStore) EXPECT() *MockStateStoreMockRecorder {
+	return m.recorder
+}
+
+// LoadStates mocks base method.
+func (m *MockStateStore) LoadStates(ctx context.Context, keys ...string) ([]domain.State, error) {
+	m.ctrl.T.Helper()
+	varargs := []interface{}{ctx}
+	for _, a := range keys {
+		varargs = append(varargs, a)
+	}
+	ret := m.ctrl.Call(m, "LoadStates", varargs...)
+	ret0, _ := ret[0].([]domain.State)
+	ret1, _ := ret[1].(error)
+	return ret0, ret1
+}
+
+// LoadStates indicates an expected call of LoadStates.
+func (mr *MockStateStoreMockRecorder) LoadStates(ctx interface{}, keys ...interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	varargs := append([]interface{}{ctx}, keys...)
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "LoadStates", reflect.TypeOf((*MockStateStore)(nil).LoadStates), varargs...)
+}
+
+// SaveState mocks base method.
+func (m *MockStateStore) SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error) {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SaveState", ctx, state, ttl)
+	ret0, _ := ret[0].(int64)
+	ret1, _ := ret[1].(error)
+	return ret0, ret1
+}
+
+// SaveState indicates an expected call of SaveState.
+func (mr *MockStateStoreMockRecorder) SaveState(ctx, state, ttl interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SaveState", reflect.TypeOf((*MockStateStore)(nil).SaveState), ctx, state, ttl)
+}

@@ -67,3 +67,20 @@ type AnalysisStore interface {
 	// longer ago, at most limit of them, the oldest first, and returns how many.
 	PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error)
 }
+
+// StateStore keeps what analysers share between analyses and processes.
+type StateStore interface {
+	// LoadStates returns the states of the keys, in the order of the arguments.
+	// A key that has nothing, or whose state expired, gives Revision 0 and no Data.
+	LoadStates(ctx context.Context, keys ...string) ([]domain.State, error)
+	// SaveState stores the state if the stored one still has its Revision (0 for
+	// none), and returns the next revision; otherwise it changes nothing, and the
+	// error is domain.ErrStateConflict. A revision is never given twice to a key
+	// that has a state. The state expires ttl after this save, if
+	// ttl is not 0.
+	//
+	// It is not idempotent: a call that is repeated after its reply was lost may
+	// find its own save and return the conflict. A *domain.ValidationError tells
+	// of a limit that is broken.
+	SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error)
+}

@@ -3,6 +3,7 @@ package memstore
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -44,10 +45,8 @@ func (r *LogRepository) SaveAnalysis(ctx context.Context, task domain.TaskID, re
 func copyResult(result domain.AnalysisResult) domain.AnalysisResult {
 	result.MissingLogIDs = slices.Clone(result.MissingLogIDs)
 	result.Warnings = slices.Clone(result.Warnings)
-	if result.Usage != nil {
-		usage := *result.Usage
-		result.Usage = &usage
-	}
+	result.Usage, result.Cost, result.Cache = copyValue(result.Usage), copyValue(result.Cost), copyValue(result.Cache)
+	result.Redactions = maps.Clone(result.Redactions)
 	result.Anomalies = slices.Clone(result.Anomalies)
 	for i := range result.Anomalies {
 		result.Anomalies[i] = copyAnomaly(result.Anomalies[i])
@@ -55,10 +54,19 @@ func copyResult(result domain.AnalysisResult) domain.AnalysisResult {
 	return result
 }
 
+func copyValue[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
+
 func copyAnomaly(a domain.Anomaly) domain.Anomaly {
 	a.LogIDs = slices.Clone(a.LogIDs)
 	a.SampleLines = slices.Clone(a.SampleLines)
 	a.Services = slices.Clone(a.Services)
+	a.Sessions = slices.Clone(a.Sessions)
 	return a
 }
 

@@ -274,7 +274,7 @@ var analysisCases = []logCase{
 }
 
 func spoilAnomaly(a *domain.Anomaly) {
-	a.LogIDs[0], a.SampleLines[0], a.Services[0], a.ID = uuid.Nil, "changed", "changed", "changed"
+	a.LogIDs[0], a.SampleLines[0], a.Services[0], a.Sessions[0], a.ID = uuid.Nil, "changed", "changed", "changed", "changed"
 }
 
 // filtersAnomalies compares the list with what domain.AnomalyFilter.Matches
