@@ -13,7 +13,7 @@ import (
 const (
 	// maintenanceBatch bounds the tasks of one maintenance call, so that no call
 	// holds the store up for long.
-	maintenanceBatch = 1000
+	maintenanceBatch = ports.MaxClaim
 	// purgeBatch is less, since a purged task may take many log entries with it.
 	purgeBatch = 100
 	// reapInterval bounds the sleep of the reaper.

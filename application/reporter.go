@@ -14,7 +14,7 @@ import (
 
 // Bounds of one report call: how many runs, and about how many bytes.
 const (
-	maxReports     = 1000
+	maxReports     = ports.MaxClaim
 	maxReportBytes = 8 << 20
 )
 

@@ -84,9 +84,10 @@ type ClaimRequest struct {
 	Wait time.Duration
 }
 
-// Limits of a ClaimRequest.
+// Limits of a ClaimRequest. MaxClaim keeps a store that works on one call at a time
+// from being held up by one for more than a few milliseconds.
 const (
-	MaxClaim = 1000
+	MaxClaim = 500
 	MinLease = 100 * time.Millisecond
 	MaxLease = time.Hour
 )
