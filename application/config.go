@@ -62,7 +62,7 @@ type SchedulerConfig struct {
 	Prefetch int
 	// PrefetchWindow lets short tasks be claimed ahead too, so that workers need
 	// not wait for a claim: as many as ended within the last PrefetchWindow, and
-	// at most ports.MaxClaim. Long tasks are not claimed ahead by it. What has not
+	// at most 500. Long tasks are not claimed ahead by it. What has not
 	// begun to run after ten windows is given back. 0 is DefaultPrefetchWindow;
 	// negative is none.
 	PrefetchWindow time.Duration

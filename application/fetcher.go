@@ -44,7 +44,7 @@ func (f *fetcher) run(claims, calls, runs context.Context) {
 		if f.careful {
 			room = 1
 		}
-		tasks, until, err := f.fetch(claims, calls, min(room, ports.MaxClaim))
+		tasks, until, err := f.fetch(claims, calls, min(room, maxCall))
 		if claims.Err() != nil && err != nil {
 			return
 		}

@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	// maintenanceBatch bounds the tasks of one maintenance call, so that no call
-	// holds the store up for long.
-	maintenanceBatch = ports.MaxClaim
+	// maxCall bounds the tasks of one claim, report or maintenance call, so that none
+	// holds up a store that works on one call at a time for more than a few
+	// milliseconds.
+	maxCall = 500
 	// purgeBatch is less, since a purged task may take many log entries with it.
 	purgeBatch = 100
 	// reapInterval bounds the sleep of the reaper.
@@ -28,13 +29,13 @@ const (
 // promote makes due tasks ready until ctx ends.
 func (s *DefaultScheduler) promote(ctx context.Context) {
 	s.repeat(ctx, "PromoteDue", s.cfg.PollInterval, func(ctx context.Context) (ports.Maintained, error) {
-		return s.queue.PromoteDue(ctx, maintenanceBatch)
+		return s.queue.PromoteDue(ctx, maxCall)
 	})
 }
 
 // reap takes tasks back from dead workers until ctx ends.
 func (s *DefaultScheduler) reap(ctx context.Context) {
-	req := ports.ReapRequest{MaxRecoveries: s.cfg.MaxRecoveries, Limit: maintenanceBatch}
+	req := ports.ReapRequest{MaxRecoveries: s.cfg.MaxRecoveries, Limit: maxCall}
 	s.repeat(ctx, "ReapExpired", reapInterval, func(ctx context.Context) (ports.Maintained, error) {
 		done, err := s.queue.ReapExpired(ctx, req)
 		if done.Count > 0 {
@@ -57,7 +58,7 @@ func (s *DefaultScheduler) repeat(ctx context.Context, name string, interval tim
 		switch {
 		case !s.noteStore(ctx, name, err):
 			pause = wait.next(s.cfg.Random())
-		case done.Count >= maintenanceBatch:
+		case done.Count >= maxCall:
 			wait.reset()
 			pause = 0
 		default:

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"logsift/ports"
 )
 
 // pool counts the workers' slots and holds the claimed tasks that wait for one.
@@ -251,14 +249,14 @@ func (c *pace) add(t time.Time, window time.Duration) {
 }
 
 // ended is about how many runs ended in the window before t, at most
-// ports.MaxClaim.
+// maxCall.
 func (c *pace) ended(t time.Time, window time.Duration) int {
 	if window <= 0 {
 		return 0
 	}
 	c.roll(t, window)
 	left := 1 - float64(t.Sub(c.begin))/float64(window)
-	return min(c.now+int(float64(c.before)*left), ports.MaxClaim)
+	return min(c.now+int(float64(c.before)*left), maxCall)
 }
 
 // checkIdle closes idle and gone when their time has come.

@@ -14,7 +14,7 @@ import (
 
 // Bounds of one report call: how many runs, and about how many bytes.
 const (
-	maxReports     = ports.MaxClaim
+	maxReports     = maxCall
 	maxReportBytes = 8 << 20
 )
 

@@ -84,10 +84,9 @@ type ClaimRequest struct {
 	Wait time.Duration
 }
 
-// Limits of a ClaimRequest. MaxClaim keeps a store that works on one call at a time
-// from being held up by one for more than a few milliseconds.
+// Limits of a ClaimRequest.
 const (
-	MaxClaim = 500
+	MaxClaim = 1000
 	MinLease = 100 * time.Millisecond
 	MaxLease = time.Hour
 )

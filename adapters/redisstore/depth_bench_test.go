@@ -25,7 +25,7 @@ import (
 // depths: half of the other tasks are ready, a quarter is scheduled, a quarter
 // completed. NAME-µs is the median time of the server for a call of a hundred
 // tasks, or for one of stats or list; longest-ms is that of its slowest script, calls
-// of the largest size among them.
+// of the largest size that the scheduler makes among them.
 func BenchmarkDepth(b *testing.B) {
 	for _, depth := range []int{1000, 100_000, 1_000_000} {
 		b.Run(strconv.Itoa(depth), func(b *testing.B) {
@@ -41,7 +41,7 @@ func BenchmarkDepth(b *testing.B) {
 				slices.Sort(all)
 				b.ReportMetric(all[len(all)/2], name+"-µs")
 			}
-			d.round(ports.MaxClaim)
+			d.round(500)
 			d.enqueue(ports.MaxEnqueue, nil)
 			var longest time.Duration
 			slow, err := d.rdb.SlowLogGet(b.Context(), -1).Result()
@@ -122,7 +122,7 @@ func (d *depth) complete(tasks []*domain.Task) {
 
 func (d *depth) fill(depth int) {
 	d.b.Helper()
-	const part = ports.MaxClaim
+	const part = 1000
 	for n := 0; n < depth; n += part {
 		switch size := min(part, depth/4); n / part % 4 {
 		case 0, 2:
