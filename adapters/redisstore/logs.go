@@ -19,8 +19,9 @@ import (
 // them: "by_time" by timestamp and id, "received" by the time of their arrival.
 // The list "batch:ID" has the ids of a batch in their order, and the sorted set
 // "closed" the batches that take no more. Analyses are in the hash "analyses",
-// and in the sorted set "history" by the time of their storing. Ids are stored as
-// their 16 bytes. All keys share the hash tag {namespace:logs}.
+// and in the sorted set "history" by the time of their storing. The state of an
+// analyser is the string "state:KEY", with a time to live if it has one. Ids are
+// stored as their 16 bytes. All keys share the hash tag {namespace:logs}.
 type LogRepository struct {
 	client *Client
 	keys   logKeys
@@ -54,19 +55,22 @@ const (
 // logKeys are the keys of the logs.
 type logKeys struct {
 	entries, byTime, received, closed, analyses, history string
-	batchPrefix                                          string
+	batchPrefix, statePrefix                             string
 }
 
 func newLogKeys(client *Client) logKeys {
 	return logKeys{
 		entries: client.logKey("entries"), byTime: client.logKey("by_time"), received: client.logKey("received"),
 		closed: client.logKey("closed"), analyses: client.logKey("analyses"), history: client.logKey("history"),
-		batchPrefix: client.logKey("batch:"),
+		batchPrefix: client.logKey("batch:"), statePrefix: client.logKey("state:"),
 	}
 }
 
 // batch is the key of a batch's list of ids.
 func (k *logKeys) batch(id string) string { return k.batchPrefix + id }
+
+// state is the key of an analyser's state.
+func (k *logKeys) state(key string) string { return k.statePrefix + key }
 
 // NewLogRepository returns the log repository of the client's namespace.
 func NewLogRepository(client *Client) *LogRepository {

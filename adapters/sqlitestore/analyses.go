@@ -144,7 +144,8 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 }
 
 // PurgeAnalyses removes old analyses as [ports.AnalysisStore] says, some at a
-// time, each time in a transaction. limit is at least 1.
+// time, each time in a transaction, which also removes some of the states that
+// expired. limit is at least 1.
 func (r *LogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error) {
 	return purge(ctx, r.db, "purge analyses", age, limit, func(tx *transaction, until int64, n int) (int, error) {
 		var nos []int64
@@ -157,6 +158,9 @@ func (r *LogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, li
 			return r.err
 		}, "SELECT no, stored_us FROM analysis ORDER BY no LIMIT ?", n)
 		if err := enough(err); err != nil {
+			return 0, err
+		}
+		if err := tx.removeExpiredStates(expiredPerPurge); err != nil {
 			return 0, err
 		}
 		return len(nos), tx.removeAnalyses(nos)

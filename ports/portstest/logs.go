@@ -48,6 +48,7 @@ func TestLogRepository(t *testing.T, newHarness func(t *testing.T) LogHarness) {
 		{"GetLogs and ListLogs", logListCases},
 		{"Analyses", analysisCases},
 		{"Purge", logPurgeCases},
+		{"States", logStateCases},
 		{"Store", logStoreCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {

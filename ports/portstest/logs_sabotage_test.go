@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -37,6 +38,10 @@ type brokenLogs struct {
 	purge     func(ctx context.Context, age time.Duration, limit int) (int, error)
 	analysis  func(ctx context.Context, task domain.TaskID, result domain.AnalysisResult) error
 	anomalies func(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error)
+	load      func(ctx context.Context, keys ...string) ([]domain.State, error)
+	state     func(ctx context.Context, state domain.State, ttl time.Duration) (int64, error)
+	// reopen is what another process gets; nil for a store of one process.
+	reopen func() ports.LogRepository
 }
 
 func (r *brokenLogs) SaveLogs(ctx context.Context, batch domain.BatchID, entries ...domain.LogEntry) (int, error) {
@@ -88,6 +93,20 @@ func (r *brokenLogs) ListAnomalies(ctx context.Context, filter domain.AnomalyFil
 	return r.LogRepository.ListAnomalies(ctx, filter)
 }
 
+func (r *brokenLogs) LoadStates(ctx context.Context, keys ...string) ([]domain.State, error) {
+	if r.load != nil {
+		return r.load(ctx, keys...)
+	}
+	return r.LogRepository.LoadStates(ctx, keys...)
+}
+
+func (r *brokenLogs) SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error) {
+	if r.state != nil {
+		return r.state(ctx, state, ttl)
+	}
+	return r.LogRepository.SaveState(ctx, state, ttl)
+}
+
 // all lists every entry that the filter selects.
 func (r *brokenLogs) all(ctx context.Context, filter domain.LogFilter) ([]domain.LogEntry, error) {
 	var out []domain.LogEntry
@@ -102,11 +121,20 @@ func (r *brokenLogs) all(ctx context.Context, filter domain.LogFilter) ([]domain
 	}
 }
 
-// logSabotages break one promise each. caught is the case that must fail.
-var logSabotages = map[string]struct {
+// logSabotage breaks one promise. caught is the case that must fail.
+type logSabotage struct {
 	caught string
 	breaks func(r *brokenLogs)
-}{
+}
+
+// sabotagesOfLogs are all of them, by what they do.
+func sabotagesOfLogs() map[string]logSabotage {
+	all := maps.Clone(logSabotages)
+	maps.Copy(all, stateSabotages)
+	return all
+}
+
+var logSabotages = map[string]logSabotage{
 	"a field is forgotten": {
 		"SaveLogs/keeps_every_field_of_an_entry", func(r *brokenLogs) {
 			r.save = func(ctx context.Context, batch domain.BatchID, entries ...domain.LogEntry) (int, error) {
@@ -321,7 +349,7 @@ var logSabotages = map[string]struct {
 // breaks a promise fails the case of that promise.
 func TestBrokenLogRepositoriesFail(t *testing.T) {
 	t.Parallel()
-	for sabotage, s := range logSabotages {
+	for sabotage, s := range sabotagesOfLogs() {
 		t.Run(sabotage, func(t *testing.T) {
 			t.Parallel()
 			group, name, _ := strings.Cut(s.caught, "/")
@@ -340,7 +368,7 @@ func TestBrokenLogRepositoriesFail(t *testing.T) {
 // TestSabotagedLogRepository runs the suite on a sabotaged repository when
 // TestBrokenLogRepositoriesFail asks for one, and on the sound one otherwise.
 func TestSabotagedLogRepository(t *testing.T) {
-	s := logSabotages[os.Getenv(logSabotageEnv)]
+	s := sabotagesOfLogs()[os.Getenv(logSabotageEnv)]
 	t.Run("suite", func(t *testing.T) {
 		portstest.TestLogRepository(t, func(*testing.T) portstest.LogHarness {
 			var offset atomic.Int64
@@ -349,7 +377,12 @@ func TestSabotagedLogRepository(t *testing.T) {
 			if s.breaks != nil {
 				s.breaks(r)
 			}
-			return portstest.LogHarness{Repository: r, Advance: func(d time.Duration) { offset.Add(int64(d)) }}
+			h := portstest.LogHarness{Repository: r, Advance: func(d time.Duration) { offset.Add(int64(d)) }}
+			if r.reopen != nil {
+				h.Reopen = func(*testing.T) ports.LogRepository { return r.reopen() }
+				h.Restart = h.Reopen
+			}
+			return h
 		})
 	})
 }
