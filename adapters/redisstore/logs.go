@@ -19,8 +19,9 @@ import (
 // them: "by_time" by timestamp and id, "received" by the time of their arrival.
 // The list "batch:ID" has the ids of a batch in their order, and the sorted set
 // "closed" the batches that take no more. Analyses are in the hash "analyses",
-// and in the sorted set "history" by the time of their storing. The state of an
-// analyser is the string "state:KEY", with a time to live if it has one. Ids are
+// and in the sorted set "history" by the time of their storing. The sorted set
+// "anomalies" indexes them by digests of their anomalies' ids, which the hash
+// "anomaly_ids" has for each analysis. The state of an analyser is the string "state:KEY", with a time to live if it has one. Ids are
 // stored as their 16 bytes. All keys share the hash tag {namespace:logs}.
 type LogRepository struct {
 	client *Client
@@ -54,14 +55,17 @@ const (
 
 // logKeys are the keys of the logs.
 type logKeys struct {
-	entries, byTime, received, closed, analyses, history string
-	batchPrefix, statePrefix                             string
+	entries, byTime, received, closed string
+	analyses, history                 string
+	anomalies, anomalyIDs             string
+	batchPrefix, statePrefix          string
 }
 
 func newLogKeys(client *Client) logKeys {
 	return logKeys{
 		entries: client.logKey("entries"), byTime: client.logKey("by_time"), received: client.logKey("received"),
 		closed: client.logKey("closed"), analyses: client.logKey("analyses"), history: client.logKey("history"),
+		anomalies: client.logKey("anomalies"), anomalyIDs: client.logKey("anomaly_ids"),
 		batchPrefix: client.logKey("batch:"), statePrefix: client.logKey("state:"),
 	}
 }
@@ -266,7 +270,7 @@ func (r *LogRepository) DeleteBatches(ctx context.Context, batches ...domain.Bat
 	k := &r.keys
 	for len(batches) > 0 {
 		part := batches[:min(len(batches), batchStep)]
-		keys := []string{k.entries, k.byTime, k.received, k.closed, k.analyses, k.history}
+		keys := []string{k.entries, k.byTime, k.received, k.closed, k.analyses, k.history, k.anomalies, k.anomalyIDs}
 		args := []any{r.client.offset(), logStep}
 		for i := range part {
 			keys = append(keys, k.batch(string(part[i][:])))

@@ -47,6 +47,7 @@ func TestLogRepository(t *testing.T, newHarness func(t *testing.T) LogHarness) {
 		{"Batches", logBatchCases},
 		{"GetLogs and ListLogs", logListCases},
 		{"Analyses", analysisCases},
+		{"Anomalies", anomalyCases},
 		{"Purge", logPurgeCases},
 		{"States", logStateCases},
 		{"Store", logStoreCases},

@@ -36,6 +36,7 @@ type brokenLogs struct {
 	list      func(ctx context.Context, filter domain.LogFilter) (domain.LogPage, error)
 	remove    func(ctx context.Context, batches ...domain.BatchID) error
 	purge     func(ctx context.Context, age time.Duration, limit int) (int, error)
+	forget    func(ctx context.Context, age time.Duration, limit int) (int, error) // PurgeAnalyses
 	analysis  func(ctx context.Context, task domain.TaskID, result domain.AnalysisResult) error
 	anomalies func(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error)
 	load      func(ctx context.Context, keys ...string) ([]domain.State, error)
@@ -77,6 +78,13 @@ func (r *brokenLogs) PurgeLogs(ctx context.Context, age time.Duration, limit int
 		return r.purge(ctx, age, limit)
 	}
 	return r.LogRepository.PurgeLogs(ctx, age, limit)
+}
+
+func (r *brokenLogs) PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error) {
+	if r.forget != nil {
+		return r.forget(ctx, age, limit)
+	}
+	return r.LogRepository.PurgeAnalyses(ctx, age, limit)
 }
 
 func (r *brokenLogs) SaveAnalysis(ctx context.Context, task domain.TaskID, result domain.AnalysisResult) error {
@@ -130,6 +138,7 @@ type logSabotage struct {
 // sabotagesOfLogs are all of them, by what they do.
 func sabotagesOfLogs() map[string]logSabotage {
 	all := maps.Clone(logSabotages)
+	maps.Copy(all, anomalySabotages)
 	maps.Copy(all, stateSabotages)
 	return all
 }
@@ -306,14 +315,6 @@ var logSabotages = map[string]logSabotage{
 				page, err := r.LogRepository.ListAnomalies(ctx, filter)
 				slices.SortStableFunc(page.Anomalies, func(a, b domain.FoundAnomaly) int { return int(b.Severity) - int(a.Severity) })
 				return page, err
-			}
-		},
-	},
-	"the source of anomalies is not compared": {
-		"Analyses/lists_what_each_filter_selects", func(r *brokenLogs) {
-			r.anomalies = func(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
-				filter.Source = ""
-				return r.LogRepository.ListAnomalies(ctx, filter)
 			}
 		},
 	},
