@@ -288,3 +288,30 @@ func commandCalls(t *testing.T, rdb *redis.Client) (calls int64) {
 	}
 	return calls
 }
+
+// TestTheHistoryOfOneAnomalyCostsOnlyWhatItHas counts commands instead of time.
+func TestTheHistoryOfOneAnomalyCostsOnlyWhatItHas(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	logs := openLogs(t, server, redisstore.Config{})
+	rdb := raw(t, server)
+	save := func(id string, n int) {
+		for range n {
+			r := result(3)
+			r.Anomalies[1].ID = id
+			require.NoError(t, logs.SaveAnalysis(t.Context(), uuid.New(), r))
+		}
+	}
+	cost := func() int64 {
+		require.NoError(t, rdb.ConfigResetStat(t.Context()).Err())
+		page, err := logs.ListAnomalies(t.Context(), domain.AnomalyFilter{ID: "rare"})
+		require.NoError(t, err)
+		require.Len(t, page.Anomalies, 2)
+		return commandCalls(t, rdb)
+	}
+	save("rare", 2)
+	cost() // loads the script
+	few := cost()
+	save("frequent", 600)
+	require.Equal(t, few, cost())
+}

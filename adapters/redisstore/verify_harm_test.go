@@ -308,19 +308,34 @@ func TestALiveStoreGivesNoFalseAlarm(t *testing.T) {
 		_, analysesErr := p.logs.PurgeAnalyses(ctx, 200*time.Millisecond, 100)
 		return errors.Join(err, analysesErr)
 	})
+	work(func(n int) error {
+		key := fmt.Sprint("key ", n%40)
+		states, err := p.logs.LoadStates(ctx, key)
+		if err != nil {
+			return err
+		}
+		state := domain.State{Key: key, Revision: states[0].Revision, Data: make([]byte, n%1000)}
+		_, err = p.logs.SaveState(ctx, state, time.Duration(n%3)*20*time.Millisecond)
+		if errors.Is(err, domain.ErrStateConflict) {
+			return nil // it has expired meanwhile
+		}
+		return err
+	})
 	looked := domain.VerifySummary{}
 	for n := range 6 {
 		summary, err := p.verifier.Verify(ctx, ports.VerifyRequest{Repair: n%2 == 1, Report: func(f domain.Finding) {
 			t.Errorf("false alarm: %+v", f)
 		}})
 		require.NoError(t, err)
-		looked.Tasks, looked.Logs, looked.Analyses = looked.Tasks+summary.Tasks, looked.Logs+summary.Logs, looked.Analyses+summary.Analyses
+		looked.Tasks, looked.Logs = looked.Tasks+summary.Tasks, looked.Logs+summary.Logs
+		looked.Analyses, looked.States = looked.Analyses+summary.Analyses, looked.States+summary.States
 	}
 	close(done)
 	workers.Wait()
 	require.Positive(t, looked.Tasks)
 	require.Positive(t, looked.Logs)
 	require.Positive(t, looked.Analyses)
+	require.Positive(t, looked.States)
 	t.Logf("looked at %d tasks, %d logs, %d analyses", looked.Tasks, looked.Logs, looked.Analyses)
 	require.Empty(t, p.verify(t, false))
 }

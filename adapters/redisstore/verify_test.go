@@ -321,11 +321,15 @@ func testMended(t *testing.T, p *patient) {
 	_, err := p.logs.SaveLogs(t.Context(), batch, logLines(5)...)
 	require.NoError(t, err)
 	require.NoError(t, p.logs.SaveAnalysis(t.Context(), batch, result(1)))
+	_, err = p.logs.SaveState(t.Context(), domain.State{Key: "key"}, time.Hour)
+	require.NoError(t, err)
 	require.Empty(t, p.verify(t, true))
 	p.do(t, "RENAME", p.key("ready:0"), p.key("ready:3"))
 	p.do(t, "DEL", p.key("completed"))
 	p.do(t, "SET", p.key("completed"), "foreign")
 	p.do(t, "RPOP", p.logKey("batch:")+string(batch[:]))
+	p.do(t, "DEL", p.logKey("anomalies"))
+	p.do(t, "PERSIST", p.logKey("state:key"))
 	for _, f := range p.verify(t, true) {
 		require.True(t, f.Repaired(), "%v", f)
 	}

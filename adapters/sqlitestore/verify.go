@@ -97,7 +97,7 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 				req.Progress(summary)
 			}
 		}
-		for table, count := range map[string]*int64{"task": &summary.Tasks, "log_entry": &summary.Logs, "analysis": &summary.Analyses} {
+		for table, count := range map[string]*int64{"task": &summary.Tasks, "log_entry": &summary.Logs, "analysis": &summary.Analyses, "state": &summary.States} {
 			if *count, _, err = s.number("SELECT count(*) FROM " + table); err != nil {
 				return err
 			}

@@ -48,7 +48,7 @@ func TestVerifyTellsOfRowsThatContradictEachOther(t *testing.T) {
 			req := ports.VerifyRequest{Repair: true, Report: func(f domain.Finding) { found = append(found, f) }}
 			summary, err := db.Verify(t.Context(), req)
 			require.NoError(t, err)
-			require.Equal(t, domain.VerifySummary{Tasks: 1, Logs: 1, Analyses: 1}, summary, "%v", found)
+			require.Equal(t, domain.VerifySummary{Tasks: 1, Logs: 1, Analyses: 1, States: 1}, summary, "%v", found)
 			require.True(t, summary.Clean())
 
 			_, err = raw(t, path).ExecContext(t.Context(), harm)
