@@ -80,7 +80,7 @@ var anomalyCases = []logCase{
 		name:    "purges more anomalies than one step removes",
 		promise: "PurgeAnalyses removes analyses with their anomalies, at most limit of them, and returns how many",
 		run: func(t *testing.T, h LogHarness) {
-			const analyses = 25
+			const analyses = 12
 			for i := range analyses {
 				mustSaveAnalysis(t, h.Repository, uuid.New(), newAnalysis(fmt.Sprint("run ", i), domain.MaxAnomalies))
 			}

@@ -72,7 +72,7 @@ var logStateCases = []logCase{
 		run: func(t *testing.T, h LogHarness) {
 			var keys, want []string
 			var revisions []int64
-			for i := range 5 {
+			for i := range 3 {
 				data := strings.Repeat(strconv.Itoa(i), domain.MaxStateData)
 				keys, want = append(keys, fmt.Sprint("large ", i)), append(want, data)
 				revisions = append(revisions, mustSaveState(t, h.Repository, keys[i], 0, data, 0))
