@@ -259,7 +259,9 @@ func keepsPlace(t *testing.T, h LogHarness, filter domain.AnomalyFilter) {
 	round := 0
 	got := anomalyPages(t, h.Repository, filter, func() {
 		h.Advance(time.Second)
-		mustSaveAnalysis(t, h.Repository, uuid.New(), sharedAnalysis(100+round, 2))
+		if round < 40 { // a list that is counted off would never end
+			mustSaveAnalysis(t, h.Repository, uuid.New(), sharedAnalysis(100+round, 2))
+		}
 		if round < len(goes) {
 			// From the newest on: one of these is where the list stands.
 			require.NoError(t, h.Repository.DeleteBatches(t.Context(), goes[len(goes)-1-round]))
