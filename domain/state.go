@@ -13,8 +13,7 @@ const (
 // that cost. Its contents are the analyser's.
 type State struct {
 	Key string
-	// Revision counts the saves of the key, from 1. It is 0 for a key that has
-	// nothing.
+	// Revision rises with each save of the key. It is 0 for a key that has nothing.
 	Revision int64
 	Data     []byte
 }

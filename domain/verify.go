@@ -79,6 +79,18 @@ const (
 	FindingAnalysisNotIndexed FindingKind = "analysis_not_indexed"
 	// FindingAnalysisStray: the index names an analysis that is not there.
 	FindingAnalysisStray FindingKind = "analysis_stray"
+	// FindingAnomalyNotIndexed: anomalies of an analysis are missing from the index
+	// by their id.
+	FindingAnomalyNotIndexed FindingKind = "anomaly_not_indexed"
+	// FindingAnomalyStray: the index names an anomaly that its analysis has not, or
+	// of an analysis that is not there.
+	FindingAnomalyStray FindingKind = "anomaly_stray"
+
+	// FindingAnalyserStateCorrupt: a state that an analyser keeps cannot be read.
+	FindingAnalyserStateCorrupt FindingKind = "analyser_state_corrupt"
+	// FindingAnalyserStateExpiry: a state that an analyser keeps would stay although
+	// it expires, or go although it does not.
+	FindingAnalyserStateExpiry FindingKind = "analyser_state_expiry"
 
 	// FindingFileDamaged: the database's own check of its file failed.
 	FindingFileDamaged FindingKind = "file_damaged"
@@ -105,8 +117,9 @@ func (f Finding) Repaired() bool { return f.Action != "" }
 
 // VerifySummary counts what a check has looked at and found so far.
 type VerifySummary struct {
-	// Tasks, Logs and Analyses are how many records were read.
-	Tasks, Logs, Analyses int64
+	// Tasks, Logs, Analyses and States (of analysers) are how many records were
+	// read.
+	Tasks, Logs, Analyses, States int64
 	// Findings is how many there are, Repaired how many of them were mended.
 	Findings, Repaired int64
 }

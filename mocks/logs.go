@@ -134,6 +134,26 @@ func (mr *MockLogRepositoryMockRecorder) ListLogs(ctx, filter interface{}) *gomo
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ListLogs", reflect.TypeOf((*MockLogRepository)(nil).ListLogs), ctx, filter)
 }
 
+// LoadStates mocks base method.
+func (m *MockLogRepository) LoadStates(ctx context.Context, keys ...string) ([]domain.State, error) {
+	m.ctrl.T.Helper()
+	varargs := []interface{}{ctx}
+	for _, a := range keys {
+		varargs = append(varargs, a)
+	}
+	ret := m.ctrl.Call(m, "LoadStates", varargs...)
+	ret0, _ := ret[0].([]domain.State)
+	ret1, _ := ret[1].(error)
+	return ret0, ret1
+}
+
+// LoadStates indicates an expected call of LoadStates.
+func (mr *MockLogRepositoryMockRecorder) LoadStates(ctx interface{}, keys ...interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	varargs := append([]interface{}{ctx}, keys...)
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "LoadStates", reflect.TypeOf((*MockLogRepository)(nil).LoadStates), varargs...)
+}
+
 // PurgeAnalyses mocks base method.
 func (m *MockLogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error) {
 	m.ctrl.T.Helper()
@@ -196,6 +216,21 @@ func (mr *MockLogRepositoryMockRecorder) SaveLogs(ctx, batch interface{}, entrie
 	mr.mock.ctrl.T.Helper()
 	varargs := append([]interface{}{ctx, batch}, entries...)
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SaveLogs", reflect.TypeOf((*MockLogRepository)(nil).SaveLogs), varargs...)
+}
+
+// SaveState mocks base method.
+func (m *MockLogRepository) SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error) {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SaveState", ctx, state, ttl)
+	ret0, _ := ret[0].(int64)
+	ret1, _ := ret[1].(error)
+	return ret0, ret1
+}
+
+// SaveState indicates an expected call of SaveState.
+func (mr *MockLogRepositoryMockRecorder) SaveState(ctx, state, ttl interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SaveState", reflect.TypeOf((*MockLogRepository)(nil).SaveState), ctx, state, ttl)
 }
 
 // MockLogStore is a mock of LogStore interface.

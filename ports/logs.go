@@ -9,12 +9,14 @@ import (
 	"logsift/domain"
 )
 
-// LogRepository keeps log entries, the batches that they are analysed in, and
-// what the analyses found. The rules of [TaskQueue] about time, concurrent
-// calls, repeated calls, contexts and unavailable stores hold here too.
+// LogRepository keeps log entries, the batches that they are analysed in, what
+// the analyses found, and what analysers learned. The rules of [TaskQueue] about
+// time, concurrent calls, repeated calls (but for SaveState), contexts, copies and
+// unavailable stores hold here too.
 type LogRepository interface {
 	LogStore
 	AnalysisStore
+	StateStore
 }
 
 // LogStore keeps log entries. An entry belongs to one batch; the batch's id is
@@ -68,19 +70,37 @@ type AnalysisStore interface {
 	PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error)
 }
 
-// StateStore keeps what analysers share between analyses and processes.
+// StateStore keeps what analysers share between analyses and processes. A key is
+// any bytes; what they mean is the analyser's business, and the store makes no
+// difference between them.
 type StateStore interface {
-	// LoadStates returns the states of the keys, in the order of the arguments.
-	// A key that has nothing, or whose state expired, gives Revision 0 and no Data.
+	// LoadStates returns one state for each key, in the order of the arguments. A
+	// key that has nothing, or whose state expired, gives Revision 0 and no Data.
+	// A state is read whole; those of several keys may be of different moments.
+	// The reply is as large as what is stored: a caller bounds how much it asks
+	// for.
+	//
+	// A *domain.ValidationError tells of a key that breaks a limit. A state that
+	// cannot be read gives domain.ErrCorruptRecord, which names the key; other
+	// keys are read without it.
 	LoadStates(ctx context.Context, keys ...string) ([]domain.State, error)
-	// SaveState stores the state if the stored one still has its Revision (0 for
-	// none), and returns the next revision; otherwise it changes nothing, and the
-	// error is domain.ErrStateConflict. A revision is never given twice to a key
-	// that has a state. The state expires ttl after this save, if
-	// ttl is not 0.
+	// SaveState stores the state in one step if the stored one still has its
+	// Revision (0 for none, or one that expired), and returns the new revision;
+	// otherwise it changes nothing, and the error is domain.ErrStateConflict.
+	//
+	// A revision is above all that the key had before, and no key is given one
+	// twice, not even after its state expired: who holds an old revision never
+	// overwrites a state that it has not seen. Revisions have gaps. Saving the
+	// Data that is stored already is a save like any other.
+	//
+	// The state expires ttl after this save, by the store's clock, if ttl is not
+	// 0; the ttl of an earlier save no longer counts.
 	//
 	// It is not idempotent: a call that is repeated after its reply was lost may
-	// find its own save and return the conflict. A *domain.ValidationError tells
-	// of a limit that is broken.
+	// find its own save and return the conflict. So after an error that wraps
+	// domain.ErrStoreUnavailable, the state must be loaded to learn whether it was
+	// saved. A *domain.ValidationError tells of a limit that is broken, or a ttl
+	// below 0; a stored state that cannot be read gives domain.ErrCorruptRecord
+	// and stays.
 	SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error)
 }

@@ -123,7 +123,8 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 	return page, nil
 }
 
-// PurgeAnalyses implements ports.AnalysisStore. The limit is at least 1.
+// PurgeAnalyses implements ports.AnalysisStore. The limit is at least 1. It also
+// removes states that expired.
 func (r *LogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error) {
 	if err := checkPurge(age, limit); err != nil {
 		return 0, err
@@ -132,7 +133,9 @@ func (r *LogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, li
 		return 0, err
 	}
 	defer r.mu.Unlock()
-	until := r.cfg.now().Add(-age)
+	now := r.cfg.now()
+	r.removeExpiredStates(now)
+	until := now.Add(-age)
 	n := 0
 	for n < min(limit, len(r.history)) && !r.history[n].StoredAt.After(until) {
 		n++

@@ -37,7 +37,8 @@ type LogRepository struct {
 	analyses map[domain.TaskID]*storedAnalysis
 	// history are the analyses in the order in which they were stored.
 	history []*storedAnalysis
-	// number is that of the newest entry or analysis.
+	states  map[string]storedState
+	// number is that of the newest entry, analysis or state.
 	number int64
 }
 
@@ -68,6 +69,7 @@ func NewLogRepository(cfg Config) *LogRepository {
 		batches:  map[domain.BatchID]*logBatch{},
 		sorted:   true,
 		analyses: map[domain.TaskID]*storedAnalysis{},
+		states:   map[string]storedState{},
 	}
 }
 

@@ -2,10 +2,12 @@ package redisstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,9 +22,14 @@ var (
 	logsPurgeAnalysesScript = loadScript("logs_purge_analyses")
 )
 
-// analysisScan is how many analyses, and how many anomalies for a filter that may
-// select few of them, a script looks at for a page.
-const analysisScan = 500
+const (
+	// analysisScan is how many analyses, and how many anomalies for a filter that
+	// may select few of them, a script looks at for a page.
+	analysisScan = 500
+	// anomalyStep is how many anomalies one script removes at most, or those of
+	// one analysis.
+	anomalyStep = 10_000
+)
 
 // SaveAnalysis implements ports.AnalysisStore.
 func (r *LogRepository) SaveAnalysis(ctx context.Context, task domain.TaskID, result domain.AnalysisResult) error {
@@ -33,8 +40,31 @@ func (r *LogRepository) SaveAnalysis(ctx context.Context, task domain.TaskID, re
 	if err != nil {
 		return fmt.Errorf("analysis of task %s: %w", task, err)
 	}
-	_, err = r.client.run(ctx, logsSaveAnalysisScript, []string{r.keys.analyses, r.keys.history}, r.client.offset(), task[:], encoded)
+	k := &r.keys
+	_, err = r.client.run(ctx, logsSaveAnalysisScript, []string{k.analyses, k.history, k.anomalies, k.anomalyIDs},
+		r.client.offset(), task[:], encoded, anomalyDigests(result.Anomalies))
 	return err
+}
+
+// anomalyDigests are what the index of the anomalies knows of their ids, of each
+// one that digestOf makes.
+func anomalyDigests(anomalies []domain.Anomaly) string {
+	var b strings.Builder
+	for i := range anomalies {
+		b.WriteString(digestOf(anomalies[i].ID))
+	}
+	return b.String()
+}
+
+// digestSize is the size of a digest. Two ids may have the same: it finds what may
+// be of an id, and the record tells.
+const digestSize = 8
+
+// digestOf is the digest of an anomaly's id as it comes back out of JSON, in which
+// bytes that are no UTF-8 are replaced.
+func digestOf(id string) string {
+	sum := sha256.Sum256([]byte(string([]rune(id))))
+	return string(sum[:digestSize])
 }
 
 // GetAnalysis implements ports.AnalysisStore.
@@ -73,15 +103,18 @@ func parseAnomalyPlace(cursor string) (anomalyPlace, error) {
 	return anomalyPlace{place[:24], binary.BigEndian.Uint32([]byte(place[24:]))}, nil
 }
 
-// high is the upper end of the index behind the place.
-func (p anomalyPlace) high() string {
+// high is the upper end of the index behind the place; digest is what its members
+// begin with, "" in that of the analyses.
+func (p anomalyPlace) high(digest string) string {
 	switch {
-	case p.analysis == "":
+	case p.analysis == "" && digest == "":
 		return "+"
+	case p.analysis == "":
+		return "[" + digest + strings.Repeat("\xff", 24)
 	case p.number == wholeAnalysis:
-		return "(" + p.analysis
+		return "(" + digest + p.analysis
 	default:
-		return "[" + p.analysis
+		return "[" + digest + p.analysis
 	}
 }
 
@@ -95,7 +128,12 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 	if err != nil {
 		return domain.AnomalyPage{}, err
 	}
-	selective := filter.Source != "" || !filter.From.IsZero() || !filter.To.IsZero()
+	index, low, digest := r.keys.history, "-", ""
+	if filter.ID != "" {
+		digest = digestOf(filter.ID)
+		index, low = r.keys.anomalies, "["+digest
+	}
+	selective := filter.Kind != "" || filter.Source != "" || filter.Text != "" || !filter.From.IsZero() || !filter.To.IsZero()
 	var page domain.AnomalyPage
 	size := filter.PageSize()
 	for range maxListRounds {
@@ -103,8 +141,8 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 		if selective {
 			want = analysisScan
 		}
-		reply, err := r.client.runSlice(ctx, logsListAnalysesScript, []string{r.keys.history, r.keys.analyses},
-			last.high(), last.analysis, last.number, int(filter.MinSeverity), analysisScan, want, enoughBytes)
+		reply, err := r.client.runSlice(ctx, logsListAnalysesScript, []string{r.keys.analyses, index, r.keys.anomalyIDs},
+			last.high(digest), low, digest, last.analysis, last.number, int(filter.MinSeverity), analysisScan, want, enoughBytes)
 		if err != nil {
 			return domain.AnomalyPage{}, err
 		}
@@ -149,8 +187,17 @@ func readAnomaly(reply []any, i int) (domain.FoundAnomaly, anomalyPlace, error) 
 
 // PurgeAnalyses implements ports.AnalysisStore. The limit is at least 1.
 func (r *LogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error) {
+	k := &r.keys
 	return purge(age, limit, func(n int) (found, removed int, err error) {
-		n, err = r.runInt(ctx, logsPurgeAnalysesScript, []string{r.keys.history, r.keys.analyses}, r.client.offset(), age.Microseconds(), n)
-		return n, n, err
+		reply, err := r.client.runSlice(ctx, logsPurgeAnalysesScript, []string{k.analyses, k.history, k.anomalies, k.anomalyIDs},
+			r.client.offset(), age.Microseconds(), n, anomalyStep)
+		if err != nil {
+			return 0, 0, err
+		}
+		gone, _ := intAt(reply, 0)
+		if more, _ := intAt(reply, 1); more == 1 {
+			return n, int(gone), nil
+		}
+		return int(gone), int(gone), nil
 	})
 }

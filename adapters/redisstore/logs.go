@@ -19,8 +19,10 @@ import (
 // them: "by_time" by timestamp and id, "received" by the time of their arrival.
 // The list "batch:ID" has the ids of a batch in their order, and the sorted set
 // "closed" the batches that take no more. Analyses are in the hash "analyses",
-// and in the sorted set "history" by the time of their storing. Ids are stored as
-// their 16 bytes. All keys share the hash tag {namespace:logs}.
+// and in the sorted set "history" by the time of their storing. The sorted set
+// "anomalies" indexes them by digests of their anomalies' ids, which the hash
+// "anomaly_ids" has for each analysis. The state of an analyser is the string "state:KEY", with a time to live if it has one. Ids are
+// stored as their 16 bytes. All keys share the hash tag {namespace:logs}.
 type LogRepository struct {
 	client *Client
 	keys   logKeys
@@ -53,20 +55,26 @@ const (
 
 // logKeys are the keys of the logs.
 type logKeys struct {
-	entries, byTime, received, closed, analyses, history string
-	batchPrefix                                          string
+	entries, byTime, received, closed string
+	analyses, history                 string
+	anomalies, anomalyIDs             string
+	batchPrefix, statePrefix          string
 }
 
 func newLogKeys(client *Client) logKeys {
 	return logKeys{
 		entries: client.logKey("entries"), byTime: client.logKey("by_time"), received: client.logKey("received"),
 		closed: client.logKey("closed"), analyses: client.logKey("analyses"), history: client.logKey("history"),
-		batchPrefix: client.logKey("batch:"),
+		anomalies: client.logKey("anomalies"), anomalyIDs: client.logKey("anomaly_ids"),
+		batchPrefix: client.logKey("batch:"), statePrefix: client.logKey("state:"),
 	}
 }
 
 // batch is the key of a batch's list of ids.
 func (k *logKeys) batch(id string) string { return k.batchPrefix + id }
+
+// state is the key of an analyser's state.
+func (k *logKeys) state(key string) string { return k.statePrefix + key }
 
 // NewLogRepository returns the log repository of the client's namespace.
 func NewLogRepository(client *Client) *LogRepository {
@@ -262,7 +270,7 @@ func (r *LogRepository) DeleteBatches(ctx context.Context, batches ...domain.Bat
 	k := &r.keys
 	for len(batches) > 0 {
 		part := batches[:min(len(batches), batchStep)]
-		keys := []string{k.entries, k.byTime, k.received, k.closed, k.analyses, k.history}
+		keys := []string{k.entries, k.byTime, k.received, k.closed, k.analyses, k.history, k.anomalies, k.anomalyIDs}
 		args := []any{r.client.offset(), logStep}
 		for i := range part {
 			keys = append(keys, k.batch(string(part[i][:])))

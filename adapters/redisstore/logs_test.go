@@ -99,7 +99,7 @@ func TestLogsLeaveNothingBehind(t *testing.T) {
 			pattern := "{" + w.namespace + ":logs}:*"
 			keys, err := rdb.Keys(t.Context(), pattern).Result()
 			require.NoError(t, err)
-			require.Len(t, keys, 9, "six keys and the lists of three batches")
+			require.Len(t, keys, 11, "eight keys and the lists of three batches")
 			remove(t, logs, batches)
 			keys, err = rdb.Keys(t.Context(), pattern).Result()
 			require.NoError(t, err)
@@ -122,6 +122,8 @@ func TestLogsSurviveAKilledServer(t *testing.T) {
 	require.NoError(t, logs.SaveAnalysis(t.Context(), closed, result(3)))
 	before, err := logs.GetLogs(t.Context(), ids...)
 	require.NoError(t, err)
+	revision, err := logs.SaveState(t.Context(), domain.State{Key: "key", Data: []byte("learned")}, time.Hour)
+	require.NoError(t, err)
 
 	server.Kill(t)
 	began := time.Now()
@@ -133,7 +135,11 @@ func TestLogsSurviveAKilledServer(t *testing.T) {
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
 	_, err = logs.SaveLogs(t.Context(), open)
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
-	require.Less(t, time.Since(began), 4*time.Second, "each call is bounded")
+	_, err = logs.LoadStates(t.Context(), "key")
+	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
+	_, err = logs.SaveState(t.Context(), domain.State{Key: "key", Revision: revision}, 0)
+	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
+	require.Less(t, time.Since(began), 6*time.Second, "each call is bounded")
 
 	server.Restart(t)
 	again, err := logs.CloseBatch(t.Context(), closed)
@@ -144,6 +150,9 @@ func TestLogsSurviveAKilledServer(t *testing.T) {
 	require.Equal(t, before, after)
 	_, err = logs.GetAnalysis(t.Context(), closed)
 	require.NoError(t, err)
+	states, err := logs.LoadStates(t.Context(), "key")
+	require.NoError(t, err)
+	require.Equal(t, []domain.State{{Key: "key", Revision: revision, Data: []byte("learned")}}, states)
 	n, err := logs.SaveLogs(t.Context(), open, logLines(1)...)
 	require.NoError(t, err)
 	require.Equal(t, 6, n)
@@ -278,4 +287,31 @@ func commandCalls(t *testing.T, rdb *redis.Client) (calls int64) {
 		}
 	}
 	return calls
+}
+
+// TestTheHistoryOfOneAnomalyCostsOnlyWhatItHas counts commands instead of time.
+func TestTheHistoryOfOneAnomalyCostsOnlyWhatItHas(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	logs := openLogs(t, server, redisstore.Config{})
+	rdb := raw(t, server)
+	save := func(id string, n int) {
+		for range n {
+			r := result(3)
+			r.Anomalies[1].ID = id
+			require.NoError(t, logs.SaveAnalysis(t.Context(), uuid.New(), r))
+		}
+	}
+	cost := func() int64 {
+		require.NoError(t, rdb.ConfigResetStat(t.Context()).Err())
+		page, err := logs.ListAnomalies(t.Context(), domain.AnomalyFilter{ID: "rare"})
+		require.NoError(t, err)
+		require.Len(t, page.Anomalies, 2)
+		return commandCalls(t, rdb)
+	}
+	save("rare", 2)
+	cost() // loads the script
+	few := cost()
+	save("frequent", 600)
+	require.Equal(t, few, cost())
 }

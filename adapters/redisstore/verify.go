@@ -27,8 +27,9 @@ import (
 // A record that cannot be read is copied to the hash "quarantine" of the queue or
 // the logs, which nothing empties: version (1 byte), time of the copy (8, a
 // double), size of the record (4) and of the reason (2), the reason, and at most
-// 64 KiB of the record; at most 1000 records are kept. The task itself becomes
-// FAILED and goes with the retention. A key of a wrong type is renamed to
+// 64 KiB of the record; at most 1000 records are kept, that of a state of an
+// analyser as "state:KEY". The task itself becomes FAILED and goes with the
+// retention. A key of a wrong type is renamed to
 // "aside:NAME", and what should be in it is made anew from the rest; where that
 // cannot be, since it held the records or the states, it is left for a person.
 type Verifier struct{ client *Client }

@@ -17,7 +17,6 @@ var (
 	verifyLogsScript     = loadScript("verify_logs")
 	verifyLogIndexScript = loadScript("verify_log_index")
 	verifyLogBatchScript = loadScript("verify_log_batch")
-	verifyAnalysesScript = loadScript("verify_analyses")
 )
 
 // logsCheck checks the logs.
@@ -38,6 +37,7 @@ func (c *logsCheck) run() error {
 	types := map[string]string{
 		k.entries: "hash", k.analyses: "hash", k.quarantine(): "hash",
 		k.byTime: "zset", k.received: "zset", k.closed: "zset", k.history: "zset",
+		k.anomalies: "zset", k.anomalyIDs: "hash",
 	}
 	if err := c.keyTypes(types, k.entries, k.analyses); err != nil {
 		return err
@@ -53,11 +53,15 @@ func (c *logsCheck) run() error {
 			}
 		}
 	}
-	if whole(k.analyses, k.history) {
-		if err := c.analyses(); err != nil {
-			return err
+	if whole(k.analyses, k.history, k.anomalies, k.anomalyIDs) {
+		for _, step := range []func() error{c.analyses, c.analysisIndexes} {
+			if err := step(); err != nil {
+				return err
+			}
 		}
-		return c.index(k.analyses, k.history, "2", domain.FindingAnalysisStray)
+	}
+	if whole() {
+		return c.states()
 	}
 	return nil
 }
@@ -272,35 +276,6 @@ func (c *logsCheck) index(records, index, form string, kind domain.FindingKind) 
 				Kind: kind, ID: idOf(id), Place: index, Detail: printableID(id) + "it is in the index, and has no record", Action: c.done("removed"),
 			})
 		}
-		return nil
-	})
-}
-
-// analyses pages through the analyses.
-func (c *logsCheck) analyses() error {
-	k := &c.keys
-	return c.records(k.analyses, func(page []rawRecord) error {
-		c.summary.Analyses += int64(len(page))
-		args := []any{c.client.offset(), c.mode(), quarantineBytes, quarantineRecords}
-		for _, r := range page {
-			problem, at := "", ""
-			id := idOf(r.name)
-			if len(r.record) != r.size {
-				problem = fmt.Sprintf("its record has %d bytes, more than any may", r.size)
-			} else if id == uuid.Nil {
-				problem = fmt.Sprintf("its task, %.80q, is none", r.name)
-			} else if _, err := decodeAnalysis(id, r.record); err != nil {
-				_, problem, _ = strings.Cut(err.Error(), domain.ErrCorruptRecord.Error()+": ")
-			} else {
-				at = r.record[1:9]
-			}
-			args = append(args, r.name, r.size, sumOf(r, problem != ""), problem, at)
-		}
-		reply, err := c.call(verifyAnalysesScript, []string{k.analyses, k.history, k.quarantine()}, args...)
-		if err != nil {
-			return err
-		}
-		c.findings(reply, c.client.logKey)
 		return nil
 	})
 }

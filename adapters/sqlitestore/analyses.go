@@ -28,11 +28,12 @@ func (r *LogRepository) SaveAnalysis(ctx context.Context, task domain.TaskID, re
 	bodies := make([][]byte, len(anomalies))
 	seen := make([]int64, len(anomalies))
 	severities := make([]int64, len(anomalies))
+	ids := make([][]byte, len(anomalies))
 	for i, a := range anomalies {
 		if bodies[i], err = json.Marshal(a); err != nil {
 			return fmt.Errorf("save analysis: %w", &domain.ValidationError{Field: "anomalies", Rule: "must be JSON: " + err.Error()})
 		}
-		seen[i], severities[i] = a.LastSeen.UnixMicro(), int64(a.Severity)
+		seen[i], severities[i], ids[i] = a.LastSeen.UnixMicro(), int64(a.Severity), anomalyID(a.ID)
 	}
 	return r.db.writer.do(ctx, "save analysis", func(tx *transaction) error {
 		no, ok, err := tx.number("INSERT INTO analysis (task, stored_us, result) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING no", task[:], tx.now, head)
@@ -40,13 +41,16 @@ func (r *LogRepository) SaveAnalysis(ctx context.Context, task domain.TaskID, re
 			return err
 		}
 		for i, body := range bodies {
-			if _, err := tx.exec("INSERT INTO anomaly (analysis, n, severity, last_seen_us, body) VALUES (?, ?, ?, ?, ?)", no, i, severities[i], seen[i], body); err != nil {
+			if _, err := tx.exec("INSERT INTO anomaly (analysis, n, severity, last_seen_us, body, id) VALUES (?, ?, ?, ?, ?, ?)", no, i, severities[i], seen[i], body, ids[i]); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 }
+
+// anomalyID is the column of an id: what becomes of it in JSON.
+func anomalyID(id string) []byte { return bytesOf(string([]rune(id))) }
 
 // GetAnalysis returns an analysis as [ports.AnalysisStore] says.
 func (r *LogRepository) GetAnalysis(ctx context.Context, task domain.TaskID) (domain.Analysis, error) {
@@ -77,6 +81,15 @@ func (r *LogRepository) GetAnalysis(ctx context.Context, task domain.TaskID) (do
 	return out, nil
 }
 
+// The anomalies behind a position, of one id or all.
+const (
+	anomalyColumns = `SELECT a.analysis, a.n, h.task, h.stored_us, a.body FROM anomaly a `
+	behindPosition = `a.analysis <= ? AND (a.analysis < ? OR a.n > ?) AND a.severity >= ? AND a.last_seen_us BETWEEN ? AND ?
+		ORDER BY a.analysis DESC, a.n LIMIT ?`
+	listAnomalies     = anomalyColumns + `JOIN analysis h ON h.no = a.analysis WHERE ` + behindPosition
+	listAnomaliesByID = anomalyColumns + `INDEXED BY anomaly_by_id CROSS JOIN analysis h ON h.no = a.analysis WHERE a.id = ? AND ` + behindPosition
+)
+
 // decodeJSON reads a column of JSON.
 func decodeJSON(r *row, column int, into any) error {
 	body := r.blob(column)
@@ -90,12 +103,12 @@ func decodeJSON(r *row, column int, into any) error {
 }
 
 // ListAnomalies returns a page as [ports.AnalysisStore] says. A page looks at
-// 20,000 anomalies of the asked severity and time at most.
+// 20,000 anomalies of the asked id, severity and time at most.
 func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.AnomalyPage{}, err
 	}
-	list := []any{"anomalies", filter.MinSeverity, filter.Source, microsOf(filter.From), microsOf(filter.To)}
+	list := []any{"anomalies", filter.MinSeverity, filter.ID, filter.Kind, filter.Source, filter.Text, microsOf(filter.From), microsOf(filter.To)}
 	from, err := parseCursor(filter.Cursor, position{never, never}, list...)
 	if err != nil {
 		return domain.AnomalyPage{}, err
@@ -108,6 +121,11 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 	}
 	if !filter.To.IsZero() {
 		newest = filter.To.UnixMicro()
+	}
+	query := listAnomalies
+	args := []any{from.major, from.major, from.minor, int64(filter.MinSeverity), oldest, newest, maxScan}
+	if filter.ID != "" {
+		query, args = listAnomaliesByID, append([]any{anomalyID(filter.ID)}, args...)
 	}
 	var page domain.AnomalyPage
 	err = r.db.read(ctx, "list anomalies", func(s *statements) error {
@@ -128,10 +146,7 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 				page.Anomalies = append(page.Anomalies, found)
 			}
 			return nil
-		}, `SELECT a.analysis, a.n, h.task, h.stored_us, a.body FROM anomaly a JOIN analysis h ON h.no = a.analysis
-			WHERE a.analysis <= ? AND (a.analysis < ? OR a.n > ?) AND a.severity >= ? AND a.last_seen_us BETWEEN ? AND ?
-			ORDER BY a.analysis DESC, a.n LIMIT ?`,
-			from.major, from.major, from.minor, int64(filter.MinSeverity), oldest, newest, maxScan)
+		}, query, args...)
 		if seen == maxScan && page.NextCursor == "" {
 			page.NextCursor = cursorOf(last, list...)
 		}
@@ -144,7 +159,8 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 }
 
 // PurgeAnalyses removes old analyses as [ports.AnalysisStore] says, some at a
-// time, each time in a transaction. limit is at least 1.
+// time, each time in a transaction, which also removes some of the states that
+// expired. limit is at least 1.
 func (r *LogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error) {
 	return purge(ctx, r.db, "purge analyses", age, limit, func(tx *transaction, until int64, n int) (int, error) {
 		var nos []int64
@@ -157,6 +173,9 @@ func (r *LogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, li
 			return r.err
 		}, "SELECT no, stored_us FROM analysis ORDER BY no LIMIT ?", n)
 		if err := enough(err); err != nil {
+			return 0, err
+		}
+		if err := tx.removeExpiredStates(expiredPerPurge); err != nil {
 			return 0, err
 		}
 		return len(nos), tx.removeAnalyses(nos)

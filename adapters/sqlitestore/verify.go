@@ -41,6 +41,13 @@ var rules = []rule{
 	{"the number of entries is not that of the batch", "log_batch", `
 		SELECT b.no FROM log_batch b WHERE b.entries <> (SELECT count(*) FROM log_entry e WHERE e.batch = b.no)`},
 	{"an anomaly belongs to no analysis", "anomaly", `SELECT DISTINCT analysis FROM anomaly WHERE analysis NOT IN (SELECT no FROM analysis)`},
+	// SQLite reads JSON texts up to their first NUL only.
+	{"an anomaly is indexed by an id that is not its own", "anomaly", `
+		SELECT DISTINCT analysis FROM anomaly WHERE json_valid(CAST(body AS TEXT)) AND instr(body, CAST('\u0000' AS BLOB)) = 0
+			AND id <> CAST(json_extract(CAST(body AS TEXT), '$.id') AS BLOB)`},
+	{"a state has a key or a size that none can have", "state", fmt.Sprintf(`
+		SELECT revision FROM state WHERE length(key) NOT BETWEEN 1 AND %d OR length(data) > %d`, domain.MaxStateKey, domain.MaxStateData)},
+	{"a state expires before all time", "state", `SELECT revision FROM state WHERE until_us < 0`},
 }
 
 // most bounds the findings of one rule.
@@ -90,7 +97,7 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 				req.Progress(summary)
 			}
 		}
-		for table, count := range map[string]*int64{"task": &summary.Tasks, "log_entry": &summary.Logs, "analysis": &summary.Analyses} {
+		for table, count := range map[string]*int64{"task": &summary.Tasks, "log_entry": &summary.Logs, "analysis": &summary.Analyses, "state": &summary.States} {
 			if *count, _, err = s.number("SELECT count(*) FROM " + table); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package sqlitestore_test
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -24,6 +25,10 @@ func TestVerifyTellsOfRowsThatContradictEachOther(t *testing.T) {
 		"a result without a task": `INSERT INTO result (seq, data) VALUES (1, x'00')`,
 		"the entries of a batch":  `UPDATE log_batch SET entries = 7`,
 		"an anomaly of nothing":   `INSERT INTO anomaly (analysis, n, severity, last_seen_us, body) VALUES (99, 1, 1, 1, x'00')`,
+		"the id of an anomaly":    `UPDATE anomaly SET id = CAST('other' AS BLOB) WHERE n = 1`,
+		"a state without a key":   `INSERT INTO state (key, until_us, data) VALUES (x'', 0, x'00')`,
+		"a state that is large":   `INSERT INTO state (key, until_us, data) VALUES (x'01', 0, zeroblob(5000000))`,
+		"a state of no time":      `UPDATE state SET until_us = -1`,
 	}
 	for name, harm := range harms {
 		t.Run(name, func(t *testing.T) {
@@ -34,11 +39,16 @@ func TestVerifyTellsOfRowsThatContradictEachOther(t *testing.T) {
 			require.NoError(t, err)
 			_, err = sqlitestore.NewLogRepository(db).SaveLogs(t.Context(), uuid.New(), domain.LogEntry{ID: uuid.New(), Source: "a", Message: "m"})
 			require.NoError(t, err)
+			require.NoError(t, sqlitestore.NewLogRepository(db).SaveAnalysis(t.Context(), uuid.New(), domain.AnalysisResult{
+				Anomalies: []domain.Anomaly{{ID: "plain"}, {ID: "<&>\"\u2028é"}, {ID: "nul\x00nul"}, {ID: "no UTF-8 \xff\xfe"}, {}},
+			}))
+			_, err = sqlitestore.NewLogRepository(db).SaveState(t.Context(), domain.State{Key: "key"}, time.Hour)
+			require.NoError(t, err)
 			var found []domain.Finding
 			req := ports.VerifyRequest{Repair: true, Report: func(f domain.Finding) { found = append(found, f) }}
 			summary, err := db.Verify(t.Context(), req)
 			require.NoError(t, err)
-			require.Equal(t, domain.VerifySummary{Tasks: 1, Logs: 1}, summary)
+			require.Equal(t, domain.VerifySummary{Tasks: 1, Logs: 1, Analyses: 1, States: 1}, summary, "%v", found)
 			require.True(t, summary.Clean())
 
 			_, err = raw(t, path).ExecContext(t.Context(), harm)

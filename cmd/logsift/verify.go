@@ -57,7 +57,7 @@ func (e *environment) verify(cmd *cobra.Command, config bootstrap.Config, repair
 			bar.clear()
 			out.finding(f)
 		},
-		func(s domain.VerifySummary) { bar.show("checking", s.Tasks+s.Logs+s.Analyses, 0) })
+		func(s domain.VerifySummary) { bar.show("checking", s.Tasks+s.Logs+s.Analyses+s.States, 0) })
 	bar.clear()
 	if err != nil {
 		return err
@@ -96,6 +96,7 @@ type summaryView struct {
 	Tasks    int64 `json:"tasks"`
 	Logs     int64 `json:"logs"`
 	Analyses int64 `json:"analyses"`
+	States   int64 `json:"states"`
 	Findings int64 `json:"findings"`
 	Repaired int64 `json:"repaired"`
 	Clean    bool  `json:"clean"`
@@ -136,10 +137,10 @@ func (w *findingsWriter) end(s domain.VerifySummary) {
 		if w.count > 0 {
 			w.printf("\n  ")
 		}
-		w.printf("],\n  \"summary\": %s\n}\n", w.encode(summaryView{s.Tasks, s.Logs, s.Analyses, s.Findings, s.Repaired, s.Clean()}))
+		w.printf("],\n  \"summary\": %s\n}\n", w.encode(summaryView{s.Tasks, s.Logs, s.Analyses, s.States, s.Findings, s.Repaired, s.Clean()}))
 		return
 	}
-	w.printf("checked %s, %s, %s: ", plural(int(s.Tasks), "task"), plural(int(s.Logs), "log entry"), analyses(int(s.Analyses)))
+	w.printf("checked %s, %s, %s, %s: ", plural(int(s.Tasks), "task"), plural(int(s.Logs), "log entry"), analyses(int(s.Analyses)), plural(int(s.States), "state"))
 	switch {
 	case s.Findings == 0:
 		w.printf("nothing is broken\n")

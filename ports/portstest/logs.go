@@ -47,7 +47,9 @@ func TestLogRepository(t *testing.T, newHarness func(t *testing.T) LogHarness) {
 		{"Batches", logBatchCases},
 		{"GetLogs and ListLogs", logListCases},
 		{"Analyses", analysisCases},
+		{"Anomalies", anomalyCases},
 		{"Purge", logPurgeCases},
+		{"States", logStateCases},
 		{"Store", logStoreCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package portstest
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -212,11 +211,6 @@ var analysisCases = []logCase{
 		},
 	},
 	{
-		name:    "lists what each filter selects",
-		promise: "ListAnomalies returns the anomalies that the filter selects, with any page size",
-		run:     filtersAnomalies,
-	},
-	{
 		name:    "lists the anomalies of the largest result",
 		promise: "an analysis may have domain.MaxAnomalies anomalies",
 		run: func(t *testing.T, h LogHarness) {
@@ -235,87 +229,8 @@ var analysisCases = []logCase{
 			require.Equal(t, want, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{Limit: domain.MaxPageSize}, nil)))
 		},
 	},
-	{
-		name:    "keeps its place while analyses come and go",
-		promise: "Paging through sees each anomaly that is selected for the whole time exactly once, whatever is added or deleted meanwhile",
-		run: func(t *testing.T, h LogHarness) {
-			var want []string
-			var goes []domain.TaskID
-			for i := range 12 {
-				task, result := uuid.New(), newAnalysis(fmt.Sprint("run ", i), 3)
-				mustSaveAnalysis(t, h.Repository, task, result)
-				h.Advance(time.Second)
-				if i%3 == 0 {
-					goes = append(goes, task)
-					continue
-				}
-				for _, a := range result.Anomalies {
-					want = append(want, a.ID)
-				}
-			}
-			round := 0
-			got := anomalyPages(t, h.Repository, domain.AnomalyFilter{Limit: 2}, func() {
-				h.Advance(time.Second)
-				mustSaveAnalysis(t, h.Repository, uuid.New(), newAnalysis(fmt.Sprint("later ", round), 2))
-				if round < len(goes) {
-					// From the newest on: one of these is where the list stands.
-					require.NoError(t, h.Repository.DeleteBatches(t.Context(), goes[len(goes)-1-round]))
-				}
-				round++
-			})
-			names := anomalyNames(got)
-			for _, name := range want {
-				require.True(t, slices.Contains(names, name), "anomaly %s was not seen", name)
-			}
-			slices.Sort(names)
-			require.Len(t, slices.Compact(names), len(got), "an anomaly was seen twice")
-		},
-	},
 }
 
 func spoilAnomaly(a *domain.Anomaly) {
 	a.LogIDs[0], a.SampleLines[0], a.Services[0], a.Sessions[0], a.ID = uuid.Nil, "changed", "changed", "changed", "changed"
-}
-
-// filtersAnomalies compares the list with what domain.AnomalyFilter.Matches
-// selects.
-func filtersAnomalies(t *testing.T, h LogHarness) {
-	var all []domain.Anomaly // in the order of the list
-	services := [][]string{{"api"}, {"db", "api"}, nil, {"API"}}
-	for i := range 6 {
-		result := newAnalysis(fmt.Sprint("run ", i), 6)
-		for j := range result.Anomalies {
-			a := &result.Anomalies[j]
-			a.Services = services[(i+j)%len(services)]
-			a.LastSeen = logTime.Add(time.Duration(i*6+j) * time.Minute)
-		}
-		mustSaveAnalysis(t, h.Repository, uuid.New(), result)
-		h.Advance(time.Second)
-		all = append(slices.Clone(result.Anomalies), all...)
-	}
-	at := func(minutes int) time.Time { return logTime.Add(time.Duration(minutes) * time.Minute) }
-	for name, filter := range map[string]domain.AnomalyFilter{
-		"severity":                 {MinSeverity: domain.SeverityHigh},
-		"the lowest severity":      {MinSeverity: domain.SeverityInfo},
-		"source among several":     {Source: "api"},
-		"source that is not there": {Source: "nobody"},
-		"from, included":           {From: at(30)},
-		"from, just after":         {From: at(30).Add(time.Nanosecond)},
-		"to, excluded":             {To: at(3)},
-		"to, just after":           {To: at(3).Add(time.Nanosecond)},
-		"from and to":              {From: at(7), To: at(22)},
-		"to before from":           {From: at(22), To: at(7)},
-		"all":                      {MinSeverity: domain.SeverityMedium, Source: "db", From: at(2), To: at(33)},
-	} {
-		want := []string{}
-		for i := range all {
-			if filter.Matches(&all[i]) {
-				want = append(want, all[i].ID)
-			}
-		}
-		for _, limit := range []int{1, 4, 0} {
-			filter.Limit = limit
-			require.Equal(t, want, anomalyNames(anomalyPages(t, h.Repository, filter, nil)), "filter %s with limit %d", name, limit)
-		}
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -35,8 +36,13 @@ type brokenLogs struct {
 	list      func(ctx context.Context, filter domain.LogFilter) (domain.LogPage, error)
 	remove    func(ctx context.Context, batches ...domain.BatchID) error
 	purge     func(ctx context.Context, age time.Duration, limit int) (int, error)
+	forget    func(ctx context.Context, age time.Duration, limit int) (int, error) // PurgeAnalyses
 	analysis  func(ctx context.Context, task domain.TaskID, result domain.AnalysisResult) error
 	anomalies func(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error)
+	load      func(ctx context.Context, keys ...string) ([]domain.State, error)
+	state     func(ctx context.Context, state domain.State, ttl time.Duration) (int64, error)
+	// reopen is what another process gets; nil for a store of one process.
+	reopen func() ports.LogRepository
 }
 
 func (r *brokenLogs) SaveLogs(ctx context.Context, batch domain.BatchID, entries ...domain.LogEntry) (int, error) {
@@ -74,6 +80,13 @@ func (r *brokenLogs) PurgeLogs(ctx context.Context, age time.Duration, limit int
 	return r.LogRepository.PurgeLogs(ctx, age, limit)
 }
 
+func (r *brokenLogs) PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error) {
+	if r.forget != nil {
+		return r.forget(ctx, age, limit)
+	}
+	return r.LogRepository.PurgeAnalyses(ctx, age, limit)
+}
+
 func (r *brokenLogs) SaveAnalysis(ctx context.Context, task domain.TaskID, result domain.AnalysisResult) error {
 	if r.analysis != nil {
 		return r.analysis(ctx, task, result)
@@ -86,6 +99,20 @@ func (r *brokenLogs) ListAnomalies(ctx context.Context, filter domain.AnomalyFil
 		return r.anomalies(ctx, filter)
 	}
 	return r.LogRepository.ListAnomalies(ctx, filter)
+}
+
+func (r *brokenLogs) LoadStates(ctx context.Context, keys ...string) ([]domain.State, error) {
+	if r.load != nil {
+		return r.load(ctx, keys...)
+	}
+	return r.LogRepository.LoadStates(ctx, keys...)
+}
+
+func (r *brokenLogs) SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error) {
+	if r.state != nil {
+		return r.state(ctx, state, ttl)
+	}
+	return r.LogRepository.SaveState(ctx, state, ttl)
 }
 
 // all lists every entry that the filter selects.
@@ -102,11 +129,21 @@ func (r *brokenLogs) all(ctx context.Context, filter domain.LogFilter) ([]domain
 	}
 }
 
-// logSabotages break one promise each. caught is the case that must fail.
-var logSabotages = map[string]struct {
+// logSabotage breaks one promise. caught is the case that must fail.
+type logSabotage struct {
 	caught string
 	breaks func(r *brokenLogs)
-}{
+}
+
+// sabotagesOfLogs are all of them, by what they do.
+func sabotagesOfLogs() map[string]logSabotage {
+	all := maps.Clone(logSabotages)
+	maps.Copy(all, anomalySabotages)
+	maps.Copy(all, stateSabotages)
+	return all
+}
+
+var logSabotages = map[string]logSabotage{
 	"a field is forgotten": {
 		"SaveLogs/keeps_every_field_of_an_entry", func(r *brokenLogs) {
 			r.save = func(ctx context.Context, batch domain.BatchID, entries ...domain.LogEntry) (int, error) {
@@ -281,14 +318,6 @@ var logSabotages = map[string]struct {
 			}
 		},
 	},
-	"the source of anomalies is not compared": {
-		"Analyses/lists_what_each_filter_selects", func(r *brokenLogs) {
-			r.anomalies = func(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
-				filter.Source = ""
-				return r.LogRepository.ListAnomalies(ctx, filter)
-			}
-		},
-	},
 	"the purge has no limit": {
 		"Purge/removes_the_oldest_arrivals_first,_no_more_than_the_limit", func(r *brokenLogs) {
 			r.purge = func(ctx context.Context, age time.Duration, limit int) (int, error) {
@@ -321,7 +350,7 @@ var logSabotages = map[string]struct {
 // breaks a promise fails the case of that promise.
 func TestBrokenLogRepositoriesFail(t *testing.T) {
 	t.Parallel()
-	for sabotage, s := range logSabotages {
+	for sabotage, s := range sabotagesOfLogs() {
 		t.Run(sabotage, func(t *testing.T) {
 			t.Parallel()
 			group, name, _ := strings.Cut(s.caught, "/")
@@ -340,7 +369,7 @@ func TestBrokenLogRepositoriesFail(t *testing.T) {
 // TestSabotagedLogRepository runs the suite on a sabotaged repository when
 // TestBrokenLogRepositoriesFail asks for one, and on the sound one otherwise.
 func TestSabotagedLogRepository(t *testing.T) {
-	s := logSabotages[os.Getenv(logSabotageEnv)]
+	s := sabotagesOfLogs()[os.Getenv(logSabotageEnv)]
 	t.Run("suite", func(t *testing.T) {
 		portstest.TestLogRepository(t, func(*testing.T) portstest.LogHarness {
 			var offset atomic.Int64
@@ -349,7 +378,12 @@ func TestSabotagedLogRepository(t *testing.T) {
 			if s.breaks != nil {
 				s.breaks(r)
 			}
-			return portstest.LogHarness{Repository: r, Advance: func(d time.Duration) { offset.Add(int64(d)) }}
+			h := portstest.LogHarness{Repository: r, Advance: func(d time.Duration) { offset.Add(int64(d)) }}
+			if r.reopen != nil {
+				h.Reopen = func(*testing.T) ports.LogRepository { return r.reopen() }
+				h.Restart = h.Reopen
+			}
+			return h
 		})
 	})
 }

@@ -8,7 +8,10 @@
 -- big-endian; a size counts the severity.
 --
 -- The indexes by time are sorted sets of score 0 whose members are a time and an
--- id, so that they are ordered by both, exactly, and a cursor is a member.
+-- id, so that they are ordered by both, exactly, and a cursor is a member. The index
+-- of the anomalies has the digest of an anomaly's id, 8 bytes, before the member of
+-- its analysis in the index of the analyses. The digests of all anomalies of an
+-- analysis, in their order, are in a hash: what removes an analysis need not read it.
 local VERSION = '\1'
 
 local function pack_us(us) return '\128' .. struct.pack('>I7', us) end
@@ -44,4 +47,30 @@ local function remove_logs(entries, by_time, received, ids, members)
   call_many('HDEL', entries, ids)
   if #members > 0 then call_many('ZREM', by_time, members) end
   call_many('ZREM', received, ids)
+end
+
+-- anomaly_members returns the members of an analysis in the index of the anomalies:
+-- one for each of the digests, and its own member of the index of the analyses.
+local function anomaly_members(digests, member)
+  local out, seen = {}, {}
+  for i = 1, #digests, 8 do
+    local digest = string.sub(digests, i, i + 7)
+    if not seen[digest] then
+      seen[digest] = true
+      out[#out + 1] = digest .. member
+    end
+  end
+  return out
+end
+
+-- remove_analysis removes an analysis with all that belongs to it, and returns how
+-- many anomalies were indexed. A names the keys.
+local function remove_analysis(A, member)
+  local task = string.sub(member, 9)
+  local indexed = anomaly_members(redis.call('HGET', A.ids, task) or '', member)
+  redis.call('ZREM', A.history, member)
+  redis.call('HDEL', A.analyses, task)
+  redis.call('HDEL', A.ids, task)
+  if #indexed > 0 then call_many('ZREM', A.anomalies, indexed) end
+  return #indexed
 end

@@ -1,14 +1,16 @@
 -- Removes analyses that were stored long ago, the oldest first.
--- KEYS: index of the analyses, analyses. ARGV: clock offset, age in microseconds,
--- most analyses.
--- Reply: how many were removed.
+-- KEYS: analyses, index of the analyses, index of the anomalies, their ids.
+-- ARGV: clock offset, age in microseconds, most analyses, most anomalies (the last
+-- analysis may have more).
+-- Reply: how many were removed, and 1 if there may be more, else 0.
 -- include: common
 -- include: logs_common
+local A = { analyses = KEYS[1], history = KEYS[2], anomalies = KEYS[3], ids = KEYS[4] }
 local before = math.max(store_now(ARGV[1]) - tonumber(ARGV[2]), 0)
-local members = redis.call('ZRANGEBYLEX', KEYS[1], '-', '(' .. pack_us(before + 1), 'LIMIT', 0, ARGV[3])
-if #members == 0 then return 0 end
-local tasks = {}
-for i, member in ipairs(members) do tasks[i] = string.sub(member, 9) end
-call_many('ZREM', KEYS[1], members)
-call_many('HDEL', KEYS[2], tasks)
-return #members
+local most, room = tonumber(ARGV[3]), tonumber(ARGV[4])
+local members = redis.call('ZRANGEBYLEX', A.history, '-', '(' .. pack_us(before + 1), 'LIMIT', 0, most)
+for n, member in ipairs(members) do
+  room = room - remove_analysis(A, member)
+  if room <= 0 then return { n, 1 } end
+end
+return { #members, #members == most and 1 or 0 }

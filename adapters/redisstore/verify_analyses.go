@@ -1,0 +1,75 @@
+package redisstore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"logsift/domain"
+)
+
+var (
+	verifyAnalysesScript     = loadScript("verify_analyses")
+	verifyAnomalyIDsScript   = loadScript("verify_anomaly_ids")
+	verifyAnomalyIndexScript = loadScript("verify_anomaly_index")
+)
+
+// analyses pages through the analyses.
+func (c *logsCheck) analyses() error {
+	k := &c.keys
+	return c.records(k.analyses, func(page []rawRecord) error {
+		c.summary.Analyses += int64(len(page))
+		args := []any{c.client.offset(), c.mode(), quarantineBytes, quarantineRecords}
+		for _, r := range page {
+			args = append(args, analysisFacts(r)...)
+		}
+		keys := []string{k.analyses, k.history, k.anomalies, k.anomalyIDs, k.quarantine()}
+		reply, err := c.call(verifyAnalysesScript, keys, args...)
+		if err != nil {
+			return err
+		}
+		c.findings(reply, c.client.logKey)
+		return nil
+	})
+}
+
+// analysisFacts is what verify_analyses.lua wants to know of an analysis.
+func analysisFacts(r rawRecord) []any {
+	problem, at, digests := "", "", ""
+	if len(r.record) != r.size {
+		problem = fmt.Sprintf("its record has %d bytes, more than any may", r.size)
+	} else if id := idOf(r.name); id == uuid.Nil {
+		problem = fmt.Sprintf("its task, %.80q, is none", r.name)
+	} else if a, err := decodeAnalysis(id, r.record); err != nil {
+		_, problem, _ = strings.Cut(err.Error(), domain.ErrCorruptRecord.Error()+": ")
+	} else {
+		at, digests = r.record[1:9], anomalyDigests(a.Result.Anomalies)
+	}
+	return []any{r.name, r.size, sumOf(r, problem != ""), problem, at, digests}
+}
+
+// analysisIndexes looks for members of the indexes that belong to no analysis.
+func (c *logsCheck) analysisIndexes() error {
+	k := &c.keys
+	stray := func(s *script, keys []string, what string) error {
+		return c.pages(s, keys, []any{c.mode()}, func(reply []any) error {
+			for _, name := range texts(reply) {
+				id := name
+				if len(name) == 32 {
+					id = name[16:]
+				}
+				c.tell(domain.Finding{
+					Kind: domain.FindingAnomalyStray, ID: idOf(id), Place: keys[0], Detail: printableID(id) + what, Action: c.done("removed"),
+				})
+			}
+			return nil
+		})
+	}
+	return errors.Join(
+		c.index(k.analyses, k.history, "2", domain.FindingAnalysisStray),
+		stray(verifyAnomalyIDsScript, []string{k.anomalyIDs, k.analyses}, "it has ids of anomalies, and no record"),
+		stray(verifyAnomalyIndexScript, []string{k.anomalies, k.anomalyIDs, k.history, k.analyses}, "an anomaly is in the index that it has not, or at another time"),
+	)
+}
