@@ -1,80 +1,120 @@
 package mining
 
-import (
-	"fmt"
-	"strings"
-)
-
-// Wildcard stands for a part of a template that varies.
-const Wildcard = "<*>"
-
 // Config configures a [Miner]. The zero value works.
 type Config struct {
-	// MaxTemplates bounds the templates. It defaults to 5000.
+	// MaxTemplates bounds the templates; lines of further shapes share one. It
+	// defaults to 5000.
 	MaxTemplates int
 }
 
-// ID names a template. Equal lines give equal ids in every process.
-type ID uint64
+// Bounds of what a miner keeps besides its templates.
+const (
+	// maxShapes and maxShapeBytes bound each of the two generations of masked
+	// lines whose template is known.
+	maxShapes     = 16 << 10
+	maxShapeBytes = 4 << 20
+	// maxRelated bounds the words of a template that are compared with others.
+	maxRelated = 64
+	// maxScanned bounds the templates that one line is compared with.
+	maxScanned = 128
+)
 
-// String returns the id as 16 hexadecimal digits.
-func (id ID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
-
-// Template is what lines of one statement have in common.
-type Template struct {
-	id     ID
-	tokens []string
-	count  int
-	merged *Template
-}
-
-// ID stays when the template becomes more general.
-func (t *Template) ID() ID { return t.id }
-
-// Root returns the template that this one was merged into, or itself.
-func (t *Template) Root() *Template {
-	for t.merged != nil {
-		t = t.merged
-	}
-	return t
-}
-
-// Count is how many lines were learned.
-func (t *Template) Count() int { return t.count }
-
-// Tokens are the words and what is between them; joined they are the template.
-func (t *Template) Tokens() []string { return t.tokens }
-
-// String returns the template as text.
-func (t *Template) String() string { return strings.Join(t.tokens, "") }
-
-// Value is a part of a line that varies, by where it stands.
-type Value struct{ Begin, End int }
-
-// Miner learns templates. It is used by one goroutine.
+// Miner learns templates from lines, one by one. It is used by one goroutine.
 type Miner struct {
-	templates []*Template
-	values    []Value
+	max     int
+	scanner scanner
+
+	// shapes knows the template of a masked line that came before; most lines
+	// are repeats. When it is full it becomes old, and old is forgotten.
+	shapes, old map[string]*Template
+	shapeBytes  int
+
+	index
+	// rest takes the lines of new shapes when there are max templates.
+	rest *Template
+
+	// epoch numbers the times that snapshots were merged in; order the births.
+	epoch, order uint64
 }
 
 // New returns a miner that knows nothing.
-func New(Config) *Miner { return &Miner{} }
+func New(cfg Config) *Miner {
+	if cfg.MaxTemplates <= 0 {
+		cfg.MaxTemplates = 5000
+	}
+	return &Miner{max: cfg.MaxTemplates, shapes: map[string]*Template{}, index: newIndex()}
+}
 
-// Learn returns the template of a line. A later line may merge it into another:
-// ask for its [Template.Root] when all lines are learned. Nothing of text is kept.
-func (m *Miner) Learn(text string) *Template { return nil }
+// Learn returns the template of a line. A later line may merge it into another
+// template: ask for its [Template.Root] when all lines are learned. Of text only
+// what is new is kept, as a copy.
+//
+// text is what the line says, without its time and level. At most 4 KiB and 160
+// words of it are looked at; the rest is one variable part.
+func (m *Miner) Learn(text string) *Template {
+	m.scanner.scan(text)
+	t, ok := m.shapes[string(m.scanner.buf)]
+	if !ok || t.merged != nil {
+		t = m.remember()
+	}
+	t.count++
+	t.seen = m.epoch
+	return t
+}
 
-// Values returns where the parts that vary stand in the text of the last call of
-// Learn. It is valid until the next.
-func (m *Miner) Values() []Value { return m.values }
+// Values returns where the parts that vary by their look stand in the text of the
+// last call of Learn, from left to right. It is valid until the next.
+func (m *Miner) Values() []Value { return m.scanner.values }
 
 // Templates returns the templates that are roots, in the order of their birth.
-func (m *Miner) Templates() []*Template { return m.templates }
+func (m *Miner) Templates() []*Template {
+	out := m.index.list()
+	if m.rest != nil {
+		out = append(out, m.rest)
+	}
+	return out
+}
 
-// Snapshot returns what was learned in at most limit bytes; what was not seen for
-// the longest time is left out.
-func (m *Miner) Snapshot(limit int) []byte { return nil }
+// Lookup returns the template with this id, if the miner has it.
+func (m *Miner) Lookup(id ID) (*Template, bool) {
+	if m.rest != nil && id == restID {
+		return m.rest, true
+	}
+	t, ok := m.index.byID[id]
+	return t, ok
+}
 
-// Merge adds what another miner, or this one before, learned. Merging into a new
-// miner restores it. On an error nothing is changed.
-func (m *Miner) Merge(snapshot []byte) error { return nil }
+// remember finds the template of the scanned line and notes it for its repeats.
+func (m *Miner) remember() *Template {
+	masked := string(m.scanner.buf)
+	t, ok := m.old[masked]
+	if ok {
+		t = t.Root()
+	} else {
+		t = m.find(masked)
+	}
+	if len(m.shapes) >= maxShapes || m.shapeBytes+len(masked) > maxShapeBytes {
+		m.shapes, m.old, m.shapeBytes = make(map[string]*Template, maxShapes/4), m.shapes, 0
+	}
+	m.shapes[masked] = t
+	m.shapeBytes += len(masked)
+	return t
+}
+
+// find returns the template of a masked line, a new one if there is none.
+func (m *Miner) find(masked string) *Template {
+	t := newTemplate(ID(hashString(hashSeed, masked)), tokenize(masked, m.scanner.words))
+	if known := m.index.cover(t); known != nil {
+		return known
+	}
+	if len(m.index.byID) >= m.max {
+		if m.rest == nil {
+			m.rest = newTemplate(restID, []string{"", anyWord, ""})
+			m.rest.birth = m.epoch
+		}
+		return m.rest
+	}
+	t.birth, t.order = m.epoch, m.order
+	m.order++
+	return m.index.insert(t)
+}
