@@ -44,13 +44,13 @@ func byBirth(a, b *Template) int {
 // the most words in common.
 func (x *index) cover(t *Template) *Template {
 	if known := x.exact[t.key()]; known != nil {
-		if same, ok := known.covers(t.tokens); ok && same == t.words() {
+		if same, ok := known.covers(t.tokens); ok && same == len(t.tokens) {
 			return known
 		}
 	}
 	var best *Template
 	most := -1
-	for _, g := range x.general[t.skeleton] {
+	for _, g := range last(x.general[t.skeleton], maxCovering) {
 		if same, ok := g.covers(t.tokens); ok && same > most {
 			best, most = g, same
 		}
@@ -153,6 +153,9 @@ func (t *Template) related(yield func(int) bool) {
 func (x *index) project(t *Template) {
 	var like *Template
 	for _, g := range last(x.general[t.skeleton], maxScanned) {
+		if len(g.tokens) != len(t.tokens) {
+			continue
+		}
 		differ := 0
 		for i := 1; i < len(t.tokens) && differ < 2; i += 2 {
 			if g.tokens[i] != t.tokens[i] && g.tokens[i] != anyWord {
@@ -178,10 +181,17 @@ func last(list []*Template, n int) []*Template { return list[max(0, len(list)-n)
 // merge looks for templates of one statement with t, and merges them into the
 // oldest, which it returns, or nil if there are none.
 func (x *index) merge(t *Template) *Template {
+	if covered := x.covered(t); len(covered) > 0 {
+		return x.unite(append(covered, t))
+	}
 	for pos := range t.related {
 		family := x.families[t.familyKey(pos)]
-		if len(family) > 1 && varies(family, pos) {
-			return x.unite(slices.Clone(family))
+		if len(family) < 2 || !varies(family, pos) {
+			continue
+		}
+		family = slices.DeleteFunc(slices.Clone(family), func(o *Template) bool { return !o.coversBut(t.tokens, pos) })
+		if len(family) > 1 {
+			return x.unite(family)
 		}
 	}
 	if t.words() < longLine {
@@ -197,6 +207,25 @@ func (x *index) merge(t *Template) *Template {
 	return nil
 }
 
+// covered returns the templates whose lines are all of t's.
+func (x *index) covered(t *Template) []*Template {
+	if !t.general {
+		return nil
+	}
+	var out []*Template
+	for _, side := range []map[uint64][]*Template{x.recent, x.general} {
+		for _, o := range last(side[t.skeleton], maxScanned) {
+			if o == t {
+				continue
+			}
+			if _, ok := t.covers(o.tokens); ok {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
 // unite merges templates into the oldest: words that are not the same in all vary.
 func (x *index) unite(list []*Template) *Template {
 	slices.SortFunc(list, byBirth)
@@ -207,27 +236,6 @@ func (x *index) unite(list []*Template) *Template {
 	for _, t := range list[1:] {
 		s.absorb(t)
 	}
-	// The more general one may cover others.
-	for _, side := range []map[uint64][]*Template{x.recent, x.general} {
-		for _, t := range slices.Clone(last(side[s.skeleton], maxScanned)) {
-			if _, ok := s.covers(t.tokens); ok {
-				x.unlink(t)
-				s.absorb(t)
-			}
-		}
-	}
 	x.link(s)
 	return s
-}
-
-// absorb makes s cover t, and t point to s.
-func (t *Template) absorb(o *Template) {
-	for i := 1; i < len(t.tokens); i += 2 {
-		if t.tokens[i] != o.tokens[i] && t.tokens[i] != anyWord {
-			t.generalize(i)
-		}
-	}
-	t.count += o.count
-	t.seen = max(t.seen, o.seen)
-	o.merged = t
 }

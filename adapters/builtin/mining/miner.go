@@ -15,8 +15,10 @@ const (
 	maxShapeBytes = 4 << 20
 	// maxRelated bounds the words of a template that are compared with others.
 	maxRelated = 64
-	// maxScanned bounds the templates that one line is compared with.
-	maxScanned = 128
+	// maxCovering bounds the general templates of one skeleton that a line is
+	// compared with, maxScanned those that a new template is.
+	maxCovering = 512
+	maxScanned  = 128
 )
 
 // Miner learns templates from lines, one by one. It is used by one goroutine.
@@ -113,6 +115,9 @@ func (m *Miner) find(masked string) *Template {
 			m.rest.birth = m.epoch
 		}
 		return m.rest
+	}
+	for m.index.byID[t.id] != nil || t.id == restID {
+		t.id++ // another line has the same hash
 	}
 	t.birth, t.order = m.epoch, m.order
 	m.order++

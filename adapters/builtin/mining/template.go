@@ -116,21 +116,57 @@ func (t *Template) generalize(pos int) {
 	t.general = true
 }
 
-// covers tells whether each line of the words belongs to the template, and how
-// many words are the same.
+// cover replaces the words that are not those of tokens, which are as many.
+func (t *Template) cover(tokens []string) {
+	for i := 1; i < len(t.tokens); i += 2 {
+		if t.tokens[i] != tokens[i] && t.tokens[i] != anyWord {
+			t.generalize(i)
+		}
+	}
+}
+
+// absorb makes o point to t, which covers it from now on.
+func (t *Template) absorb(o *Template) {
+	t.cover(o.tokens)
+	t.count += o.count
+	t.seen = max(t.seen, o.seen)
+	o.merged = t
+}
+
+// covers tells whether each line of these tokens belongs to the template, and how
+// many tokens are the same.
 func (t *Template) covers(tokens []string) (same int, ok bool) {
-	for i := 1; i < len(tokens); i += 2 {
+	if len(t.tokens) != len(tokens) {
+		return 0, false
+	}
+	for i, token := range t.tokens {
 		switch {
-		case t.tokens[i] == tokens[i]:
+		case token == tokens[i]:
 			same++
-		case t.tokens[i] != anyWord:
+		case token != anyWord || i%2 == 0:
 			return 0, false
 		}
 	}
 	return same, true
 }
 
-// The hash is FNV-1a with a final mixing: it is the same in every process.
+// coversBut tells whether the template covers the tokens but for the word at pos.
+func (t *Template) coversBut(tokens []string, pos int) bool {
+	if len(t.tokens) != len(tokens) {
+		return false
+	}
+	for i, token := range t.tokens {
+		if i != pos && token != tokens[i] && (i%2 == 0 || !isWildcard(token) || !isWildcard(tokens[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+func isWildcard(word string) bool { return word == markWord || word == anyWord }
+
+// The hash is FNV-1a: it is the same in every process. What has the same hash is
+// still compared, since lines may be made to collide.
 const (
 	hashSeed  = 14695981039346656037
 	hashPrime = 1099511628211

@@ -97,6 +97,9 @@ func followsPreposition(tokens []string, pos int) bool {
 // alike tells whether two long templates of one skeleton differ in few words, and
 // those such as hold values. Where one word differs, varies decides.
 func alike(a, b *Template) bool {
+	if len(a.tokens) != len(b.tokens) {
+		return false
+	}
 	differ := 0
 	for i := 1; i < len(a.tokens); i += 2 {
 		if a.tokens[i] == b.tokens[i] || a.tokens[i] == anyWord {
