@@ -54,8 +54,8 @@ func evalTemplates(w *report, data string) error {
 			if err != nil {
 				return fmt.Errorf("read %s: %w", file, err)
 			}
-			got, templates := group(want.contents)
-			g := compare(got, want.events)
+			got, templates := groupLines(want.contents)
+			g := compareGroups(got, want.events)
 			w.add(section, dir.Name(), fmt.Sprintf("GA %.3f FGA %.3f, %d templates of %d", g.ga, g.fga, templates, distinct(want.events)))
 			sum.ga += g.ga
 			sum.fga += g.fga
@@ -69,8 +69,8 @@ func evalTemplates(w *report, data string) error {
 	return nil
 }
 
-// group mines the lines and returns the group of each.
-func group(lines []string) (groups []mining.ID, templates int) {
+// groupLines mines the lines and returns the group of each.
+func groupLines(lines []string) (groups []mining.ID, templates int) {
 	m := mining.New(mining.Config{})
 	of := make([]*mining.Template, len(lines))
 	for i, line := range lines {
@@ -112,8 +112,8 @@ func readTruth(file string) (truth, error) {
 	}
 }
 
-// compare returns the accuracy of the groups got.
-func compare[G comparable](got []G, want []string) grouping {
+// compareGroups returns the accuracy of the groups got.
+func compareGroups[G comparable](got []G, want []string) grouping {
 	type group struct {
 		lines int
 		other map[string]int

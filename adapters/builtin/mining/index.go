@@ -19,8 +19,8 @@ type index struct {
 	families map[uint64][]*Template
 }
 
-func newIndex() index {
-	return index{
+func newIndex() *index {
+	return &index{
 		byID: map[ID]*Template{}, exact: map[uint64]*Template{}, families: map[uint64][]*Template{},
 		general: map[uint64][]*Template{}, recent: map[uint64][]*Template{},
 	}

@@ -31,7 +31,7 @@ type Miner struct {
 	shapes, old map[string]*Template
 	shapeBytes  int
 
-	index
+	known *index
 	// rest takes the lines of new shapes when there are max templates.
 	rest *Template
 
@@ -44,7 +44,7 @@ func New(cfg Config) *Miner {
 	if cfg.MaxTemplates <= 0 {
 		cfg.MaxTemplates = 5000
 	}
-	return &Miner{max: cfg.MaxTemplates, shapes: map[string]*Template{}, index: newIndex()}
+	return &Miner{max: cfg.MaxTemplates, shapes: map[string]*Template{}, known: newIndex()}
 }
 
 // Learn returns the template of a line. A later line may merge it into another
@@ -70,7 +70,7 @@ func (m *Miner) Values() []Value { return m.scanner.values }
 
 // Templates returns the templates that are roots, in the order of their birth.
 func (m *Miner) Templates() []*Template {
-	out := m.index.list()
+	out := m.known.list()
 	if m.rest != nil {
 		out = append(out, m.rest)
 	}
@@ -82,7 +82,7 @@ func (m *Miner) Lookup(id ID) (*Template, bool) {
 	if m.rest != nil && id == restID {
 		return m.rest, true
 	}
-	t, ok := m.index.byID[id]
+	t, ok := m.known.byID[id]
 	return t, ok
 }
 
@@ -106,20 +106,20 @@ func (m *Miner) remember() *Template {
 // find returns the template of a masked line, a new one if there is none.
 func (m *Miner) find(masked string) *Template {
 	t := newTemplate(ID(hashString(hashSeed, masked)), tokenize(masked, m.scanner.words))
-	if known := m.index.cover(t); known != nil {
+	if known := m.known.cover(t); known != nil {
 		return known
 	}
-	if len(m.index.byID) >= m.max {
+	if len(m.known.byID) >= m.max {
 		if m.rest == nil {
 			m.rest = newTemplate(restID, []string{"", anyWord, ""})
 			m.rest.birth = m.epoch
 		}
 		return m.rest
 	}
-	for m.index.byID[t.id] != nil || t.id == restID {
+	for m.known.byID[t.id] != nil || t.id == restID {
 		t.id++ // another line has the same hash
 	}
 	t.birth, t.order = m.epoch, m.order
 	m.order++
-	return m.index.insert(t)
+	return m.known.insert(t)
 }

@@ -68,8 +68,8 @@ type scanner struct {
 	// listEnd is where buf ended when a word that is all mark was written.
 	listEnd int
 	// name is where buf ends if a user's name is to follow there.
-	name int
-	object
+	name    int
+	objects object
 }
 
 // scan masks a line. What looks like a value is replaced by a mark: numbers,
@@ -77,7 +77,7 @@ type scanner struct {
 // control characters and the sequences of terminals are left out.
 func (sc *scanner) scan(s string) {
 	sc.buf, sc.words, sc.values = sc.buf[:0], sc.words[:0], sc.values[:0]
-	sc.marks, sc.listEnd, sc.name, sc.object = 0, 0, 0, object{}
+	sc.marks, sc.listEnd, sc.name, sc.objects = 0, 0, 0, object{}
 	cut := len(s) > maxLineBytes
 	if cut {
 		s = s[:maxLineBytes]
@@ -150,7 +150,7 @@ func (sc *scanner) delimiter(i int) int {
 		sc.marks++
 		return i
 	}
-	if end := sc.object.delimiter(s, b, i); end > i && len(sc.words) < maxWords {
+	if end := sc.objects.delimiter(s, b, i); end > i && len(sc.words) < maxWords {
 		sc.mask(i, end, 0)
 		return end
 	}

@@ -34,7 +34,7 @@ var ErrSnapshot = errors.New("not a snapshot of templates")
 // than three quarters of MaxTemplates. Miners that learned the same lines give the
 // same snapshot.
 func (m *Miner) Snapshot(limit int) []byte {
-	list := byUse(m.index.list())
+	list := byUse(m.known.list())
 	var kept []*Template
 	var buf []byte
 	size := len(snapshotMagic) + 1 + 2*binary.MaxVarintLen64
@@ -94,9 +94,9 @@ func (m *Miner) Merge(snapshot []byte) error {
 		return err
 	}
 	m.epoch, m.order = max(m.epoch, epoch+1), 0
-	all := m.index.list()
+	all := m.known.list()
 	for _, t := range read {
-		own, ok := m.index.byID[t.id]
+		own, ok := m.known.byID[t.id]
 		if !ok {
 			all = append(all, t)
 			continue
@@ -112,14 +112,14 @@ func (m *Miner) Merge(snapshot []byte) error {
 	all = byUse(all)
 	all = all[:min(len(all), m.room())]
 	slices.SortFunc(all, byBirth)
-	m.index = newIndex()
+	m.known = newIndex()
 	m.shapes, m.old, m.shapeBytes = map[string]*Template{}, nil, 0
 	for _, t := range all {
-		if known := m.index.cover(t); known != nil {
+		if known := m.known.cover(t); known != nil {
 			known.absorb(t)
 			continue
 		}
-		m.index.insert(t)
+		m.known.insert(t)
 	}
 	return nil
 }
