@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -40,12 +41,12 @@ func (r *report) missed() int {
 
 // print writes the table, with an empty line between sections.
 func (r *report) print(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SECTION\tNAME\tFIGURE\tGOAL\tMET")
+	var text strings.Builder
+	text.WriteString("SECTION\tNAME\tFIGURE\tGOAL\tMET\n")
 	last := ""
 	for _, row := range r.rows {
 		if last != "" && row.section != last {
-			fmt.Fprintln(w, "\t\t\t\t")
+			text.WriteString("\t\t\t\t\n")
 		}
 		last = row.section
 		met := ""
@@ -56,7 +57,14 @@ func (r *report) print(out io.Writer) error {
 		default:
 			met = "NO"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", row.section, row.name, row.figure, row.goal, met)
+		fmt.Fprintf(&text, "%s\t%s\t%s\t%s\t%s\n", row.section, row.name, row.figure, row.goal, met)
 	}
-	return w.Flush()
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(w, text.String()); err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	return nil
 }

@@ -223,12 +223,12 @@ func (sc *scanner) word(begin int) int {
 	// field, which is left to be found out.
 	named := sc.name > 0 && len(sc.buf) <= sc.name+2 && sc.buf[sc.name] == ' '
 	sc.name = 0
-	if s[begin] == '.' && (begin+1 == len(s) || classes[s[begin+1]] < classDigit) {
-		return sc.dots(begin)
-	}
 	if end, ok := pathAt(s, begin); ok {
 		sc.mask(begin, end, 0)
 		return end
+	}
+	if s[begin] == '.' && (begin+1 == len(s) || classes[s[begin+1]] < classDigit) {
+		return sc.dots(begin)
 	}
 	w, end := measure(s, begin)
 	if w.digits > 0 || w.hexes == 2 && w.hexes == end-begin {
