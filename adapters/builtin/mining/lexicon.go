@@ -14,8 +14,8 @@ func pathAt(s string, i int) (int, bool) {
 	default:
 		return 0, false
 	}
-	if i+1 == len(s) {
-		return 0, false
+	if i+1 == len(s) || classes[s[i+1]] == classSpace {
+		return i + 1, s[i] == '/' && i > 0 && s[i-1] == ' ' // the root
 	}
 	url := s[i] == '/' && s[i+1] == '/' && i > 0 && s[i-1] == ':'
 	if c := classes[s[i+1]]; !url && c < classDigit && s[i+1] != '_' && s[i+1] != '.' {
@@ -94,6 +94,36 @@ func isHost(s, word string, end int) bool {
 		return true
 	}
 	return len(top) == 2 && strings.Count(word, ".") >= 2 && !isSourceSuffix(top)
+}
+
+// isMailHost tells whether the host of an address of e-mail begins at i.
+func isMailHost(s string, i int) bool {
+	if i == len(s) || classes[s[i]] < classDigit {
+		return false
+	}
+	w, _ := measure(s, i)
+	return w.dots > 0 && w.slashes == 0
+}
+
+// rangesEnd returns where the numbers in brackets end that follow a word which
+// ends at i, as in node[1-5,7], or i if there are none. A single number is not
+// of a list of hosts: it may be the pid of a program.
+func rangesEnd(s string, i int) int {
+	if i+1 >= len(s) || s[i] != '[' || classes[s[i+1]] != classDigit {
+		return i
+	}
+	several := false
+	for k := i + 1; k < len(s); k++ {
+		switch {
+		case s[k] == ']' && several:
+			return k + 1
+		case s[k] == '-' || s[k] == ',':
+			several = true
+		case classes[s[k]] != classDigit:
+			return i
+		}
+	}
+	return i
 }
 
 func isSourceSuffix(s string) bool {

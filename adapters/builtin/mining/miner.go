@@ -57,7 +57,7 @@ func (m *Miner) Learn(text string) *Template {
 	m.scanner.scan(text)
 	t, ok := m.shapes[string(m.scanner.buf)]
 	if !ok || t.merged != nil {
-		t = m.remember()
+		t = m.remember(t)
 	}
 	t.count++
 	t.seen = m.epoch
@@ -86,17 +86,19 @@ func (m *Miner) Lookup(id ID) (*Template, bool) {
 	return t, ok
 }
 
-// remember finds the template of the scanned line and notes it for its repeats.
-func (m *Miner) remember() *Template {
+// remember finds the template of the scanned line, of which known is what is
+// known, or nil, and notes it for the line's repeats.
+func (m *Miner) remember(known *Template) *Template {
 	masked := string(m.scanner.buf)
-	t, ok := m.old[masked]
-	if ok {
-		t = t.Root()
-	} else {
-		t = m.find(masked)
+	if known == nil {
+		known = m.old[masked]
 	}
+	if known == nil {
+		known = m.find(masked)
+	}
+	t := known.Root()
 	if len(m.shapes) >= maxShapes || m.shapeBytes+len(masked) > maxShapeBytes {
-		m.shapes, m.old, m.shapeBytes = make(map[string]*Template, maxShapes/4), m.shapes, 0
+		m.shapes, m.old, m.shapeBytes = map[string]*Template{}, m.shapes, 0
 	}
 	m.shapes[masked] = t
 	m.shapeBytes += len(masked)

@@ -2,6 +2,7 @@ package mining
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -218,7 +219,7 @@ func BenchmarkLearn(b *testing.B) {
 					continue
 				}
 				lines[i] = strings.ReplaceAll(format, "%02d", fmt.Sprintf("%02d", i%90))
-				lines[i] = strings.ReplaceAll(lines[i], "%d", fmt.Sprint(i*7919))
+				lines[i] = strings.ReplaceAll(lines[i], "%d", strconv.Itoa(i*7919))
 			}
 			b.ReportAllocs()
 			b.SetBytes(int64(len(lines[0])))

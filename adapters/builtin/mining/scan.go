@@ -65,11 +65,16 @@ type scanner struct {
 
 	s     string
 	marks int
-	// listEnd is where buf ended when a word that is all mark was written.
-	listEnd int
+	// listEnd is where buf ended when a mark was written, and listPrefix what of
+	// its word was kept.
+	listEnd    int
+	listPrefix string
 	// name is where buf ends if a user's name is to follow there.
 	name    int
 	objects object
+	// access is whether the status of an access log came: what is quoted after it
+	// are the referrer and the browser.
+	access bool
 }
 
 // scan masks a line. What looks like a value is replaced by a mark: numbers,
@@ -77,7 +82,7 @@ type scanner struct {
 // control characters and the sequences of terminals are left out.
 func (sc *scanner) scan(s string) {
 	sc.buf, sc.words, sc.values = sc.buf[:0], sc.words[:0], sc.values[:0]
-	sc.marks, sc.listEnd, sc.name, sc.objects = 0, 0, 0, object{}
+	sc.marks, sc.listEnd, sc.name, sc.objects, sc.access = 0, 0, 0, object{}, false
 	cut := len(s) > maxLineBytes
 	if cut {
 		s = s[:maxLineBytes]
@@ -150,11 +155,32 @@ func (sc *scanner) delimiter(i int) int {
 		sc.marks++
 		return i
 	}
-	if end := sc.objects.delimiter(s, b, i); end > i && len(sc.words) < maxWords {
+	end := sc.objects.delimiter(s, b, i)
+	if b == '"' && sc.access {
+		end = quoteEnd(s, i)
+	}
+	if end > i && len(sc.words) < maxWords {
 		sc.mask(i, end, 0)
+		if b == '"' {
+			sc.buf = append(sc.buf, '"')
+			end++
+		}
 		return end
 	}
 	return i
+}
+
+// quoteEnd returns where the quotation that begins at i ends, or 0 if it does not.
+func quoteEnd(s string, i int) int {
+	for k := i; k < len(s); k++ {
+		switch s[k] {
+		case '\\':
+			k++
+		case '"':
+			return k
+		}
+	}
+	return 0
 }
 
 func closes(open, b byte) bool {
@@ -237,6 +263,10 @@ func (sc *scanner) word(begin int) int {
 			return addressEnd
 		}
 	}
+	if last := rangesEnd(s, end); last > end {
+		sc.mask(begin, last, 0)
+		return last
+	}
 	if w.digits == 0 {
 		return sc.plainWord(begin, end, &w, named)
 	}
@@ -244,6 +274,7 @@ func (sc *scanner) word(begin int) int {
 	case end < len(s) && s[end] == '=' && classes[s[begin]] > classDigit:
 		sc.keep(begin, end) // a key
 	case sc.isStatus(begin, end):
+		sc.access = true
 		sc.buf = append(sc.buf, s[begin], 'x', 'x')
 		n := int32(len(sc.buf))
 		sc.words = append(sc.words, span{n - 3, n})
@@ -278,6 +309,7 @@ func (sc *scanner) plainWord(begin, end int, w *wordShape, named bool) int {
 		w.slashes >= 2 && w.letters+w.hexes > 0,
 		w.slashes == 1 && w.dots > 0,
 		w.dots > 0 && isHost(s, word, end),
+		end < len(s) && s[end] == '@' && isMailHost(s, end+1),
 		w.letters == 0 && w.inner == 0 && len(word) >= 8:
 		sc.mask(begin, end, 0)
 		return end
@@ -308,7 +340,7 @@ func (sc *scanner) plainWord(begin, end int, w *wordShape, named bool) int {
 // mask replaces the part from begin+prefix to end by a mark. What punctuation or
 // spaces join to a mark before is one list with it.
 func (sc *scanner) mask(begin, end, prefix int) {
-	if prefix == 0 && sc.listEnd > 0 {
+	if sc.listEnd > 0 && sc.listPrefix == sc.s[begin:begin+prefix] {
 		k, joined := len(sc.buf), true
 		for k > sc.listEnd && (joins(sc.buf[k-1]) || sc.buf[k-1] == ' ') {
 			k--
@@ -333,9 +365,7 @@ func (sc *scanner) mask(begin, end, prefix int) {
 	sc.words = append(sc.words, span{from, int32(len(sc.buf))})
 	sc.values = append(sc.values, Value{begin, end, sc.marks})
 	sc.marks++
-	if prefix == 0 {
-		sc.listEnd = len(sc.buf)
-	}
+	sc.listEnd, sc.listPrefix = len(sc.buf), sc.s[begin:begin+prefix]
 }
 
 func joins(b byte) bool {

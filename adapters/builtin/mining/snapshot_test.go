@@ -112,7 +112,7 @@ func TestMergeRefusesWhatIsNoSnapshot(t *testing.T) {
 		"empty word":    []byte("lsm\x01\x00\x01abcdefgh\x00\x00\x00\x03\x00\x00\x00"),
 		"born too late": []byte("lsm\x01\x00\x01abcdefgh\x01\x00\x00\x03\x00\x01a\x00"),
 	}
-	for n := range len(good) {
+	for n := range good {
 		bad[fmt.Sprintf("cut at %d", n)] = good[:n]
 	}
 	want := everything(m)
