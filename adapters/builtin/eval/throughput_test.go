@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestLogIsMeasured(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "x.log")
+	long := strings.Repeat("x", longLine)
+	require.NoError(t, os.WriteFile(file, []byte("\xff started\n\n"+long+" 1\r\n"+long+" 2"), 0o600))
+	w := &report{}
+	require.NoError(t, measureLog(w, "x", []string{file, file + ".absent"}))
+	require.Len(t, w.rows, 3)
+	require.Equal(t, "3 lines of 171 bytes, 2 templates", w.rows[0].figure)
+	require.Contains(t, w.rows[1].figure, "lines/s")
+	require.Equal(t, "≥ 300k lines/s", w.rows[2].goal)
+	require.NoError(t, measureLog(w, "none", nil))
+	require.Len(t, w.rows, 3)
+}
+
+func TestCostIsOfTheFastestRun(t *testing.T) {
+	t.Parallel()
+	runs := 0
+	var keep []byte
+	c := measure(1000, func() error {
+		runs++
+		keep = make([]byte, 8<<20)
+		return nil
+	})
+	require.NoError(t, c.err)
+	require.Equal(t, rounds, runs)
+	require.Positive(t, c.lines)
+	require.GreaterOrEqual(t, c.bytes, float64(len(keep))/1000)
+	require.GreaterOrEqual(t, c.peak, uint64(len(keep)))
+	require.ErrorIs(t, measure(1, func() error { return os.ErrInvalid }).err, os.ErrInvalid)
+}
