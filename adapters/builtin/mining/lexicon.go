@@ -2,6 +2,31 @@ package mining
 
 import "strings"
 
+// skipFrames returns where the frames of a stack trace end whose lines begin at
+// i: what failed is said by the lines around them. The line of source that may
+// come after a frame belongs to it.
+func skipFrames(s string, i int) int {
+	inside := false
+	for i < len(s) {
+		text := strings.TrimLeft(s[i:min(len(s), i+maxIndent)], " \t")
+		indented := len(text) < min(len(s)-i, maxIndent)
+		frame := indented && (strings.HasPrefix(text, "at ") || strings.HasPrefix(text, `File "`) || strings.HasPrefix(text, "... "))
+		if !frame && (!indented || !inside) {
+			return i
+		}
+		inside = true
+		n := strings.IndexByte(s[i:], '\n')
+		if n < 0 {
+			return len(s)
+		}
+		i += n + 1
+	}
+	return i
+}
+
+// maxIndent is how far a frame is indented at most.
+const maxIndent = 64
+
 // pathAt reads a path, or the part of a URL after its scheme, at i.
 func pathAt(s string, i int) (int, bool) {
 	switch s[i] {

@@ -91,9 +91,12 @@ func (sc *scanner) scan(s string) {
 	for i := 0; i < len(s); {
 		switch classes[s[i]] {
 		case classSpace:
-			if s[i] == 0x1b {
+			switch s[i] {
+			case 0x1b:
 				i = skipEscape(s, i)
-			} else {
+			case '\n':
+				i = skipFrames(s, i+1)
+			default:
 				i++
 			}
 			if n := len(sc.buf); n > 0 && sc.buf[n-1] != ' ' {
@@ -253,6 +256,9 @@ func (sc *scanner) word(begin int) int {
 		sc.mask(begin, end, 0)
 		return end
 	}
+	if s[begin] == '-' && sc.placeholder(begin+1) {
+		return begin + 1
+	}
 	if s[begin] == '.' && (begin+1 == len(s) || classes[s[begin+1]] < classDigit) {
 		return sc.dots(begin)
 	}
@@ -289,6 +295,22 @@ func (sc *scanner) word(begin int) int {
 		sc.mask(begin, end, 0)
 	}
 	return end
+}
+
+// placeholder tells whether a dash that ends at end stands for a value that is
+// missing in a list, as several dashes do and one before a bracket does, and
+// leaves it out.
+func (sc *scanner) placeholder(end int) bool {
+	s, n := sc.s, len(sc.buf)
+	if sc.listEnd == 0 || n != sc.listEnd+1 || sc.buf[n-1] != ' ' || end < len(s) && classes[s[end]] >= classInner {
+		return false
+	}
+	before := end > 2 && s[end-3] == '-'
+	after := end < len(s) && (s[end] == ']' || end+1 < len(s) && s[end+1] == '-')
+	if before || after {
+		sc.buf = sc.buf[:n-1]
+	}
+	return before || after
 }
 
 // dots copies a run of dots.
