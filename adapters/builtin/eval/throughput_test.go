@@ -12,16 +12,17 @@ import (
 func TestLogIsMeasured(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "x.log")
-	long := strings.Repeat("x", longLine)
-	require.NoError(t, os.WriteFile(file, []byte("\xff started\n\n"+long+" 1\r\n"+long+" 2"), 0o600))
+	short := "\xff started\n\n" + strings.Repeat(strings.Repeat("x", longLine)+" 1\r\n", minMeasured-1)
+	require.NoError(t, os.WriteFile(file, []byte(short), 0o600))
 	w := &report{}
 	require.NoError(t, measureLog(w, "x", []string{file, file + ".absent"}))
 	require.Len(t, w.rows, 3)
-	require.Equal(t, "3 lines of 171 bytes, 2 templates", w.rows[0].figure)
+	require.Equal(t, "5000 lines of 251 bytes, 2 templates", w.rows[0].figure)
 	require.Contains(t, w.rows[1].figure, "lines/s")
-	require.Equal(t, "≥ 300k lines/s", w.rows[2].goal)
-	require.NoError(t, measureLog(w, "none", nil))
-	require.Len(t, w.rows, 3)
+	require.Equal(t, "≥ 150k lines/s", w.rows[2].goal)
+	require.NoError(t, os.WriteFile(file, []byte("a few\nlines\n"), 0o600))
+	require.NoError(t, measureLog(w, "few", []string{file}))
+	require.Len(t, w.rows, 3, "a few lines are not measured")
 }
 
 func TestCostIsOfTheFastestRun(t *testing.T) {
