@@ -83,8 +83,7 @@ func (x *index) link(t *Template) {
 		side = x.general
 	}
 	side[t.skeleton] = append(side[t.skeleton], t)
-	for pos := range t.related {
-		key := t.familyKey(pos)
+	for key := range t.familyKeys {
 		x.families[key] = append(x.families[key], t)
 	}
 }
@@ -99,8 +98,8 @@ func (x *index) unlink(t *Template) {
 		side = x.general
 	}
 	without(side, t.skeleton, t)
-	for pos := range t.related {
-		without(x.families, t.familyKey(pos), t)
+	for key := range t.familyKeys {
+		without(x.families, key, t)
 	}
 }
 
@@ -121,6 +120,56 @@ func without(lists map[uint64][]*Template, key uint64, t *Template) {
 // familyKey is the same for templates that differ at pos only.
 func (t *Template) familyKey(pos int) uint64 {
 	return t.skeleton ^ (t.sum - wordHash(pos, t.tokens[pos])) ^ uint64(pos)*0xff51afd7ed558ccd
+}
+
+// familyKeys yields the keys of the families that the template belongs to.
+func (t *Template) familyKeys(yield func(uint64) bool) {
+	for pos := range t.related {
+		if !yield(t.familyKey(pos)) {
+			return
+		}
+	}
+	if key, ok := t.pairsKey(); ok {
+		yield(key)
+	}
+}
+
+// pairsKey is the same for templates that differ only in words that look like
+// values. There is none where such words are few, or more than the others.
+func (t *Template) pairsKey() (key uint64, ok bool) {
+	values, others := 0, 0
+	key = t.skeleton ^ 0xc4ceb9fe1a85ec53
+	for i := 1; i < len(t.tokens); i += 2 {
+		switch w := t.tokens[i]; {
+		case isWildcard(w):
+			key += wordHash(i, w)
+		case holdsValue(t.tokens, i):
+			values++
+			key += wordHash(i, "")
+		default:
+			others++
+			key += wordHash(i, w)
+		}
+	}
+	return key, values >= 2 && others >= values
+}
+
+// alike tells whether tokens differ only in words that look like values.
+func alike(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		switch {
+		case a[i] == b[i]:
+		case i%2 == 0:
+			return false
+		case isWildcard(a[i]) && isWildcard(b[i]):
+		case !holdsValue(a, i) || !holdsValue(b, i):
+			return false
+		}
+	}
+	return true
 }
 
 // related yields the places of words that may turn out to vary: not those found
@@ -194,14 +243,11 @@ func (x *index) merge(t *Template) *Template {
 			return x.unite(family)
 		}
 	}
-	if t.words() < longLine {
-		return nil
-	}
-	for _, side := range []map[uint64][]*Template{x.recent, x.general} {
-		for _, o := range last(side[t.skeleton], maxScanned) {
-			if o != t && alike(o, t) {
-				return x.unite([]*Template{o, t})
-			}
+	key, ok := t.pairsKey()
+	if family := x.families[key]; ok && len(family) >= manyPairs {
+		family = slices.DeleteFunc(slices.Clone(family), func(o *Template) bool { return !alike(o.tokens, t.tokens) })
+		if len(family) >= manyPairs {
+			return x.unite(family)
 		}
 	}
 	return nil

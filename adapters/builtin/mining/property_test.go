@@ -86,8 +86,8 @@ func checkIndex(t require.TestingT, x *index) {
 		for _, template := range family {
 			require.Nil(t, template.merged)
 			found := false
-			for pos := range template.related {
-				found = found || template.familyKey(pos) == key
+			for own := range template.familyKeys {
+				found = found || own == key
 			}
 			require.True(t, found)
 		}

@@ -250,7 +250,7 @@ func (sc *scanner) word(begin int) int {
 	s := sc.s
 	// A name comes after a space, maybe in quotes. After = it is the value of a
 	// field, which is left to be found out.
-	named := sc.name > 0 && len(sc.buf) <= sc.name+2 && sc.buf[sc.name] == ' '
+	named := sc.name > 0 && len(sc.buf) > sc.name && len(sc.buf) <= sc.name+2 && sc.buf[sc.name] == ' '
 	sc.name = 0
 	if end, ok := pathAt(s, begin); ok {
 		sc.mask(begin, end, 0)

@@ -81,9 +81,6 @@ func readable(s string) string { return strings.ToValidUTF8(wildcards.Replace(s)
 // control character that restID is a hash of.
 var restID = ID(hashString(hashSeed, "\x00rest"))
 
-// words is how many words there are.
-func (t *Template) words() int { return len(t.tokens) / 2 }
-
 // tokenize cuts a masked line.
 func tokenize(masked string, words []span) []string {
 	out := make([]string, 0, 2*len(words)+1)

@@ -12,13 +12,7 @@ const (
 	manyAfter  = 4  // after a preposition or the name of a kind of thing
 	manyIdents = 3  // identifiers, or numbers among words
 	manyMarked = 2  // words with digits
-)
-
-// longLine is from how many words on two lines of one skeleton are of one
-// statement if few of their words differ, and only such as hold values.
-const (
-	longLine     = 10
-	maxDifferent = 5 // one in so many words
+	manyPairs  = 6  // identifiers at several places at once
 )
 
 // The kinds of words by their look, from what seldom varies to what always does.
@@ -94,25 +88,7 @@ func followsPreposition(tokens []string, pos int) bool {
 	return false
 }
 
-// alike tells whether two long templates of one skeleton differ in few words, and
-// those such as hold values. Where one word differs, varies decides.
-func alike(a, b *Template) bool {
-	if len(a.tokens) != len(b.tokens) {
-		return false
-	}
-	differ := 0
-	for i := 1; i < len(a.tokens); i += 2 {
-		if a.tokens[i] == b.tokens[i] || a.tokens[i] == anyWord {
-			continue
-		}
-		differ++
-		if differ*maxDifferent > a.words() || !holdsValue(a.tokens, i) || !holdsValue(b.tokens, i) {
-			return false
-		}
-	}
-	return differ > 1
-}
-
+// holdsValue tells whether the word looks like a value, and is no key.
 func holdsValue(tokens []string, pos int) bool {
 	next := tokens[pos+1]
 	return lookOf(tokens[pos]) >= lookIdent && (next == "" || next[0] != '=')
