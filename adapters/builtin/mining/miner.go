@@ -3,7 +3,8 @@ package mining
 // Config configures a [Miner]. The zero value works.
 type Config struct {
 	// MaxTemplates bounds the templates; lines of further shapes share one. It
-	// defaults to 5000.
+	// defaults to 5000. With what is kept beside it a template takes 1.4 KiB where
+	// lines are short, and 14 KiB where all are as long as is looked at.
 	MaxTemplates int
 }
 
