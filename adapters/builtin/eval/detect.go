@@ -49,7 +49,7 @@ func evalSessions(ctx context.Context, w *report, data string) error {
 		s := scoreSessions(l.bad, flaggedSessions(&r))
 		name := fmt.Sprintf("%s, %d sessions, %d lines", l.name, len(l.bad), len(l.lines))
 		if g := l.goal(); g > 0 {
-			w.check("sessions", name, s.String(), fmt.Sprintf("F1 >= %.2f", g), s.f1() >= g)
+			w.check("sessions", name, s.String(), fmt.Sprintf("F1 ≥ %.2f", g), s.f1() >= g)
 		} else {
 			w.add("sessions", name, s.String())
 		}
@@ -174,7 +174,7 @@ func evalLines(ctx context.Context, w *report, data string) error {
 				s.hits++
 			}
 		}
-		w.check("lines", filepath.Base(file), s.String(), "F1 >= 0.60, R >= 0.95", s.f1() >= .60 && s.recall() >= .95)
+		w.check("lines", filepath.Base(file), s.String(), "F1 ≥ 0.60, R ≥ 0.95", s.f1() >= .60 && s.recall() >= .95)
 	}
 	return nil
 }
@@ -219,7 +219,7 @@ func evalNormal(ctx context.Context, w *report, data string) error {
 			return err
 		}
 		part := ratio(len(flaggedLines(&r, domain.SeverityHigh)), len(lines))
-		w.check("normal logs", filepath.Base(file), fmt.Sprintf("%.2f %% of %d lines are flagged high or critical", 100*part, len(lines)), "<= 2 %", part <= .02)
+		w.check("normal logs", filepath.Base(file), fmt.Sprintf("%.2f %% of %d lines are flagged high or critical", 100*part, len(lines)), "≤ 2 %", part <= .02)
 	}
 	return nil
 }

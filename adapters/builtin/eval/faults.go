@@ -65,9 +65,9 @@ func evalFaults(ctx context.Context, w *report, data string) error {
 	if total == 0 {
 		return fmt.Errorf("%w: none of the logs of %s is there", errNoData, strings.Join(lists, ", "))
 	}
-	w.check("faults", "faulty service among the first three", fmt.Sprintf("%d of %d", three, total), ">= 14 of 15", 15*three >= 14*total)
-	w.check("faults", "faulty service first", fmt.Sprintf("%d of %d", first, total), ">= 11 of 15", 15*first >= 11*total)
-	w.check("faults", "an anomaly of it, medium or higher, with its log ids", fmt.Sprintf("%d of %d", named, total), ">= 14 of 15", 15*named >= 14*total)
+	w.check("faults", "faulty service among the first three", fmt.Sprintf("%d of %d", three, total), "≥ 14 of 15", 15*three >= 14*total)
+	w.check("faults", "faulty service first", fmt.Sprintf("%d of %d", first, total), "≥ 11 of 15", 15*first >= 11*total)
+	w.check("faults", "an anomaly of it, medium or higher, with its log ids", fmt.Sprintf("%d of %d", named, total), "≥ 14 of 15", 15*named >= 14*total)
 	return nil
 }
 

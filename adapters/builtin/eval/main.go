@@ -41,11 +41,16 @@ func run(ctx context.Context, out io.Writer, data string) (missed int, err error
 	}
 	var w report
 	for _, section := range []func(context.Context, *report, string) error{
-		evalSessions, evalLines, evalNormal, evalFaults, evalOrder,
+		withoutContext(evalTemplates), evalSessions, evalLines, evalNormal, evalFaults, evalOrder, withoutContext(evalThroughput),
 	} {
 		if err := section(ctx, &w, data); err != nil {
 			return 0, err
 		}
 	}
 	return w.missed(), w.print(out)
+}
+
+// withoutContext makes a section of one that does not wait for anything.
+func withoutContext(section func(*report, string) error) func(context.Context, *report, string) error {
+	return func(_ context.Context, w *report, data string) error { return section(w, data) }
 }
