@@ -87,7 +87,7 @@ func (g *group) bySeverity(s *shape) (finding, bool) {
 		f.kind = domain.AnomalyErrorBurst
 	}
 	if g.ready() && s.known != nil {
-		_, f.expected = g.expected(s.known)
+		_, f.expected = g.expected(s.known, len(s.lines))
 		f.surprise = surpriseOf(float64(len(s.lines)), f.expected)
 		f.evidence += fmt.Sprintf(", where %.1f are usual", f.expected)
 		if float64(len(s.lines)) <= usualFactor*f.expected+usualMore {

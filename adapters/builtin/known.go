@@ -172,16 +172,24 @@ func (k *knownShape) minus(lines int) *knownShape {
 func (g *group) ready() bool { return g.known != nil && g.known.lines >= minLines }
 
 // expected is how many lines of a shape would be as usual: the least and the most
-// of what its share of the lines and its rate over time say.
-func (g *group) expected(known *knownShape) (least, most float64) {
+// of what its share beside the other lines and its rate over time say. n is how many
+// there are.
+func (g *group) expected(known *knownShape, n int) (least, most float64) {
 	if known == nil {
 		return 0, 0
 	}
-	least = float64(known.lines) / float64(g.known.lines) * float64(len(g.logs))
-	most = least
-	if g.clock.seconds >= knownSeconds && g.known.seconds >= knownSeconds {
-		byRate := float64(known.lines) / g.known.seconds * g.clock.seconds
-		least, most = min(least, byRate), max(most, byRate)
+	// Without enough other lines, a share says nothing.
+	least, most = float64(n), float64(n)
+	byRate := g.clock.seconds >= knownSeconds && g.known.seconds >= knownSeconds
+	if others := g.known.lines - known.lines; others >= minCount {
+		least = float64(known.lines) / float64(others) * float64(len(g.logs)-n)
+		most = least
+	} else if byRate {
+		least, most = math.Inf(1), 0
+	}
+	if byRate {
+		rate := float64(known.lines) / g.known.seconds * g.clock.seconds
+		least, most = min(least, rate), max(most, rate)
 	}
 	return least, most
 }
@@ -207,7 +215,7 @@ func (g *group) byKnown(s *shape) (finding, bool) {
 		return g.isNew(s), true
 	}
 	n := float64(len(s.lines))
-	least, most := g.expected(s.known)
+	least, most := g.expected(s.known, len(s.lines))
 	f := finding{observed: len(s.lines), lines: s.lines, confidence: 0.7}
 	switch {
 	case s.known.level < domain.LogLevelWarn && s.level >= domain.LogLevelWarn && s.known.level != domain.LogLevelUnknown:
@@ -295,7 +303,7 @@ func (g *group) byAbsence() []domain.Anomaly {
 	}
 	var all []missed
 	for _, a := range g.absent {
-		least, _ := g.expected(a.known)
+		least, _ := g.expected(a.known, 0)
 		steady := g.known.minutes < 2 || float64(a.known.active) >= steadyShare*float64(g.known.minutes)
 		if least >= gapExpected && steady && least/g.spread(a.known, least) >= gapScore {
 			all = append(all, missed{a, least})

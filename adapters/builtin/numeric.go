@@ -18,7 +18,7 @@ const (
 	outlierScore, outlierFactor, maxOutliers = 8, 3, 0.01
 	// counterShare is the share of values that are larger than the one before from
 	// which they are a counter's.
-	counterShare = 0.9
+	counterShare = 0.98
 	// leastSpread is the least robust deviation: a tenth.
 	leastSpread = 0.1
 )
@@ -93,7 +93,8 @@ func outliers(all []number) (finding, bool) {
 			below = sorted[i]
 		}
 	}
-	f := finding{kind: domain.AnomalyNumericOutlier, severity: domain.SeverityLow, confidence: 0.6, expected: math.Expm1(median)}
+	usual := math.Expm1(median)
+	f := finding{kind: domain.AnomalyNumericOutlier, severity: domain.SeverityLow, confidence: 0.6}
 	farthest, value := 0.0, 0.0
 	timed := false
 	for _, x := range all {
@@ -115,9 +116,9 @@ func outliers(all []number) (finding, bool) {
 		f.severity = domain.SeverityMedium
 	}
 	f.observed = len(f.lines)
-	f.surprise = surpriseOf(value, f.expected)
+	f.surprise = surpriseOf(value, usual)
 	f.evidence = fmt.Sprintf("a value of %s in %d of %d lines, where %s is usual and half are from %s to %s",
-		plain(value), len(f.lines), n, plain(f.expected), plain(math.Expm1(sorted[n/4])), plain(math.Expm1(sorted[n-1-n/4])))
+		plain(value), len(f.lines), n, plain(usual), plain(math.Expm1(sorted[n/4])), plain(math.Expm1(sorted[n-1-n/4])))
 	return f, true
 }
 

@@ -92,6 +92,9 @@ func findGap(counts []int) (gap, bool) {
 		return gap{}, false
 	}
 	begin, end, depth := deepest(counts, float64(total)/float64(len(counts))/2)
+	if counts[begin] > 0 && end-begin > 1 && sum(counts[begin+1:end]) == 0 {
+		begin++ // the lines stopped within that bucket
+	}
 	outside := slices.Concat(counts[:begin], counts[end:])
 	if begin < gapBefore || len(outside) < len(counts)/2 {
 		return gap{}, false
