@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"logsift/domain"
@@ -186,7 +187,7 @@ func (c *courses) rareShapes() map[int]finding {
 	out := map[int]finding{}
 	unusual := map[int32]bool{}
 	for n, s := range c.g.shapes {
-		if c.own[n] == 0 || c.in[n] > limit || float64(c.own[n]) > max(1, rareSessionShare*float64(len(c.set.ids))) {
+		if c.own[n] == 0 || c.in[n] > limit || float64(c.own[n]) > max(1, manyUnusual*float64(len(c.set.ids))) {
 			continue
 		}
 		f := finding{
@@ -271,7 +272,7 @@ func (c *courses) oddCourses(limit int) ([]rareCourse, int) {
 		missing := c.missing(int32(i))
 		key := fmt.Sprintf("%v", missing)
 		if len(missing) == 0 {
-			key = fmt.Sprintf("%x", course)
+			key = strconv.FormatUint(course, 16)
 		}
 		n, ok := index[key]
 		if !ok {

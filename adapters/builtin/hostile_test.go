@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func TestHostileLogsAreAnalysed(t *testing.T) {
 			t.Parallel()
 			a := worker(newStates())
 			for i := range 2 {
-				r, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID(fmt.Sprint(i)), Logs: entries("app", lines...)})
+				r, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID(strconv.Itoa(i)), Logs: entries("app", lines...)})
 				require.NoError(t, err)
 				require.Equal(t, len(lines), r.AnalysedCount)
 				for _, anomaly := range r.Anomalies {
@@ -82,7 +83,7 @@ func TestManyTemplatesAreBounded(t *testing.T) {
 				Message: fmt.Sprintf("ERROR %s of %s met %s", letters(n), letters(n*7), letters(n*13)),
 			}
 		}
-		r, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID(fmt.Sprint(part)), Logs: logs})
+		r, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID(strconv.Itoa(part)), Logs: logs})
 		require.NoError(t, err)
 		require.LessOrEqual(t, r.TemplateCount, 1001)
 		require.LessOrEqual(t, len(r.Anomalies), domain.MaxAnomalies)

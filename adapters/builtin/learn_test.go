@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -104,7 +105,7 @@ func TestManyWorkersLearnEveryBatchOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			r, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID(fmt.Sprint(i)), Logs: entries("app", routine(300)...)})
+			r, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID(strconv.Itoa(i)), Logs: entries("app", routine(300)...)})
 			if err != nil || len(r.Warnings) > 0 {
 				t.Errorf("batch %d: %v %v", i, err, r.Warnings)
 			}
@@ -239,7 +240,7 @@ func TestLearnedStateIsBounded(t *testing.T) {
 			}
 			logs = append(logs, entries(source, lines...)...)
 		}
-		_, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID(fmt.Sprint(i)), Logs: logs})
+		_, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID(strconv.Itoa(i)), Logs: logs})
 		require.NoError(t, err)
 	}
 	require.Less(t, s.bytes("builtin/learned"), domain.MaxStateData/2)

@@ -196,7 +196,7 @@ func kindOf(id, key string) string {
 		return id[:letters+1]
 	}
 	if isHex(id) {
-		if letters == 0 && strings.IndexAny(id, "abcdefABCDEF") < 0 {
+		if letters == 0 && !strings.ContainsAny(id, "abcdefABCDEF") {
 			return "number " + strings.ToLower(key)
 		}
 		return "hex " + strings.ToLower(key)

@@ -13,14 +13,15 @@ import (
 	"logsift/domain"
 )
 
-// Of the stream: how many lines come at once, and how many orders are tried.
+// How many lines a chunk has, and how many orders of the chunks are tried; the
+// first is their own.
 const (
 	chunkLines = 1000
 	orders     = 4
 )
 
-// evalOrder streams the labelled logs in chunks, in their order and in others, and
-// measures what that changes.
+// evalOrder measures what the order of chunks changes: with all of them in one
+// request, and with one request for each and learned state between them.
 func evalOrder(ctx context.Context, w *report, data string) error {
 	all, err := allLabelled(data)
 	if err != nil {
@@ -31,23 +32,22 @@ func evalOrder(ctx context.Context, w *report, data string) error {
 		if len(chunks) < 3 {
 			continue
 		}
-		var runs []*streamed
+		var batch, stream []*outcome
 		for order := range orders {
-			run, err := stream(ctx, l, shuffled(chunks, uint64(order)))
+			b, err := inBatch(ctx, l, shuffled(chunks, uint64(order)))
 			if err != nil {
 				return err
 			}
-			runs = append(runs, run)
+			s, err := inStream(ctx, l, shuffled(chunks, uint64(order)))
+			if err != nil {
+				return err
+			}
+			batch, stream = append(batch, b), append(stream, s)
 		}
-		w.add("stream", l.name+" in chunks of 1000 lines, without the first", runs[0].score.String())
-		least, most := 1.0, 0.0
-		common := 1.0
-		for _, run := range runs {
-			least, most = min(least, run.score.f1()), max(most, run.score.f1())
-			common = min(common, jaccard(runs[0].anomalies, run.anomalies))
-		}
-		w.add("stream", fmt.Sprintf("%s in %d orders of the chunks", l.name, orders), fmt.Sprintf("F1 %.3f to %.3f; at least %.0f %% of the anomalies, medium or higher, are the same", least, most, 100*common))
-		w.add("stream", l.name+", learned state", fmt.Sprintf("%d KB", runs[0].bytes>>10))
+		w.add("order of chunks", l.name+", one request", compare(batch))
+		w.add("order of chunks", l.name+", a request for each", compare(stream))
+		w.add("stream", l.name+" in chunks of 1000 lines, without the first", stream[0].rest.String())
+		w.add("stream", l.name+", learned state", fmt.Sprintf("%.1f KB", float64(stream[0].bytes)/1024))
 	}
 	return nil
 }
@@ -62,20 +62,51 @@ func shuffled(chunks [][]domain.LogEntry, order uint64) [][]domain.LogEntry {
 	return out
 }
 
-// streamed is what came of one stream.
-type streamed struct {
-	score     score
-	anomalies map[string]bool
-	bytes     int
+// outcome is what came of the chunks in one order.
+type outcome struct {
+	// all is the score of all chunks, rest without the first.
+	all, rest score
+	// templates are those of the anomalies that are flagged.
+	templates map[string]bool
+	// bytes is how large the learned state is.
+	bytes int
 }
 
-// stream analyses the chunks one after the other with learned state. The sessions
-// that have lines in other chunks than the first are scored.
-func stream(ctx context.Context, l *labelled, chunks [][]domain.LogEntry) (*streamed, error) {
+func (o *outcome) note(r *domain.AnalysisResult) {
+	for _, a := range r.Anomalies {
+		if a.Severity >= flagged && a.TemplateID != "" {
+			o.templates[a.TemplateID] = true
+		}
+	}
+}
+
+// compare tells how far the outcomes are apart.
+func compare(all []*outcome) string {
+	least, most, common := 1.0, 0.0, 1.0
+	for _, o := range all {
+		least, most = min(least, o.all.f1()), max(most, o.all.f1())
+		common = min(common, jaccard(all[0].templates, o.templates))
+	}
+	return fmt.Sprintf("F1 %.3f to %.3f in %d orders; %.0f %% of the flagged templates are the same, at least", least, most, len(all), 100*common)
+}
+
+// inBatch analyses the chunks in one request.
+func inBatch(ctx context.Context, l *labelled, chunks [][]domain.LogEntry) (*outcome, error) {
+	r, err := analyse(ctx, slices.Concat(chunks...))
+	if err != nil {
+		return nil, err
+	}
+	o := &outcome{templates: map[string]bool{}, all: scoreSessions(l.bad, flaggedSessions(&r))}
+	o.note(&r)
+	return o, nil
+}
+
+// inStream analyses the chunks one after the other with learned state.
+func inStream(ctx context.Context, l *labelled, chunks [][]domain.LogEntry) (*outcome, error) {
 	states := newStates()
 	a := builtin.New(config(states))
-	out := &streamed{anomalies: map[string]bool{}}
-	found := map[string]bool{}
+	o := &outcome{templates: map[string]bool{}}
+	all, rest := map[string]bool{}, map[string]bool{}
 	for i, chunk := range chunks {
 		var task uuid.UUID
 		binary.BigEndian.PutUint64(task[:], uint64(i)+1)
@@ -83,20 +114,16 @@ func stream(ctx context.Context, l *labelled, chunks [][]domain.LogEntry) (*stre
 		if err != nil {
 			return nil, fmt.Errorf("analyse chunk %d of %s: %w", i, l.name, err)
 		}
-		if i == 0 {
-			continue
-		}
+		o.note(&r)
 		for s := range flaggedSessions(&r) {
-			found[s] = true
-		}
-		for _, anomaly := range r.Anomalies {
-			if anomaly.Severity >= flagged {
-				out.anomalies[anomaly.ID] = true
+			all[s] = true
+			if i > 0 {
+				rest[s] = true
 			}
 		}
 	}
-	out.score, out.bytes = scoreSessions(l.bad, found), states.bytes()
-	return out, nil
+	o.all, o.rest, o.bytes = scoreSessions(l.bad, all), scoreSessions(l.bad, rest), states.bytes()
+	return o, nil
 }
 
 // jaccard is the part of what two sets have together that both have.
