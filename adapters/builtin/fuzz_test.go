@@ -35,3 +35,40 @@ func FuzzAnalyze(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDocument checks that damaged state is an error and breaks nothing, and that
+// what can be read is written the same.
+func FuzzDocument(f *testing.F) {
+	d := newDocument().with(domain.TaskID{1}, []learned{{source: "app", batch: &knownSource{
+		templates: []byte("x"), lines: 7, seconds: 1.5, minutes: 2, until: 99,
+		shapes:   map[shapeID]*knownShape{{template: 5, service: "web"}: {lines: 7, level: 3, active: 2, squares: 25}},
+		services: map[string]knownService{"web": {7, 1}},
+		sessions: map[string]*knownSessions{"blk_": {total: 3, shapes: map[shapeID]int{{template: 5}: 2}, courses: map[uint64]int{1 << 63: 3}}},
+	}}})
+	data, err := d.encode()
+	require.NoError(f, err)
+	again, err := decodeDocument(data)
+	require.NoError(f, err)
+	require.Equal(f, d, again)
+	f.Add(data)
+	f.Add([]byte{})
+	f.Add([]byte{stateVersion})
+	f.Add([]byte{stateVersion + 1, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := decodeDocument(data)
+		if err != nil {
+			return
+		}
+		out, err := d.encode()
+		require.NoError(t, err)
+		again, err := decodeDocument(out)
+		require.NoError(t, err)
+		require.Equal(t, d, again)
+		a := New(Config{})
+		g := bySource(&a.cfg, []domain.LogEntry{{Message: "ERROR it broke", Source: "app"}})[0]
+		g.known = d.source("app", true)
+		if g.mine(t.Context()) == nil {
+			g.detect()
+		}
+	})
+}

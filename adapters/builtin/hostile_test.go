@@ -75,7 +75,7 @@ func TestManyTemplatesAreBounded(t *testing.T) {
 	a := builtin.New(builtin.Config{States: s, MaxTemplates: 1000})
 	now := time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
 	for part := range 3 {
-		logs := make([]domain.LogEntry, 50_000)
+		logs := make([]domain.LogEntry, 20_000)
 		for i := range logs {
 			n := part*len(logs) + i
 			logs[i] = domain.LogEntry{
