@@ -90,14 +90,32 @@ func (g *group) bySeverity(s *shape) (finding, bool) {
 		_, f.expected = g.expected(s.known, len(s.lines))
 		f.surprise = surpriseOf(float64(len(s.lines)), f.expected)
 		f.evidence += fmt.Sprintf(", where %.1f are usual", f.expected)
-		if float64(len(s.lines)) <= usualFactor*f.expected+usualMore {
-			f.severity, f.confidence = min(f.severity, domain.SeverityLow), 0.4
+		if g.isUsual(s) {
+			f.severity, f.confidence = min(f.severity, usualSeverity(s)), 0.4
 		}
 	}
 	if f.severity >= domain.SeverityMedium && s.level >= domain.LogLevelError {
 		f.sessions = g.sessionsOf(s.lines, 1)
 	}
 	return f, true
+}
+
+// isUsual reports whether a shape was learned, and comes as often as that says.
+func (g *group) isUsual(s *shape) bool {
+	if !g.ready() || s.known == nil {
+		return false
+	}
+	_, most := g.expected(s.known, len(s.lines))
+	return float64(len(s.lines)) <= usualFactor*most+usualMore
+}
+
+// usualSeverity is how severe a shape can be that comes as often as ever: what is
+// fatal, or tells of a crash or lost data, does not become harmless by habit.
+func usualSeverity(s *shape) domain.Severity {
+	if !s.dump && (s.level == domain.LogLevelFatal || s.level == domain.LogLevelError && containsAny(s.lower, grave)) {
+		return domain.SeverityMedium
+	}
+	return domain.SeverityLow
 }
 
 // rareLimit chooses the count up to which a template is rare: below maxRareShare
@@ -172,6 +190,9 @@ func (g *group) byRarity(s *shape, limit int, rareShare float64) (finding, bool)
 		f.severity = domain.SeverityMedium
 	case s.level == domain.LogLevelWarn:
 		f.severity = domain.SeverityMedium
+	}
+	if g.isUsual(s) {
+		f.severity = min(f.severity, usualSeverity(s))
 	}
 	return f, true
 }

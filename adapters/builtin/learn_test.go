@@ -55,6 +55,19 @@ func TestWhatWasLearnedOutlivesTheProcess(t *testing.T) {
 	require.Empty(t, ofKind(r, domain.AnomalyNewTemplate, ""))
 }
 
+func TestATroubleThatIsUsualIsLessSevereButNeverHarmless(t *testing.T) {
+	t.Parallel()
+	s := newStates()
+	lines := []string{"ERROR cannot reach the printer", "ERROR write failed: No space left on device"}
+	first := batch(t, worker(s), "1", troubled(lines...))
+	again := batch(t, worker(s), "2", troubled(lines...))
+	require.GreaterOrEqual(t, find(first, "printer").Severity, domain.SeverityMedium)
+	require.Equal(t, domain.SeverityLow, find(again, "printer").Severity)
+	require.Contains(t, find(again, "printer").Evidence, "where 1.0 are usual")
+	require.Equal(t, domain.SeverityHigh, find(first, "No space").Severity)
+	require.Equal(t, domain.SeverityMedium, find(again, "No space").Severity)
+}
+
 func TestABatchThatComesAgainIsJudgedTheSameAndNotLearnedAgain(t *testing.T) {
 	t.Parallel()
 	s := newStates()
@@ -230,10 +243,10 @@ func TestLearnedStateIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newStates()
 	a := worker(s)
-	for i := range 30 {
+	for i := range 11 {
 		var logs []domain.LogEntry
-		for j := range 40 {
-			source := fmt.Sprintf("source %s", letters(i*40+j))
+		for j := range 50 {
+			source := "source " + letters(i*50+j)
 			var lines []string
 			for k := range 60 {
 				lines = append(lines, at(time.Duration(i)*time.Minute, "INFO %s said %s to %s", letters(k*31+i), letters(k*17+j), letters(k)))

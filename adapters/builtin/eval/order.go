@@ -46,8 +46,8 @@ func evalOrder(ctx context.Context, w *report, data string) error {
 		}
 		w.add("order of chunks", l.name+", one request", compare(batch))
 		w.add("order of chunks", l.name+", a request for each", compare(stream))
-		w.add("stream", l.name+" in chunks of 1000 lines, without the first", stream[0].rest.String())
-		w.add("stream", l.name+", learned state", fmt.Sprintf("%.1f KB", float64(stream[0].bytes)/1024))
+		w.add("order of chunks", l.name+", a request for each, sessions of the first left out", stream[0].rest.String())
+		w.add("order of chunks", l.name+", learned state", fmt.Sprintf("%.1f KB", float64(stream[0].bytes)/1024))
 	}
 	return nil
 }
