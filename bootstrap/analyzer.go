@@ -16,7 +16,12 @@ func analyzerModule(config *Config) fx.Option {
 	return fx.Module(AnalyzerBuiltin, fx.Provide(newBuiltin))
 }
 
-func newBuiltin() ports.LogAnalyzer { return builtin.New(builtin.Config{}) }
+// newBuiltin makes the built-in analyser, which keeps what it learns in the log
+// repository.
+func newBuiltin(logs ports.LogRepository) ports.LogAnalyzer {
+	states, _ := logs.(ports.StateStore)
+	return builtin.New(builtin.Config{States: states})
+}
 
 func newOpenAI(config Config) (ports.LogAnalyzer, error) {
 	return openai.New(openai.Config{
