@@ -89,14 +89,15 @@ func randomRFC5424(r *rand.Rand) string {
 		Format(pick(r, time.RFC3339, "2006-01-02T15:04:05.000Z07:00", "2006-01-02T15:04:05.000000Z07:00"))
 	data := "-"
 	if r.IntN(2) == 0 {
-		data = ""
+		var b strings.Builder
 		for i := range 1 + r.IntN(3) {
-			data += fmt.Sprintf("[id%d@%d", i, r.IntN(99999))
+			fmt.Fprintf(&b, "[id%d@%d", i, r.IntN(99999))
 			for j := range r.IntN(4) {
-				data += fmt.Sprintf(" p%d=\"%s\"", j, pick(r, "", "v", `a \"b\" c`, `back\\slash`, `brac\]ket`, "sp ace", "ünïcode", "=", "[x"))
+				fmt.Fprintf(&b, " p%d=\"%s\"", j, pick(r, "", "v", `a \"b\" c`, `back\\slash`, `brac\]ket`, "sp ace", "ünïcode", "=", "[x"))
 			}
-			data += "]"
+			b.WriteByte(']')
 		}
+		data = b.String()
 	}
 	return fmt.Sprintf("<%d>1 %s %s %s %s %s %s%s", r.IntN(200), pick(r, stamp, stamp, stamp, "-", "x"),
 		pick(r, "-", "host", "10.0.0.1", "h.example.com"), pick(r, "-", "app", "su", "a/b"), pick(r, "-", "1", "4711"), pick(r, "-", "ID47", "TCPIN"), data,
