@@ -35,8 +35,8 @@ func (e *environment) analyzeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "analyze FILE...",
 		Short: "Read logs and report what is unusual in them",
-		Long: `analyze reads text logs, plain or gzipped, or standard input for "-", queues their
-analysis, works the queue, and reports the anomalies: the whole system in one
+		Long: `analyze reads text logs, plain or compressed by gzip or zstd, or standard input for
+"-", joins the lines of stack traces, queues their analysis, works the queue, and reports the anomalies: the whole system in one
 process. Unless --store is given, it keeps nothing.
 
 Exit status: 0 done, 1 failed or an input could not be read in full, 2 wrong
@@ -53,6 +53,7 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 	}
 	failOn := cmd.Flags().String("fail-on", "", "exit with status 3 if there is an anomaly of this severity or a higher one: info, low, medium, high, critical")
 	limit := cmd.Flags().Int("limit", shownAnomalies, "anomalies to print, the most severe first")
+	format := formatFlag(cmd)
 	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupAnalysis|bootstrap.GroupWork|bootstrap.GroupLogging)
 	cmd.Flags().Lookup("store").DefValue = "a temporary file"
 	e.outputFlag(cmd)
@@ -66,6 +67,10 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 		}
 		if *limit < 1 {
 			return usageError("limit must be at least 1")
+		}
+		logFormat, err := domain.ParseLogFormat(*format)
+		if err != nil {
+			return err
 		}
 		inputs, err := e.inputs(args)
 		if err != nil {
@@ -90,7 +95,7 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 		}
 		var r *report
 		err = e.withApp(cmd.Context(), config, func(app *bootstrap.App) error {
-			p := &pipeline{client: &client{http: app.Client(), base: "http://127.0.0.1"}, progress: newProgress(e.stderr)}
+			p := &pipeline{client: &client{http: app.Client(), base: "http://127.0.0.1"}, progress: newProgress(e.stderr), format: logFormat}
 			r, err = p.run(cmd.Context(), inputs)
 			return err
 		})
@@ -137,6 +142,7 @@ func temporaryStore(config *bootstrap.Config) (remove func(), err error) {
 type pipeline struct {
 	client   *client
 	progress *progress
+	format   domain.LogFormat
 	// tasks are those that analyse the logs, in the order of their creation.
 	tasks []uuid.UUID
 }
@@ -182,8 +188,8 @@ func toErrors(texts []string) []error {
 func (p *pipeline) send(ctx context.Context, in input, r *report) error {
 	var sendErr error
 	var sent int64
-	lines, err := readChunks(in, func(c *chunk) error {
-		receipt, err := p.client.sendLines(ctx, in.name, c.lines.Bytes())
+	lines, err := readChunks(in, p.format, func(c *chunk) error {
+		receipt, err := p.client.sendLines(ctx, in.name, c.mediaType(), c.body.Bytes())
 		if err != nil {
 			sendErr = fmt.Errorf("send %s: %w", in.name, err)
 			return sendErr
@@ -193,7 +199,7 @@ func (p *pipeline) send(ctx context.Context, in input, r *report) error {
 			r.Errors = append(r.Errors, fmt.Sprintf("%s: %s refused, the first because: %s", in.name, plural(receipt.RejectedCount, "line"), receipt.Rejected[0].Reason))
 		}
 		r.Lines += receipt.Accepted
-		sent += int64(c.lines.Len())
+		sent += int64(c.body.Len())
 		p.progress.show("reading "+in.name, sent, in.size)
 		return nil
 	})

@@ -117,12 +117,12 @@ func (c *client) createTask(ctx context.Context, body []byte, key string, out *w
 	return c.send(ctx, http.MethodPost, "/api/v1/queue/tasks", header, body, out)
 }
 
-// sendLines stores plain log lines, and sends them again while the store is away.
-func (c *client) sendLines(ctx context.Context, source string, lines []byte) (wire.LogReceipt, error) {
+// sendLines stores log lines, as text or as JSON, and sends them again while the store is away.
+func (c *client) sendLines(ctx context.Context, source, mediaType string, lines []byte) (wire.LogReceipt, error) {
 	var receipt wire.LogReceipt
 	path := "/api/v1/logs?" + url.Values{"source": {source}}.Encode()
 	err := c.whileUnavailable(ctx, func() error {
-		return c.do(ctx, http.MethodPost, path, "text/plain; charset=utf-8", lines, &receipt)
+		return c.do(ctx, http.MethodPost, path, mediaType, lines, &receipt)
 	})
 	return receipt, err
 }
