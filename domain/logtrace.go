@@ -58,7 +58,7 @@ func isNumbered(s string) bool {
 }
 
 // isException reports whether a line begins with the name of an exception's class
-// in a package, such as java.lang.IllegalStateException: or System.IO.IOException:
+// in a package, such as java.lang.IllegalStateException, and a colon.
 func isException(s string) bool {
 	end := 0
 	dots := 0

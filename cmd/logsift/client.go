@@ -131,7 +131,7 @@ func (c *client) sendLines(ctx context.Context, source, mediaType string, lines 
 // 10.2.3).
 func retryAfter(value string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
-		return min(time.Duration(seconds), time.Duration(24*3600)) * time.Second
+		return time.Duration(min(seconds, 24*3600)) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
 		return max(0, at.Sub(now))

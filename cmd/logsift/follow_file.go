@@ -189,8 +189,8 @@ func (f *followed) identify(buf []byte, partial bool) bool {
 		}
 		head = head[:n]
 	}
-	print, ok := fingerprint(head, partial)
-	f.Fingerprint = print
+	mark, ok := fingerprint(head, partial)
+	f.Fingerprint = mark
 	return ok
 }
 

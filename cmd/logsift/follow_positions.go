@@ -52,8 +52,8 @@ func (p *position) isOf(file *os.File) bool {
 	if got, err := file.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) || got != n {
 		return p.Offset == 0
 	}
-	print, _ := fingerprint(head, true)
-	return print == p.Fingerprint
+	mark, _ := fingerprint(head, true)
+	return mark == p.Fingerprint
 }
 
 // positionsFile is the contents of --positions.
