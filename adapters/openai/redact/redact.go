@@ -55,9 +55,9 @@ func (s *Session) Redact(text string) string {
 	out.Grow(len(text) + placeholderSize*len(s.found))
 	from := 0
 	for _, f := range merged(s.found) {
-		out.WriteString(text[from:v.source(f.from)])
+		out.WriteString(text[from:v.place(f.from)])
 		s.write(&out, f.class, v.text[f.from:f.to])
-		from = v.source(f.to)
+		from = v.place(f.to)
 	}
 	out.WriteString(text[from:])
 	return out.String()

@@ -2,19 +2,198 @@ package redact
 
 import "strings"
 
+// scanner finds the secrets of one view in one pass: it looks at each word once,
+// and at the separators that can stand in the middle of a secret.
+type scanner struct {
+	*view
+	ips bool
+	// inner is whether the text is what a base64 word of another text holds.
+	inner bool
+	found []span
+	// covered is the end of the last byte that belongs to a secret.
+	covered int
+}
+
+// scan returns the secrets of a view, behind those of out.
 func (s *Session) scan(v *view, out []span) []span {
-	for at := 0; ; {
-		i := strings.Index(v.text[at:], "AKIA")
-		if i < 0 {
-			return out
-		}
-		from := at + i
-		at = from + len("AKIA")
-		for at < len(v.text) && (v.text[at] >= 'A' && v.text[at] <= 'Z' || v.text[at] >= '2' && v.text[at] <= '7') {
-			at++
-		}
-		if at-from == 20 {
-			out = append(out, span{from, at, AWSAccessKey})
+	sc := scanner{view: v, ips: s.ips, found: out}
+	sc.run()
+	return sc.found
+}
+
+// add notes a secret, if it is one: a placeholder stays.
+func (s *scanner) add(from, to int, class Class) {
+	if from >= to {
+		return
+	}
+	s.found = append(s.found, span{from, to, class})
+	s.covered = max(s.covered, to)
+}
+
+// Kinds of bytes.
+const (
+	alnum = 1 << iota
+	// event is a byte that can be in the middle of a secret, or in front of one.
+	event
+	upper
+	lower
+	digit
+)
+
+var kinds = func() (table [256]uint8) {
+	for b := range 256 {
+		switch c := byte(b); {
+		case c >= 'a' && c <= 'z':
+			table[b] = alnum | lower
+		case c >= 'A' && c <= 'Z':
+			table[b] = alnum | upper
+		case c >= '0' && c <= '9':
+			table[b] = alnum | digit
 		}
 	}
+	for _, c := range []byte("@:=-~>,") {
+		table[c] = event
+	}
+	return table
+}()
+
+func isDigit(b byte) bool { return kinds[b]&digit != 0 }
+func isAlnum(b byte) bool { return kinds[b]&alnum != 0 }
+
+func (s *scanner) run() {
+	s.lines()
+	t := s.text
+	for i := 0; i < len(t); {
+		switch kind := kinds[t[i]]; {
+		case kind&alnum != 0:
+			from := i
+			for i++; i < len(t) && kinds[t[i]]&alnum != 0; i++ {
+			}
+			s.word(from, i)
+			continue
+		case kind != 0:
+			s.event(i)
+		}
+		i++
+	}
 }
+
+// event looks at a separator.
+func (s *scanner) event(at int) {
+	t := s.text
+	switch t[at] {
+	case ':':
+		if strings.HasPrefix(t[at:], "://") {
+			s.url(at)
+			return
+		}
+		s.assignment(at, at+1)
+	case '=':
+		next := at + 1
+		if next < len(t) && t[next] == '>' {
+			next++
+		}
+		s.assignment(at, next)
+	case '>':
+		s.element(at)
+	case ',':
+		s.pair(at)
+	case '@':
+		s.at(at)
+	case '-':
+		s.dashes(at)
+	case '~':
+		s.azureSecret(at)
+	}
+}
+
+// word looks at the letters and digits from..to.
+func (s *scanner) word(from, to int) {
+	t := s.text
+	c := t[from]
+	if from+1 < len(t) && pairs.has(c, t[from+1]) && s.shape(from) {
+		return
+	}
+	if kinds[c]&digit != 0 {
+		s.number(from, to)
+	}
+	switch length := to - from; {
+	case length >= minBlob:
+		s.blob(from)
+	case length >= 4 && kinds[t[from+1]]&(upper|lower) != 0 && isDigit(t[from+2]) && isDigit(t[from+3]):
+		s.iban(from)
+	case length == len("bearer") && c|0x20 == 'b' && equalFold(t[from:to], "bearer"):
+		s.bearer(to)
+	case length == len("basic") && c|0x20 == 'b' && equalFold(t[from:to], "basic"):
+		s.basic(to)
+	}
+	if from >= 2 && t[from-1] == '-' && t[from-2] == '-' {
+		s.flag(from)
+	}
+	if to+1 < len(t) && t[to] == ' ' && isQuote(t[to+1]) {
+		s.spoken(from, to)
+	}
+	if s.ips {
+		s.ip(from, to)
+	}
+}
+
+// equalFold compares with a word of lower-case ASCII.
+func equalFold(s, word string) bool {
+	if len(s) != len(word) {
+		return false
+	}
+	for i := range len(word) {
+		c := s[i]
+		if kinds[c]&upper != 0 {
+			c |= 0x20
+		}
+		if c != word[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// alphabet is a set of bytes.
+type alphabet [256]bool
+
+func newAlphabet(bytes string) *alphabet {
+	var a alphabet
+	for _, b := range []byte(bytes) {
+		a[b] = true
+	}
+	return &a
+}
+
+// end returns the end of the run of bytes of the alphabet that begins at from.
+func (a *alphabet) end(t string, from int) int {
+	for from < len(t) && a[t[from]] {
+		from++
+	}
+	return from
+}
+
+const (
+	digits   = "0123456789"
+	lowers   = "abcdefghijklmnopqrstuvwxyz"
+	uppers   = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	alnums   = digits + lowers + uppers
+	hexes    = digits + "abcdefABCDEF"
+	wordlike = alnums + "_"
+)
+
+var (
+	setDigit  = newAlphabet(digits)
+	setHex    = newAlphabet(hexes)
+	setUpper  = newAlphabet(digits + uppers)
+	setAlnum  = newAlphabet(alnums)
+	setWord   = newAlphabet(wordlike)
+	setURL64  = newAlphabet(wordlike + "-")
+	setDotted = newAlphabet(wordlike + "-.")
+	setBase64 = newAlphabet(alnums + "+/=")
+	setAny64  = newAlphabet(alnums + "+/=_-")
+	setPath   = newAlphabet(wordlike + "-+/=.@")
+	// setToken is token68 of RFC 9110, the form of credentials in headers.
+	setToken = newAlphabet(alnums + "-._~+/=")
+)
