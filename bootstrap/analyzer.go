@@ -18,8 +18,9 @@ func analyzerModule(config *Config) fx.Option {
 
 func newBuiltin() ports.LogAnalyzer { return builtin.New(builtin.Config{}) }
 
-func newOpenAI(config Config) (ports.LogAnalyzer, error) {
-	return openai.New(openai.Config{
+// newOpenAI makes the analyser that explains what the built-in one detects.
+func newOpenAI(config Config, logs ports.LogRepository) (ports.LogAnalyzer, error) {
+	return openai.New(newBuiltin(), logs, openai.Config{
 		BaseURL: config.AIBaseURL, Model: config.AIModel, APIKey: config.AIKey, Timeout: config.AITimeout,
 	})
 }
