@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"logsift/adapters/openai/redact"
 	"logsift/domain"
 	"logsift/ports"
 )
@@ -37,7 +38,9 @@ type Analyzer struct {
 	breaker *breaker
 	budget  *budget
 	cache   *cache
-	flights flights
+	// redactor is nil if nothing is to be replaced.
+	redactor *redact.Redactor
+	flights  flights
 	// sleep waits before a repetition.
 	sleep func(context.Context, time.Duration) error
 }
@@ -59,6 +62,9 @@ func New(detector ports.LogAnalyzer, states ports.StateStore, cfg Config) (*Anal
 		budget:  &budget{states: states, limit: cfg.DailyBudget, currency: cfg.Prices.Currency, now: cfg.Now},
 		cache:   newCache(states, &cfg),
 		sleep:   sleep,
+	}
+	if cfg.redacts() {
+		a.redactor = redact.New(redact.Config{IPs: cfg.RedactIPs})
 	}
 	a.cfg.APIKey = "" // The client has it, where no print of this shows it.
 	first := firstDialect(cfg.BaseURL)
@@ -95,8 +101,12 @@ func (a *Analyzer) Analyze(ctx context.Context, req domain.AnalysisRequest) (dom
 	e := &explanation{
 		a: a, caller: ctx, notes: map[string]*note{}, model: a.cfg.Model,
 		answerTokens: a.cfg.MaxAnswerTokens, maxItems: maxItems,
+		hide: func(s string) string { return s },
 	}
-	hide := func(s string) string { return s }
+	if a.redactor != nil {
+		session := a.redactor.Session()
+		e.hide, e.redactions = session.Redact, session.Counts
+	}
 	keys := make([]string, len(result.Anomalies))
 	items := make([]item, 0, len(result.Anomalies))
 	seen := map[string]bool{}
@@ -104,7 +114,7 @@ func (a *Analyzer) Analyze(ctx context.Context, req domain.AnalysisRequest) (dom
 		key := a.cache.noteKey(&result.Anomalies[i])
 		if keys[i] = key; !seen[key] {
 			seen[key] = true
-			items = append(items, item{key: key, sent: describe(&result.Anomalies[i], hide)})
+			items = append(items, item{key: key, anomaly: &result.Anomalies[i]})
 		}
 	}
 	err = e.of(limited, items)
@@ -167,6 +177,9 @@ func (e *explanation) into(ctx context.Context, r *domain.AnalysisResult, keys [
 	}
 	r.Anomalies, r.Severity = found, found[0].Severity
 	r.Cache = &e.cached
+	if e.redactions != nil && e.sent > 0 {
+		r.Redactions = e.redactions()
+	}
 	if e.usage.Calls > 0 {
 		r.Usage = &e.usage
 		if !e.a.cfg.Prices.free() {

@@ -26,6 +26,19 @@ const (
 	MaxTemperature = 2
 )
 
+// RedactMode says when secrets are replaced before anything is sent.
+type RedactMode string
+
+// The modes of redaction.
+const (
+	// RedactAuto: unless the service is on this machine, by a loopback address.
+	RedactAuto RedactMode = "auto"
+	// RedactAlways: whatever the service.
+	RedactAlways RedactMode = "always"
+	// RedactNever: nothing is replaced.
+	RedactNever RedactMode = "never"
+)
+
 // Config configures an [Analyzer].
 type Config struct {
 	// BaseURL is the address of the API, up to and without /chat/completions, such
@@ -51,6 +64,11 @@ type Config struct {
 	// CacheTTL is how long an explanation is used again for the same template. 0
 	// is DefaultCacheTTL.
 	CacheTTL time.Duration
+	// Redact says for which services secrets in what is sent are replaced by
+	// placeholders; "" is RedactAuto.
+	Redact RedactMode
+	// RedactIPs is whether IP addresses are replaced too.
+	RedactIPs bool
 	// Prices are what the service charges; the zero value is for nothing.
 	Prices Prices
 	// DailyBudget is what all processes that share the store may spend in a day of
@@ -70,6 +88,7 @@ func (c *Config) validate() error {
 	c.MaxPromptTokens = cmp.Or(c.MaxPromptTokens, DefaultMaxPromptTokens)
 	c.MaxAnswerTokens = cmp.Or(c.MaxAnswerTokens, DefaultMaxAnswerTokens)
 	c.CacheTTL = cmp.Or(c.CacheTTL, DefaultCacheTTL)
+	c.Redact = cmp.Or(c.Redact, RedactAuto)
 	c.Prices.Currency = cmp.Or(c.Prices.Currency, DefaultCurrency)
 	if c.Now == nil {
 		c.Now = time.Now
@@ -94,6 +113,7 @@ func (c *Config) validate() error {
 	check(c.CacheTTL > 0, "ai-cache-ttl", "must be positive")
 	check(!strings.ContainsFunc(string(c.APIKey), func(r rune) bool { return r <= ' ' || r > '~' }),
 		"LOGSIFT_AI_API_KEY", "must be printable ASCII without spaces")
+	check(c.Redact == RedactAuto || c.Redact == RedactAlways || c.Redact == RedactNever, "ai-redact", "must be auto, always or never")
 	check(currency.MatchString(c.Prices.Currency), "ai-currency", "must be three capital letters, such as USD")
 	for field, price := range map[string]Micros{"ai-price-input": c.Prices.Input, "ai-price-cached": c.Prices.Cached, "ai-price-output": c.Prices.Output} {
 		check(price >= 0 && price <= maxPrice, field, "must be between 0 and "+maxPrice.String()+" for a million tokens")
@@ -101,6 +121,11 @@ func (c *Config) validate() error {
 	check(c.DailyBudget >= 0, "ai-daily-budget", "must not be negative")
 	check(c.DailyBudget == 0 || !c.Prices.free(), "ai-daily-budget", "needs ai-price-input or ai-price-output")
 	return errors.Join(errs...)
+}
+
+// redacts reports whether secrets are replaced.
+func (c *Config) redacts() bool {
+	return c.Redact == RedactAlways || c.Redact == RedactAuto && !loopback(c.BaseURL)
 }
 
 // loopback reports whether the service is on this machine.

@@ -33,6 +33,12 @@ type explanation struct {
 	// caller is the context of the caller, without the analyser's own time limit.
 	caller context.Context //nolint:containedctx // It lives no longer than the call that it is of.
 
+	// hide replaces what is not to leave the process, by placeholders that are the
+	// same for the same value within the analysis; redactions counts them, if it is
+	// not nil.
+	hide       func(string) string
+	redactions func() map[string]int
+
 	notes     map[string]*note
 	summaries []string
 	model     string
@@ -116,6 +122,9 @@ func (e *explanation) own(ctx context.Context, items []item, mine map[string]*fl
 		novel = novel[:maxExplained-e.sent]
 	}
 	e.sent += len(novel)
+	for i := range novel {
+		novel[i].sent = describe(novel[i].anomaly, e.hide)
+	}
 	return e.ask(ctx, novel)
 }
 

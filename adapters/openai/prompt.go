@@ -97,7 +97,9 @@ func oneOf[T any](words []T, separator string) string {
 // item is an anomaly that is to be explained.
 type item struct {
 	// key is the cache's.
-	key  string
+	key     string
+	anomaly *domain.Anomaly
+	// sent is set before the item is sent.
 	sent sentAnomaly
 }
 
