@@ -81,6 +81,9 @@ type Config struct {
 // currency matches the code of a currency in ISO 4217.
 var currency = regexp.MustCompile(`^[A-Z]{3}$`)
 
+// Validate checks the configuration. The errors are those of [New].
+func (c Config) Validate() error { return c.validate() }
+
 // validate fills in the defaults and checks the rest. Faults are
 // *domain.ValidationErrors, which never show a value: a URL may hold a password.
 func (c *Config) validate() error {
@@ -115,9 +118,12 @@ func (c *Config) validate() error {
 		"LOGSIFT_AI_API_KEY", "must be printable ASCII without spaces")
 	check(c.Redact == RedactAuto || c.Redact == RedactAlways || c.Redact == RedactNever, "ai-redact", "must be auto, always or never")
 	check(currency.MatchString(c.Prices.Currency), "ai-currency", "must be three capital letters, such as USD")
-	for field, price := range map[string]Micros{"ai-price-input": c.Prices.Input, "ai-price-cached": c.Prices.Cached, "ai-price-output": c.Prices.Output} {
+	price := func(field string, price Micros) {
 		check(price >= 0 && price <= maxPrice, field, "must be between 0 and "+maxPrice.String()+" for a million tokens")
 	}
+	price("ai-price-input", c.Prices.Input)
+	price("ai-price-cached", c.Prices.Cached)
+	price("ai-price-output", c.Prices.Output)
 	check(c.DailyBudget >= 0, "ai-daily-budget", "must not be negative")
 	check(c.DailyBudget == 0 || !c.Prices.free(), "ai-daily-budget", "needs ai-price-input or ai-price-output")
 	return errors.Join(errs...)
