@@ -230,7 +230,11 @@ func (e *explanation) request(ctx context.Context, p prompt) (*answer, error) {
 		}
 		if next != nil && e.requests < maxRequests {
 			e.a.breaker.succeeded()
-			e.lower = 0
+			if e.lower > 0 && next.format != d.format {
+				e.lower++ // It was asked so only after a bad answer: that is not remembered.
+				continue
+			}
+			next.format = known.format + (next.format - d.format)
 			// If another call was faster, its finding is tried first.
 			e.a.dialect.CompareAndSwap(known, next)
 			continue

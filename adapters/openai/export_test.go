@@ -10,3 +10,11 @@ func (a *Analyzer) SetSleep(sleep func(context.Context, time.Duration) error) { 
 
 // Redacts reports whether secrets are replaced.
 func (c Config) Redacts() bool { return c.redacts() }
+
+// FirstLimit is the name of the limit of the answer that is tried first.
+func FirstLimit(baseURL string) string {
+	if firstDialect(baseURL).limit == limitNew {
+		return "max_completion_tokens"
+	}
+	return "max_tokens"
+}

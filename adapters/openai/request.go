@@ -60,10 +60,11 @@ func (d dialect) without(status int, e apiError) (dialect, bool) {
 	case d.format != formatPlain && e.names("response_format", "json_schema", "json_object", "grammar", "structured output"):
 		d.format++
 		return d, true
-	case d.limit != limitNone && e.names("max_completion_tokens", "max_tokens"):
+	case d.limit != limitNone && e.names("max_completion_tokens", "max_tokens", "in the completion", "for the completion"):
 		switch {
-		case e.names("too large", "too high", "at most"):
-			// The name is right; how many there is room for, the server knows best.
+		case e.names("too large", "too high", "at most", "the completion"):
+			// The name is right, but the context has no room for so many. How many it
+			// has room for, the server knows best.
 			d.limit = limitNone
 		case d.limit == limitNew:
 			d.limit = limitOld2

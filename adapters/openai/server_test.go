@@ -94,6 +94,19 @@ func (s *server) formats() []string {
 	return out
 }
 
+// sizes are how many anomalies each request held.
+func (s *server) sizes() []int {
+	var out []int
+	for _, q := range s.questions() {
+		anomalies, err := q.anomalies()
+		if err != nil {
+			return nil
+		}
+		out = append(out, len(anomalies))
+	}
+	return out
+}
+
 // serve starts a fake service that answers each question by answer.
 func serve(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, q question)) *server {
 	t.Helper()
