@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -85,4 +86,40 @@ func TestAnAIServiceThatRefusesTheKeyLosesNothing(t *testing.T) {
 	require.True(t, ready.Components["analyzer"].Ready)
 	require.True(t, ready.Components["analyzer"].Degraded)
 	require.True(t, strings.HasPrefix(ready.Components["analyzer"].Reason, "the AI service refuses the key"))
+}
+
+func TestAnAIServiceThatAsksToWaitFreesTheWorker(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 1 {
+			w.Header().Set("Retry-After", "600")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		w.WriteHeader(http.StatusTeapot) // It refuses the request: the detector alone.
+	}))
+	t.Cleanup(server.Close)
+	c := withAI(config("memory:"), server.URL)
+	c.Workers = 1
+	a := start(t, c)
+	waiting := awaitStatus(t, a, sendLogs(t, a, someLines), "RETRYING")
+	require.Contains(t, waiting.Errors[0].Message, "the AI service asks to wait")
+	require.InDelta(t, 600, time.Until(*waiting.ScheduledAt).Seconds(), 30, "as long as it asked")
+	other := analysis(t, a, "2026-05-01 08:00:01 FATAL out of memory\n")
+	require.NotEmpty(t, other.Anomalies, "the only worker is free for others")
+}
+
+func TestAnAIServiceThatIsDownLosesNothing(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close() // Nobody listens there.
+	c := withAI(config("memory:"), server.URL)
+	c.Retry = domain.RetryPolicy{Kind: domain.RetryFixed, Base: 10 * time.Millisecond, Cap: 10 * time.Millisecond}
+	a := start(t, c)
+	r := analysis(t, a, someLines)
+	require.Equal(t, "builtin", r.Analyzer)
+	require.NotEmpty(t, r.Anomalies)
+	require.Contains(t, r.DegradedReason, "cannot reach the AI service")
+	require.Equal(t, http.StatusOK, call(t, a, http.MethodGet, "/readyz", "", "", nil))
 }

@@ -68,6 +68,7 @@ func New(detector ports.LogAnalyzer, states ports.StateStore, cfg Config) (*Anal
 	}
 	a.cfg.APIKey = "" // The client has it, where no print of this shows it.
 	first := firstDialect(cfg.BaseURL)
+	first.plainHeat = cfg.Temperature == nil
 	a.dialect.Store(&first)
 	return a, nil
 }
@@ -176,12 +177,13 @@ func (e *explanation) into(ctx context.Context, r *domain.AnalysisResult, keys [
 		r.Summary = shorten(e.summary(ctx, r.Summary, keys, causes, err == nil && e.left == 0), maxSummary)
 	}
 	r.Anomalies, r.Severity = found, found[0].Severity
-	r.Cache = &e.cached
+	cached, usage := e.cached, e.usage
+	r.Cache = &cached
 	if e.redactions != nil && e.sent > 0 {
 		r.Redactions = e.redactions()
 	}
-	if e.usage.Calls > 0 {
-		r.Usage = &e.usage
+	if usage.Calls > 0 {
+		r.Usage = &usage
 		if !e.a.cfg.Prices.free() {
 			r.Cost = &domain.Cost{AmountMicros: int64(e.cost), Currency: e.a.cfg.Prices.Currency}
 		}

@@ -268,7 +268,16 @@ func TestAServerThatRefusesEverythingIsLeftAlone(t *testing.T) {
 	a := analyzer(t, s, func(c *openai.Config) { c.Temperature = new(0.5) })
 	r, err := analyze(t, a, entries("x"))
 	require.Contains(t, degraded(t, r, err), "refuses the request")
-	require.Len(t, s.questions(), 6)
+	require.Len(t, s.questions(), 6, "two forms, two names of the limit, and the temperature were given up")
+}
+
+func TestTheBodyCountsWhateverItsType(t *testing.T) {
+	t.Parallel()
+	for _, contentType := range []string{"text/html", "text/plain; charset=utf-8", "application/octet-stream", "nonsense"} {
+		s := replies(t, http.StatusOK, says(found(finding("high", 1))), "Content-Type", contentType)
+		r, err := analyze(t, analyzer(t, s), entries("x"))
+		explained(t, r, err)
+	}
 }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
