@@ -39,7 +39,9 @@ type explanation struct {
 	hide       func(string) string
 	redactions func() map[string]int
 
-	notes     map[string]*note
+	notes map[string]*note
+	// mine are the flights that others may wait for.
+	mine      map[string]*flight
 	summaries []string
 	model     string
 	usage     domain.Usage
@@ -94,6 +96,7 @@ func (e *explanation) of(ctx context.Context, items []item) error {
 // own gets the notes that this analysis has claimed: from the cache, else from the
 // service.
 func (e *explanation) own(ctx context.Context, items []item, mine map[string]*flight) error {
+	e.mine = mine
 	defer func() { e.a.flights.land(mine, e.notes) }()
 	var keys []string
 	for _, it := range items {
@@ -116,6 +119,7 @@ func (e *explanation) own(ctx context.Context, items []item, mine map[string]*fl
 			novel = append(novel, it)
 		}
 	}
+	e.land(keys)
 	e.cached.Misses += len(novel)
 	if len(novel) > maxExplained-e.sent {
 		e.left += len(novel) - (maxExplained - e.sent)
@@ -201,6 +205,24 @@ func (e *explanation) take(ctx context.Context, items []item, ans *answer) {
 		}
 		e.a.cache.save(ctx, it.key, e.notes[it.key])
 	}
+	keys := make([]string, len(items))
+	for i := range items {
+		keys[i] = items[i].key
+	}
+	e.land(keys)
+}
+
+// land ends the flights of those keys that have a note: who waits for one does not
+// wait for the others too.
+func (e *explanation) land(keys []string) {
+	landed := map[string]*flight{}
+	for _, key := range keys {
+		if own := e.mine[key]; own != nil && e.notes[key] != nil {
+			landed[key] = own
+			delete(e.mine, key)
+		}
+	}
+	e.a.flights.land(landed, e.notes)
 }
 
 // request makes one request and reads the answer. Where the server does not
