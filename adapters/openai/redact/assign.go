@@ -6,7 +6,7 @@ import "strings"
 // begins at from or some spaces later.
 func (s *scanner) assignment(sep, from int) {
 	n, ok := s.nameBefore(sep)
-	if !ok {
+	if !ok || sep < s.covered {
 		return
 	}
 	r := s.ruleOf(n)
@@ -51,6 +51,9 @@ func (s *scanner) apply(r rule, n name, sep, from int) {
 	if r == rulePassword && !v.quoted && s.text[sep] == ':' && s.startsLine(n.from) {
 		v.to = s.lineEnd(v.to) // YAML: the rest of the line is the value.
 	}
+	if r == ruleToken && !v.quoted && s.text[sep] == ':' && setLower.end(text, 0) == len(text) {
+		return // "Unexpected token: identifier"
+	}
 	if class, ok := classOf(r, text, s.text[n.from:n.to]); ok {
 		s.add(v.from, v.to, class)
 	}
@@ -78,11 +81,11 @@ func classOf(r rule, value, name string) (Class, bool) {
 		}
 		return SecretValue, len(value) >= 4 && !(numeric(value) && len(value) < 8)
 	case ruleSession:
-		return Cookie, len(value) >= 16 && countDigits(value) >= 2 && !numeric(value) && !strings.HasPrefix(value, "0x")
+		return Cookie, len(value) >= 16 && !numeric(value)
 	case ruleCode:
 		return SecretValue, len(value) >= 3 && len(value) <= 10 && countDigits(value) == len(value)
 	case ruleDigest:
-		return SecretValue, len(value) >= 16 && countDigits(value) >= 2 && !strings.ContainsRune(value, ' ')
+		return SecretValue, len(value) >= 16 && mixed(value) && strings.IndexByte(value[:min(len(value), maxJudged)], ' ') < 0
 	case ruleWeak:
 		return SecretValue, len(value) >= 20 && random(value)
 	case ruleNone, ruleID, ruleCookie, ruleAuthorization:
@@ -96,12 +99,12 @@ func (s *scanner) lone(n name, from int) {
 	for from < len(t) && (t[from] == ' ' || isQuote(t[from])) {
 		from++
 	}
-	end := setAny64.end(t, from)
+	end := setBlob.end(t, from)
 	if end-from < minLone || end <= s.covered || !isLetter(t[n.to-1]) {
 		return
 	}
 	if random(t[from:end]) {
-		s.add(from, end, HighEntropy)
+		s.add(from, padding(t, end), HighEntropy)
 	}
 }
 
@@ -161,8 +164,17 @@ func (s *scanner) quoted(open int) value {
 	return value{open + 1, len(t), true}
 }
 
-// bareEnd returns the end of a value without quotes.
+// bareEnd returns the end of a value without quotes. In a=a=a=… all values end at
+// the same place, which is looked for once.
 func (s *scanner) bareEnd(sep, from int) int {
+	last, code := &s.bare, s.encoded(sep)
+	if from < last.from || from > last.to || code != s.bareCode {
+		last.from, last.to, s.bareCode = from, s.findBareEnd(sep, from), code
+	}
+	return last.to
+}
+
+func (s *scanner) findBareEnd(sep, from int) int {
 	t := s.text
 	for i := from; i < len(t); i++ {
 		c := t[i]
@@ -334,9 +346,12 @@ func (s *scanner) pair(at int) {
 // behind a space.
 func (s *scanner) flag(from int) {
 	t := s.text
-	n := name{from, setURL64.end(t, from)}
-	if n.to+1 >= len(t) || t[n.to] != ' ' || t[n.to+1] == '-' {
+	n := name{from, setDotted.end(t, from)}
+	if n.to+1 >= len(t) || t[n.to] != ' ' {
 		return
+	}
+	if next := t[n.to+1:]; strings.HasPrefix(next, "--") || len(next) > 2 && next[0] == '-' && next[2] == ' ' {
+		return // the option is a switch
 	}
 	if equalFold(t[n.from:n.to], "user") {
 		s.userAndPassword(n.to)

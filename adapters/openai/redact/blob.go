@@ -9,8 +9,10 @@ const (
 	minBlob    = 16
 	minEncoded = 20
 	minBare    = 40
-	// maxEncoded bounds what is decoded.
-	maxEncoded = 16 << 10
+	// maxEncoded bounds what is decoded, and maxBlobTries how many words of one run
+	// are taken for its begin.
+	maxEncoded   = 16 << 10
+	maxBlobTries = 4
 )
 
 // blob looks at the base64 that begins at from: it may hold a secret, and if it is
@@ -20,15 +22,18 @@ func (s *scanner) blob(from int) {
 	if from < s.covered {
 		return
 	}
-	end := setBlob.end(t, from)
-	begin := from
-	for begin > 0 && setBlob[t[begin-1]] {
-		begin--
+	if from >= s.blobs.to {
+		begin := from
+		for begin > 0 && setBlob[t[begin-1]] {
+			begin--
+		}
+		s.blobs, s.blobTries = span{from: begin, to: setBlob.end(t, from)}, 0
 	}
-	padded := end
-	for padded < len(t) && t[padded] == '=' && padded < end+2 {
-		padded++
+	if s.blobTries++; s.blobTries > maxBlobTries {
+		return
 	}
+	begin, end := s.blobs.from, s.blobs.to
+	padded := padding(t, end)
 	for _, at := range [...]int{from, begin} {
 		if size := end - at; !s.inner && size >= minEncoded && size <= maxEncoded && holdsSecret(t[at:end]) {
 			s.add(at, padded, Encoded)
@@ -41,6 +46,14 @@ func (s *scanner) blob(from int) {
 	if end-from >= minBare && random(t[from:end]) {
 		s.add(begin, padded, HighEntropy)
 	}
+}
+
+// padding returns the end of base64's padding that begins at end.
+func padding(t string, end int) int {
+	for last := end + 2; end < len(t) && t[end] == '=' && end < last; {
+		end++
+	}
+	return end
 }
 
 var setBlob = newAlphabet(alnums + "+/_-")
@@ -57,7 +70,7 @@ func holdsSecret(word string) bool {
 	}
 	var v view
 	inner := scanner{view: v.of(plain), inner: true}
-	inner.run()
+	inner.scan()
 	return len(inner.found) > 0
 }
 
@@ -90,6 +103,8 @@ func isBody(line string) bool {
 		return false
 	}
 	switch bare := strings.TrimRight(line, "="); {
+	case len(line) == 64 || len(line) == 70 || len(line) == 76: // the lines of PEM, OpenSSH and MIME
+		return mixed(bare)
 	case len(line) >= minBare:
 		return random(bare)
 	case len(line)-len(bare) == 2:

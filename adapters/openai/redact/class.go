@@ -47,3 +47,10 @@ const (
 	SSN         Class = "us_ssn"
 	IP          Class = "ip_address"
 )
+
+var classes = [...]Class{
+	AWSAccessKey, AWSSecretKey, GCPKey, AzureKey, GitHubToken, GitLabToken, SlackToken, StripeKey,
+	OpenAIKey, AnthropicKey, NPMToken, PyPIToken, SendGridKey, TwilioKey, TelegramToken, DiscordToken,
+	ServiceKey, JWT, PrivateKey, Authorization, Cookie, URLPassword, Password, Token, SecretValue,
+	Encoded, HighEntropy, Email, Card, IBAN, SSN, IP,
+}

@@ -219,12 +219,12 @@ func (s *scanner) shape(from int) bool {
 		if !strings.HasPrefix(t, sh.prefix) {
 			continue
 		}
-		end := sh.set.end(t, len(sh.prefix))
+		end := s.runEnd(sh.set, from+len(sh.prefix)) - from
 		size := end - len(sh.prefix)
 		if size < sh.min || sh.exact && (size > sh.min || end < len(t) && isAlnum(t[end])) {
 			continue
 		}
-		if sh.digits > 0 && countDigits(t[:end]) < sh.digits {
+		if sh.digits > 0 && countDigits(t[:min(end, maxJudged)]) < sh.digits {
 			continue
 		}
 		for t[end-1] == '.' { // the full stop of a sentence
@@ -238,6 +238,17 @@ func (s *scanner) shape(from int) bool {
 		return true
 	}
 	return false
+}
+
+// runEnd returns the end of the run of bytes of the set that begins at from.
+func (s *scanner) runEnd(set *alphabet, from int) int {
+	if set != setURL64 {
+		return set.end(s.text, from)
+	}
+	if from < s.run.from || from > s.run.to {
+		s.run = span{from: from, to: set.end(s.text, from)}
+	}
+	return s.run.to
 }
 
 func countDigits(s string) (n int) {
@@ -254,7 +265,7 @@ func countDigits(s string) (n int) {
 // one may be empty, and so may the last of one that is not signed.
 func (s *scanner) jwt(from int) bool {
 	t := s.text
-	end := setURL64.end(t, from)
+	end := s.runEnd(setURL64, from)
 	if end-from < 10 {
 		return false
 	}
@@ -264,7 +275,7 @@ func (s *scanner) jwt(from int) bool {
 		if !more && parts != 2 {
 			break // the full stop of a sentence
 		}
-		end = setURL64.end(t, end+1)
+		end = s.runEnd(setURL64, end+1)
 		parts++
 	}
 	if parts < 3 && !strings.Contains(t[from:end], ".eyJ") {

@@ -271,9 +271,18 @@ func lookup(text []byte, starts []bool) rule {
 	return ruleNone
 }
 
+// fillersBy holds the fillers by their last byte.
+var fillersBy = func() (index [256][]string) {
+	for _, f := range fillers {
+		last := f[len(f)-1]
+		index[last] = append(index[last], f)
+	}
+	return index
+}()
+
 // filler returns the length of the filler that the text ends with.
 func filler(text []byte) int {
-	for _, f := range fillers {
+	for _, f := range fillersBy[text[len(text)-1]] {
 		if at := len(text) - len(f); at > 0 && string(text[at:]) == f {
 			return len(f)
 		}

@@ -20,7 +20,7 @@ func (s *scanner) number(from, to int) {
 }
 
 // card looks for a payment card's number: digits in one run, or in groups with one
-// kind of separator between, of a length that a brand has, with Luhn's checksum.
+// kind of separator between (a form writes + for a space), of a length that a brand has, with Luhn's checksum.
 func (s *scanner) card(from int) {
 	t := s.text
 	if from > 0 {
@@ -47,7 +47,7 @@ func (s *scanner) card(from int) {
 			groups[group]++
 			continue
 		}
-		if c != ' ' && c != '-' || separator != 0 && c != separator || end+1 == len(t) || !isDigit(t[end+1]) || group+1 == len(groups) {
+		if c != ' ' && c != '-' && c != '+' || separator != 0 && c != separator || end+1 == len(t) || !isDigit(t[end+1]) || group+1 == len(groups) {
 			break
 		}
 		if size+1 >= 13 && (separator == 0 || brand(number[:size]) && luhn(number[:size])) {
@@ -157,7 +157,7 @@ func (s *scanner) iban(from int) {
 		if isAlnum(c) {
 			n[size] = c
 			size++
-		} else if c != ' ' && c != '-' || size%4 != 0 {
+		} else if c != ' ' && c != '-' && c != '+' || size%4 != 0 {
 			return
 		}
 	}

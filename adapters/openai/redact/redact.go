@@ -88,6 +88,20 @@ func (s *Session) write(out *strings.Builder, class Class, value string) {
 
 const placeholderBegin = "<SECRET:"
 
+// placeholder returns the length of the placeholder that s begins with, or 0.
+func placeholder(s string) int {
+	rest, ok := strings.CutPrefix(s, placeholderBegin)
+	if !ok {
+		return 0
+	}
+	class, rest, _ := strings.Cut(rest, ":")
+	end := setDigit.end(rest, 0)
+	if end == 0 || end == len(rest) || rest[end] != '>' || !slices.Contains(classes[:], Class(class)) {
+		return 0
+	}
+	return len(s) - len(rest) + end + 1
+}
+
 // span is a secret in the view of a text.
 type span struct {
 	from, to int
@@ -107,7 +121,7 @@ func merged(spans []span) []span {
 			longest = s.to - s.from
 			continue
 		}
-		if s.to-s.from > longest {
+		if s.to-s.from >= longest { // Names are looked at before shapes, which tell more.
 			last.class, longest = s.class, s.to-s.from
 		}
 		last.to = max(last.to, s.to)

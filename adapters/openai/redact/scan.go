@@ -10,24 +10,39 @@ type scanner struct {
 	// inner is whether the text is what a base64 word of another text holds.
 	inner bool
 	found []span
-	// covered is the end of the last byte that belongs to a secret.
+	// bare is the last value without quotes that was looked at, behind a separator
+	// that was percent-encoded to bareCode bytes.
+	bare     value
+	bareCode int
+	// run is the last run of base64url, blobs the last of base64 and how often it
+	// was looked at, cookieEnd the end of the last list of cookies. No place is read
+	// again and again, however often a line repeats the begin of something.
+	run       span
+	blobs     span
+	blobTries int
+	cookieEnd int
+	// noUser is the end of the text behind a URL's scheme that is known to hold no @.
+	noUser int
+	// last is the begin of the last secret.
+	last int
+	// covered is the end of the last secret or placeholder so far.
 	covered int
 }
 
 // scan returns the secrets of a view, behind those of out.
 func (s *Session) scan(v *view, out []span) []span {
 	sc := scanner{view: v, ips: s.ips, found: out}
-	sc.run()
+	sc.scan()
 	return sc.found
 }
 
-// add notes a secret, if it is one: a placeholder stays.
+// add notes a secret, unless it is empty.
 func (s *scanner) add(from, to int, class Class) {
 	if from >= to {
 		return
 	}
 	s.found = append(s.found, span{from, to, class})
-	s.covered = max(s.covered, to)
+	s.last, s.covered = from, max(s.covered, to)
 }
 
 // Kinds of bytes.
@@ -60,8 +75,7 @@ var kinds = func() (table [256]uint8) {
 func isDigit(b byte) bool { return kinds[b]&digit != 0 }
 func isAlnum(b byte) bool { return kinds[b]&alnum != 0 }
 
-func (s *scanner) run() {
-	s.lines()
+func (s *scanner) scan() {
 	t := s.text
 	for i := 0; i < len(t); {
 		switch kind := kinds[t[i]]; {
@@ -71,11 +85,18 @@ func (s *scanner) run() {
 			}
 			s.word(from, i)
 			continue
+		case t[i] == '<':
+			if n := placeholder(t[i:]); n > 0 {
+				i += n
+				s.covered = i
+				continue
+			}
 		case kind != 0:
 			s.event(i)
 		}
 		i++
 	}
+	s.lines()
 }
 
 // event looks at a separator.
@@ -111,17 +132,19 @@ func (s *scanner) event(at int) {
 func (s *scanner) word(from, to int) {
 	t := s.text
 	c := t[from]
-	if from+1 < len(t) && pairs.has(c, t[from+1]) && s.shape(from) {
+	if (from >= s.covered || from == s.last) && from+1 < len(t) && pairs.has(c, t[from+1]) && s.shape(from) {
 		return
 	}
 	if kinds[c]&digit != 0 {
 		s.number(from, to)
 	}
-	switch length := to - from; {
+	length := to - from
+	if length >= 4 && isDigit(t[from+2]) && isDigit(t[from+3]) && isLetter(c) && isLetter(t[from+1]) {
+		s.iban(from)
+	}
+	switch {
 	case length >= minBlob:
 		s.blob(from)
-	case length >= 4 && kinds[t[from+1]]&(upper|lower) != 0 && isDigit(t[from+2]) && isDigit(t[from+3]):
-		s.iban(from)
 	case length == len("bearer") && c|0x20 == 'b' && equalFold(t[from:to], "bearer"):
 		s.bearer(to)
 	case length == len("basic") && c|0x20 == 'b' && equalFold(t[from:to], "basic"):
@@ -186,14 +209,15 @@ const (
 var (
 	setDigit  = newAlphabet(digits)
 	setHex    = newAlphabet(hexes)
+	setLower  = newAlphabet(lowers)
 	setUpper  = newAlphabet(digits + uppers)
 	setAlnum  = newAlphabet(alnums)
 	setWord   = newAlphabet(wordlike)
 	setURL64  = newAlphabet(wordlike + "-")
 	setDotted = newAlphabet(wordlike + "-.")
 	setBase64 = newAlphabet(alnums + "+/=")
-	setAny64  = newAlphabet(alnums + "+/=_-")
 	setPath   = newAlphabet(wordlike + "-+/=.@")
-	// setToken is token68 of RFC 9110, the form of credentials in headers.
-	setToken = newAlphabet(alnums + "-._~+/=")
+	// setToken is token68 of RFC 9110, the form of credentials in headers, without
+	// its padding.
+	setToken = newAlphabet(alnums + "-._~+/")
 )

@@ -232,6 +232,9 @@ func entity(s string) (rune, int) {
 	return 0, 0
 }
 
+// maxTitle bounds a terminal's command.
+const maxTitle = 256
+
 // terminal returns the length of the escape sequence that s begins with, 1 at
 // least: ECMA-48's control sequences and commands such as the one for the title.
 func terminal(s string) int {
@@ -250,7 +253,7 @@ func terminal(s string) int {
 		}
 		return len(s)
 	case ']':
-		if n := strings.IndexAny(s, "\a\x9c"); n > 0 {
+		if n := strings.IndexByte(s[:min(len(s), maxTitle)], '\a'); n > 0 {
 			return n + 1
 		}
 	}

@@ -9,12 +9,12 @@ import (
 // url looks at the user and password of a URL whose :// is at at.
 func (s *scanner) url(at int) {
 	t := s.text
-	if at == 0 || !isAlnum(t[at-1]) {
+	if at < s.noUser || at == 0 || !isAlnum(t[at-1]) {
 		return
 	}
 	from := at + len("://")
 	end, slash := from, -1
-	for ; end < len(t) && s.inURL(at, end); end++ {
+	for ; end < len(t) && end-from < maxURL && s.inURL(at, end); end++ {
 		if c := t[end]; slash < 0 && (c == '/' || c == '?' || c == '#') && s.separates(at, end) {
 			slash = end
 		}
@@ -30,6 +30,9 @@ func (s *scanner) url(at int) {
 		sign = strings.LastIndexByte(t[from:end], '@')
 	}
 	if sign < 0 {
+		if strings.IndexByte(t[from:end], '@') < 0 {
+			s.noUser = end
+		}
 		return
 	}
 	sign += from
@@ -43,6 +46,9 @@ func (s *scanner) url(at int) {
 	}
 	s.covered = max(s.covered, sign)
 }
+
+// maxURL bounds how far behind :// the password of a URL is looked for.
+const maxURL = 1 << 10
 
 // inURL reports whether the byte at i belongs to the URL whose :// is at at.
 func (s *scanner) inURL(at, i int) bool {
@@ -62,7 +68,7 @@ func isPort(s string) bool { return s != "" && countDigits(s) == len(s) && len(s
 // at looks at what is on both sides of an @: an e-mail address, or a password and a
 // host.
 func (s *scanner) at(at int) {
-	if at < s.covered || at == 0 || at+1 == len(s.text) {
+	if at <= s.covered || at+1 == len(s.text) {
 		return
 	}
 	t := s.text
@@ -176,8 +182,15 @@ func (s *scanner) bearer(to int) {
 	for from < len(t) && strings.IndexByte(" \t+:='\"", t[from]) >= 0 {
 		from++
 	}
+	if from == to {
+		return
+	}
 	end := setToken.end(t, from)
-	if size := end - from; from > to && (size >= 20 || size >= 8 && countDigits(t[from:end]) > 0) {
+	if last := padding(t, end); last < len(t) && isAlnum(t[last]) && last > end {
+		return // a name and a value
+	}
+	end = padding(t, end)
+	if size := end - from; size >= 20 || size >= 8 && countDigits(t[from:end]) > 0 {
 		s.add(from, end, Authorization)
 	}
 }
@@ -186,10 +199,10 @@ func (s *scanner) bearer(to int) {
 func (s *scanner) basic(to int) {
 	t := s.text
 	from := skipSpaces(t, to)
-	end := setAny64.end(t, from)
-	if from == to || end-from < 4 {
+	if from == to {
 		return
 	}
+	end := padding(t, setBlob.end(t, from))
 	if plain, ok := decode(t[from:end]); ok && strings.Contains(plain, ":") {
 		s.add(from, end, Authorization)
 	}
@@ -210,7 +223,7 @@ func (s *scanner) authorization(sep, from int) {
 		return
 	}
 	word := v.from
-	for word < len(t) && (setToken[t[word]] || t[word] == '_') {
+	for word < len(t) && setToken[t[word]] {
 		word++
 	}
 	next := skipSpaces(t, word)
@@ -246,6 +259,9 @@ var cookieAttributes = map[string]bool{
 // cookies looks at the values of a Cookie or Set-Cookie header.
 func (s *scanner) cookies(sep, from int) {
 	t := s.text
+	if sep < s.cookieEnd {
+		return
+	}
 	v := s.value(sep, from)
 	if v.from >= v.to {
 		return
@@ -258,6 +274,7 @@ func (s *scanner) cookies(sep, from int) {
 			}
 		}
 	}
+	s.cookieEnd = v.to
 	for at := v.from; at < v.to; {
 		end := at
 		for end < v.to && t[end] != ';' {
