@@ -31,10 +31,10 @@ func (s *scanner) wordBefore(at int) (name, bool) {
 // apply looks at the value of a name with a rule.
 func (s *scanner) apply(r rule, n name, sep, from int) {
 	switch r {
-	case ruleNone, ruleID:
-		if r == ruleNone {
-			s.lone(n, from)
-		}
+	case ruleID:
+		return
+	case ruleNone:
+		s.lone(n, from)
 		return
 	case ruleCookie:
 		s.cookies(sep, from)
@@ -42,6 +42,7 @@ func (s *scanner) apply(r rule, n name, sep, from int) {
 	case ruleAuthorization:
 		s.authorization(sep, from)
 		return
+	default:
 	}
 	v := s.value(sep, from)
 	if v.from >= v.to || s.public(v, sep) {
@@ -71,7 +72,7 @@ func classOf(r rule, value, name string) (Class, bool) {
 		}
 		return Password, true
 	case ruleToken:
-		return Token, len(value) >= 6 && !(numeric(value) && len(value) < 8)
+		return Token, len(value) >= 8 || len(value) >= 6 && !numeric(value)
 	case ruleSecret:
 		if strings.HasPrefix(value, "AKIA") || strings.HasPrefix(value, "ASIA") {
 			return AWSAccessKey, true
@@ -79,7 +80,7 @@ func classOf(r rule, value, name string) (Class, bool) {
 		if len(value) == 40 && random(value) {
 			return AWSSecretKey, true
 		}
-		return SecretValue, len(value) >= 4 && !(numeric(value) && len(value) < 8)
+		return SecretValue, len(value) >= 8 || len(value) >= 4 && !numeric(value)
 	case ruleSession:
 		return Cookie, len(value) >= 16 && !numeric(value)
 	case ruleCode:
@@ -308,11 +309,11 @@ func (s *scanner) element(at int) {
 		return
 	}
 	r := s.ruleOf(name{open, end})
-	close := strings.IndexByte(t[at+1:], '<')
-	if r == ruleNone || close < 0 {
+	length := strings.IndexByte(t[at+1:], '<')
+	if r == ruleNone || length < 0 {
 		return
 	}
-	v := value{at + 1, at + 1 + close, true}
+	v := value{at + 1, at + 1 + length, true}
 	if s.public(v, at) {
 		return
 	}

@@ -43,7 +43,10 @@ func (s *scanner) blob(from int) {
 			break
 		}
 	}
-	if end-from >= minBare && random(t[from:end]) {
+	switch size := end - begin; {
+	case isBodyLength(size) && bothCases(t[begin:end]) && countDigits(t[begin:end]) > 0:
+		s.add(begin, padded, PrivateKey)
+	case end-from >= minBare && random(t[from:end]):
 		s.add(begin, padded, HighEntropy)
 	}
 }
@@ -86,6 +89,9 @@ func (s *scanner) lines() {
 	}
 }
 
+// isBodyLength reports whether the lines of PEM, OpenSSH or MIME are so long.
+func isBodyLength(n int) bool { return n == 64 || n == 70 || n == 76 }
+
 func trim(t string, from, to int) (int, int) {
 	for from < to && t[from] <= ' ' {
 		from++
@@ -99,12 +105,16 @@ func trim(t string, from, to int) (int, int) {
 // isBody reports whether a line can be one of the body of a key: as long as PEM's
 // and PuTTY's lines are and random, or a last line, which ends with padding.
 func isBody(line string) bool {
-	if len(line) < 8 || !setBase64[line[0]] || setBase64.end(line, 0) != len(line) {
+	if len(line) < 8 || !setBlob[line[0]] {
 		return false
 	}
-	switch bare := strings.TrimRight(line, "="); {
-	case len(line) == 64 || len(line) == 70 || len(line) == 76: // the lines of PEM, OpenSSH and MIME
-		return mixed(bare)
+	bare := line[:setBlob.end(line, 0)]
+	if padding(line, len(bare)) != len(line) {
+		return false
+	}
+	switch {
+	case isBodyLength(len(line)):
+		return bothCases(bare)
 	case len(line) >= minBare:
 		return random(bare)
 	case len(line)-len(bare) == 2:

@@ -55,11 +55,20 @@ const maxJudged = 256
 // mixed reports whether a value is no plain word: it has digits, or letters of both
 // cases.
 func mixed(s string) bool {
-	var seen uint8
+	seen := kindsOf(s)
+	return seen&digit != 0 || seen&upper != 0 && seen&lower != 0
+}
+
+func bothCases(s string) bool {
+	seen := kindsOf(s)
+	return seen&upper != 0 && seen&lower != 0
+}
+
+func kindsOf(s string) (seen uint8) {
 	for i := range min(len(s), maxJudged) {
 		seen |= kindOf(s[i])
 	}
-	return seen&digit != 0 || seen&upper != 0 && seen&lower != 0
+	return seen
 }
 
 func kindOf(b byte) uint8 { return kinds[b] & (upper | lower | digit) }

@@ -63,6 +63,14 @@ func (s *Session) Redact(text string) string {
 	return out.String()
 }
 
+// Plain returns a text as who reads it would understand it: without the escapes of
+// JSON, HTML and URLs, without control and invisible characters, and with plain
+// separators for those that look like them.
+func Plain(text string) string {
+	var v view
+	return v.of(text).text
+}
+
 // Counts returns how many placeholders were written, by class.
 func (s *Session) Counts() map[string]int { return maps.Clone(s.counts) }
 

@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // scanner finds the secrets of one view in one pass: it looks at each word once,
 // and at the separators that can stand in the middle of a secret.
@@ -38,11 +41,23 @@ func (s *Session) scan(v *view, out []span) []span {
 
 // add notes a secret, unless it is empty.
 func (s *scanner) add(from, to int, class Class) {
-	if from >= to {
+	if from >= to || s.onlyWildcards(from, to) {
 		return
 	}
 	s.found = append(s.found, span{from, to, class})
 	s.last, s.covered = from, max(s.covered, to)
+}
+
+// onlyWildcards reports whether nothing of a value is left but wildcards and what
+// is between them.
+func (s *scanner) onlyWildcards(from, to int) bool {
+	if len(s.places) == 0 {
+		return false
+	}
+	text := s.source[s.place(from):s.place(to)]
+	return strings.Contains(text, wildcard) && !strings.ContainsFunc(strings.ReplaceAll(text, wildcard, ""), func(r rune) bool {
+		return r >= utf8.RuneSelf || isAlnum(byte(r))
+	})
 }
 
 // Kinds of bytes.
@@ -108,7 +123,11 @@ func (s *scanner) event(at int) {
 			s.url(at)
 			return
 		}
-		s.assignment(at, at+1)
+		next := at + 1
+		if next < len(t) && t[next] == '=' {
+			next++
+		}
+		s.assignment(at, next)
 	case '=':
 		next := at + 1
 		if next < len(t) && t[next] == '>' {

@@ -9,7 +9,8 @@ import (
 // view is a text as who reads it would understand it: escapes of JSON, HTML and
 // URLs are undone, full-width and look-alike separators are the plain ones, and
 // control and invisible characters and the escape sequences of terminals are gone.
-// The rules look at the view only, so they need to know plain text only.
+// A template's wildcard is a digit. The rules look at the view only, so they need
+// to know plain text only.
 type view struct {
 	source string
 	text   string
@@ -22,7 +23,7 @@ type view struct {
 // plain are the bytes that stand for themselves wherever they are.
 var plain = func() (table [256]bool) {
 	for b := byte(' '); b < 0x7f; b++ {
-		table[b] = b != '%' && b != '\\' && b != '&'
+		table[b] = b != '%' && b != '\\' && b != '&' && b != '<'
 	}
 	table['\n'], table['\t'], table['\r'] = true, true, true
 	return table
@@ -32,7 +33,7 @@ var plain = func() (table [256]bool) {
 func (v *view) of(text string) *view {
 	v.source, v.text = text, text
 	v.places, v.buffer = v.places[:0], v.buffer[:0]
-	for at := 0; at < len(text); at++ {
+	for at := range len(text) {
 		if plain[text[at]] {
 			continue
 		}
@@ -124,6 +125,11 @@ func readEscape(s string) (r rune, raw bool, n int) {
 	case c == '&':
 		r, n = entity(s)
 		return r, false, n
+	case c == '<':
+		if strings.HasPrefix(s, wildcard) {
+			return wildcardDigit, false, len(wildcard)
+		}
+		return 0, false, 0
 	case c == 0x1b:
 		return dropped, false, terminal(s)
 	case c < ' ' || c == 0x7f:
@@ -132,11 +138,21 @@ func readEscape(s string) (r rune, raw bool, n int) {
 		return 0, false, 0
 	}
 	r, n = utf8.DecodeRuneInString(s)
+	if r == utf8.RuneError && n > 1 {
+		// What was a control character: who made the text replaced it.
+		return dropped, false, n + colour(s[n:])
+	}
 	if folded, ok := fold(r); ok {
 		return folded, false, n
 	}
 	return 0, false, 0
 }
+
+// wildcard is what templates have for a part that varies.
+const (
+	wildcard      = "<*>"
+	wildcardDigit = '0'
+)
 
 // percent reads %40, and %2540, which was encoded twice. A byte that is no ASCII
 // stands for itself.
@@ -232,6 +248,22 @@ func entity(s string) (rune, int) {
 	return 0, 0
 }
 
+// colour returns the length of what is left of a sequence for a colour or for
+// clearing a line whose first character was replaced, or 0.
+func colour(s string) int {
+	if !strings.HasPrefix(s, "[") {
+		return 0
+	}
+	n := 1
+	for n < len(s) && (isDigit(s[n]) || s[n] == ';') {
+		n++
+	}
+	if n < len(s) && (s[n] == 'm' || s[n] == 'K') {
+		return n + 1
+	}
+	return 0
+}
+
 // maxTitle bounds a terminal's command.
 const maxTitle = 256
 
@@ -242,6 +274,8 @@ func terminal(s string) int {
 		return 1
 	}
 	switch s[1] {
+	default:
+		return 1
 	case '[':
 		for n := 2; n < len(s); n++ {
 			if s[n] >= '@' && s[n] <= '~' {
@@ -256,8 +290,8 @@ func terminal(s string) int {
 		if n := strings.IndexByte(s[:min(len(s), maxTitle)], '\a'); n > 0 {
 			return n + 1
 		}
+		return 2
 	}
-	return 2
 }
 
 // lookalikes are characters that are shown like a separator of ASCII, or are meant
