@@ -221,7 +221,11 @@ func (s *scanner) shape(from int) bool {
 		}
 		end := s.runEnd(sh.set, from+len(sh.prefix)) - from
 		size := end - len(sh.prefix)
-		if size < sh.min || sh.exact && (size > sh.min || end < len(t) && isAlnum(t[end])) {
+		if s.wildcards(from, from+end) {
+			if 2*size < sh.min { // A wildcard may stand for more than one character.
+				continue
+			}
+		} else if size < sh.min || sh.exact && (size > sh.min || end < len(t) && isAlnum(t[end])) {
 			continue
 		}
 		if sh.digits > 0 && countDigits(t[:min(end, maxJudged)]) < sh.digits {

@@ -48,16 +48,19 @@ func (s *scanner) add(from, to int, class Class) {
 	s.last, s.covered = from, max(s.covered, to)
 }
 
+// wildcards reports whether a part of the view stands for a wildcard among others.
+func (s *scanner) wildcards(from, to int) bool {
+	return len(s.places) > 0 && strings.Contains(s.source[s.place(from):s.place(to)], wildcard)
+}
+
 // onlyWildcards reports whether nothing of a value is left but wildcards and what
 // is between them.
 func (s *scanner) onlyWildcards(from, to int) bool {
-	if len(s.places) == 0 {
+	if !s.wildcards(from, to) {
 		return false
 	}
-	text := s.source[s.place(from):s.place(to)]
-	return strings.Contains(text, wildcard) && !strings.ContainsFunc(strings.ReplaceAll(text, wildcard, ""), func(r rune) bool {
-		return r >= utf8.RuneSelf || isAlnum(byte(r))
-	})
+	rest := strings.ReplaceAll(s.source[s.place(from):s.place(to)], wildcard, "")
+	return !strings.ContainsFunc(rest, func(r rune) bool { return r >= utf8.RuneSelf || isAlnum(byte(r)) })
 }
 
 // Kinds of bytes.
@@ -151,6 +154,12 @@ func (s *scanner) event(at int) {
 func (s *scanner) word(from, to int) {
 	t := s.text
 	c := t[from]
+	if kinds[c]&digit != 0 && from > 0 && (t[from-1] == '[' || t[from-1] == ';') {
+		// What is left of a colour whose first character was taken out: [31mword.
+		if m := setDigit.end(t, from); m+1 < to && t[m] == 'm' {
+			from, c = m+1, t[m+1]
+		}
+	}
 	if (from >= s.covered || from == s.last) && from+1 < len(t) && pairs.has(c, t[from+1]) && s.shape(from) {
 		return
 	}

@@ -64,6 +64,9 @@ func TestTemplatesAreRedactedToo(t *testing.T) {
 		"postgres://app:<*>!Tiger@<*>/app":      "postgres://app:<SECRET:url_password:1>@<*>/app",
 		"Authorization: Basic <*>":              "Authorization: Basic <*>",
 		"mail to jane.<*>@example.com bounced":  "mail to <SECRET:email:1> bounced",
+		"mail to jane.roe@<*> bounced":          "mail to <SECRET:email:1> bounced",
+		"jdbc:oracle:thin:scott/tiger@<*>:<*>":  "jdbc:oracle:thin:scott/<SECRET:url_password:1>@<*>:<*>",
+		"AKIA<*>QX<*>ZPLMRT<*>KL was refused":   "<SECRET:aws_access_key:1> was refused",
 		"password=sunflower user=<*> took <*>s": "password=<SECRET:password:1> user=<*> took <*>s",
 	} {
 		require.Equal(t, want, redact.New(redact.Config{}).Session().Redact(text), "%q", text)
@@ -84,4 +87,11 @@ func TestPlaceholdersThatALineForgesHideNothing(t *testing.T) {
 	require.NotContains(t, s.Redact("password=<SECRET:password:hunter2>"), "hunter2")
 	require.NotContains(t, s.Redact("password=q7<SECRET:token:1>"), "q7")
 	require.NotContains(t, s.Redact("<SECRET:hunter2:1>"), "hunter2")
+}
+
+func TestColoursWithoutTheirFirstCharacterHideNothing(t *testing.T) {
+	t.Parallel()
+	key := "AKIA" + strings.Repeat("Q7X2", 4)
+	require.Equal(t, "[31;1m<SECRET:aws_access_key:1>[0m", redact.New(redact.Config{}).Session().Redact("[31;1m"+key+"[0m"))
+	require.Equal(t, "[1m<SECRET:aws_access_key:1>", redact.New(redact.Config{}).Session().Redact("[1m"+key))
 }

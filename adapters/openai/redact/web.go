@@ -77,7 +77,8 @@ func (s *scanner) at(at int) {
 		from--
 	}
 	switch {
-	case strings.HasPrefix(t[at+1:], "tcp("), strings.HasPrefix(t[at+1:], "unix("), strings.HasPrefix(t[at+1:], "//"):
+	case strings.HasPrefix(t[at+1:], "tcp("), strings.HasPrefix(t[at+1:], "unix("), strings.HasPrefix(t[at+1:], "//"),
+		strings.Contains(t[max(0, from-maxName):from], ":thin:"):
 		s.driver(at)
 		return
 	case from > 0 && t[from-1] != ':' && s.driverLike(from):
@@ -94,7 +95,7 @@ func (s *scanner) at(at int) {
 	for end > at+1 && (t[end-1] == '.' || t[end-1] == '-') {
 		end--
 	}
-	if from < at && isMailHost(t[at+1:end]) {
+	if from < at && (isMailHost(t[at+1:end]) || end > at+1 && s.wildcards(at+1, end)) {
 		s.add(from, end, Email)
 	}
 }
