@@ -92,11 +92,25 @@ func (a *Analyzer) Degraded() string {
 // What keeps the service from its part costs the explanations, not the analysis:
 // the result then has a DegradedReason. Only where the fault may pass, the task
 // will be tried again, and the breaker is still closed, is it returned as an error.
+//
+// Lines that are written as instructions to a language model are an anomaly of
+// their own, of the category security; they are not sent.
 func (a *Analyzer) Analyze(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
 	result, err := a.detector.Analyze(ctx, req)
-	if err != nil || req.Learn || len(result.Anomalies) == 0 {
+	if err != nil || req.Learn {
 		return result, err
 	}
+	if len(result.Anomalies) > 0 {
+		if result, err = a.explain(ctx, req, result); err != nil {
+			return domain.AnalysisResult{}, err
+		}
+	}
+	flagInstructions(&result, req.Logs)
+	return result, nil
+}
+
+// explain has the service explain what the detector found.
+func (a *Analyzer) explain(ctx context.Context, req domain.AnalysisRequest, result domain.AnalysisResult) (domain.AnalysisResult, error) {
 	limited, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
 	defer cancel()
 	e := &explanation{
@@ -118,7 +132,7 @@ func (a *Analyzer) Analyze(ctx context.Context, req domain.AnalysisRequest) (dom
 			items = append(items, item{key: key, anomaly: &result.Anomalies[i]})
 		}
 	}
-	err = e.of(limited, items)
+	err := e.of(limited, items)
 	if ctx.Err() != nil {
 		return domain.AnalysisResult{}, fmt.Errorf("analyse logs: %w", ctx.Err())
 	}

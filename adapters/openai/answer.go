@@ -68,7 +68,8 @@ func (c *client) readCompletion(r *reply, p prompt, estimate func(bytes int) int
 	if len(doc.Choices) > 0 && doc.Choices[0].Message.Content != nil {
 		content = *doc.Choices[0].Message.Content
 	}
-	out.model, out.content = clean(doc.Model, maxModel), content
+	// A server knows the key; nobody else is to see it in a result.
+	out.model, out.content = clean(c.withoutKey(doc.Model), maxModel), c.withoutKey(content)
 	if u := doc.Usage; u != nil && u.PromptTokens > 0 {
 		clamp := func(n int) int { return min(max(n, 0), maxTokens) }
 		out.told = true
@@ -176,7 +177,7 @@ func readAnswer(content string, anomalies int) (*answer, *failure) {
 	if err := json.Unmarshal([]byte(object(content)), &doc); err != nil || doc.Findings == nil {
 		return nil, badAnswer("the model's text is not JSON of the form that was asked for")
 	}
-	a := &answer{summary: clean(doc.Summary, maxSummary)}
+	a := &answer{summary: said(doc.Summary, maxSummary)}
 	named := make([]bool, anomalies+1)
 	for _, raw := range *doc.Findings {
 		f, ok := readFinding(raw, &a.dropped)
@@ -238,9 +239,9 @@ func (f *finding) check() bool {
 		f.Category = domain.CategoryUnknown
 	}
 	f.severity = severity
-	f.Cause = clean(f.Cause, maxCause)
-	f.Explanation = clean(f.Explanation, maxExplanation)
-	f.SuggestedAction = clean(f.SuggestedAction, maxAction)
+	f.Cause = said(f.Cause, maxCause)
+	f.Explanation = said(f.Explanation, maxExplanation)
+	f.SuggestedAction = said(f.SuggestedAction, maxAction)
 	return f.Explanation != ""
 }
 

@@ -101,7 +101,7 @@ func TestTextOfTheModelIsReadInAnyWrapping(t *testing.T) {
 			t.Parallel()
 			r, err := analyze(t, analyzer(t, replies(t, http.StatusOK, says(content))), entries("x"))
 			require.NoError(t, err)
-			require.Equal(t, "e", strings.ReplaceAll(r.Anomalies[0].Explanation, "a line with </think> {}", "e"))
+			require.Equal(t, "e", strings.ReplaceAll(r.Anomalies[0].Explanation, "a line with ‹/think> {}", "e"))
 		})
 	}
 }

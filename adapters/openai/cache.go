@@ -116,8 +116,8 @@ func (n *note) sound() bool {
 	if n.Silent {
 		return true
 	}
-	clean := clean(n.Explanation, maxExplanation) == n.Explanation && clean(n.SuggestedAction, maxAction) == n.SuggestedAction &&
-		clean(n.Cause, maxCause) == n.Cause && clean(n.Model, maxModel) == n.Model
+	clean := said(n.Explanation, maxExplanation) == n.Explanation && said(n.SuggestedAction, maxAction) == n.SuggestedAction &&
+		said(n.Cause, maxCause) == n.Cause && clean(n.Model, maxModel) == n.Model
 	return clean && n.Explanation != "" && n.Severity.Valid() && knownCategory(n.Category) && n.Relevance >= 0 && n.Relevance <= 1
 }
 
@@ -136,7 +136,7 @@ func (c *cache) summary(ctx context.Context, key string) string {
 	if err != nil || len(states) != 1 {
 		return ""
 	}
-	return clean(string(states[0].Data), maxSummary)
+	return said(string(states[0].Data), maxSummary)
 }
 
 // put stores data, whatever is there.

@@ -54,6 +54,14 @@ func newClient(baseURL string, key Secret, now func() time.Time) *client {
 	}
 }
 
+// withoutKey takes the key out of a text of the server.
+func (c *client) withoutKey(text string) string {
+	if key := c.key(); key != "" {
+		return strings.ReplaceAll(text, key, "[redacted]")
+	}
+	return text
+}
+
 // reply is what a server answered.
 type reply struct {
 	status int

@@ -155,6 +155,9 @@ func outgoing(text string, hide func(string) string, limit int) string {
 	if strings.HasSuffix(text, cutMark) || len(text) >= domain.MaxSampleLine-len(cutMark) {
 		text = text[:max(0, strings.LastIndexAny(text, " \t\n"))]
 	}
+	if instructs(text) {
+		return leftOut
+	}
 	return shorten(hide(clean(text, len(text)+len(cutMark))), limit)
 }
 
