@@ -25,10 +25,10 @@
 // that a log line cannot guess, without control and invisible characters. A line
 // that reads as an instruction to a model is not sent at all, and is an anomaly of
 // its own, of the category security; what that rule does not know still has no
-// effect beyond text. The answer is treated as text of a stranger too: it is checked against the schema,
-// its words are shown to a person and never carried out, without what a page or a
-// terminal could act on, and what it says of anything that was not sent is dropped
-// and counted in the warnings.
+// effect beyond text. The answer is treated as text of a stranger too: it is
+// checked against the schema, its words are shown to a person and never carried
+// out, without what a page or a terminal could act on, and what it says of anything
+// that was not sent is dropped and counted in the warnings.
 //
 // # Errors
 //

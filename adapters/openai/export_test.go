@@ -18,3 +18,6 @@ func FirstLimit(baseURL string) string {
 	}
 	return "max_tokens"
 }
+
+// Said makes a text of the service ready to be kept.
+var Said = said
