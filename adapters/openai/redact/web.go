@@ -15,6 +15,9 @@ func (s *scanner) url(at int) {
 	from := at + len("://")
 	end, slash := from, -1
 	for ; end < len(t) && end-from < maxURL && s.inURL(at, end); end++ {
+		if strings.HasPrefix(t[end:], "://") {
+			break // another URL, which is looked at by itself
+		}
 		if c := t[end]; slash < 0 && (c == '/' || c == '?' || c == '#') && s.separates(at, end) {
 			slash = end
 		}
