@@ -11,20 +11,30 @@ import (
 // analyzerModule chooses the module of the analyser that the configuration names.
 func analyzerModule(config *Config) fx.Option {
 	if config.Analyzer == AnalyzerOpenAI {
-		return fx.Module(AnalyzerOpenAI, fx.Provide(newOpenAI))
+		return fx.Module(AnalyzerOpenAI, fx.Provide(newOpenAI, newAnalyzerDegraded))
 	}
-	return fx.Module(AnalyzerBuiltin, fx.Provide(newBuiltin))
+	return fx.Module(AnalyzerBuiltin, fx.Provide(newBuiltin, newAnalyzerDegraded))
 }
 
 // newBuiltin makes the built-in analyser, which keeps what it learns in the log
 // repository.
 func newBuiltin(logs ports.LogRepository) ports.LogAnalyzer {
-	states, _ := logs.(ports.StateStore)
-	return builtin.New(builtin.Config{States: states})
+	return builtin.New(builtin.Config{States: logs})
 }
 
-func newOpenAI(config Config) (ports.LogAnalyzer, error) {
-	return openai.New(openai.Config{
-		BaseURL: config.AIBaseURL, Model: config.AIModel, APIKey: config.AIKey, Timeout: config.AITimeout,
-	})
+// newOpenAI makes the analyser that has an AI service explain what the built-in
+// one detects.
+func newOpenAI(config Config, logs ports.LogRepository) (ports.LogAnalyzer, error) {
+	return openai.New(newBuiltin(logs), logs, config.openai())
+}
+
+// analyzerDegraded says why the analyser gives less than it was set to, "" if it
+// does not.
+type analyzerDegraded func() string
+
+func newAnalyzerDegraded(analyzer ports.LogAnalyzer) analyzerDegraded {
+	if a, ok := analyzer.(interface{ Degraded() string }); ok {
+		return a.Degraded
+	}
+	return func() string { return "" }
 }

@@ -117,7 +117,7 @@ func withAI(c bootstrap.Config, url string) bootstrap.Config {
 func noAnomalies(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, `{"id":"1","object":"chat.completion","model":"model","choices":[{"index":0,"finish_reason":"stop",`+
-		`"message":{"role":"assistant","content":"{\"anomalies\":[]}"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`)
+		`"message":{"role":"assistant","content":"{\"summary\":\"\",\"findings\":[]}"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`)
 }
 
 // sharedStores are the stores that outlive a system.

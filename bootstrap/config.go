@@ -66,6 +66,20 @@ type Config struct {
 	AIBaseURL string
 	AIModel   string
 	AITimeout time.Duration
+	// AITemperature is sent to the AI service, 0 to 2; AnyTemperature leaves it to
+	// the service.
+	AITemperature float64
+	// AIMaxPromptTokens and AIMaxAnswerTokens bound one request and its answer.
+	AIMaxPromptTokens, AIMaxAnswerTokens int
+	// AICacheTTL is how long an explanation is used again for the same template.
+	AICacheTTL time.Duration
+	// AIRedact is auto, always or never; AIRedactIPs redacts IP addresses too.
+	AIRedact    openai.RedactMode
+	AIRedactIPs bool
+	// AIPrices are those of a million tokens, AIDailyBudget what may be spent in a
+	// day; 0 is without bound.
+	AIPrices      openai.Prices
+	AIDailyBudget openai.Micros
 	// AIKey is read from LOGSIFT_AI_API_KEY only, and never printed.
 	AIKey openai.Secret
 
@@ -80,6 +94,9 @@ const (
 	AnalyzerOpenAI  = "openai"
 )
 
+// AnyTemperature is the AITemperature that is not sent.
+const AnyTemperature = -1
+
 // DefaultConfig returns the defaults. The SQLite file is in the user's data
 // folder, which is not made yet.
 func DefaultConfig() Config {
@@ -91,7 +108,9 @@ func DefaultConfig() Config {
 		TaskRetention: 24 * time.Hour, LogRetention: 7 * 24 * time.Hour, MaxRecoveries: 3,
 		Retry:     domain.RetryPolicy{Kind: domain.RetryQuadratic, Base: domain.DefaultRetryBase, Cap: domain.DefaultRetryCap},
 		BatchSize: 1000, BatchAge: 2 * time.Second, AnalysisQueue: domain.DefaultQueue,
-		Analyzer: AnalyzerBuiltin, AITimeout: 2 * time.Minute,
+		Analyzer: AnalyzerBuiltin, AITimeout: openai.DefaultTimeout, AITemperature: AnyTemperature,
+		AIMaxPromptTokens: openai.DefaultMaxPromptTokens, AIMaxAnswerTokens: openai.DefaultMaxAnswerTokens,
+		AICacheTTL: openai.DefaultCacheTTL, AIRedact: openai.RedactAuto, AIPrices: openai.Prices{Currency: openai.DefaultCurrency},
 		LogLevel: "info", LogFormat: "auto",
 	}
 }
@@ -165,7 +184,18 @@ func (c *Config) settings() []setting {
 	fs.StringVar(&c.Analyzer, "analyzer", c.Analyzer, "who analyses: builtin, or openai for any OpenAI-compatible service")
 	fs.StringVar(&c.AIBaseURL, "ai-base-url", c.AIBaseURL, "base URL of the AI service, such as http://127.0.0.1:11434/v1")
 	fs.StringVar(&c.AIModel, "ai-model", c.AIModel, "model that the AI service shall use")
-	fs.DurationVar(&c.AITimeout, "ai-timeout", c.AITimeout, "how long one answer of the AI service may take")
+	fs.DurationVar(&c.AITimeout, "ai-timeout", c.AITimeout, "how long the AI service may take for one analysis")
+	fs.Float64Var(&c.AITemperature, "ai-temperature", c.AITemperature, "temperature of the model, 0 to 2; -1 leaves it to the AI service")
+	fs.IntVar(&c.AIMaxPromptTokens, "ai-max-prompt-tokens", c.AIMaxPromptTokens, "tokens of one request to the AI service, at least 4096; less than the context of its model")
+	fs.IntVar(&c.AIMaxAnswerTokens, "ai-max-answer-tokens", c.AIMaxAnswerTokens, "tokens of one answer of the AI service, thoughts included")
+	fs.DurationVar(&c.AICacheTTL, "ai-cache-ttl", c.AICacheTTL, "how long an explanation of the AI service is used again for the same template")
+	fs.Var((*redactMode)(&c.AIRedact), "ai-redact", "when secrets are replaced before anything is sent to the AI service: auto (unless it is on this machine), always or never")
+	fs.BoolVar(&c.AIRedactIPs, "ai-redact-ips", c.AIRedactIPs, "replace IP addresses too")
+	fs.Var((*amount)(&c.AIPrices.Input), "ai-price-input", "price of a million tokens of the prompt, such as 0.15")
+	fs.Var((*amount)(&c.AIPrices.Cached), "ai-price-cached", "price of a million tokens of the prompt that the AI service had cached; 0 for that of the others")
+	fs.Var((*amount)(&c.AIPrices.Output), "ai-price-output", "price of a million tokens of the answer")
+	fs.StringVar(&c.AIPrices.Currency, "ai-currency", c.AIPrices.Currency, "currency of the prices and the budget")
+	fs.Var((*amount)(&c.AIDailyBudget), "ai-daily-budget", "what all processes together may spend on the AI service in a day of UTC; 0 for any amount")
 	add(GroupAnalysis)
 	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "least level of the program's own log: debug, info, warn, error")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "form of the program's own log: console, json, or auto for console on a terminal")
@@ -181,6 +211,29 @@ func (k *retryKind) Type() string   { return "kind" }
 func (k *retryKind) Set(s string) error {
 	*k = retryKind(s)
 	return domain.RetryPolicy{Kind: domain.RetryKind(s)}.Validate()
+}
+
+// redactMode lets a flag set an openai.RedactMode.
+type redactMode openai.RedactMode
+
+func (m *redactMode) String() string { return string(*m) }
+func (m *redactMode) Type() string   { return "mode" }
+func (m *redactMode) Set(s string) error {
+	*m = redactMode(s)
+	return nil // Validate knows the modes.
+}
+
+// amount lets a flag set an amount of money.
+type amount openai.Micros
+
+func (a *amount) String() string { return openai.Micros(*a).String() }
+func (a *amount) Type() string   { return "amount" }
+func (a *amount) Set(s string) error {
+	parsed, err := openai.ParseMicros(s)
+	if err == nil {
+		*a = amount(parsed)
+	}
+	return err
 }
 
 // Flags adds a flag for each setting of the groups (an or of the Group
@@ -304,10 +357,49 @@ func (c *Config) Validate() error {
 		check(c.AIBaseURL != "", "ai-base-url", "is needed by the analyzer openai")
 		check(c.AIModel != "", "ai-model", "is needed by the analyzer openai")
 	}
-	check(c.AITimeout > 0, "ai-timeout", "must be positive")
+	errs = append(errs, c.validateAI())
 	check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "log-level", "must be debug, info, warn or error")
 	check(slices.Contains([]string{"auto", "console", "json"}, c.LogFormat), "log-format", "must be auto, console or json")
 	return errors.Join(errs...)
+}
+
+// validateAI checks the settings of the AI service by its adapter's rules, also if
+// it is not used. There, zero stands for the default; here it would be a mistake.
+func (c *Config) validateAI() error {
+	var errs []error
+	for _, s := range []struct {
+		zero bool
+		name string
+	}{
+		{c.AITimeout == 0, "ai-timeout"}, {c.AICacheTTL == 0, "ai-cache-ttl"},
+		{c.AIMaxPromptTokens == 0, "ai-max-prompt-tokens"}, {c.AIMaxAnswerTokens == 0, "ai-max-answer-tokens"},
+		{c.AIRedact == "", "ai-redact"}, {c.AIPrices.Currency == "", "ai-currency"},
+	} {
+		if s.zero {
+			errs = append(errs, &domain.ValidationError{Field: s.name, Rule: "must not be zero or empty"})
+		}
+	}
+	config := c.openai()
+	if config.BaseURL == "" {
+		config.BaseURL = "http://localhost" // Validate has told.
+	}
+	if config.Model == "" {
+		config.Model = "none"
+	}
+	return errors.Join(append(errs, config.Validate())...)
+}
+
+// openai is the configuration of the AI service.
+func (c *Config) openai() openai.Config {
+	out := openai.Config{
+		BaseURL: c.AIBaseURL, Model: c.AIModel, APIKey: c.AIKey, Timeout: c.AITimeout,
+		MaxPromptTokens: c.AIMaxPromptTokens, MaxAnswerTokens: c.AIMaxAnswerTokens, CacheTTL: c.AICacheTTL,
+		Redact: c.AIRedact, RedactIPs: c.AIRedactIPs, Prices: c.AIPrices, DailyBudget: c.AIDailyBudget,
+	}
+	if c.AITemperature != AnyTemperature {
+		out.Temperature = &c.AITemperature
+	}
+	return out
 }
 
 // validAddr reports whether addr is a host, which may be empty, and a port.

@@ -24,31 +24,42 @@ const allGroups = bootstrap.GroupStore | bootstrap.GroupAPI | bootstrap.GroupWor
 // settingValues are three valid values of each setting, none of them the
 // default: for the file, the environment and the flag.
 var settingValues = map[string][3]string{
-	"store":          {"sqlite:a.db", "redis://localhost:6379/1", "memory:"},
-	"namespace":      {"a", "b", "c"},
-	"allow-eviction": {"true", "false", "true"},
-	"partitions":     {"2", "3", "64"},
-	"addr":           {"127.0.0.1:1", "localhost:2", ":3"},
-	"workers":        {"1", "2", "3"},
-	"queues":         {"a", "a,b", "a,b,c"},
-	"lease":          {"1s", "2s", "3s"},
-	"drain-timeout":  {"1s", "2s", "3s"},
-	"retention":      {"1h0m0s", "2h0m0s", "3h0m0s"},
-	"log-retention":  {"1h0m0s", "2h0m0s", "3h0m0s"},
-	"max-recoveries": {"1", "0", "2"},
-	"retry-kind":     {"fixed", "exponential", "quadratic"},
-	"retry-base":     {"1s", "2s", "3s"},
-	"retry-cap":      {"1s", "2s", "3s"},
-	"retry-jitter":   {"0.1", "0.2", "0.3"},
-	"batch-size":     {"1", "2", "3"},
-	"batch-age":      {"1s", "3s", "4s"},
-	"analysis-queue": {"a", "b", "c"},
-	"analyzer":       {"openai", "builtin", "openai"},
-	"ai-base-url":    {"http://a/v1", "http://b/v1", "http://c/v1"},
-	"ai-model":       {"a", "b", "c"},
-	"ai-timeout":     {"1s", "2s", "3s"},
-	"log-level":      {"debug", "warn", "error"},
-	"log-format":     {"json", "console", "json"},
+	"store":                {"sqlite:a.db", "redis://localhost:6379/1", "memory:"},
+	"namespace":            {"a", "b", "c"},
+	"allow-eviction":       {"true", "false", "true"},
+	"partitions":           {"2", "3", "64"},
+	"addr":                 {"127.0.0.1:1", "localhost:2", ":3"},
+	"workers":              {"1", "2", "3"},
+	"queues":               {"a", "a,b", "a,b,c"},
+	"lease":                {"1s", "2s", "3s"},
+	"drain-timeout":        {"1s", "2s", "3s"},
+	"retention":            {"1h0m0s", "2h0m0s", "3h0m0s"},
+	"log-retention":        {"1h0m0s", "2h0m0s", "3h0m0s"},
+	"max-recoveries":       {"1", "0", "2"},
+	"retry-kind":           {"fixed", "exponential", "quadratic"},
+	"retry-base":           {"1s", "2s", "3s"},
+	"retry-cap":            {"1s", "2s", "3s"},
+	"retry-jitter":         {"0.1", "0.2", "0.3"},
+	"batch-size":           {"1", "2", "3"},
+	"batch-age":            {"1s", "3s", "4s"},
+	"analysis-queue":       {"a", "b", "c"},
+	"analyzer":             {"openai", "builtin", "openai"},
+	"ai-base-url":          {"http://a/v1", "http://b/v1", "http://c/v1"},
+	"ai-model":             {"a", "b", "c"},
+	"ai-timeout":           {"1s", "2s", "3s"},
+	"ai-temperature":       {"0", "0.5", "2"},
+	"ai-max-prompt-tokens": {"4096", "8192", "9000"},
+	"ai-max-answer-tokens": {"1", "2", "3"},
+	"ai-cache-ttl":         {"1h0m0s", "2h0m0s", "3h0m0s"},
+	"ai-redact":            {"always", "never", "always"},
+	"ai-redact-ips":        {"true", "false", "true"},
+	"ai-price-input":       {"0.15", "2.5", "10"},
+	"ai-price-cached":      {"0.075", "1", "5"},
+	"ai-price-output":      {"0.6", "10", "40"},
+	"ai-currency":          {"EUR", "CHF", "JPY"},
+	"ai-daily-budget":      {"0.5", "1", "2"},
+	"log-level":            {"debug", "warn", "error"},
+	"log-format":           {"json", "console", "json"},
 }
 
 // load reads the settings from flags, an environment and a file; "" for no file.
@@ -83,7 +94,10 @@ func TestFlagsWinOverTheEnvironmentOverTheFileOverDefaults(t *testing.T) {
 			key := strings.ReplaceAll(name, "-", "_")
 			// The AI settings that the analyzer openai needs, for values that ask for it.
 			needed := "ai_base_url: http://x/v1\nai_model: x\n"
-			if strings.HasPrefix(name, "ai-") {
+			switch {
+			case name == "ai-daily-budget":
+				needed = "ai_price_output: 1\n"
+			case strings.HasPrefix(name, "ai-"):
 				needed = ""
 			}
 			file := needed + fmt.Sprintf("%s: %q\n", key, values[0])
@@ -207,27 +221,38 @@ func TestAnInvalidValueIsRefusedByTheNameOfItsSetting(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 65)
 	for setting, values := range map[string][]string{
-		"store":          {"", "sqlite:", "sqlite", "mysql://localhost", "redis:", "redis://host:port/x", "redis+sentinel://a/0", "redis+cluster://a/3", "redis+x://a", "memory:x"},
-		"namespace":      {"", "a b", "{a}", long},
-		"partitions":     {"0", "-1", "65"},
-		"addr":           {"8080", "localhost", "localhost:http", "localhost:65536", "::1:80"},
-		"workers":        {"-1", "10001"},
-		"queues":         {"a b", "a,," + "b", long},
-		"lease":          {"0s", "999ms", "61m"},
-		"drain-timeout":  {"-1s"},
-		"retention":      {"0s", "-1s"},
-		"log-retention":  {"0s", "-1s"},
-		"max-recoveries": {"-1", "101"},
-		"retry-base":     {"-1s"},
-		"retry-cap":      {"-1s"},
-		"retry-jitter":   {"-0.1", "1.1", "NaN"},
-		"batch-size":     {"0", "10001"},
-		"batch-age":      {"0s", "61m"},
-		"analysis-queue": {"", "a b", long},
-		"analyzer":       {"", "gpt"},
-		"ai-timeout":     {"0s", "-1s"},
-		"log-level":      {"", "loud"},
-		"log-format":     {"", "xml"},
+		"store":                {"", "sqlite:", "sqlite", "mysql://localhost", "redis:", "redis://host:port/x", "redis+sentinel://a/0", "redis+cluster://a/3", "redis+x://a", "memory:x"},
+		"namespace":            {"", "a b", "{a}", long},
+		"partitions":           {"0", "-1", "65"},
+		"addr":                 {"8080", "localhost", "localhost:http", "localhost:65536", "::1:80"},
+		"workers":              {"-1", "10001"},
+		"queues":               {"a b", "a,," + "b", long},
+		"lease":                {"0s", "999ms", "61m"},
+		"drain-timeout":        {"-1s"},
+		"retention":            {"0s", "-1s"},
+		"log-retention":        {"0s", "-1s"},
+		"max-recoveries":       {"-1", "101"},
+		"retry-base":           {"-1s"},
+		"retry-cap":            {"-1s"},
+		"retry-jitter":         {"-0.1", "1.1", "NaN"},
+		"batch-size":           {"0", "10001"},
+		"batch-age":            {"0s", "61m"},
+		"analysis-queue":       {"", "a b", long},
+		"analyzer":             {"", "gpt"},
+		"ai-timeout":           {"0s", "-1s"},
+		"ai-base-url":          {"localhost:11434", "ftp://a", "http://u:p@a"},
+		"ai-temperature":       {"-0.5", "2.1", "NaN"},
+		"ai-max-prompt-tokens": {"0", "-1", "4095"},
+		"ai-max-answer-tokens": {"0", "-1"},
+		"ai-cache-ttl":         {"0s", "-1s"},
+		"ai-redact":            {"", "sometimes"},
+		"ai-price-input":       {"10001"},
+		"ai-price-cached":      {"10001"},
+		"ai-price-output":      {"10001"},
+		"ai-currency":          {"", "dollars"},
+		"ai-daily-budget":      {"1"},
+		"log-level":            {"", "loud"},
+		"log-format":           {"", "xml"},
 	} {
 		t.Run(setting, func(t *testing.T) {
 			t.Parallel()
@@ -299,6 +324,34 @@ func TestTheAIKeyIsNeverShown(t *testing.T) {
 	config.Flags(fs, allGroups)
 	require.NotContains(t, fs.FlagUsages(), "sk-secret")
 	require.Nil(t, fs.Lookup("ai-api-key"), "a flag would show it to everyone who lists the processes")
+}
+
+func TestTheStoresPasswordIsNeverShown(t *testing.T) {
+	t.Parallel()
+	for _, store := range []string{
+		"redis://u:hunter2@host/0", "rediss://:hunter2@host:1/0", "redis+sentinel://u:hunter2@a:1,b:2/0?master=m&sentinel_user=s&sentinel_password=hunter2",
+		"redis+cluster://u:hunter2@a:1,b:2", "redis://u:pass@hunter2@host/0", "redis://u:hunter2/@host/0",
+	} {
+		config := bootstrap.DefaultConfig()
+		config.Store = store
+		asJSON, err := json.Marshal(config)
+		require.NoError(t, err)
+		asYAML, err := yaml.Marshal(config)
+		require.NoError(t, err)
+		for _, text := range []string{
+			fmt.Sprint(config), fmt.Sprintf("%+v", config), fmt.Sprintf("%#v", config), fmt.Sprintf("%s", config), fmt.Sprintf("%+v", &config),
+			fmt.Sprintf("%+v", []bootstrap.Config{config}), string(asJSON), string(asYAML),
+		} {
+			require.NotContains(t, text, "hunter2")
+			require.Contains(t, text, "[redacted]@", "the rest is shown")
+			require.Contains(t, text, "logsift", "and so are the other settings")
+		}
+		require.NotContains(t, fmt.Sprintf("%x", config), fmt.Sprintf("%x", "hunter2"))
+		require.Equal(t, store, config.Store)
+	}
+	config := bootstrap.DefaultConfig()
+	config.Store = "sqlite:a@b.db"
+	require.Contains(t, fmt.Sprintf("%+v", config), "sqlite:a@b.db")
 }
 
 func TestAnErrorOfTheStoreShowsNoPassword(t *testing.T) {

@@ -28,9 +28,9 @@ func httpModule() fx.Option {
 	)
 }
 
-func newAPI(queue *application.QueueService, logs *application.LogService, ready storeReady, scheduler ports.TaskScheduler, config Config, logger *zap.Logger) *httpapi.API {
+func newAPI(queue *application.QueueService, logs *application.LogService, ready storeReady, scheduler ports.TaskScheduler, degraded analyzerDegraded, config Config, logger *zap.Logger) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
-		Queue: queue, Logs: logs, Readiness: probe{store: ready, scheduler: scheduler},
+		Queue: queue, Logs: logs, Readiness: probe{store: ready, scheduler: scheduler, degraded: degraded},
 		Logger: logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}, httpapi.Config{AllowedHosts: allowedHosts(config.Addr)})

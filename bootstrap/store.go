@@ -10,6 +10,7 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
+	"logsift/adapters/httpapi"
 	"logsift/adapters/memstore"
 	"logsift/adapters/redisstore"
 	"logsift/adapters/sqlitestore"
@@ -103,6 +104,7 @@ func newMemoryStore(logger *zap.Logger) store {
 type probe struct {
 	store     storeReady
 	scheduler ports.TaskScheduler
+	degraded  analyzerDegraded
 }
 
 // Ready implements httpapi.ReadinessProbe.
@@ -110,6 +112,10 @@ func (p probe) Ready(ctx context.Context) map[string]error {
 	out := map[string]error{"store": p.store(ctx), "scheduler": nil}
 	if p.scheduler.GetSchedulerStats().Draining {
 		out["scheduler"] = errDraining
+	}
+	out["analyzer"] = nil
+	if reason := p.degraded(); reason != "" {
+		out["analyzer"] = &httpapi.DegradedError{Reason: reason}
 	}
 	return out
 }

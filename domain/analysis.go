@@ -165,7 +165,11 @@ type Anomaly struct {
 	// Explanation and SuggestedAction are text for a person, never executed.
 	Explanation     string `json:"explanation,omitempty"`
 	SuggestedAction string `json:"suggested_action,omitempty"`
-	// Source is the analyser that found it: "local" or "llm".
+	// Cause is a short name of what brought it about, if somebody knows; anomalies
+	// of one analysis with the same Cause belong together.
+	Cause string `json:"cause,omitempty"`
+	// Source is who the anomaly is from: "local" if the detector alone, "llm+local"
+	// if an AI service explained what the detector found.
 	Source string `json:"source"`
 }
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"go.uber.org/zap"
@@ -17,7 +18,18 @@ func (a *API) healthz(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readyz answers 200 if every component is ready, else 503 with the reasons.
+// DegradedError is the error of a component that does its work, but less well than
+// it was set up to.
+type DegradedError struct {
+	// Reason is a sentence for a person. It is shown as it is.
+	Reason string
+}
+
+// Error gives the reason.
+func (e *DegradedError) Error() string { return e.Reason }
+
+// readyz answers 200 if every component is ready, degraded ones included, else 503
+// with the reasons.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.ReadyTimeout)
 	defer cancel()
@@ -26,6 +38,11 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	for name, err := range a.readiness.Ready(ctx) {
 		if err == nil {
 			out.Components[name] = wire.Component{Ready: true}
+			continue
+		}
+		var degraded *DegradedError
+		if errors.As(err, &degraded) {
+			out.Components[name] = wire.Component{Ready: true, Degraded: true, Reason: degraded.Reason}
 			continue
 		}
 		a.logger.Debug("component not ready", zap.String("component", name), zap.Error(err))

@@ -117,6 +117,15 @@ func TestHealth(t *testing.T) {
 			"store": {Reason: "store unavailable"}, "scheduler": {Reason: "draining"}, "other": {Ready: true},
 		}}, got)
 	})
+	t.Run("one that does less than it was set up to is ready", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		w.ready = map[string]error{"store": nil, "analyzer": fmt.Errorf("probe: %w", &httpapi.DegradedError{Reason: "the key is refused"})}
+		got := answer[wire.Readiness](t, w.do("GET", "/readyz", ""), http.StatusOK)
+		require.Equal(t, wire.Readiness{Status: "ready", Components: map[string]wire.Component{
+			"store": {Ready: true}, "analyzer": {Ready: true, Degraded: true, Reason: "the key is refused"},
+		}}, got)
+	})
 	t.Run("a check has a bound", func(t *testing.T) {
 		t.Parallel()
 		api := httpapi.New(httpapi.Deps{

@@ -44,7 +44,8 @@ type LogService interface {
 type ReadinessProbe interface {
 	// Ready returns the components by name, nil for those that are ready. It
 	// returns soon after ctx ends. Errors that wrap those of the package domain
-	// are shown by their kind, others with their text.
+	// are shown by their kind, others with their text. A *DegradedError tells of a
+	// component that is ready all the same.
 	Ready(ctx context.Context) map[string]error
 }
 

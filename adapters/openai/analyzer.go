@@ -3,279 +3,277 @@ package openai
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"logsift/adapters/openai/redact"
 	"logsift/domain"
 	"logsift/ports"
 )
 
-// Name is what results give as their analyser.
+// Name is what results give as their analyser if the service took part.
 const Name = "openai"
+
+// Source is the source of an anomaly that the detector found and the service
+// explained.
+const Source = "llm+local"
 
 // PromptVersion names the wording of the prompt. It changes with it, so that
 // results of different wordings can be told apart.
-const PromptVersion = "1"
+const PromptVersion = "2"
 
-// Bounds of the configuration.
-const (
-	DefaultTimeout         = 2 * time.Minute
-	DefaultMaxPromptBytes  = 48 << 10
-	DefaultMaxAnswerTokens = 8192
-	// MinPromptBytes holds the instructions and any one group.
-	MinPromptBytes = 6 << 10
-)
-
-// Config configures an [Analyzer].
-type Config struct {
-	// BaseURL is the address of the API, up to and without /chat/completions, such
-	// as https://api.openai.com/v1 or http://127.0.0.1:11434/v1. It is required.
-	BaseURL string
-	// Model is the model's name at the service. It is required.
-	Model string
-	// APIKey is sent to the host of BaseURL only. None is sent if it is empty, as
-	// servers of one's own often need none.
-	APIKey Secret
-	// Timeout bounds one analysis with all its requests. 0 is DefaultTimeout.
-	Timeout time.Duration
-	// MaxPromptBytes bounds the messages of a request; a token is about two bytes
-	// of log. 0 is DefaultMaxPromptBytes, the least MinPromptBytes.
-	MaxPromptBytes int
-	// MaxAnswerTokens bounds the answer, thoughts included. 0 is
-	// DefaultMaxAnswerTokens.
-	MaxAnswerTokens int
-}
-
-// validate fills in the defaults and checks the rest. Faults are
-// *domain.ValidationErrors, which never show a value: a URL may hold a password.
-func (c *Config) validate() error {
-	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
-	c.MaxPromptBytes = cmp.Or(c.MaxPromptBytes, DefaultMaxPromptBytes)
-	c.MaxAnswerTokens = cmp.Or(c.MaxAnswerTokens, DefaultMaxAnswerTokens)
-	var errs []error
-	check := func(ok bool, field, rule string) {
-		if !ok {
-			errs = append(errs, &domain.ValidationError{Field: field, Rule: rule})
-		}
-	}
-	u, err := url.Parse(c.BaseURL)
-	check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "",
-		"ai-base-url", "must be a URL such as https://api.openai.com/v1")
-	check(err != nil || u.User == nil, "ai-base-url", "must not hold a user or password: the key comes from LOGSIFT_AI_API_KEY")
-	check(err != nil || u.RawQuery == "" && u.Fragment == "", "ai-base-url", "must not have a query or fragment")
-	check(strings.TrimSpace(c.Model) != "", "ai-model", "is needed by the analyzer openai")
-	check(c.Timeout > 0, "ai-timeout", "must be positive")
-	check(c.MaxPromptBytes >= MinPromptBytes, "ai-max-prompt-bytes", fmt.Sprintf("must be at least %d", MinPromptBytes))
-	check(c.MaxAnswerTokens > 0, "ai-max-answer-tokens", "must be positive")
-	check(!strings.ContainsFunc(string(c.APIKey), func(r rune) bool { return r <= ' ' || r > '~' }),
-		"LOGSIFT_AI_API_KEY", "must be printable ASCII without spaces")
-	return errors.Join(errs...)
-}
-
-// Analyzer is a ports.LogAnalyzer. It is safe for concurrent use.
+// Analyzer is a ports.LogAnalyzer that has an AI service explain what another
+// analyser detects. It is safe for concurrent use.
 type Analyzer struct {
-	model           string
-	timeout         time.Duration
-	maxPromptBytes  int
-	maxAnswerTokens int
-	client          *client
+	cfg      Config
+	detector ports.LogAnalyzer
+	client   *client
 	// dialect is what the server was found to understand.
 	dialect atomic.Pointer[dialect]
+	room    *room
+	breaker *breaker
+	budget  *budget
+	cache   *cache
+	// redactor is nil if nothing is to be replaced.
+	redactor *redact.Redactor
+	flights  flights
+	// sleep waits before a repetition.
+	sleep func(context.Context, time.Duration) error
 }
 
 var _ ports.LogAnalyzer = (*Analyzer)(nil)
 
-// New returns an analyser. It does not call the service. Its errors are
-// *domain.ValidationErrors, joined, that name the settings.
-func New(cfg Config) (*Analyzer, error) {
+// New returns an analyser that explains what the detector finds, and keeps
+// explanations and sums in the store. It calls neither of them nor the service.
+// Its errors are *domain.ValidationErrors, joined, that name the settings.
+func New(detector ports.LogAnalyzer, states ports.StateStore, cfg Config) (*Analyzer, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	a := &Analyzer{
-		model: cfg.Model, timeout: cfg.Timeout,
-		maxPromptBytes: cfg.MaxPromptBytes, maxAnswerTokens: cfg.MaxAnswerTokens,
-		client: newClient(cfg.BaseURL, cfg.APIKey),
+		cfg: cfg, detector: detector,
+		client:  newClient(cfg.BaseURL, cfg.APIKey, cfg.Now),
+		room:    &room{maxTokens: cfg.MaxPromptTokens},
+		breaker: &breaker{now: cfg.Now},
+		budget:  &budget{states: states, limit: cfg.DailyBudget, currency: cfg.Prices.Currency, now: cfg.Now},
+		cache:   newCache(states, &cfg),
+		sleep:   sleep,
 	}
-	a.dialect.Store(&dialect{format: formatSchema, limit: limitNew})
+	if cfg.redacts() {
+		a.redactor = redact.New(redact.Config{IPs: cfg.RedactIPs})
+	}
+	a.cfg.APIKey = "" // The client has it, where no print of this shows it.
+	first := firstDialect(cfg.BaseURL)
+	first.plainHeat = cfg.Temperature == nil
+	a.dialect.Store(&first)
 	return a, nil
 }
 
-// Analyze implements ports.LogAnalyzer. Without entries it makes no request.
+// Degraded says in a sentence why logs are analysed without the AI service for the
+// time being, and "" if they are not.
+func (a *Analyzer) Degraded() string {
+	if reason := a.breaker.open(); reason != "" {
+		return reason
+	}
+	if a.budget.spentToday() {
+		return "the daily budget for the AI service is spent (ai-daily-budget)"
+	}
+	return ""
+}
+
+// Analyze implements ports.LogAnalyzer. The detector's result is explained, ranked
+// and summed up by the service; without anomalies, and where the request is to
+// learn, the service is not asked.
+//
+// What keeps the service from its part costs the explanations, not the analysis:
+// the result then has a DegradedReason. Only where the fault may pass, the task
+// will be tried again, and the breaker is still closed, is it returned as an error.
+//
+// Lines that are written as instructions to a language model are an anomaly of
+// their own, of the category security; they are not sent.
 func (a *Analyzer) Analyze(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
-	if err := ctx.Err(); err != nil {
-		return domain.AnalysisResult{}, fmt.Errorf("analyse logs: %w", err)
+	result, err := a.detector.Analyze(ctx, req)
+	if err != nil || req.Learn {
+		return result, err
 	}
-	if len(req.Logs) == 0 {
-		return domain.AnalysisResult{
-			Analyzer: Name, SchemaVersion: domain.AnalysisSchemaVersion, Model: a.model, PromptVersion: PromptVersion,
-			Anomalies: []domain.Anomaly{}, Summary: "no log lines",
-		}, nil
+	if len(result.Anomalies) > 0 {
+		if result, err = a.explain(ctx, req, result); err != nil {
+			return domain.AnalysisResult{}, err
+		}
 	}
-	limited, cancel := context.WithTimeout(ctx, a.timeout)
+	flagInstructions(&result, req.Logs)
+	return result, nil
+}
+
+// explain has the service explain what the detector found.
+func (a *Analyzer) explain(ctx context.Context, req domain.AnalysisRequest, result domain.AnalysisResult) (domain.AnalysisResult, error) {
+	limited, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
 	defer cancel()
-	result, err := a.analyze(limited, req.Logs)
-	switch {
-	case err == nil:
-		return result, nil
-	case ctx.Err() != nil:
-		return domain.AnalysisResult{}, fmt.Errorf("analyse logs: %w", ctx.Err())
-	case limited.Err() != nil:
-		// The context's error is left out: it would look like the caller's.
-		return domain.AnalysisResult{}, &domain.AnalyzerError{
-			Kind: domain.AnalyzerUnavailable, Message: fmt.Sprintf("the AI service did not answer within %v (ai-timeout)", a.timeout),
-		}
-	default:
-		return domain.AnalysisResult{}, err
+	e := &explanation{
+		a: a, caller: ctx, notes: map[string]*note{}, model: a.cfg.Model,
+		answerTokens: a.cfg.MaxAnswerTokens, maxItems: maxItems,
+		hide: func(s string) string { return s },
 	}
-}
-
-func (a *Analyzer) analyze(ctx context.Context, logs []domain.LogEntry) (domain.AnalysisResult, error) {
-	groups, err := groupLines(ctx, logs)
-	if err != nil {
-		return domain.AnalysisResult{}, err
+	if a.redactor != nil {
+		session := a.redactor.Session()
+		e.hide, e.redactions = session.Redact, session.Counts
 	}
-	p, answer, usage, err := a.ask(ctx, logs, groups)
-	if err != nil {
-		return domain.AnalysisResult{}, err
-	}
-	r := domain.AnalysisResult{
-		Analyzer: Name, SchemaVersion: domain.AnalysisSchemaVersion, PromptVersion: PromptVersion,
-		Model: cmp.Or(answer.model, a.model), Usage: &usage,
-		LogCount: len(logs), AnalysedCount: p.lines, TemplateCount: len(groups), Window: window(logs),
-		Summary: answer.summary, Anomalies: anomalies(logs, p.groups, answer.findings), Warnings: answer.warnings,
-	}
-	if left := len(groups) - len(p.groups); left > 0 {
-		r.Truncated = true
-		r.DegradedReason = fmt.Sprintf("the prompt holds %d of %d lines", p.lines, len(logs))
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d lines of %d shapes, the least severe, did not fit the prompt and were not analysed", len(logs)-p.lines, left))
-	}
-	if len(r.Anomalies) > domain.MaxAnomalies {
-		r.Anomalies, r.Truncated = r.Anomalies[:domain.MaxAnomalies], true
-	}
-	if len(r.Anomalies) > 0 {
-		r.Severity = r.Anomalies[0].Severity
-	}
-	r.Summary = cmp.Or(r.Summary, fmt.Sprintf("%d anomalies in %d lines of %d shapes", len(r.Anomalies), p.lines, len(p.groups)))
-	return r, nil
-}
-
-// ask sends the groups and reads the answer. It asks again, in other words, where
-// the server does not understand the request, and with half the prompt where that
-// or the answer was too long: repeating the same would not help.
-func (a *Analyzer) ask(ctx context.Context, logs []domain.LogEntry, groups []*group) (prompt, *answer, domain.Usage, error) {
-	var usage domain.Usage
-	p := newPrompt(logs, groups, a.maxPromptBytes)
-	for {
-		d := a.dialect.Load()
-		reply, err := a.client.post(ctx, a.request(p, *d))
-		if err != nil {
-			return p, nil, usage, err
-		}
-		if !reply.ok() {
-			fault := reply.apiError()
-			if next, ok := d.without(reply.status, fault); ok {
-				// If another call was faster, its finding is tried first.
-				a.dialect.CompareAndSwap(d, &next)
-				continue
-			}
-			err = a.client.refusal(reply, fault, p.data)
-		} else {
-			var ans *answer
-			if ans, err = readAnswer(reply.body, p, &usage); err == nil {
-				return p, ans, usage, nil
-			}
-		}
-		var fault *domain.AnalyzerError
-		half := p.size() / 2
-		if !errors.As(err, &fault) || fault.Kind != domain.AnalyzerTooLarge || half < MinPromptBytes {
-			return p, nil, usage, err
-		}
-		p = newPrompt(logs, groups, half)
-	}
-}
-
-// window is the span of the times that the entries claim.
-func window(logs []domain.LogEntry) (w domain.TimeWindow) {
-	for i := range logs {
-		w.From, w.To = widen(w.From, w.To, logs[i].Timestamp)
-	}
-	return w
-}
-
-func widen(from, to, t time.Time) (time.Time, time.Time) {
-	if t.IsZero() {
-		return from, to
-	}
-	if from.IsZero() || t.Before(from) {
-		from = t
-	}
-	if t.After(to) {
-		to = t
-	}
-	return from, to
-}
-
-// maxServices bounds the sources that an anomaly names.
-const maxServices = 20
-
-// anomalies makes what the service found into anomalies, the most severe first.
-// Whatever names an entry comes from the entries themselves.
-func anomalies(logs []domain.LogEntry, groups []*group, findings []finding) []domain.Anomaly {
-	out := make([]domain.Anomaly, 0, len(findings))
-	for _, f := range findings {
-		var lines []int32
-		var templates []string
-		for _, n := range f.Groups {
-			g := groups[n-1]
-			lines = append(lines, g.lines...)
-			templates = append(templates, g.template)
-		}
-		slices.Sort(lines)
-		a := domain.Anomaly{
-			Kind: f.Kind, Category: f.Category, Severity: f.severity, Score: *f.Score, Confidence: *f.Confidence,
-			Template: templates[0], TemplateID: shortHash("template", templates[0]),
-			Count: len(lines), LogIDs: []domain.LogID{}, SampleLines: []string{}, Source: "llm",
-			Evidence:    fmt.Sprintf("%d of %d lines, of %d shapes", len(lines), len(logs), len(templates)),
-			Explanation: f.Explanation, SuggestedAction: f.SuggestedAction,
-		}
-		for _, line := range lines {
-			e := &logs[line]
-			if len(a.LogIDs) < domain.MaxAnomalyLogIDs {
-				a.LogIDs = append(a.LogIDs, e.ID)
-			}
-			if len(a.SampleLines) < domain.MaxAnomalySamples {
-				a.SampleLines = append(a.SampleLines, clean(e.Message, domain.MaxSampleLine))
-			}
-			if e.Source != "" && len(a.Services) < maxServices && !slices.Contains(a.Services, e.Source) {
-				a.Services = append(a.Services, e.Source)
-			}
-			a.FirstSeen, a.LastSeen = widen(a.FirstSeen, a.LastSeen, e.Timestamp)
-		}
-		slices.Sort(templates)
-		a.ID = shortHash(append([]string{a.Source, string(a.Kind)}, templates...)...)
-		out = append(out, a)
-	}
-	slices.SortStableFunc(out, func(a, b domain.Anomaly) int {
-		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
-	})
-	// An answer may say the same twice; the more severe is kept.
+	keys := make([]string, len(result.Anomalies))
+	items := make([]item, 0, len(result.Anomalies))
 	seen := map[string]bool{}
-	return slices.DeleteFunc(out, func(a domain.Anomaly) bool {
-		again := seen[a.ID]
-		seen[a.ID] = true
-		return again
-	})
+	for i := range result.Anomalies {
+		key := a.cache.noteKey(&result.Anomalies[i])
+		if keys[i] = key; !seen[key] {
+			seen[key] = true
+			items = append(items, item{key: key, anomaly: &result.Anomalies[i]})
+		}
+	}
+	err := e.of(limited, items)
+	if ctx.Err() != nil {
+		return domain.AnalysisResult{}, fmt.Errorf("analyse logs: %w", ctx.Err())
+	}
+	if fault := a.tryAgain(err, req); fault != nil {
+		return domain.AnalysisResult{}, fault
+	}
+	e.into(ctx, &result, keys, err)
+	return result, nil
 }
 
-// shortHash is a stable name for what is unusual.
-func shortHash(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return hex.EncodeToString(sum[:8])
+// tryAgain returns the error by which the queue is to run the task again, or nil
+// if there is none, or the result is to be given as it is.
+func (a *Analyzer) tryAgain(err error, req domain.AnalysisRequest) error {
+	var f *failure
+	if errors.As(err, &f) && f.final || req.LastAttempt || a.breaker.open() != "" {
+		return nil
+	}
+	var fault *domain.AnalyzerError
+	if errors.As(err, &fault) && fault.Retryable() {
+		return fault
+	}
+	return nil
+}
+
+// into puts what was said into the detector's result. err is what kept the service
+// from saying all, if anything did.
+func (e *explanation) into(ctx context.Context, r *domain.AnalysisResult, keys []string, err error) {
+	found := slices.Clone(r.Anomalies)
+	relevance := make(map[string]float64, len(found))
+	explained, silent := 0, 0
+	var causes []string
+	for i := range found {
+		n := e.notes[keys[i]]
+		if n == nil || n.Silent {
+			relevance[found[i].ID] = -1 // after those of its severity that are explained
+			if n != nil {
+				silent++
+			}
+			continue
+		}
+		explained++
+		relevance[found[i].ID] = n.Relevance
+		n.onto(&found[i])
+		e.model = cmp.Or(n.Model, e.model)
+	}
+	slices.SortStableFunc(found, func(a, b domain.Anomaly) int {
+		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(relevance[b.ID], relevance[a.ID]), cmp.Compare(b.Score, a.Score))
+	})
+	for i := range found {
+		if c := found[i].Cause; c != "" && !slices.Contains(causes, c) {
+			causes = append(causes, c)
+		}
+	}
+	if e.answered || explained > 0 {
+		r.Analyzer, r.Model, r.PromptVersion = Name, e.model, PromptVersion
+		r.Summary = shorten(e.summary(ctx, r.Summary, keys, causes, err == nil && e.left == 0), maxSummary)
+	}
+	r.Anomalies, r.Severity = found, found[0].Severity
+	cached, usage := e.cached, e.usage
+	r.Cache = &cached
+	if e.redactions != nil && e.sent > 0 {
+		r.Redactions = e.redactions()
+	}
+	if usage.Calls > 0 {
+		r.Usage = &usage
+		if !e.a.cfg.Prices.free() {
+			r.Cost = &domain.Cost{AmountMicros: int64(e.cost), Currency: e.a.cfg.Prices.Currency}
+		}
+	}
+	r.Warnings = slices.Concat(r.Warnings, e.warnings, e.dropped.warnings())
+	if silent > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the AI service said nothing about %d anomalies", silent))
+	}
+	e.degrade(r, err, explained+silent)
+}
+
+// degrade says why the service did not have its part in the result, if it had not.
+func (e *explanation) degrade(r *domain.AnalysisResult, err error, handled int) {
+	if err == nil && e.left == 0 {
+		return
+	}
+	reason := "there was no room for more in the requests to the AI service"
+	var fault *domain.AnalyzerError
+	var halt *stop
+	switch {
+	case errors.As(err, &halt):
+		reason = halt.reason
+	case errors.As(err, &fault):
+		reason = sentence(fault)
+	case err != nil:
+		reason = err.Error()
+	}
+	without := len(r.Anomalies) - handled
+	if handled == 0 {
+		reason += "; analysed by the built-in analyser"
+	} else {
+		reason += fmt.Sprintf("; %d of %d anomalies are not explained", without, len(r.Anomalies))
+	}
+	if r.DegradedReason != "" {
+		reason = r.DegradedReason + "; " + reason
+	}
+	r.DegradedReason = reason
+	if e.left > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d anomalies, the least severe, did not fit the requests to the AI service and were not sent", e.left))
+	}
+}
+
+// onto puts the note onto its anomaly. What the service says stays within what the
+// detector found: it raises the severity by one step at most and never lowers it,
+// and does not take an anomaly out of the category security.
+func (n *note) onto(a *domain.Anomaly) {
+	a.Source, a.Cause, a.Explanation, a.SuggestedAction = Source, n.Cause, n.Explanation, n.SuggestedAction
+	if n.Severity > a.Severity {
+		a.Severity++
+	}
+	if a.Category != domain.CategorySecurity && n.Category != domain.CategoryUnknown {
+		a.Category = n.Category
+	}
+}
+
+// summary is the detector's, which counts, and after it the service's. Where that
+// was not asked anew, it is what it said of the same anomalies before, or else the
+// causes that it named. Whole is whether the service has now been asked about all.
+func (e *explanation) summary(ctx context.Context, detected string, keys, causes []string, whole bool) string {
+	set := slices.Clone(keys)
+	slices.Sort(set)
+	key := e.a.cache.summaryKey(slices.Compact(set))
+	said := strings.Join(e.summaries, " ")
+	switch {
+	case e.answered && said != "":
+		if whole {
+			e.a.cache.put(ctx, key, []byte(said), e.a.cfg.CacheTTL)
+		}
+	case whole:
+		said = e.a.cache.summary(ctx, key)
+	}
+	if said == "" && len(causes) > 0 {
+		said = "Causes: " + strings.Join(causes[:min(len(causes), 3)], "; ") + "."
+	}
+	if said == "" {
+		return detected
+	}
+	return strings.TrimSuffix(detected, ".") + ". " + said
 }

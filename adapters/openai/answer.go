@@ -1,9 +1,12 @@
 package openai
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"logsift/domain"
@@ -14,36 +17,22 @@ const (
 	maxSummary     = 2000
 	maxExplanation = 2000
 	maxAction      = 1000
+	maxCause       = 120
 	maxModel       = 200
 )
 
-// answer is what a service found, checked.
-type answer struct {
-	model    string
-	summary  string
-	findings []finding
-	warnings []string
+// completion is the body of a success, read.
+type completion struct {
+	model   string
+	content string
+	usage   domain.Usage
+	// told is whether the service told its usage.
+	told bool
 }
 
-// finding is one anomaly as the service gives it. Groups are then the numbers of
-// groups that were sent, each once and at least one.
-type finding struct {
-	Groups          []int                  `json:"groups"`
-	Explanation     string                 `json:"explanation"`
-	SuggestedAction string                 `json:"suggested_action"`
-	Kind            domain.AnomalyKind     `json:"kind"`
-	Category        domain.AnomalyCategory `json:"category"`
-	Severity        string                 `json:"severity"`
-	Score           *float64               `json:"score"`
-	Confidence      *float64               `json:"confidence"`
-
-	severity domain.Severity
-}
-
-// readAnswer reads and checks the body of a success, and adds to usage what it
-// cost. The error is a *domain.AnalyzerError: refused, too large if the answer was
-// cut at its limit, or a bad answer.
-func readAnswer(body []byte, p prompt, usage *domain.Usage) (*answer, error) {
+// readCompletion reads the body of a success. The failure is nil for an answer
+// that is whole; the usage is that of the call in any case.
+func (c *client) readCompletion(r *reply, p prompt, estimate func(bytes int) int) (completion, *failure) {
 	var doc struct {
 		Model   string `json:"model"`
 		Choices []struct {
@@ -53,6 +42,7 @@ func readAnswer(body []byte, p prompt, usage *domain.Usage) (*answer, error) {
 				Refusal string  `json:"refusal"`
 			} `json:"message"`
 		} `json:"choices"`
+		Error json.RawMessage `json:"error"`
 		Usage *struct {
 			PromptTokens        int `json:"prompt_tokens"`
 			CompletionTokens    int `json:"completion_tokens"`
@@ -64,118 +54,198 @@ func readAnswer(body []byte, p prompt, usage *domain.Usage) (*answer, error) {
 			} `json:"completion_tokens_details"`
 		} `json:"usage"`
 	}
-	usage.Calls++
-	if err := json.Unmarshal(body, &doc); err != nil {
-		return nil, badAnswer("the answer is not a chat completion")
+	out := completion{usage: domain.Usage{PromptTokens: estimate(p.size()), Calls: 1, Estimated: true}}
+	if err := json.Unmarshal(r.body, &doc); err != nil {
+		if text := bytes.TrimSpace(r.body); bytes.HasPrefix(text, []byte("<")) {
+			return out, badAnswer("the answer is a web page, not a chat completion (ai-base-url)")
+		}
+		return out, badAnswer("the answer is not a chat completion")
 	}
-	if len(doc.Choices) == 0 {
-		return nil, badAnswer("the answer holds no choice")
+	if len(doc.Choices) == 0 && len(doc.Error) > 0 && string(doc.Error) != "null" {
+		return completion{}, c.hiddenError(r, p)
 	}
-	choice := doc.Choices[0]
 	var content string
-	if choice.Message.Content != nil {
-		content = *choice.Message.Content
+	if len(doc.Choices) > 0 && doc.Choices[0].Message.Content != nil {
+		content = *doc.Choices[0].Message.Content
 	}
-	a := &answer{model: clean(doc.Model, maxModel)}
+	// A server knows the key; nobody else is to see it in a result.
+	out.model, out.content = clean(c.withoutKey(doc.Model), maxModel), c.withoutKey(content)
 	if u := doc.Usage; u != nil && u.PromptTokens > 0 {
-		usage.PromptTokens += u.PromptTokens
-		usage.CompletionTokens += max(0, u.CompletionTokens)
-		usage.CachedTokens += max(0, u.PromptTokensDetails.CachedTokens)
-		usage.ReasoningTokens += max(0, u.CompletionDetails.ReasoningTokens)
-		// No tokenizer packs logs so tightly: a server such as Ollama cuts what is
-		// longer than its context, and does not say so.
-		if u.PromptTokens*maxBytesPerToken < p.size() {
-			a.warnings = append(a.warnings, fmt.Sprintf("the service read %d tokens of a prompt of %d bytes: its context is probably too small for all of it", u.PromptTokens, p.size()))
+		clamp := func(n int) int { return min(max(n, 0), maxTokens) }
+		out.told = true
+		out.usage = domain.Usage{
+			PromptTokens: clamp(u.PromptTokens), CompletionTokens: clamp(u.CompletionTokens), Calls: 1,
+			CachedTokens: clamp(u.PromptTokensDetails.CachedTokens), ReasoningTokens: clamp(u.CompletionDetails.ReasoningTokens),
 		}
 	} else {
-		usage.PromptTokens += estimateTokens(p.size())
-		usage.CompletionTokens += estimateTokens(len(content))
-		usage.Estimated = true
+		out.usage.CompletionTokens = estimate(len(content))
 	}
-	switch {
+	if len(doc.Choices) == 0 {
+		return out, badAnswer("the answer holds no choice")
+	}
+	switch choice := doc.Choices[0]; {
 	case choice.Message.Refusal != "" || choice.FinishReason == "content_filter":
-		return nil, &domain.AnalyzerError{Kind: domain.AnalyzerRefused, Message: "the model refused to look at these logs"}
+		return out, &failure{charged: true, fault: &domain.AnalyzerError{Kind: domain.AnalyzerRefused, Message: "the model refused to look at these logs"}}
 	case choice.FinishReason == "length":
-		return nil, &domain.AnalyzerError{Kind: domain.AnalyzerTooLarge, Message: "the answer was cut at its length limit"}
+		return out, &failure{charged: true, cut: true, fault: &domain.AnalyzerError{Kind: domain.AnalyzerTooLarge, Message: "the answer was cut at its length limit"}}
 	case strings.TrimSpace(content) == "":
-		return nil, badAnswer("the answer is empty")
+		return out, badAnswer("the answer is empty")
 	}
-	return a, a.read(content, len(p.groups))
+	return out, nil
 }
 
-// maxBytesPerToken is more than any text of logs has; two to three are usual.
-const maxBytesPerToken = 8
-
-// estimateTokens errs on the side of too many.
-func estimateTokens(bytes int) int { return (bytes + 1) / 2 }
-
-func badAnswer(message string) error {
-	return &domain.AnalyzerError{Kind: domain.AnalyzerBadAnswer, Message: message}
+// hiddenError is an error that came with the status of a success, as from LM
+// Studio for a wrong address, or from a gateway. Its code is that of the status
+// where it is one.
+func (c *client) hiddenError(r *reply, p prompt) *failure {
+	e := readError(r.body)
+	hidden := &reply{status: http.StatusBadGateway, header: r.header, body: r.body}
+	if status, err := strconv.Atoi(e.code); err == nil && status >= 400 && status < 600 {
+		hidden.status = status
+	} else if e.names("unexpected endpoint") {
+		hidden.status = http.StatusNotFound
+	}
+	f := c.refusal(hidden, e, p.data)
+	f.fault.StatusCode = r.status
+	return f
 }
 
-// read reads the model's text. A finding that breaks the schema costs itself, not
-// the others; only if none is left is the answer bad.
-func (a *answer) read(content string, groups int) error {
-	var doc struct {
-		Summary   string             `json:"summary"`
-		Anomalies *[]json.RawMessage `json:"anomalies"`
-	}
-	if err := json.Unmarshal([]byte(object(content)), &doc); err != nil || doc.Anomalies == nil {
-		return badAnswer("the model's text is not JSON of the form that was asked for")
-	}
-	a.summary = clean(doc.Summary, maxSummary)
-	broken, strangers, empty := 0, 0, 0
-	for _, raw := range *doc.Anomalies {
-		var f finding
-		if json.Unmarshal(raw, &f) != nil || !f.check() {
-			broken++
-			continue
-		}
-		named := len(f.Groups)
-		f.Groups = slices.DeleteFunc(f.Groups, func(n int) bool { return n < 1 || n > groups })
-		strangers += named - len(f.Groups)
-		slices.Sort(f.Groups)
-		f.Groups = slices.Compact(f.Groups)
-		if len(f.Groups) == 0 {
-			empty++
-			continue
-		}
-		a.findings = append(a.findings, f)
-	}
-	if broken > 0 && broken == len(*doc.Anomalies) {
-		return badAnswer("no anomaly in the model's text is of the form that was asked for")
-	}
+// finding is what the service says about some anomalies that have one cause.
+// Anomalies are then numbers of those that were sent, each once and at least one.
+type finding struct {
+	Anomalies       []int                  `json:"anomalies"`
+	Cause           string                 `json:"cause"`
+	Explanation     string                 `json:"explanation"`
+	SuggestedAction string                 `json:"suggested_action"`
+	Category        domain.AnomalyCategory `json:"category"`
+	Severity        string                 `json:"severity"`
+	Relevance       *float64               `json:"relevance"`
+
+	severity domain.Severity
+}
+
+// answer is what a service found, checked.
+type answer struct {
+	summary  string
+	findings []finding
+	dropped  dropped
+}
+
+// dropped counts what of an answer was not used.
+type dropped struct {
+	// broken are findings that are not of the form asked for, strangers numbers of
+	// no anomaly that was sent, empty findings that name none, again anomalies that
+	// an earlier finding had named, unasked findings with further fields.
+	broken, strangers, empty, again, unasked int
+}
+
+func (d *dropped) add(o dropped) {
+	d.broken += o.broken
+	d.strangers += o.strangers
+	d.empty += o.empty
+	d.again += o.again
+	d.unasked += o.unasked
+}
+
+// warnings says what was dropped.
+func (d *dropped) warnings() []string {
+	var out []string
 	for _, w := range []struct {
 		count int
 		text  string
 	}{
-		{broken, "anomalies of the answer were dropped: not of the form that was asked for"},
-		{strangers, "group numbers of the answer were dropped: no such group was sent"},
-		{empty, "anomalies of the answer were dropped: they name no group that was sent"},
+		{d.broken, "findings of the AI service were dropped: not of the form that was asked for"},
+		{d.strangers, "numbers in the AI service's answer were dropped: no such anomaly was sent"},
+		{d.empty, "findings of the AI service were dropped: they name no anomaly that was sent"},
+		{d.again, "repeated mentions of an anomaly by the AI service were dropped"},
+		{d.unasked, "findings of the AI service had fields that were not asked for, which were dropped"},
 	} {
 		if w.count > 0 {
-			a.warnings = append(a.warnings, fmt.Sprintf("%d %s", w.count, w.text))
+			out = append(out, fmt.Sprintf("%d %s", w.count, w.text))
 		}
 	}
-	return nil
+	return out
 }
 
-// check reports whether the values are those of the schema. A category that is
-// none of the known becomes unknown, which says the same.
+// readAnswer reads the model's text about so many anomalies. A finding that breaks
+// the schema costs itself, not the others; only if none is left is the answer bad.
+func readAnswer(content string, anomalies int) (*answer, *failure) {
+	var doc struct {
+		Summary  string             `json:"summary"`
+		Findings *[]json.RawMessage `json:"findings"`
+	}
+	if err := json.Unmarshal([]byte(object(content)), &doc); err != nil || doc.Findings == nil {
+		return nil, badAnswer("the model's text is not JSON of the form that was asked for")
+	}
+	a := &answer{summary: said(doc.Summary, maxSummary)}
+	named := make([]bool, anomalies+1)
+	for _, raw := range *doc.Findings {
+		f, ok := readFinding(raw, &a.dropped)
+		if !ok {
+			a.dropped.broken++
+			continue
+		}
+		asked := f.Anomalies
+		f.Anomalies = nil
+		for _, n := range asked {
+			switch {
+			case n < 1 || n > anomalies:
+				a.dropped.strangers++
+			case slices.Contains(f.Anomalies, n):
+			case named[n]:
+				a.dropped.again++
+			default:
+				named[n] = true
+				f.Anomalies = append(f.Anomalies, n)
+			}
+		}
+		if len(f.Anomalies) == 0 {
+			a.dropped.empty++
+			continue
+		}
+		a.findings = append(a.findings, f)
+	}
+	if a.dropped.broken > 0 && a.dropped.broken == len(*doc.Findings) {
+		return nil, badAnswer("no finding in the model's text is of the form that was asked for")
+	}
+	return a, nil
+}
+
+// readFinding reads one finding and checks it against the schema, but that further
+// fields are counted and left out.
+func readFinding(raw json.RawMessage, d *dropped) (finding, bool) {
+	var f finding
+	strict := json.NewDecoder(bytes.NewReader(raw))
+	strict.DisallowUnknownFields()
+	if strict.Decode(&f) == nil {
+		return f, f.check()
+	}
+	f = finding{}
+	if json.Unmarshal(raw, &f) != nil || !f.check() {
+		return finding{}, false
+	}
+	d.unasked++
+	return f, true
+}
+
+// check reports whether the values are those of the schema, and cleans the texts.
+// A category that is none of the known becomes unknown, which says the same.
 func (f *finding) check() bool {
 	severity, err := domain.ParseSeverity(f.Severity)
-	inRange := func(x *float64) bool { return x != nil && *x >= 0 && *x <= 1 }
-	if err != nil || !slices.Contains(kinds, f.Kind) || !inRange(f.Score) || !inRange(f.Confidence) {
+	if err != nil || f.Relevance == nil || *f.Relevance < 0 || *f.Relevance > 1 {
 		return false
 	}
-	if !slices.Contains(categories, f.Category) {
+	if !knownCategory(f.Category) {
 		f.Category = domain.CategoryUnknown
 	}
 	f.severity = severity
-	f.Explanation = clean(f.Explanation, maxExplanation)
-	f.SuggestedAction = clean(f.SuggestedAction, maxAction)
-	return true
+	f.Cause = said(f.Cause, maxCause)
+	f.Explanation = said(f.Explanation, maxExplanation)
+	f.SuggestedAction = said(f.SuggestedAction, maxAction)
+	return f.Explanation != ""
 }
+
+func knownCategory(c domain.AnomalyCategory) bool { return slices.Contains(categories, c) }
 
 // object returns the JSON object in a model's text: without thoughts before it,
 // and without a code fence or words round it.

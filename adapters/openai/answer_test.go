@@ -2,6 +2,7 @@ package openai_test
 
 import (
 	"compress/gzip"
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,49 +14,72 @@ import (
 	"logsift/domain"
 )
 
-func TestTheEntriesSayWhatAnAnomalyIsAbout(t *testing.T) {
+func TestTheDetectorSaysWhatAnAnomalyIsAbout(t *testing.T) {
 	t.Parallel()
-	logs := entries("job 1 failed", "all is well", "job 2 failed", "disk is full")
-	logs[2].Source, logs[3].Source = "other", "db"
-	for _, i := range []int{0, 2} {
-		logs[i].Level = domain.LogLevelError
-	}
-	logs[3].Level = domain.LogLevelFatal
-	// The groups are: 1 the disk, 2 the jobs, 3 the rest.
-	s := replies(t, http.StatusOK, says(found(finding("medium", 3), finding("critical", 2, 1, 2))))
+	logs := entries("job 1 failed", "all is well", "job 2 failed", "disk is full", "slow")
+	logs[1].Level, logs[3].Level, logs[4].Level = domain.LogLevelInfo, domain.LogLevelFatal, domain.LogLevelWarn
+	logs[3].Source = "db"
+	// The anomalies are: 1 the disk, 2 the jobs, 3 what is slow.
+	s := replies(t, http.StatusOK, says(found(
+		`{"anomalies":[3],"cause":"load","explanation":"It is slow.","suggested_action":"Wait.","category":"network","severity":"critical","relevance":0.2}`,
+		`{"anomalies":[2,1],"cause":"disk","explanation":"No room.","suggested_action":"Make room.","category":"resource","severity":"info","relevance":0.9}`,
+	)))
 	r, err := analyze(t, analyzer(t, s), logs)
 	require.NoError(t, err)
+	alone, err := detector{}.Analyze(t.Context(), domain.AnalysisRequest{Logs: logs})
+	require.NoError(t, err)
 
-	require.Len(t, r.Anomalies, 2)
-	worst := r.Anomalies[0]
-	require.Equal(t, []domain.LogID{logs[0].ID, logs[2].ID, logs[3].ID}, worst.LogIDs)
-	require.Equal(t, []string{"job 1 failed", "job 2 failed", "disk is full"}, worst.SampleLines)
-	require.Equal(t, []string{"app", "other", "db"}, worst.Services)
-	require.Equal(t, 3, worst.Count)
-	require.Equal(t, logs[0].Timestamp, worst.FirstSeen)
-	require.Equal(t, logs[3].Timestamp, worst.LastSeen)
-	require.Equal(t, "disk is full", worst.Template)
-	require.NotEmpty(t, worst.TemplateID)
-	require.Equal(t, domain.AnomalyErrorBurst, worst.Kind)
-	require.Equal(t, domain.CategoryCrash, worst.Category)
-	require.Equal(t, domain.SeverityCritical, worst.Severity)
-	require.InDelta(t, 0.9, worst.Score, 0)
-	require.InDelta(t, 0.8, worst.Confidence, 0)
-	require.Equal(t, "e", worst.Explanation)
-	require.Equal(t, "a", worst.SuggestedAction)
-	require.Equal(t, "llm", worst.Source)
-	require.Equal(t, []domain.LogID{logs[1].ID}, r.Anomalies[1].LogIDs)
-
+	require.Len(t, r.Anomalies, 3)
+	disk, jobs, slow := r.Anomalies[0], r.Anomalies[1], r.Anomalies[2]
+	if jobs.Template == "slow" {
+		jobs, slow = slow, jobs
+	}
+	require.Equal(t, domain.SeverityCritical, disk.Severity, "what the service sees less in stays")
+	require.Equal(t, domain.SeverityHigh, jobs.Severity)
+	require.Equal(t, domain.SeverityHigh, slow.Severity, "one step above medium, however much the service asks for")
+	require.Equal(t, "jobs before slow", map[bool]string{true: "jobs before slow", false: "slow before jobs"}[r.Anomalies[1].Template == jobs.Template],
+		"the more relevant first among those of one severity")
+	for i, want := range alone.Anomalies {
+		got := []domain.Anomaly{disk, jobs, slow}[i]
+		require.Equal(t, openai.Source, got.Source)
+		require.Equal(t, []string{"disk", "disk", "load"}[i], got.Cause)
+		require.Equal(t, []string{"No room.", "No room.", "It is slow."}[i], got.Explanation)
+		require.Equal(t, []string{"Make room.", "Make room.", "Wait."}[i], got.SuggestedAction)
+		require.Equal(t, []domain.AnomalyCategory{"resource", "resource", "network"}[i], got.Category)
+		got.Source, got.Cause, got.Explanation, got.SuggestedAction = want.Source, want.Cause, want.Explanation, want.SuggestedAction
+		got.Category, got.Severity = want.Category, want.Severity
+		require.Equal(t, want, got, "all else is the detector's")
+	}
 	require.Equal(t, openai.Name, r.Analyzer)
-	require.Equal(t, "s", r.Summary)
+	require.Equal(t, "3 anomalies in 5 lines. s", r.Summary, "the count is the detector's")
 	require.Equal(t, domain.SeverityCritical, r.Severity)
-	require.Equal(t, domain.TimeWindow{From: logs[0].Timestamp, To: logs[3].Timestamp}, r.Window)
-	require.Equal(t, [3]int{4, 4, 3}, [3]int{r.LogCount, r.AnalysedCount, r.TemplateCount})
+	require.Equal(t, [3]int{5, 5, 3}, [3]int{r.LogCount, r.AnalysedCount, r.TemplateCount})
 	require.Equal(t, "m-1", r.Model)
 	require.Equal(t, openai.PromptVersion, r.PromptVersion)
 	require.Equal(t, &domain.Usage{PromptTokens: 1500, CachedTokens: 7, CompletionTokens: 20, ReasoningTokens: 5, Calls: 1}, r.Usage)
+	require.Equal(t, &domain.CacheUse{Misses: 3}, r.Cache)
+	require.Nil(t, r.Cost, "without prices nothing is known of it")
 	require.Empty(t, r.Warnings)
-	require.False(t, r.Truncated)
+	require.Empty(t, r.DegradedReason)
+}
+
+func TestASecurityAnomalyStaysOne(t *testing.T) {
+	t.Parallel()
+	secured := detectorFunc(func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
+		r, err := detector{}.Analyze(ctx, req)
+		for i := range r.Anomalies {
+			r.Anomalies[i].Category = domain.CategorySecurity
+		}
+		return r, err
+	})
+	s := replies(t, http.StatusOK, says(found(finding("info", 1))))
+	w := newWorld(s.URL)
+	a, err := openai.New(secured, w.states, w.cfg)
+	require.NoError(t, err)
+	r, err := analyze(t, a, entries("x"))
+	require.NoError(t, err)
+	require.Equal(t, openai.Source, r.Anomalies[0].Source)
+	require.Equal(t, domain.CategorySecurity, r.Anomalies[0].Category)
 }
 
 func TestTextOfTheModelIsReadInAnyWrapping(t *testing.T) {
@@ -77,7 +101,7 @@ func TestTextOfTheModelIsReadInAnyWrapping(t *testing.T) {
 			t.Parallel()
 			r, err := analyze(t, analyzer(t, replies(t, http.StatusOK, says(content))), entries("x"))
 			require.NoError(t, err)
-			require.Len(t, r.Anomalies, 1)
+			require.Equal(t, "e", strings.ReplaceAll(r.Anomalies[0].Explanation, "a line with ‹/think> {}", "e"))
 		})
 	}
 }
@@ -89,36 +113,39 @@ func TestAnswersThatCannotBeUsed(t *testing.T) {
 		kind domain.AnalyzerErrorKind
 		body string
 	}{
-		"nothing":                   {domain.AnalyzerBadAnswer, ""},
-		"HTML":                      {domain.AnalyzerBadAnswer, "<html><body>Welcome to nginx!</body></html>"},
-		"half of it":                {domain.AnalyzerBadAnswer, says(found())[:40]},
-		"another type":              {domain.AnalyzerBadAnswer, `[1]`},
-		"no choices":                {domain.AnalyzerBadAnswer, `{"choices":[]}`},
-		"null choices":              {domain.AnalyzerBadAnswer, `{"choices":null}`},
-		"an error with status 200":  {domain.AnalyzerBadAnswer, `{"error":{"message":"oops"}}`},
-		"null content":              {domain.AnalyzerBadAnswer, choice(`"finish_reason":"stop","message":{"content":null}`)},
-		"empty content":             {domain.AnalyzerBadAnswer, says(" ")},
-		"content of another type":   {domain.AnalyzerBadAnswer, choice(`"message":{"content":[1]}`)},
-		"words":                     {domain.AnalyzerBadAnswer, says("All is well.")},
-		"broken JSON":               {domain.AnalyzerBadAnswer, says(`{"summary":"s","anomalies":[}`)},
-		"thoughts only":             {domain.AnalyzerBadAnswer, says("<think>{}</think>")},
-		"no anomalies":              {domain.AnalyzerBadAnswer, says(`{"summary":"s"}`)},
-		"null anomalies":            {domain.AnalyzerBadAnswer, says(`{"summary":"s","anomalies":null}`)},
-		"anomalies of another type": {domain.AnalyzerBadAnswer, says(`{"summary":"s","anomalies":{}}`)},
-		"only broken anomalies":     {domain.AnalyzerBadAnswer, says(found(finding("terrible", 1)))},
-		"a refusal":                 {domain.AnalyzerRefused, choice(`"finish_reason":"stop","message":{"content":null,"refusal":"I cannot help with that."}`)},
-		"a filter":                  {domain.AnalyzerRefused, choice(`"finish_reason":"content_filter","message":{"content":"{"}`)},
-		"a cut answer":              {domain.AnalyzerTooLarge, choice(`"finish_reason":"length","message":{"content":"{\"summ"}`)},
-		"a cut thought":             {domain.AnalyzerTooLarge, choice(`"finish_reason":"length","message":{"content":null}`)},
-		"too much":                  {domain.AnalyzerBadAnswer, says(found()) + strings.Repeat(" ", 5<<20)},
+		"nothing":                  {domain.AnalyzerBadAnswer, ""},
+		"HTML":                     {domain.AnalyzerBadAnswer, "<html><body>Welcome to nginx!</body></html>"},
+		"half of it":               {domain.AnalyzerBadAnswer, says(found())[:40]},
+		"another type":             {domain.AnalyzerBadAnswer, `[1]`},
+		"no choices":               {domain.AnalyzerBadAnswer, `{"choices":[]}`},
+		"null choices":             {domain.AnalyzerBadAnswer, `{"choices":null}`},
+		"null content":             {domain.AnalyzerBadAnswer, choice(`"finish_reason":"stop","message":{"content":null}`)},
+		"empty content":            {domain.AnalyzerBadAnswer, says(" ")},
+		"content of another type":  {domain.AnalyzerBadAnswer, choice(`"message":{"content":[1]}`)},
+		"words":                    {domain.AnalyzerBadAnswer, says("All is well.")},
+		"broken JSON":              {domain.AnalyzerBadAnswer, says(`{"summary":"s","findings":[}`)},
+		"thoughts only":            {domain.AnalyzerBadAnswer, says("<think>{}</think>")},
+		"no findings":              {domain.AnalyzerBadAnswer, says(`{"summary":"s"}`)},
+		"null findings":            {domain.AnalyzerBadAnswer, says(`{"summary":"s","findings":null}`)},
+		"findings of another type": {domain.AnalyzerBadAnswer, says(`{"summary":"s","findings":{}}`)},
+		"only broken findings":     {domain.AnalyzerBadAnswer, says(found(finding("terrible", 1)))},
+		"too much":                 {domain.AnalyzerBadAnswer, says(found()) + strings.Repeat(" ", 5<<20)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := replies(t, http.StatusOK, c.body)
-			err := fault(t, analyzer(t, s), entries("x"))
+			w := newWorld(s.URL)
+			a := w.analyzer(t)
+			err := fault(t, a, entries("x"))
 			require.Equal(t, c.kind, err.Kind, "%v", err)
-			require.Len(t, s.questions(), 1)
+			require.Len(t, s.questions(), 3, "twice more at once, then the queue has it")
 			require.Zero(t, err.RetryAfter)
+			require.Equal(t, []string{"json_schema", "json_object", ""}, s.formats(), "each time with less of a form to keep to")
+
+			// Three more failures open the breaker, and the last attempt is not lost.
+			r := last(t, a, entries("x"))
+			require.Equal(t, 3, r.Usage.Calls+1, "five failures in a row")
+			degraded(t, r, nil)
 		})
 	}
 }
@@ -142,28 +169,77 @@ func TestAnswersAreBoundedAfterDecompression(t *testing.T) {
 	require.Equal(t, domain.AnalyzerBadAnswer, fault(t, analyzer(t, s), entries("x")).Kind)
 }
 
+func TestAnErrorMayHaveTheStatusOfASuccess(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		body string
+		kind domain.AnalyzerErrorKind
+		says string
+	}{
+		"without a code":            {`{"error":{"message":"oops"}}`, domain.AnalyzerUnavailable, "oops"},
+		"with that of a rate limit": {`{"error":{"message":"slow","code":429}}`, domain.AnalyzerRateLimited, "slow"},
+		"with that of a wrong key":  {`{"error":{"message":"no","code":401}}`, domain.AnalyzerMisconfigured, "LOGSIFT_AI_API_KEY"},
+		"with no number":            {`{"error":{"message":"no","code":"insufficient_quota"}}`, domain.AnalyzerQuota, "no quota left"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := analyzer(t, replies(t, http.StatusOK, c.body))
+			if !(&domain.AnalyzerError{Kind: c.kind}).Retryable() {
+				r, err := analyze(t, a, entries("x"))
+				require.Contains(t, degraded(t, r, err), c.says)
+				return
+			}
+			err := fault(t, a, entries("x"))
+			require.Equal(t, c.kind, err.Kind)
+			require.Contains(t, err.Message, c.says)
+			require.Equal(t, http.StatusOK, err.StatusCode)
+		})
+	}
+}
+
+func TestAnswersThatRefuse(t *testing.T) {
+	t.Parallel()
+	for name, choice := range map[string]string{
+		"a refusal": `"finish_reason":"stop","message":{"content":null,"refusal":"I cannot help with that."}`,
+		"a filter":  `"finish_reason":"content_filter","message":{"content":"{"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := replies(t, http.StatusOK, `{"choices":[{`+choice+`}]}`)
+			a := analyzer(t, s)
+			r, err := analyze(t, a, entries("x"))
+			require.Contains(t, degraded(t, r, err), "the model refused")
+			require.Len(t, s.questions(), 1, "to repeat it would be refused again")
+			require.Empty(t, a.Degraded(), "the service works")
+		})
+	}
+}
+
 func TestWhatAModelMakesUpIsDroppedAndCounted(t *testing.T) {
 	t.Parallel()
 	sound := finding("high", 1)
 	for name, c := range map[string]struct {
-		findings []string
-		warning  string
-		kept     int
+		findings  []string
+		warning   string
+		explained bool
 	}{
-		"a group that was not sent":      {[]string{finding("high", 1, 2, 0, -1, 99999999)}, "4 group numbers", 1},
-		"only groups that were not sent": {[]string{finding("high", 7), sound}, "1 anomalies of the answer were dropped: they name no group", 1},
-		"no groups":                      {[]string{finding("high")}, "1 anomalies of the answer were dropped: they name no group", 0},
-		"a severity":                     {[]string{sound, finding("terrible", 1)}, "1 anomalies of the answer were dropped: not of the form", 1},
-		"a kind":                         {[]string{sound, strings.Replace(sound, "error_burst", "strange", 1)}, "not of the form", 1},
-		"a score above 1":                {[]string{sound, strings.Replace(sound, "0.9", "90", 1)}, "not of the form", 1},
-		"a score below 0":                {[]string{sound, strings.Replace(sound, "0.9", "-0.1", 1)}, "not of the form", 1},
-		"a confidence in words":          {[]string{sound, strings.Replace(sound, "0.8", `"very"`, 1)}, "not of the form", 1},
-		"no score":                       {[]string{sound, strings.Replace(sound, `"score":0.9,`, "", 1)}, "not of the form", 1},
-		"groups in words":                {[]string{sound, strings.Replace(sound, "[1]", `["one"]`, 1)}, "not of the form", 1},
-		"a string":                       {[]string{sound, `"all is well"`, `null`}, "2 anomalies of the answer were dropped: not of the form", 1},
-		"a category":                     {[]string{strings.Replace(sound, "crash", "weather", 1)}, "", 1},
-		"the same twice":                 {[]string{finding("low", 1), sound}, "", 1},
-		"nothing":                        {nil, "", 0},
+		"an anomaly that was not sent":      {[]string{finding("high", 1, 2, 0, -1, 99999999)}, "4 numbers in the AI service's answer", true},
+		"only anomalies that were not sent": {[]string{finding("high", 7), sound}, "1 findings of the AI service were dropped: they name no anomaly", true},
+		"no anomalies":                      {[]string{finding("high")}, "1 findings of the AI service were dropped: they name no anomaly", false},
+		"a severity":                        {[]string{sound, finding("terrible", 1)}, "1 findings of the AI service were dropped: not of the form", true},
+		"a relevance above 1":               {[]string{sound, strings.Replace(sound, "0.9", "90", 1)}, "not of the form", true},
+		"a relevance below 0":               {[]string{sound, strings.Replace(sound, "0.9", "-0.1", 1)}, "not of the form", true},
+		"a relevance in words":              {[]string{sound, strings.Replace(sound, "0.9", `"very"`, 1)}, "not of the form", true},
+		"no relevance":                      {[]string{sound, strings.Replace(sound, `,"relevance":0.9`, "", 1)}, "not of the form", true},
+		"no explanation":                    {[]string{sound, strings.Replace(sound, `"e"`, `" "`, 1)}, "not of the form", true},
+		"anomalies in words":                {[]string{sound, strings.Replace(sound, "[1]", `["one"]`, 1)}, "not of the form", true},
+		"a string":                          {[]string{sound, `"all is well"`, `null`}, "2 findings of the AI service were dropped: not of the form", true},
+		"ids of log entries":                {[]string{strings.Replace(sound, `"cause"`, `"log_ids":["0190b5e0-0000-7000-8000-000000000000"],"cause"`, 1)}, "1 findings of the AI service had fields that were not asked for", true},
+		"a count":                           {[]string{strings.Replace(sound, `"cause"`, `"count":999,"cause"`, 1)}, "fields that were not asked for", true},
+		"a category":                        {[]string{strings.Replace(sound, "crash", "weather", 1)}, "", true},
+		"the same twice":                    {[]string{sound, finding("critical", 1)}, "1 repeated mentions", true},
+		"the same twice in one":             {[]string{finding("high", 1, 1)}, "", true},
+		"nothing":                           {nil, "the AI service said nothing about 1 anomalies", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -171,18 +247,19 @@ func TestWhatAModelMakesUpIsDroppedAndCounted(t *testing.T) {
 			logs := entries("x")
 			r, err := analyze(t, analyzer(t, s), logs)
 			require.NoError(t, err)
-			require.Len(t, r.Anomalies, c.kept)
-			for _, a := range r.Anomalies {
-				require.Equal(t, []domain.LogID{logs[0].ID}, a.LogIDs)
-				require.Equal(t, domain.SeverityHigh, a.Severity)
-			}
+			require.Len(t, r.Anomalies, 1)
+			require.Equal(t, []domain.LogID{logs[0].ID}, r.Anomalies[0].LogIDs)
+			require.Equal(t, domain.SeverityHigh, r.Anomalies[0].Severity)
+			require.Equal(t, 1, r.Anomalies[0].Count)
+			require.Equal(t, c.explained, r.Anomalies[0].Explanation != "")
 			require.Contains(t, strings.Join(r.Warnings, "\n"), c.warning)
 			require.Equal(t, c.warning != "", len(r.Warnings) > 0, "%v", r.Warnings)
+			require.Len(t, s.questions(), 1)
 		})
 	}
 }
 
-func TestAnUnknownCategoryIsUnknown(t *testing.T) {
+func TestAnUnknownCategorySaysNothing(t *testing.T) {
 	t.Parallel()
 	s := replies(t, http.StatusOK, says(found(strings.Replace(finding("low", 1), "crash", "weather", 1))))
 	r, err := analyze(t, analyzer(t, s), entries("x"))
@@ -193,14 +270,16 @@ func TestAnUnknownCategoryIsUnknown(t *testing.T) {
 func TestTextOfTheModelIsCutAndCleaned(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("ä", 10_000)
-	text := fmt.Sprintf(`{"summary":%s,"anomalies":[%s]}`, quote("\x1b[31mred\x1b[0m\x00 "+long),
-		strings.NewReplacer(`"e"`, quote("\u202e"+long), `"a"`, quote("rm -rf /\n"+long)).Replace(finding("info", 1)))
+	text := fmt.Sprintf(`{"summary":%s,"findings":[%s]}`, quote("\x1b[31mred\x1b[0m\x00 "+long),
+		strings.NewReplacer(`"e"`, quote("\u202e"+long), `"a"`, quote("rm -rf /\n"+long), `"c"`, quote(long)).Replace(finding("info", 1)))
 	r, err := analyze(t, analyzer(t, replies(t, http.StatusOK, says(text))), entries("x"))
 	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(r.Summary, "red ää"))
-	require.True(t, strings.HasPrefix(r.Anomalies[0].Explanation, "ää"))
-	require.True(t, strings.HasPrefix(r.Anomalies[0].SuggestedAction, "rm -rf / ää"))
-	for _, s := range []string{r.Summary, r.Anomalies[0].Explanation, r.Anomalies[0].SuggestedAction} {
+	found := r.Anomalies[0]
+	require.Contains(t, r.Summary, ". red ää")
+	require.True(t, strings.HasPrefix(found.Explanation, "ää"))
+	require.True(t, strings.HasPrefix(found.SuggestedAction, "rm -rf / ää"))
+	require.LessOrEqual(t, len(found.Cause), 120)
+	for _, s := range []string{r.Summary, found.Explanation, found.SuggestedAction, found.Cause} {
 		require.LessOrEqual(t, len(s), 2000)
 		require.True(t, strings.HasSuffix(s, "ä…"))
 	}
@@ -225,16 +304,38 @@ func TestAPromptThatTheServiceCutsIsNoticed(t *testing.T) {
 	s := replies(t, http.StatusOK, strings.Replace(says(found()), "1500", "150", 1))
 	r, err := analyze(t, analyzer(t, s), entries("x"))
 	require.NoError(t, err)
-	require.Contains(t, strings.Join(r.Warnings, "\n"), "the service read 150 tokens")
+	require.Contains(t, strings.Join(r.Warnings, "\n"), "the AI service read 150 tokens")
 }
 
-func TestWithoutLinesNobodyIsAsked(t *testing.T) {
+func TestNobodyIsAskedAboutNothing(t *testing.T) {
 	t.Parallel()
 	s := serve(t, plausible)
-	r, err := analyze(t, analyzer(t, s), nil)
-	require.NoError(t, err)
+	quiet := entries("x")
+	quiet[0].Level = domain.LogLevelInfo
+	for name, req := range map[string]domain.AnalysisRequest{
+		"no entries":   {},
+		"no anomalies": {Logs: quiet},
+		"learning":     {Logs: entries("x"), Learn: true},
+	} {
+		alone, err := detector{}.Analyze(t.Context(), req)
+		require.NoError(t, err)
+		r, err := analyzer(t, s).Analyze(t.Context(), req)
+		require.NoError(t, err)
+		require.Equal(t, alone, r, name)
+	}
 	require.Empty(t, s.questions())
-	require.NotNil(t, r.Anomalies, "an empty list in JSON")
-	require.Empty(t, r.Anomalies)
-	require.NotEmpty(t, r.Summary)
+}
+
+func TestAnErrorOfTheDetectorIsTheAnswer(t *testing.T) {
+	t.Parallel()
+	fault := &domain.AnalyzerError{Kind: domain.AnalyzerUnavailable, Message: "no state"}
+	s := serve(t, plausible)
+	w := newWorld(s.URL)
+	a, err := openai.New(detectorFunc(func(context.Context, domain.AnalysisRequest) (domain.AnalysisResult, error) {
+		return domain.AnalysisResult{}, fault
+	}), w.states, w.cfg)
+	require.NoError(t, err)
+	_, err = analyze(t, a, entries("x"))
+	require.ErrorIs(t, err, fault)
+	require.Empty(t, s.questions())
 }

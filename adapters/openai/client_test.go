@@ -3,9 +3,12 @@ package openai_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -57,14 +60,31 @@ func TestAStatusSaysWhatBecomesOfTheTask(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := replies(t, c.status, c.body)
-			err := fault(t, analyzer(t, s), entries("x"))
-			require.Equal(t, c.kind, err.Kind, "%v", err)
-			require.Equal(t, c.status, err.StatusCode)
-			require.Contains(t, err.Error(), c.says)
-			require.NotContains(t, err.Error(), "sk-sec")
-			require.NotContains(t, err.Error(), "\x1b")
-			require.Less(t, len(err.Message), 400)
-			require.Len(t, s.questions(), 1, "the queue repeats, not this")
+			a := analyzer(t, s)
+			var told string
+			if (&domain.AnalyzerError{Kind: c.kind}).Retryable() {
+				err := fault(t, a, entries("x"))
+				require.Equal(t, c.kind, err.Kind, "%v", err)
+				require.Equal(t, c.status, err.StatusCode)
+				require.Len(t, s.questions(), 3, "two more at once, then the queue has it")
+				require.Empty(t, a.Degraded(), "that may pass")
+				told = err.Error()
+			} else {
+				r, err := analyze(t, a, entries("x"))
+				told = degraded(t, r, err)
+				require.Contains(t, told, fmt.Sprintf("(HTTP %d)", c.status))
+				if c.kind == domain.AnalyzerTooLarge {
+					require.Len(t, s.questions(), 2, "once more without samples")
+				} else {
+					require.Len(t, s.questions(), 1, "to repeat it is of no use")
+				}
+				down := c.kind == domain.AnalyzerQuota || c.kind == domain.AnalyzerMisconfigured
+				require.Equal(t, down, a.Degraded() != "", a.Degraded())
+			}
+			require.Contains(t, told, c.says)
+			require.NotContains(t, told, "sk-sec")
+			require.NotContains(t, told, "\x1b")
+			require.Less(t, len(told), 500)
 		})
 	}
 }
@@ -79,13 +99,20 @@ func TestErrorsQuoteNeitherKeyNorLogs(t *testing.T) {
 	} {
 		for _, status := range []int{400, 401, 404, 422, 429, 500} {
 			body := `{"error":{"message":` + quote(message) + `,"code":"the_code"}}`
-			err := fault(t, analyzer(t, replies(t, status, body)), entries(line))
-			require.NotContains(t, err.Error(), "sk-secret-key", name)
-			require.NotContains(t, err.Error(), "Jane", name)
-			if status != 401 {
-				require.Contains(t, err.Error(), "the_code", "what is harmless is shown")
+			a := analyzer(t, replies(t, status, body))
+			r, err := analyze(t, a, entries(line))
+			told := r.DegradedReason + a.Degraded() + fmt.Sprint(r.Warnings)
+			if err != nil {
+				told += err.Error()
+				var known *domain.AnalyzerError
+				require.ErrorAs(t, err, &known)
+				require.NoError(t, errors.Unwrap(known))
 			}
-			require.NoError(t, errors.Unwrap(err))
+			require.NotContains(t, told, "sk-secret-key", name)
+			require.NotContains(t, told, "Jane", name)
+			if status != 401 {
+				require.Contains(t, told, "the_code", "what is harmless is shown")
+			}
 		}
 	}
 }
@@ -111,108 +138,146 @@ func TestTheServiceSaysHowLongToWait(t *testing.T) {
 		"no number":                {[]string{"Retry-After", "NaN"}, 0},
 		"the past":                 {[]string{"Retry-After", "-5"}, 0},
 		"nonsense":                 {[]string{"Retry-After", "soon"}, 0},
+		"no date of its own":       {[]string{"Retry-After", "Fri, 01 May 2026 12:02:00 GMT", "Date", "today"}, 2 * time.Minute},
 	} {
 		for status, kind := range map[int]domain.AnalyzerErrorKind{429: domain.AnalyzerRateLimited, 503: domain.AnalyzerUnavailable, 408: domain.AnalyzerUnavailable} {
 			t.Run(name+" "+http.StatusText(status), func(t *testing.T) {
 				t.Parallel()
-				err := fault(t, analyzer(t, replies(t, status, `{}`, c.header...)), entries("x"))
+				s := replies(t, status, `{}`, c.header...)
+				w := newWorld(s.URL)
+				err := fault(t, w.analyzer(t), entries("x"))
 				require.Equal(t, kind, err.Kind)
 				require.Equal(t, c.want, err.RetryAfter)
 				require.True(t, err.Retryable())
+				switch {
+				case c.want > 3*time.Second:
+					require.Empty(t, w.waited(), "the worker is free at once")
+					require.Len(t, s.questions(), 1)
+				case c.want > 0:
+					require.Equal(t, []time.Duration{c.want, c.want}, w.waited())
+				default:
+					require.Len(t, w.waited(), 2)
+					for i, wait := range w.waited() {
+						most := 500 * time.Millisecond << i
+						require.True(t, wait <= most && wait >= most*3/4, "%v", wait)
+					}
+				}
 			})
 		}
 	}
 }
 
-func TestADialectIsFoundAndRemembered(t *testing.T) {
+func TestTheLimitsSayHowLongToWait(t *testing.T) {
 	t.Parallel()
-	refuse := func(w http.ResponseWriter, field string) {
-		reply(w, http.StatusBadRequest, `{"error":{"message":"Unsupported parameter: '`+field+`'","param":"`+field+`","code":"unsupported_parameter"}}`)
-	}
 	for name, c := range map[string]struct {
-		// refuses tells which field the server complains about, or "".
-		refuses func(q question) string
-		calls   int
-		format  string
-		limit   string
+		header []string
+		want   time.Duration
 	}{
-		"a modern server": {func(question) string { return "" }, 1, "json_schema", "max_completion_tokens"},
-		"no schema": {func(q question) string {
-			if q.ResponseFormat.Type == "json_schema" {
-				return "response_format"
-			}
-			return ""
-		}, 2, "json_object", "max_completion_tokens"},
-		"no format": {func(q question) string {
-			if q.ResponseFormat != nil {
-				return "response_format"
-			}
-			return ""
-		}, 3, "", "max_completion_tokens"},
-		"no room for the limit, vLLM": {func(q question) string {
-			if q.MaxCompletionTokens != nil || q.MaxTokens != nil {
-				return "'max_tokens' or 'max_completion_tokens' is too large. This model's maximum context length is 4096"
-			}
-			return ""
-		}, 3, "json_schema", ""},
-		"the old limit": {func(q question) string {
-			if q.MaxCompletionTokens != nil {
-				return "max_completion_tokens"
-			}
-			return ""
-		}, 2, "json_schema", "max_tokens"},
-		"an old server": {func(q question) string {
-			switch {
-			case q.MaxCompletionTokens != nil:
-				return "max_completion_tokens"
-			case q.MaxTokens != nil:
-				return "max_tokens"
-			case q.ResponseFormat != nil:
-				return "response_format"
-			}
-			return ""
-		}, 5, "", ""},
+		"the one that is used up": {[]string{"X-Ratelimit-Remaining-Requests", "0", "X-Ratelimit-Reset-Requests", "20s", "X-Ratelimit-Remaining-Tokens", "99", "X-Ratelimit-Reset-Tokens", "6m0s"}, 20 * time.Second},
+		"the later of both":       {[]string{"X-Ratelimit-Remaining-Requests", "0", "X-Ratelimit-Reset-Requests", "20s", "X-Ratelimit-Remaining-Tokens", "0", "X-Ratelimit-Reset-Tokens", "6m0s"}, 6 * time.Minute},
+		"none is said to be":      {[]string{"X-Ratelimit-Reset-Requests", "4.5", "X-Ratelimit-Reset-Tokens", "20ms"}, 4500 * time.Millisecond},
+		"less than nothing":       {[]string{"X-Ratelimit-Remaining-Requests", "-1", "X-Ratelimit-Reset-Requests", "-1"}, 0},
+		"Retry-After wins":        {[]string{"Retry-After", "30", "X-Ratelimit-Remaining-Requests", "0", "X-Ratelimit-Reset-Requests", "20s"}, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			require.Equal(t, c.want, fault(t, analyzer(t, replies(t, http.StatusTooManyRequests, `{}`, c.header...)), entries("x")).RetryAfter)
+		})
+	}
+}
+
+func TestTheServiceSaysWhetherToRepeat(t *testing.T) {
+	t.Parallel()
+	t.Run("not what would else be repeated", func(t *testing.T) {
+		t.Parallel()
+		s := replies(t, http.StatusServiceUnavailable, `{}`, "X-Should-Retry", "false")
+		r, err := analyze(t, analyzer(t, s), entries("x"))
+		require.Contains(t, degraded(t, r, err), "not available (HTTP 503)")
+		require.Len(t, s.questions(), 1)
+	})
+	t.Run("what would else not be repeated", func(t *testing.T) {
+		t.Parallel()
+		s := replies(t, http.StatusBadRequest, `{}`, "X-Should-Retry", "true")
+		require.Equal(t, domain.AnalyzerUnavailable, fault(t, analyzer(t, s), entries("x")).Kind)
+		require.Len(t, s.questions(), 3)
+	})
+	for name, c := range map[string]struct {
+		status int
+		body   string
+	}{
+		"a wrong key":       {401, `{}`},
+		"a forbidden model": {403, `{}`},
+		"a spent quota":     {429, `{"error":{"code":"insufficient_quota"}}`},
+	} {
+		t.Run("never "+name, func(t *testing.T) {
+			t.Parallel()
+			s := replies(t, c.status, c.body, "X-Should-Retry", "true")
+			r, err := analyze(t, analyzer(t, s), entries("x"))
+			degraded(t, r, err)
+			require.Len(t, s.questions(), 1)
+		})
+	}
+}
+
+func TestAFaultThatPassesCostsNothing(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]http.HandlerFunc{
+		"overload": func(w http.ResponseWriter, _ *http.Request) { reply(w, 529, "") },
+		"a break":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"nonsense": func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, says("All is well.")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int32
 			s := serve(t, func(w http.ResponseWriter, r *http.Request, q question) {
-				if field := c.refuses(q); field != "" {
-					refuse(w, field)
+				if asked.Add(1) <= 2 {
+					failure(w, r)
 					return
 				}
 				plausible(w, r, q)
 			})
-			a := analyzer(t, s)
-			r, err := analyze(t, a, entries("x"))
+			r, err := analyze(t, analyzer(t, s), entries("x"))
 			require.NoError(t, err)
-			require.Equal(t, 1, r.Usage.Calls, "what was refused costs nothing")
-			require.Len(t, s.questions(), c.calls)
-			_, err = analyze(t, a, entries("x"))
-			require.NoError(t, err)
-			require.Len(t, s.questions(), c.calls+1, "the dialect is remembered")
+			require.Equal(t, openai.Source, r.Anomalies[0].Source)
+			require.Empty(t, r.DegradedReason)
+			require.EqualValues(t, 3, asked.Load())
+		})
+	}
+}
 
-			q := s.questions()[c.calls]
-			format, limit := "", ""
-			if q.ResponseFormat != nil {
-				format = q.ResponseFormat.Type
-			}
-			switch {
-			case q.MaxCompletionTokens != nil && q.MaxTokens == nil:
-				limit = "max_completion_tokens"
-			case q.MaxTokens != nil && q.MaxCompletionTokens == nil:
-				limit = "max_tokens"
-			}
-			require.Equal(t, c.format, format)
-			require.Equal(t, c.limit, limit)
+func TestALastAttemptIsNotLost(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]*server{
+		"overload":   replies(t, 503, `{"error":"server busy"}`),
+		"rate limit": replies(t, 429, `{}`, "Retry-After", "600"),
+		"nonsense":   replies(t, 200, says("All is well.")),
+		"no network": {Server: &httptest.Server{URL: "http://127.0.0.1:1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := analyzer(t, s)
+			err := fault(t, a, entries("x"))
+			require.Contains(t, degraded(t, last(t, a, entries("x")), nil), err.Message)
 		})
 	}
 }
 
 func TestAServerThatRefusesEverythingIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	s := replies(t, http.StatusBadRequest, `{"error":{"message":"response_format and max_tokens are wrong, whatever they are"}}`)
-	require.Equal(t, domain.AnalyzerRefused, fault(t, analyzer(t, s), entries("x")).Kind)
-	require.Len(t, s.questions(), 5)
+	s := replies(t, http.StatusBadRequest, `{"error":{"message":"response_format and max_tokens and temperature are wrong, whatever they are"}}`)
+	a := analyzer(t, s, func(c *openai.Config) { c.Temperature = new(0.5) })
+	r, err := analyze(t, a, entries("x"))
+	require.Contains(t, degraded(t, r, err), "refuses the request")
+	require.Len(t, s.questions(), 6, "two forms, two names of the limit, and the temperature were given up")
+}
+
+func TestTheBodyCountsWhateverItsType(t *testing.T) {
+	t.Parallel()
+	for _, contentType := range []string{"text/html", "text/plain; charset=utf-8", "application/octet-stream", "nonsense"} {
+		s := replies(t, http.StatusOK, says(found(finding("high", 1))), "Content-Type", contentType)
+		r, err := analyze(t, analyzer(t, s), entries("x"))
+		explained(t, r, err)
+	}
 }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
@@ -220,18 +285,15 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	other := serve(t, plausible)
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		s := replies(t, status, "", "Location", other.URL+"/v1/chat/completions")
-		err := fault(t, analyzer(t, s), entries("x"))
-		require.Equal(t, domain.AnalyzerMisconfigured, err.Kind)
-		require.Contains(t, err.Error(), "redirect")
+		r, err := analyze(t, analyzer(t, s), entries("x"))
+		require.Contains(t, degraded(t, r, err), "redirect")
 	}
 	require.Empty(t, other.questions(), "no key and no log goes elsewhere")
 }
 
 func TestAServiceThatIsNotThereIsUnavailable(t *testing.T) {
 	t.Parallel()
-	a, err := openai.New(openai.Config{BaseURL: "http://127.0.0.1:1/v1", Model: "m"}) // a port that nobody is given
-	require.NoError(t, err)
-	refused := fault(t, a, entries("x"))
+	refused := fault(t, newWorld("http://127.0.0.1:1").analyzer(t), entries("x")) // a port that nobody is given
 	require.Equal(t, domain.AnalyzerUnavailable, refused.Kind)
 	require.ErrorIs(t, refused, syscall.ECONNREFUSED)
 	require.Contains(t, refused.Error(), "connection refused")

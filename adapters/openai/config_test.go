@@ -28,15 +28,24 @@ func TestNewRefusesWrongSettings(t *testing.T) {
 		"a fragment":        {"ai-base-url", func(c *openai.Config) { c.BaseURL = "https://api.example.com#hunter2" }},
 		"no model":          {"ai-model", func(c *openai.Config) { c.Model = " " }},
 		"no time":           {"ai-timeout", func(c *openai.Config) { c.Timeout = -time.Second }},
-		"no room":           {"ai-max-prompt-bytes", func(c *openai.Config) { c.MaxPromptBytes = openai.MinPromptBytes - 1 }},
+		"no room":           {"ai-max-prompt-tokens", func(c *openai.Config) { c.MaxPromptTokens = openai.MinPromptTokens - 1 }},
+		"too much room":     {"ai-max-prompt-tokens", func(c *openai.Config) { c.MaxPromptTokens = 1 << 40 }},
 		"no answer":         {"ai-max-answer-tokens", func(c *openai.Config) { c.MaxAnswerTokens = -1 }},
+		"too cold":          {"ai-temperature", func(c *openai.Config) { c.Temperature = new(-0.5) }},
+		"too hot":           {"ai-temperature", func(c *openai.Config) { c.Temperature = new(2.5) }},
+		"forgetful":         {"ai-cache-ttl", func(c *openai.Config) { c.CacheTTL = -time.Second }},
+		"a gift":            {"ai-price-input", func(c *openai.Config) { c.Prices.Input = -1 }},
+		"too dear":          {"ai-price-output", func(c *openai.Config) { c.Prices.Output = 10_001_000_000 }},
+		"no currency":       {"ai-currency", func(c *openai.Config) { c.Prices.Currency = "dollar" }},
+		"no budget":         {"ai-daily-budget", func(c *openai.Config) { c.Prices.Input, c.DailyBudget = 1, -1 }},
+		"no prices":         {"ai-daily-budget", func(c *openai.Config) { c.DailyBudget = 1_000_000 }},
 		"a key of two rows": {"LOGSIFT_AI_API_KEY", func(c *openai.Config) { c.APIKey = "hunter2\nhunter2" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := openai.Config{BaseURL: "https://api.example.com/v1", Model: "m"}
 			c.spoil(&cfg)
-			a, err := openai.New(cfg)
+			a, err := openai.New(detector{}, newStates(time.Now), cfg)
 			require.Nil(t, a)
 			var invalid *domain.ValidationError
 			require.ErrorAs(t, err, &invalid)
@@ -48,7 +57,7 @@ func TestNewRefusesWrongSettings(t *testing.T) {
 
 func TestNewNamesAllWrongSettings(t *testing.T) {
 	t.Parallel()
-	_, err := openai.New(openai.Config{Timeout: -1})
+	_, err := openai.New(detector{}, newStates(time.Now), openai.Config{Timeout: -1})
 	require.ErrorContains(t, err, "ai-base-url")
 	require.ErrorContains(t, err, "ai-model")
 	require.ErrorContains(t, err, "ai-timeout")

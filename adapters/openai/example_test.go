@@ -14,16 +14,16 @@ import (
 )
 
 // Any server with OpenAI's chat completions will do; this one answers always the
-// same. The model names the group, and the analyser knows its lines.
+// same. The detector knows the lines, and the model explains them.
 func ExampleAnalyzer() {
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, says(`{"summary":"Payments fail.","anomalies":[{
-			"groups":[1],"explanation":"The bank does not answer.","suggested_action":"Look at the connection to the bank.",
-			"kind":"error_burst","category":"dependency","severity":"high","score":0.9,"confidence":0.8}]}`))
+		reply(w, http.StatusOK, says(`{"summary":"Payments fail.","findings":[{
+			"anomalies":[1],"cause":"The bank is away","explanation":"The bank does not answer.","suggested_action":"Look at the connection to the bank.",
+			"category":"dependency","severity":"high","relevance":0.9}]}`))
 	}))
 	defer service.Close()
 
-	analyzer, err := openai.New(openai.Config{BaseURL: service.URL + "/v1", Model: "llama3.2", Timeout: time.Minute})
+	analyzer, err := openai.New(detector{}, newStates(time.Now), openai.Config{BaseURL: service.URL + "/v1", Model: "llama3.2", Timeout: time.Minute})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -42,6 +42,6 @@ func ExampleAnalyzer() {
 		fmt.Printf("%s: %s (%d lines like %q)\n", a.Severity, a.Explanation, a.Count, a.Template)
 	}
 	// Output:
-	// Payments fail.
+	// 1 anomalies in 3 lines. Payments fail.
 	// high: The bank does not answer. (3 lines like "payment <*>: no answer")
 }

@@ -13,43 +13,63 @@ import (
 	"logsift/domain"
 )
 
-// FuzzReadAnswer checks that an answer is refused as such, or gives findings that
-// keep to the schema and name groups that were sent.
-func FuzzReadAnswer(f *testing.F) {
-	content := func(s string) []byte {
-		return []byte(`{"model":"m","choices":[{"finish_reason":"stop","message":{"content":` + encode(s) + `}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`)
-	}
+// FuzzReadCompletion checks that any body is read, with a usage that a budget can
+// count.
+func FuzzReadCompletion(f *testing.F) {
 	for _, seed := range []string{
-		``, `{}`, `{"anomalies":[]}`, `{"anomalies":null}`, "<think>{</think>```json\n{\"summary\":\"s\",\"anomalies\":[]}\n```",
-		`{"anomalies":[{"groups":[3,1,1,-1,99],"kind":"error","category":"x","severity":"high","score":0.5,"confidence":1,"explanation":"\u001b[1me\u202e","suggested_action":""}]}`,
-		`{"anomalies":[{"groups":[1],"kind":"error","severity":"high","score":1e999,"confidence":2}]}`,
+		``, `[]`, `{"choices":[]}`, `<html>`, `{"error":{"code":429,"message":"m"}}`, `{"error":"x"}`,
+		`{"model":"m","choices":[{"finish_reason":"stop","message":{"content":"{}"}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`,
+		`{"choices":[{"finish_reason":"length","message":{}}],"usage":{"prompt_tokens":9e18,"completion_tokens":-5}}`,
+		`{"choices":[{"message":{"refusal":"no"}}]}`,
 	} {
-		f.Add(content(seed))
+		f.Add([]byte(seed))
 	}
-	f.Add([]byte(`{"choices":[{"message":{"refusal":"no"}}]}`))
-	f.Add([]byte(`{"choices":[{"finish_reason":"length","message":{}}],"usage":{"prompt_tokens":-1}}`))
-	f.Add([]byte(`[]`))
-	sent := prompt{groups: make([]*group, 3), user: "user"}
+	c := newClient("http://127.0.0.1", "", time.Now)
+	prices := Prices{Input: maxPrice, Output: maxPrice}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var usage domain.Usage
-		got, err := readAnswer(body, sent, &usage)
-		require.Equal(t, 1, usage.Calls)
-		require.GreaterOrEqual(t, min(usage.PromptTokens, usage.CompletionTokens, usage.CachedTokens, usage.ReasoningTokens), 0)
-		if err != nil {
-			var known *domain.AnalyzerError
-			require.ErrorAs(t, err, &known)
+		r := &reply{status: http.StatusOK, header: http.Header{}, body: body}
+		got, failed := c.readCompletion(r, prompt{user: "user"}, func(bytes int) int { return bytes })
+		u := got.usage
+		require.GreaterOrEqual(t, min(u.PromptTokens, u.CompletionTokens, u.CachedTokens, u.ReasoningTokens), 0)
+		require.GreaterOrEqual(t, prices.cost(u), Micros(0))
+		requireClean(t, got.model, maxModel)
+		if failed == nil {
+			require.NotEmpty(t, strings.TrimSpace(got.content))
+			require.Equal(t, 1, u.Calls)
+		}
+	})
+}
+
+// FuzzReadAnswer checks that a model's text is refused as such, or gives findings
+// that keep to the schema and name anomalies that were sent, each once.
+func FuzzReadAnswer(f *testing.F) {
+	for _, seed := range []string{
+		``, `{}`, `{"findings":[]}`, `{"findings":null}`, "<think>{</think>```json\n{\"summary\":\"s\",\"findings\":[]}\n```",
+		`{"findings":[{"anomalies":[3,1,1,-1,99],"cause":"c","category":"x","severity":"high","relevance":0.5,"explanation":"\u001b[1me\u202e","suggested_action":"","log_ids":[1]}]}`,
+		`{"findings":[{"anomalies":[1],"severity":"high","relevance":1e999},{"anomalies":[1],"severity":"high","relevance":1,"explanation":"e"},{"anomalies":[1],"severity":"low","relevance":0,"explanation":"e"}]}`,
+	} {
+		f.Add(seed)
+	}
+	const sent = 3
+	f.Fuzz(func(t *testing.T, content string) {
+		got, failed := readAnswer(content, sent)
+		if failed != nil {
+			require.Equal(t, domain.AnalyzerBadAnswer, failed.fault.Kind)
 			return
 		}
 		requireClean(t, got.summary, maxSummary)
-		requireClean(t, got.model, maxModel)
+		named := map[int]bool{}
 		for _, finding := range got.findings {
-			require.NotEmpty(t, finding.Groups)
-			for i, n := range finding.Groups {
-				require.True(t, n >= 1 && n <= len(sent.groups) && (i == 0 || finding.Groups[i-1] < n), "groups %v", finding.Groups)
+			require.NotEmpty(t, finding.Anomalies)
+			for _, n := range finding.Anomalies {
+				require.True(t, n >= 1 && n <= sent && !named[n], "anomalies %v", finding.Anomalies)
+				named[n] = true
 			}
-			require.True(t, *finding.Score >= 0 && *finding.Score <= 1 && *finding.Confidence >= 0 && *finding.Confidence <= 1)
+			require.True(t, *finding.Relevance >= 0 && *finding.Relevance <= 1)
+			require.True(t, finding.severity.Valid())
 			require.Contains(t, categories, finding.Category)
-			require.Contains(t, kinds, finding.Kind)
+			require.NotEmpty(t, finding.Explanation)
+			requireClean(t, finding.Cause, maxCause)
 			requireClean(t, finding.Explanation, maxExplanation)
 			requireClean(t, finding.SuggestedAction, maxAction)
 		}
@@ -72,7 +92,8 @@ func FuzzRetryAfter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seconds, milliseconds, date string) {
 		h := http.Header{"Retry-After": {seconds}, "Retry-After-Ms": {milliseconds}, "Date": {date}}
-		wait := retryAfter(h)
+		c := newClient("http://127.0.0.1", "", time.Now)
+		wait := c.retryAfter(&reply{status: http.StatusTooManyRequests, header: h})
 		require.True(t, wait >= 0 && wait <= maxRetryAfter, wait)
 	})
 }
@@ -89,13 +110,13 @@ func FuzzRefusal(f *testing.F) {
 			f.Add(status, []byte(seed))
 		}
 	}
-	c := newClient("http://127.0.0.1", key)
+	c := newClient("http://127.0.0.1", key, time.Now)
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		r := &reply{status: status, header: http.Header{}, body: body}
 		if r.ok() {
 			return
 		}
-		err := c.refusal(r, r.apiError(), data)
+		err := c.refusal(r, readError(r.body), data).fault
 		require.NotEmpty(t, err.Kind)
 		require.NotContains(t, err.Error(), key)
 		for i := 0; i+minEcho <= len(data); i++ {
@@ -104,25 +125,16 @@ func FuzzRefusal(f *testing.F) {
 	})
 }
 
-// FuzzGroupLines checks that each line is in one group, whose template is clean.
-func FuzzGroupLines(f *testing.F) {
-	f.Add("job 1 failed\njob 2 failed\n\x1b[1mred\x1b[0m")
-	f.Add("deadbeefdeadbeef-0000 \xff\u202e\n\n" + strings.Repeat("é1 ", 3000))
-	f.Fuzz(func(t *testing.T, text string) {
-		var logs []domain.LogEntry
-		for line := range strings.SplitSeq(text, "\n") {
-			logs = append(logs, domain.LogEntry{Message: line, ReceivedAt: time.Unix(1, 0)})
-		}
-		groups, err := groupLines(t.Context(), logs)
-		require.NoError(t, err)
-		lines := 0
-		for _, g := range groups {
-			requireClean(t, g.template, domain.MaxAnomalyTemplate)
-			require.NotEmpty(t, g.lines)
-			lines += len(g.lines)
-		}
-		require.Len(t, logs, lines)
-		p := newPrompt(logs, groups, len(system)+1000)
-		require.LessOrEqual(t, len(p.groups), len(groups))
+// FuzzOutgoing checks that what is sent of a text is clean, bounded, and holds
+// nothing of what is to be hidden.
+func FuzzOutgoing(f *testing.F) {
+	f.Add("job 1 failed SECRET \x1b[1mred\x1b[0m", 40)
+	f.Add("SEC\u200bRET "+strings.Repeat("é ", 300)+"SECRET", 100)
+	f.Add(strings.Repeat("x", 490)+" SECRE", 512)
+	f.Fuzz(func(t *testing.T, text string, limit int) {
+		limit = min(max(limit, 8), 4096)
+		got := outgoing(text, func(s string) string { return strings.ReplaceAll(s, "SECRET", "<s>") }, limit)
+		requireClean(t, got, limit)
+		require.NotContains(t, got, "SECRET")
 	})
 }

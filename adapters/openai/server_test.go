@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -41,16 +42,17 @@ type question struct {
 	} `json:"response_format"`
 }
 
-// sentGroup is one element of the data.
-type sentGroup struct {
-	Group, Count       int
-	Level, First, Last string
-	Text               string
-	Sources, Samples   []string
+// sentAnomaly is one element of the data.
+type sentAnomaly struct {
+	Anomaly, Count           int
+	Kind, Severity, Category string
+	First, Last              string
+	Template, Evidence       string
+	Services, Samples        []string
 }
 
-// groups reads the data between the marks, as a service that obeys the prompt.
-func (q question) groups() ([]sentGroup, error) {
+// anomalies reads the data between the marks, as a service that obeys the prompt.
+func (q question) anomalies() ([]sentAnomaly, error) {
 	if len(q.Messages) != 2 || q.Messages[0].Role != "system" || q.Messages[1].Role != "user" {
 		return nil, fmt.Errorf("not a system and a user message")
 	}
@@ -62,7 +64,7 @@ func (q question) groups() ([]sentGroup, error) {
 	if !ok {
 		return nil, fmt.Errorf("no data between marks")
 	}
-	var out []sentGroup
+	var out []sentAnomaly
 	return out, json.Unmarshal([]byte(data), &out)
 }
 
@@ -77,6 +79,32 @@ func (s *server) questions() []question {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]question(nil), s.asked...)
+}
+
+// formats are the forms of answer that were asked for.
+func (s *server) formats() []string {
+	var out []string
+	for _, q := range s.questions() {
+		format := ""
+		if q.ResponseFormat != nil {
+			format = q.ResponseFormat.Type
+		}
+		out = append(out, format)
+	}
+	return out
+}
+
+// sizes are how many anomalies each request held.
+func (s *server) sizes() []int {
+	var out []int
+	for _, q := range s.questions() {
+		anomalies, err := q.anomalies()
+		if err != nil {
+			return nil
+		}
+		out = append(out, len(anomalies))
+	}
+	return out
 }
 
 // serve starts a fake service that answers each question by answer.
@@ -127,37 +155,73 @@ func quote(s string) string {
 	return string(out)
 }
 
-// finding makes one anomaly of an answer.
-func finding(severity string, groups ...int) string {
-	list, _ := json.Marshal(append([]int{}, groups...))
-	return fmt.Sprintf(`{"groups":%s,"explanation":"e","suggested_action":"a","kind":"error_burst","category":"crash","severity":%q,"score":0.9,"confidence":0.8}`, list, severity)
+// finding makes one finding of an answer.
+func finding(severity string, anomalies ...int) string {
+	list, _ := json.Marshal(append([]int{}, anomalies...))
+	return fmt.Sprintf(`{"anomalies":%s,"cause":"c","explanation":"e","suggested_action":"a","category":"crash","severity":%q,"relevance":0.9}`, list, severity)
 }
 
 // found makes the text of an answer.
 func found(findings ...string) string {
-	return `{"summary":"s","anomalies":[` + strings.Join(findings, ",") + `]}`
+	return `{"summary":"s","findings":[` + strings.Join(findings, ",") + `]}`
+}
+
+// world is what an analyser of a test works in.
+type world struct {
+	clock  *clock
+	states *states
+	cfg    openai.Config
+
+	mu sync.Mutex
+	// waits are those before repetitions, which take no time.
+	waits []time.Duration
+}
+
+func newWorld(url string) *world {
+	w := &world{clock: newClock()}
+	w.states = newStates(w.clock.now)
+	w.cfg = openai.Config{BaseURL: url + "/v1/", Model: "m", APIKey: "sk-secret-key", Now: w.clock.now}
+	return w
+}
+
+// analyzer makes an analyser, as one process of those that share the world.
+func (w *world) analyzer(t *testing.T) *openai.Analyzer {
+	t.Helper()
+	a, err := openai.New(detector{}, w.states, w.cfg)
+	require.NoError(t, err)
+	a.SetSleep(func(ctx context.Context, d time.Duration) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.waits = append(w.waits, d)
+		return ctx.Err()
+	})
+	return a
+}
+
+func (w *world) waited() []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]time.Duration(nil), w.waits...)
 }
 
 // analyzer makes an analyser that asks s.
 func analyzer(t *testing.T, s *server, change ...func(*openai.Config)) *openai.Analyzer {
 	t.Helper()
-	cfg := openai.Config{BaseURL: s.URL + "/v1/", Model: "m", APIKey: "sk-secret-key"}
+	w := newWorld(s.URL)
 	for _, f := range change {
-		f(&cfg)
+		f(&w.cfg)
 	}
-	a, err := openai.New(cfg)
-	require.NoError(t, err)
-	return a
+	return w.analyzer(t)
 }
 
 // begin is the time of the first of the test's lines.
 var begin = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
-// entries makes an entry of each line, a second apart.
+// entries makes an entry of each line, an error, a second apart.
 func entries(lines ...string) []domain.LogEntry {
 	out := make([]domain.LogEntry, len(lines))
 	for i, line := range lines {
-		out[i] = domain.LogEntry{ID: uuid.New(), Source: "app", Message: line, Level: domain.LogLevelInfo, Timestamp: begin.Add(time.Duration(i) * time.Second)}
+		out[i] = domain.LogEntry{ID: uuid.New(), Source: "app", Message: line, Level: domain.LogLevelError, Timestamp: begin.Add(time.Duration(i) * time.Second)}
 	}
 	return out
 }
@@ -165,6 +229,29 @@ func entries(lines ...string) []domain.LogEntry {
 func analyze(t *testing.T, a *openai.Analyzer, logs []domain.LogEntry) (domain.AnalysisResult, error) {
 	t.Helper()
 	return a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs})
+}
+
+// last is analyze for a task that will not be tried again.
+func last(t *testing.T, a *openai.Analyzer, logs []domain.LogEntry) domain.AnalysisResult {
+	t.Helper()
+	r, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs, LastAttempt: true})
+	require.NoError(t, err)
+	return r
+}
+
+// degraded returns the reason why the detector's result is all that there is.
+func degraded(t *testing.T, r domain.AnalysisResult, err error) string {
+	t.Helper()
+	require.NoError(t, err)
+	require.NotEmpty(t, r.Anomalies, "an AI service that fails costs no anomalies")
+	require.Equal(t, "builtin", r.Analyzer)
+	require.NotEmpty(t, r.Summary)
+	for _, a := range r.Anomalies {
+		require.Equal(t, "local", a.Source)
+		require.Empty(t, a.Explanation)
+	}
+	require.Contains(t, r.DegradedReason, "; analysed by the built-in analyser")
+	return r.DegradedReason
 }
 
 // fault returns the *domain.AnalyzerError that the service's answer leads to.

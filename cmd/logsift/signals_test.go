@@ -28,7 +28,7 @@ func slowAI(t *testing.T) (url string, release chan struct{}) {
 		case <-release:
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, `{"id":"1","object":"chat.completion","model":"m","choices":[{"index":0,"finish_reason":"stop",`+
-				`"message":{"role":"assistant","content":"{\"anomalies\":[]}"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`)
+				`"message":{"role":"assistant","content":"{\"summary\":\"\",\"findings\":[]}"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`)
 		case <-ended:
 		case <-r.Context().Done():
 		}

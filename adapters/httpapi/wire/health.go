@@ -17,6 +17,8 @@ type Readiness struct {
 // Component is the readiness of one part.
 type Component struct {
 	Ready bool `json:"ready"`
-	// Reason says why it is not ready.
+	// Degraded is whether it is ready, but does less than it was set up to.
+	Degraded bool `json:"degraded,omitempty"`
+	// Reason says why it is not ready, or degraded.
 	Reason string `json:"reason,omitempty"`
 }
