@@ -80,7 +80,7 @@ func (e *environment) demo(ctx context.Context, app *bootstrap.App, config *boot
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	c := &client{http: &http.Client{Transport: transport}, base: app.URL()}
-	r, err := (&pipeline{client: c, progress: newProgress(e.stderr)}).run(ctx, inputs)
+	r, err := (&pipeline{client: c, progress: newProgress(e.stderr), verb: "analysing"}).run(ctx, inputs)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (e *environment) demo(ctx context.Context, app *bootstrap.App, config *boot
 	if err := c.get(ctx, "/api/v1/queue/stats", nil, &stats); err != nil {
 		return err
 	}
-	if err := printReport(e.stdout, r, isTerminal(e.stdout) && e.getenv("NO_COLOR") == "", demoShown); err != nil {
+	if err := e.printReport(r, demoShown); err != nil {
 		return err
 	}
 	p.printf("\n%d tasks ran, %d completed, %d failed. Now try it on your own logs:\n\n  logsift analyze FILE...\n", stats.TotalTasks, stats.CompletedTasks, stats.FailedTasks)

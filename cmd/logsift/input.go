@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"unicode/utf8"
 
 	"logsift/domain"
@@ -188,19 +187,4 @@ func readLine(r *bufio.Reader) (line []byte, long bool, err error) {
 // tooLongText tells a person of the lines that were left out.
 func (l lineReport) tooLongText(name string) string {
 	return fmt.Sprintf("%s: %s longer than %d bytes left out, the first is line %d", name, plural(l.tooLong, "line"), domain.MaxLogMessage, l.firstLong)
-}
-
-// printable shows text of a log on a terminal: control characters, which could
-// move the cursor or worse, and what reorders text, are replaced.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n':
-			return ' '
-		case r < 0x20 || r >= 0x7f && r < 0xa0,
-			r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }
