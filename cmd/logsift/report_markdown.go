@@ -36,6 +36,9 @@ func writeMarkdown(w io.Writer, r *report, limit int) error {
 		}
 		p.printf(".\n")
 	}
+	if len(r.Models) > 0 {
+		p.printf("\nAnalysed by %s with %s.\n", markdownList(r.Analyzers), markdownList(r.Models))
+	}
 	for _, reason := range r.DegradedReasons {
 		p.printf("\n> **Less than was asked for:** %s\n", markdownText(reason))
 	}
@@ -93,12 +96,8 @@ func (p *printer) markdownTable(r *report, shown []domain.Anomaly) {
 	const width = 120
 	for i := range shown {
 		a := &shown[i]
-		text := a.Template
-		if text == "" {
-			text = a.Evidence
-		}
 		p.printf("| %d | %s | %s | %s | %d | %s |\n", i+1, markdownSeverity(a.Severity), kindText(a.Kind), cell(markdownList(a.Services)), a.Count,
-			cell(code(fit(printable(text), width))))
+			cell(code(fit(printable(firstText(a.Template, a.Evidence)), width))))
 	}
 	if more := len(r.Anomalies) - len(shown); more > 0 {
 		p.printf("\nand %d more.\n", more)

@@ -83,6 +83,9 @@ func (p *tableReport) head(r *report) {
 	if b := r.Baseline; b != nil {
 		p.printf("%s\n", fit(printable("compared with "+b.text()), p.width))
 	}
+	if len(r.Models) > 0 {
+		p.printf("%s\n", fit(printable("analysed by "+strings.Join(r.Analyzers, ", ")+" with "+strings.Join(r.Models, ", ")), p.width))
+	}
 	for _, reason := range r.DegradedReasons {
 		p.printf("%s\n", p.paint(domain.SeverityMedium, fit(printable("less than was asked for: "+reason), p.width)))
 	}
@@ -125,7 +128,13 @@ func (p *tableReport) services(r *report) {
 	}
 }
 
-func kindText(k domain.AnomalyKind) string { return strings.ReplaceAll(string(k), "_", " ") }
+// kindText is a kind in words.
+func kindText(k domain.AnomalyKind) string {
+	if !k.Valid() {
+		return "unknown kind"
+	}
+	return strings.ReplaceAll(string(k), "_", " ")
+}
 
 // servicesText names the services of an anomaly, the first few of many.
 func servicesText(a *domain.Anomaly) string {
@@ -213,7 +222,7 @@ func (p *tableReport) foot(r *report) {
 	}
 	for _, note := range notes {
 		for i, line := range wrap(printable(note), p.width-len("note: ")) {
-			p.printf("%s%s\n", []string{"note: ", "      "}[min(i, 1)], line)
+			p.printf("%s%s\n", []string{"note: ", "      "}[min(i, 1)], fit(line, p.width-len("note: ")))
 		}
 	}
 }
@@ -229,15 +238,14 @@ func (r *report) notes() []string {
 		out = append(out, "there were more anomalies than a result holds: the least severe are left out")
 	}
 	if u := r.Usage; u != nil {
-		text := fmt.Sprintf("the AI service %s was asked %s: %d prompt and %d completion tokens", strings.Join(r.Models, ", "),
-			plural(u.Calls, "time"), u.PromptTokens, u.CompletionTokens)
+		parts := []string{fmt.Sprintf("the AI service was asked %s: %d prompt and %d completion tokens", plural(u.Calls, "time"), u.PromptTokens, u.CompletionTokens)}
 		if u.Estimated {
-			text += ", by estimate"
+			parts = append(parts, "by estimate")
 		}
 		for _, c := range r.Costs {
-			text += fmt.Sprintf(", %d.%06d %s", c.AmountMicros/1e6, c.AmountMicros%1e6, c.Currency)
+			parts = append(parts, fmt.Sprintf("%d.%06d %s", c.AmountMicros/1e6, c.AmountMicros%1e6, c.Currency))
 		}
-		out = append(out, text)
+		out = append(out, strings.Join(parts, ", "))
 	}
 	if c := r.Cache; c != nil && c.Hits > 0 {
 		out = append(out, fmt.Sprintf("%d of %d explanations were known from before", c.Hits, c.Hits+c.Misses))
