@@ -62,12 +62,15 @@ func fileInput(path string) (input, error) {
 	if info.Mode().IsRegular() && info.Size() == 0 {
 		return input{}, fmt.Errorf("%s is empty: there is nothing to analyse", path)
 	}
-	f, err := os.Open(path) //nolint:gosec // The user names the file.
-	if err != nil {
-		return input{}, fmt.Errorf("cannot read %s: %w", path, reason(err))
-	}
-	if err := f.Close(); err != nil {
-		return input{}, fmt.Errorf("cannot read %s: %w", path, reason(err))
+	// What is no file, such as a pipe, can be opened only once.
+	if info.Mode().IsRegular() {
+		f, err := os.Open(path) //nolint:gosec // The user names the file.
+		if err != nil {
+			return input{}, fmt.Errorf("cannot read %s: %w", path, reason(err))
+		}
+		if err := f.Close(); err != nil {
+			return input{}, fmt.Errorf("cannot read %s: %w", path, reason(err))
+		}
 	}
 	return input{
 		name: filepath.Base(path), size: info.Size(),
