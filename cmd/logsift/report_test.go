@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -198,7 +197,7 @@ func markdownParts(t *testing.T, text string) (fenced, spans []string, rest stri
 				}
 				n := len(line[begin:]) - len(strings.TrimLeft(line[begin:], "`"))
 				after := line[begin+n:]
-				end := regexp.MustCompile("(?:^|[^`])(`{" + fmt.Sprint(n) + "})(?:[^`]|$)").FindStringSubmatchIndex(after)
+				end := regexp.MustCompile("(?:^|[^`])(`{" + strconv.Itoa(n) + "})(?:[^`]|$)").FindStringSubmatchIndex(after)
 				require.NotNil(t, end, "a code span has no end: %s", line)
 				spans = append(spans, after[:end[2]])
 				out.WriteString(line[:begin] + "CODE")
