@@ -1,6 +1,6 @@
 # make alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help test lint generate bench benchstat chaos mutants run demo verify
+.PHONY: help test lint generate bench benchstat chaos mutants run demo eval verify
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -32,6 +32,10 @@ run: ## run the API and workers on the embedded store
 
 demo: ## see the whole system at work on a real sample
 	go run ./cmd/logsift demo
+
+DATA ?= ../shared/data
+eval: ## measure the built-in analyser on the labelled logs in DATA
+	go run ./adapters/builtin/eval -data $(DATA)
 
 verify: ## run everything that the continuous integration runs
 	bash .ci/run

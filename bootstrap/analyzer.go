@@ -4,6 +4,7 @@ import (
 	"go.uber.org/fx"
 
 	"logsift/adapters/builtin"
+	"logsift/adapters/memstore"
 	"logsift/adapters/openai"
 	"logsift/ports"
 )
@@ -16,7 +17,15 @@ func analyzerModule(config *Config) fx.Option {
 	return fx.Module(AnalyzerBuiltin, fx.Provide(newBuiltin))
 }
 
-func newBuiltin() ports.LogAnalyzer { return builtin.New(builtin.Config{}) }
+// newBuiltin makes the built-in analyser, which keeps what it learns in the log
+// repository, or to this process if the configuration says so.
+func newBuiltin(config Config, logs ports.LogRepository) ports.LogAnalyzer {
+	var states ports.StateStore = logs
+	if config.PrivateLearning {
+		states = memstore.NewLogRepository(memstore.Config{})
+	}
+	return builtin.New(builtin.Config{States: states})
+}
 
 func newOpenAI(config Config) (ports.LogAnalyzer, error) {
 	return openai.New(openai.Config{

@@ -58,11 +58,12 @@ var rules = []rule{
 		never: []string{"net/http", "database/sql", "os", "os/"},
 	},
 	{room: "adapters/*", ours: []string{"domain", "ports", "self"}, libs: []string{"*"}},
+	{room: "adapters/builtin/eval", ours: []string{"domain", "ports", "adapters/builtin", "adapters/builtin/*"}, libs: []string{"github.com/google/uuid"}},
 	{room: "adapters/redisstore/redistest", libs: []string{"github.com/stretchr/testify", "github.com/google/uuid", "go.uber.org/goleak"}, tests: true},
 	{room: "bootstrap", ours: []string{"domain", "ports", "application", "application/bench", "adapters/*"}, libs: []string{"go.uber.org/fx", "go.uber.org/dig", "go.uber.org/zap", "github.com/spf13/pflag", "go.yaml.in/yaml/v3", "github.com/google/uuid", "golang.org/x/term"}},
 	{room: "bootstrap/chaostest", ours: []string{"domain", "ports", "application", "bootstrap", "adapters/*"}, libs: []string{"github.com/Shopify/toxiproxy", "github.com/anishathalye/porcupine", "github.com/rs/zerolog", "github.com/google/uuid", "go.uber.org/zap"}, tests: true},
 	{room: "bootstrap/faulttest", tests: true},
-	{room: "cmd/logsift", ours: []string{"bootstrap", "domain", "adapters/httpapi/wire"}, libs: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/google/uuid", "github.com/mattn/go-runewidth"}},
+	{room: "cmd/logsift", ours: []string{"bootstrap", "domain", "adapters/httpapi/wire"}, libs: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/google/uuid", "github.com/klauspost/compress", "github.com/mattn/go-runewidth"}},
 	{room: "mocks", ours: []string{"domain", "ports"}, libs: []string{"github.com/golang/mock"}, tests: true},
 }
 

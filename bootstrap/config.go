@@ -64,6 +64,10 @@ type Config struct {
 	BatchBytes int
 	Baseline   string
 	Learn      bool
+	// PrivateLearning has the built-in analyser keep what it learns to this process:
+	// it neither uses nor changes what others have learned in the store. It is set by
+	// the command too.
+	PrivateLearning bool
 	// AnalysisQueue is the queue of automatic analysis tasks.
 	AnalysisQueue string
 

@@ -9,12 +9,13 @@ import (
 // by the names that loggers use for them; the first of each counts. It reads no
 // further than it must, and reports false for what is no object.
 func parseJSONHeader(line string, now time.Time) (LogHeader, bool) {
-	h := LogHeader{TextEnd: len(line)}
+	h := LogHeader{TextEnd: len(line), Format: LogFormatJSON}
 	s := jsonScanner{s: line, i: 1}
 	haveText := false
 	for fields := 0; ; fields++ {
 		s.space()
 		if s.one('}') {
+			h.textLevel(line)
 			return h, true
 		}
 		if fields > 0 && !s.one(',') {
@@ -29,19 +30,35 @@ func parseJSONHeader(line string, now time.Time) (LogHeader, bool) {
 			return h, false
 		}
 		value := line[begin:end]
-		switch key {
-		case "time", "timestamp", "@timestamp", "ts", "date", "t":
+		switch fieldOf(key) {
+		case fieldTime:
 			if h.Time.IsZero() {
-				h.Time = jsonTime(value, now)
+				h.Time, h.layout = jsonTime(value, now)
 			}
-		case "level", "severity", "lvl", "log.level", "levelname", "loglevel", "s":
+		case fieldLevel:
 			if h.Level == LogLevelUnknown {
 				h.Level = jsonLevel(key, value)
 			}
-		case "msg", "message", "event", "text", "body", "_msg":
-			if !haveText && end > begin && line[begin] != '{' && line[begin] != '[' {
+		case fieldText:
+			if end == begin {
+				break
+			}
+			if line[begin] == '{' && key == "log" {
+				// Elastic's common schema nests the level.
+				if h.Level == LogLevelUnknown {
+					eachJSONField(value, func(key, value string) {
+						if key == "level" {
+							h.Level = jsonLevel(key, value)
+						}
+					})
+				}
+			} else if !haveText && line[begin] != '{' && line[begin] != '[' {
 				haveText = true
 				h.TextBegin, h.TextEnd = begin, end
+			}
+		case fieldNone:
+			if key == "stream" && (value == "stdout" || value == "stderr") {
+				h.Stream = value
 			}
 		}
 		if haveText && h.Level != LogLevelUnknown && !h.Time.IsZero() {
@@ -50,16 +67,52 @@ func parseJSONHeader(line string, now time.Time) (LogHeader, bool) {
 	}
 }
 
+// textLevel gives a line whose fields tell no level that of its message, as the
+// lines have that Docker wraps. The text stays where it is.
+func (h *LogHeader) textLevel(line string) {
+	if h.Level == LogLevelUnknown && h.TextBegin > 0 {
+		text := line[h.TextBegin:h.TextEnd]
+		in := LogParser{}.parse(text, h.Time, false)
+		h.Level = in.Level
+	}
+}
+
+// eachJSONField gives each scalar member of an object to f: strings without their
+// quotes and without the escapes of quotes, slashes and backslashes.
+func eachJSONField(line string, f func(key, value string)) {
+	if !strings.HasPrefix(line, "{") {
+		return
+	}
+	s := jsonScanner{s: line, i: 1}
+	for fields := 0; ; fields++ {
+		s.space()
+		if fields > 0 && !s.one(',') {
+			return
+		}
+		key, ok := s.text()
+		if !ok || !s.one(':') {
+			return
+		}
+		begin, end, ok := s.value()
+		if !ok {
+			return
+		}
+		if value := line[begin:end]; value != "null" && (value == "" || value[0] != '{' && value[0] != '[') {
+			f(key, unescape(value, `"\/`))
+		}
+	}
+}
+
 // jsonTime reads the value of a time; MongoDB has it in an object.
-func jsonTime(value string, now time.Time) time.Time {
+func jsonTime(value string, now time.Time) (time.Time, timeLayout) {
 	if rest, ok := strings.CutPrefix(value, `{"$date":"`); ok {
 		value = rest
 	}
 	p := timeParser{s: value[:min(len(value), headerBytes)], now: now}
 	if t, ok := p.parse(); ok {
-		return t
+		return t, p.layout
 	}
-	return time.Time{}
+	return time.Time{}, 0
 }
 
 // jsonLevel reads a level by its name, by its number as of pino and bunyan (10 is

@@ -9,85 +9,160 @@ import (
 const (
 	headerBytes  = 160
 	headerTokens = 12
+	// colouredBytes are those of a line in which colours are passed over.
+	colouredBytes = 4 << 10
 )
 
-// Names of the attributes that [ParseLogLine] sets for lines of syslog.
-const (
-	AttributeHost    = "host"
-	AttributeProgram = "program"
-	AttributePID     = "pid"
-)
+// LogParser reads lines of a log. Its zero value tells the format of each line by
+// the line itself.
+//
+// Parsing does not fail: a line that cannot be read, or has another format than
+// the one that is set, is a text without time and level.
+type LogParser struct {
+	// Format is the one that the lines have.
+	Format LogFormat
+}
 
-// ParseLogLine reads what a text line says of itself: its time, if it begins
-// with one in a common layout, its level, and host, program and pid of a line of
-// syslog as attributes. The message is the whole line without a carriage return
-// at its end.
+// ParseLogLine reads what a line says of itself, in whatever format: its time,
+// its level, and attributes. The message is the whole line, as it came, without a
+// carriage return at its end.
 //
 // A line without a time, or with one outside of the years 1970 to 9999, has a
 // zero Timestamp. A time without a zone is taken as UTC, one without a year as of
-// the newest year that does not put it more than a day after now. Lines that are
-// JSON objects are read by their usual field names.
+// the newest year that does not put it more than a day after now. A time of the
+// day without a date is none. Times have whole microseconds; what is finer is cut.
 //
-// It knows RFC 3339 and ISO 8601, syslog (RFC 3164 and 5424), the Apache and
-// nginx logs, Log4j, logfmt, klog, Go, Python, Tomcat, Android, Redis, PostgreSQL,
-// HDFS, Spark, BGL, and seconds to nanoseconds since 1970.
-func ParseLogLine(line string, now time.Time) LogEntry {
+// It knows RFC 3339 and ISO 8601, syslog (RFC 5424 with its structured data, and
+// RFC 3164) and journalctl, JSON by the usual field names, logfmt, the access and
+// error logs of Apache and nginx, klog, Log4j and Logback, Python, Go, Ruby, .NET,
+// Tomcat, Android, Redis, PostgreSQL, MySQL, MongoDB, Kafka, Docker and CRI,
+// Windows' CBS, HDFS, Spark, BGL, OpenStack, auditd, and seconds to nanoseconds
+// since 1970. The level of an access log's line is that of its status: error from
+// 500, warn from 400, info below.
+//
+// Colours (ANSI escape sequences) do not hinder the reading of a header; they stay
+// in the message.
+func ParseLogLine(line string, now time.Time) LogEntry { return LogParser{}.ParseLine(line, now) }
+
+// ParseLine reads a line as [ParseLogLine] does, in the parser's format.
+func (p LogParser) ParseLine(line string, now time.Time) LogEntry {
 	line = strings.TrimSuffix(line, "\r")
-	h := ParseLogHeader(line, now)
-	e := LogEntry{Message: line, Timestamp: h.Time, Level: h.Level}
-	if h.Program != "" {
-		e.Attributes = make(map[string]string, 3)
-		e.Attributes[AttributeProgram] = h.Program
-		if h.Host != "" {
-			e.Attributes[AttributeHost] = h.Host
-		}
-		if h.PID != "" {
-			e.Attributes[AttributePID] = h.PID
-		}
-	}
-	return e
+	h := p.ParseHeader(line, now)
+	return LogEntry{Message: line, Timestamp: h.Time, Level: h.Level, Attributes: h.attributes(line)}
 }
 
 // LogHeader is what stands around the text of a log line.
 type LogHeader struct {
-	// Time is zero if the line has none, or is JSON with a time that is not of
-	// its header. TimeBegin and TimeEnd are where it stands; equal if it is none.
+	// Time is zero if the line has none. TimeBegin and TimeEnd are where it
+	// stands; equal if it has none, or is JSON.
 	Time               time.Time
 	TimeBegin, TimeEnd int
 	Level              LogLevel
-	// Host, Program and PID are those of syslog.
-	Host, Program, PID string
+	// Format is the one that the line was read in, LogFormatText if in none.
+	Format LogFormat
+	// Host, Program, PID and MessageID are those of syslog.
+	Host, Program, PID, MessageID string
+	// Stream is stdout or stderr in the logs of containers.
+	Stream string
 	// TextBegin and TextEnd are where the text stands, without time, level and
-	// what is before them; of a JSON object, the value of its message.
+	// what is before them; of JSON and logfmt, the value of the message.
 	TextBegin, TextEnd int
+
+	// extraBegin and extraEnd are where an access log's request or syslog's
+	// structured data stand.
+	extraBegin, extraEnd int
+	// levelBegins is whether the level belongs to the header.
+	levelBegins bool
+	layout      timeLayout
 }
 
-// ParseLogHeader finds the header of a line. now is used as by [ParseLogLine].
-// The strings of the result are parts of the line, and nothing is allocated.
-func ParseLogHeader(line string, now time.Time) LogHeader {
-	if strings.HasPrefix(line, "{") {
+// ParseLogHeader finds the header of a line in whatever format. now is used as by
+// [ParseLogLine]. The strings of the result are parts of the line, and nothing is
+// allocated unless the header has colours.
+func ParseLogHeader(line string, now time.Time) LogHeader { return LogParser{}.ParseHeader(line, now) }
+
+// ParseHeader finds the header of a line as [ParseLogHeader] does, in the parser's
+// format.
+func (p LogParser) ParseHeader(line string, now time.Time) LogHeader {
+	if head := line[:min(len(line), headerBytes)]; strings.IndexByte(head, '\x1b') >= 0 {
+		return p.parseColoured(line, now)
+	}
+	return p.parse(line, now, true)
+}
+
+// parse reads a line without colours. Only an outer line may be one of a
+// container, with the inner line in it.
+func (p LogParser) parse(line string, now time.Time, outer bool) LogHeader {
+	text := LogHeader{TextEnd: len(line), Format: LogFormatText}
+	if line == "" || p.Format == LogFormatText {
+		return text
+	}
+	if p.reads(LogFormatJSON) && line[0] == '{' {
 		if h, ok := parseJSONHeader(line, now); ok {
 			return h
 		}
 	}
-	h := LogHeader{TextEnd: len(line)}
-	head := line[:min(len(line), headerBytes)]
-	pri, priLevel := syslogPriority(head)
-	f := findTime(head[pri:], now)
-	if !f.at.IsZero() {
-		f.begin, f.end = f.begin+pri, f.end+pri
-		h.Time, h.TimeBegin, h.TimeEnd = f.at, f.begin, f.end
-		h.TextBegin = f.end
-		if level, end, ok := markedLevel(head, f); ok {
-			h.Level, h.TextBegin = level, skipSeparators(head, end)
+	if p.reads(LogFormatLogfmt) && logfmtKey(line) > 0 {
+		if h, ok := parseLogfmtHeader(line, now, p.Format == LogFormatLogfmt); ok {
 			return h
 		}
 	}
-	h.parseSyslog(head, f)
+	if p.reads(LogFormatSyslog) && line[0] == '<' {
+		if h, ok := parseSyslog5424(line, now); ok {
+			return h
+		}
+	}
+	if p.Format == LogFormatJSON || p.Format == LogFormatLogfmt {
+		return text
+	}
+	if h := p.scan(line, now, outer); p.reads(h.Format) {
+		return h
+	}
+	return text
+}
+
+// reads reports whether lines of this format are read as such.
+func (p LogParser) reads(f LogFormat) bool { return p.Format == LogFormatAuto || p.Format == f }
+
+// scan finds the time and the level in the first words of a line, and tells by
+// them which format it has.
+func (p LogParser) scan(line string, now time.Time, outer bool) LogHeader {
+	h := LogHeader{TextEnd: len(line), Format: LogFormatText}
+	head := line[:min(len(line), headerBytes)]
+	pri, priLevel := 0, LogLevelUnknown
+	if p.reads(LogFormatSyslog) {
+		pri, priLevel = syslogPriority(head)
+	}
+	f := findTime(head[pri:], now)
+	if !f.at.IsZero() {
+		f.begin, f.end = f.begin+pri, f.end+pri
+		h.Format, h.layout = LogFormatPlain, f.layout
+		h.Time, h.TimeBegin, h.TimeEnd = f.at, f.begin, f.end
+		h.TextBegin = f.end
+		if f.begin == 0 && outer && p.reads(LogFormatContainer) && h.parseContainer(line, now) {
+			return h
+		}
+		if f.layout == layoutAccess && p.reads(LogFormatAccess) && h.parseAccess(line) {
+			return h
+		}
+		if level, end, format := markedLevel(head, f); format != LogFormatAuto && (format == LogFormatPlain || p.reads(format)) {
+			h.Level, h.Format, h.TextBegin = level, format, skipSeparators(head, end)
+			return h
+		}
+	}
+	if i := strings.IndexByte(head[h.TimeEnd:], '\n'); i >= 0 && f.layout != layoutTwoLines {
+		head = head[:h.TimeEnd+i]
+	}
+	if p.reads(LogFormatSyslog) {
+		h.parseSyslog(head, f, pri)
+	}
 	var at levelPlace
 	h.Level, at = scanLevel(head, h.TimeBegin, h.TimeEnd)
+	h.levelBegins = h.Level != LogLevelUnknown && at.header
 	if priLevel != LogLevelUnknown {
-		h.Level = priLevel
+		h.Level, h.Format = priLevel, LogFormatSyslog
+	} else if h.Level != LogLevelUnknown && h.Format == LogFormatText {
+		h.Format = LogFormatPlain
 	}
 	if h.Program == "" && at.header && at.end > h.TextBegin {
 		h.TextBegin = at.end
@@ -101,307 +176,81 @@ func skipSeparators(head string, at int) int {
 	if at == 0 {
 		return 0
 	}
-	for at < len(head) && strings.IndexByte(" \t]):|,>-\"", head[at]) >= 0 {
-		at++
+	for at < len(head) {
+		switch head[at] {
+		case ' ', '\t', ']', ')', ':', '|', ',', '>', '-', '"':
+			at++
+		default:
+			return at
+		}
 	}
 	return at
 }
 
-// syslogPriority reads <PRI> and the version of RFC 5424 after it, and returns
-// where they end.
-func syslogPriority(head string) (end int, level LogLevel) {
-	if !strings.HasPrefix(head, "<") {
-		return 0, 0
-	}
-	i, pri := 1, 0
-	for i < len(head) && i < 4 && isDigit(head[i]) {
-		pri = pri*10 + int(head[i]-'0')
-		i++
-	}
-	if i == 1 || pri > 191 || i == len(head) || head[i] != '>' {
-		return 0, 0
-	}
-	i++
-	if strings.HasPrefix(head[i:], "1 ") {
-		i += 2
-	}
-	return i, syslogSeverity(pri & 7)
-}
-
-// syslogSeverity is the level of a severity from 0 to 7.
-func syslogSeverity(n int) LogLevel {
-	return [...]LogLevel{
-		LogLevelFatal, LogLevelFatal, LogLevelFatal, LogLevelError,
-		LogLevelWarn, LogLevelInfo, LogLevelInfo, LogLevelDebug,
-	}[n]
-}
-
-// parseSyslog reads "host program[pid]: " after the time at the begin of a line.
-// With a time that other logs have too, the pid must be there.
-func (h *LogHeader) parseSyslog(head string, f foundTime) {
-	classic := f.layout == layoutSyslog
-	if f.at.IsZero() || !classic && f.layout != layoutFull || strings.HasPrefix(head, "[") {
-		return
-	}
-	host, rest := cutWord(strings.TrimPrefix(head[f.end:], " "))
-	program, text := cutWord(rest)
-	if host == "" || program == "" || host[len(host)-1] == ':' {
-		return
-	}
-	if _, isLevel := levelOfWord(host); isLevel {
-		return
-	}
-	pid := ""
-	if strings.HasPrefix(head, "<") && !classic {
-		// RFC 5424: host, program, pid, message id, text.
-		pid, text = cutWord(text)
-		_, text = cutWord(text)
-		h.Host, h.Program, h.PID = known(host), known(program), known(pid)
-		h.TextBegin = len(head) - len(text)
-		return
-	}
-	name, ok := strings.CutSuffix(program, ":")
-	if !ok {
-		return
-	}
-	if i := strings.LastIndexByte(name, '['); i > 0 && name[len(name)-1] == ']' {
-		name, pid = name[:i], name[i+1:len(name)-1]
-	}
-	if name == "" || !classic && !isNumber(pid) {
-		return
-	}
-	h.Host, h.Program, h.PID = host, name, pid
-	// The program stays part of the text: it says whose line it is.
-	h.TextBegin = len(head) - len(rest)
-}
-
-// known is the value of a field of RFC 5424, where - is none.
-func known(s string) string {
-	if s == "-" {
-		return ""
-	}
-	return s
-}
-
-func isNumber(s string) bool {
-	for i := range len(s) {
-		if !isDigit(s[i]) {
-			return false
+// parseColoured reads a line whose header has ANSI escape sequences as if they
+// were not there.
+func (p LogParser) parseColoured(line string, now time.Time) LogHeader {
+	var plain strings.Builder
+	plain.Grow(len(line))
+	// removed are the places in the plain line where bytes were taken out.
+	type gap struct{ at, bytes int }
+	var gaps []gap
+	for i := 0; i < len(line); {
+		if i > colouredBytes {
+			plain.WriteString(line[i:])
+			break
 		}
-	}
-	return s != ""
-}
-
-// cutWord returns the first word of s and what comes after the space behind it.
-func cutWord(s string) (word, rest string) {
-	word, rest, _ = strings.Cut(s, " ")
-	return word, rest
-}
-
-// markedLevel reads the level of the layouts that mark it by one character, and
-// where the header ends with it.
-func markedLevel(head string, f foundTime) (LogLevel, int, bool) {
-	switch {
-	case f.layout == layoutKlog:
-		return levelOfLetter(head[f.begin]), f.end, true
-	case f.layout == layoutLogcat:
-		// Process, thread, level.
-		rest := head[f.end:]
-		for range 3 {
-			word, after := cutWord(strings.TrimLeft(rest, " "))
-			if len(word) == 1 && levelOfLetter(word[0]) != LogLevelUnknown {
-				return levelOfLetter(word[0]), len(head) - len(after), true
+		n := escapeLength(line[i:])
+		if n == 0 {
+			next := strings.IndexByte(line[i+1:], '\x1b')
+			if next < 0 {
+				next = len(line) - i - 1
 			}
-			rest = after
-		}
-	case f.begin >= 3 && head[f.begin-1] == ' ' && head[f.begin-3] == '[' && levelOfLetter(head[f.begin-2]) != LogLevelUnknown:
-		return levelOfLetter(head[f.begin-2]), f.end, true
-	case isRedis(head[:f.begin]) && len(head) > f.end+2 && head[f.end] == ' ' && head[f.end+2] == ' ':
-		switch head[f.end+1] {
-		case '.':
-			return LogLevelDebug, f.end + 2, true
-		case '-', '*':
-			return LogLevelInfo, f.end + 2, true
-		case '#':
-			return LogLevelWarn, f.end + 2, true
-		}
-	}
-	return 0, 0, false
-}
-
-// isRedis reports whether s is a pid and a role, such as "12:M ".
-func isRedis(s string) bool {
-	n := len(s)
-	return n >= 4 && s[n-1] == ' ' && strings.IndexByte("MSCX", s[n-2]) >= 0 && s[n-3] == ':' && isNumber(s[:n-3])
-}
-
-// levelOfLetter is the level that a letter stands for, as in klog and Android.
-func levelOfLetter(c byte) LogLevel {
-	switch c {
-	case 'V':
-		return LogLevelTrace
-	case 'D':
-		return LogLevelDebug
-	case 'I':
-		return LogLevelInfo
-	case 'W':
-		return LogLevelWarn
-	case 'E':
-		return LogLevelError
-	case 'F':
-		return LogLevelFatal
-	}
-	return LogLevelUnknown
-}
-
-// levelPlace is where a level was found.
-type levelPlace struct {
-	begin, end int
-	// header is whether all before it belongs to the header.
-	header bool
-}
-
-// scanLevel looks for a word that is a level among the first words. A word that
-// is not in capitals counts only where its place says that it is meant so: in
-// brackets, before a colon, after level=, or right after the time.
-func scanLevel(head string, timeBegin, timeEnd int) (LogLevel, levelPlace) {
-	prose := 0
-	first := timeEnd > 0
-	for at, token := 0, 0; token < headerTokens && at < len(head); token++ {
-		for at < len(head) && (head[at] == ' ' || head[at] == '\t' || head[at] == '|') {
-			at++
-		}
-		if at >= timeBegin && at < timeEnd {
-			at = timeEnd
+			plain.WriteString(line[i : i+1+next])
+			i += 1 + next
 			continue
 		}
-		begin := at
-		for at < len(head) && head[at] != ' ' && head[at] != '\t' && head[at] != '|' {
-			at++
-		}
-		word := head[begin:at]
-		if timeEnd > 0 && begin < timeBegin && at > timeBegin {
-			// The time is a part of this token, as in [2026-… or time=….
-			at = timeEnd
-			continue
-		}
-		l, sort := tokenLevel(word, first && begin >= timeEnd)
-		if sort != levelNone {
-			return l, levelPlace{begin: begin, end: at, header: sort == levelHeader && prose < 2}
-		}
-		if begin >= timeEnd && len(word) > 1 {
-			first = false
-		}
-		if isProse(word) {
-			prose++
-		}
+		gaps = append(gaps, gap{plain.Len(), n})
+		i += n
 	}
-	return LogLevelUnknown, levelPlace{}
-}
-
-// levelSort says how a level stands in a line.
-type levelSort uint8
-
-const (
-	levelNone levelSort = iota
-	// levelHeader: as part of the header.
-	levelHeader
-	// levelText: as part of the text, which needs it.
-	levelText
-)
-
-func tokenLevel(token string, afterTime bool) (LogLevel, levelSort) {
-	if len(token) < 3 {
-		return 0, levelNone
-	}
-	if i := strings.IndexByte(token, '='); i > 0 {
-		return keyLevel(token[:i], token[i+1:])
-	}
-	word := trimMarks(token)
-	open := token[0] == '[' || token[0] == '<' || token[0] == '('
-	l, ok := levelOfWord(word)
-	if !ok {
-		i := strings.IndexByte(word, ':')
-		if i <= 0 {
-			return 0, levelNone
-		}
-		if open {
-			// Apache writes [core:error].
-			l, ok = levelOfWord(word[strings.LastIndexByte(word, ':')+1:])
-		} else if isUpper(word[:i]) {
-			// Python writes ERROR:logger:text.
-			if l, ok = levelOfWord(word[:i]); ok {
-				return l, levelText
+	h := p.parse(plain.String(), now, true)
+	// A place at a gap is behind it, so that a text begins behind its colour; an
+	// end is before it.
+	place := func(at int, end bool) int {
+		out := at
+		for _, g := range gaps {
+			if g.at > at || end && g.at == at {
+				break
 			}
+			out += g.bytes
 		}
-		if ok {
-			return l, levelHeader
-		}
-		return 0, levelNone
+		return out
 	}
-	switch {
-	case open, isUpper(word) && token[len(token)-1] == ':':
-		return l, levelHeader
-	case token[len(token)-1] == ':':
-		return l, levelText
-	case isMeant(word) && (isUpper(word) || afterTime):
-		return l, levelHeader
+	if h.TimeEnd > h.TimeBegin {
+		h.TimeBegin, h.TimeEnd = place(h.TimeBegin, false), place(h.TimeEnd, true)
 	}
-	return 0, levelNone
+	if h.TextBegin > 0 || h.TextEnd < plain.Len() {
+		h.TextBegin, h.TextEnd = place(h.TextBegin, false), max(place(h.TextBegin, false), place(h.TextEnd, true))
+	} else {
+		h.TextEnd = len(line)
+	}
+	h.extraBegin, h.extraEnd = 0, 0
+	return h
 }
 
-// isMeant is false for words that are levels only where they are set off.
-func isMeant(word string) bool {
-	switch word {
-	case "LOG", "CONFIG", "FINE", "log", "config", "fine", "panic", "alert", "failure", "Failure", "Alert", "emergency", "Emergency":
-		return false
+// escapeLength is the length of the control sequence (ECMA-48, section 5.4) at the
+// begin of s, such as a colour's; 0 if there is none.
+func escapeLength(s string) int {
+	if len(s) < 3 || s[0] != '\x1b' || s[1] != '[' {
+		return 0
 	}
-	return true
-}
-
-func keyLevel(key, value string) (LogLevel, levelSort) {
-	switch key {
-	case "level", "lvl", "severity", "loglevel", "LEVEL", "Level", "log.level":
-		if l, ok := levelOfWord(trimMarks(value)); ok {
-			return l, levelText
+	for i := 2; i < len(s); i++ {
+		switch c := s[i]; {
+		case c >= 0x40 && c <= 0x7e:
+			return i + 1
+		case c < 0x20 || c > 0x3f:
+			return 0
 		}
 	}
-	return 0, levelNone
-}
-
-// trimMarks removes the punctuation around a word.
-func trimMarks(s string) string {
-	const marks = "[]<>(){}:,;\"'!"
-	for s != "" && strings.IndexByte(marks, s[0]) >= 0 {
-		s = s[1:]
-	}
-	for s != "" && strings.IndexByte(marks, s[len(s)-1]) >= 0 {
-		s = s[:len(s)-1]
-	}
-	return s
-}
-
-func isUpper(word string) bool {
-	for i := range len(word) {
-		if word[i] >= 'a' && word[i] <= 'z' {
-			return false
-		}
-	}
-	return true
-}
-
-// levelOfWord is LookupLogLevel without allocations, for levels that are known.
-func levelOfWord(word string) (LogLevel, bool) {
-	var lower [len("informational")]byte
-	if len(word) < 3 || len(word) > len(lower) {
-		return 0, false
-	}
-	for i := range len(word) {
-		if !isLetter(word[i]) {
-			return 0, false
-		}
-		lower[i] = word[i] | 0x20
-	}
-	l := logLevelAliases[string(lower[:len(word)])]
-	return l, l != LogLevelUnknown
+	return 0
 }

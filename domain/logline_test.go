@@ -32,7 +32,7 @@ func TestParseLogLine(t *testing.T) {
 		"syslog of last year":  {"Dec 31 23:59:59 host app: error: disk", "2025-12-31T23:59:59Z", domain.LogLevelError},
 		"Apache error":         {"[Sun Dec 04 04:47:44 2005] [notice] workerEnv.init() ok", "2005-12-04T04:47:44Z", domain.LogLevelInfo},
 		"Apache 2.4 error":     {"[Sun Dec 04 04:47:44.123456 2005] [core:error] [pid 1] gone", "2005-12-04T04:47:44.123456Z", domain.LogLevelError},
-		"access log":           {`127.0.0.1 - - [10/Oct/2025:13:55:36 -0700] "GET / HTTP/1.1" 200 5`, "2025-10-10T20:55:36Z", domain.LogLevelUnknown},
+		"access log":           {`127.0.0.1 - - [10/Oct/2025:13:55:36 -0700] "GET / HTTP/1.1" 200 5`, "2025-10-10T20:55:36Z", domain.LogLevelInfo},
 		"nginx error":          {"2026/03/01 10:11:12 [error] 31#31: *9 connect() failed", "2026-03-01T10:11:12Z", domain.LogLevelError},
 		"HDFS":                 {"081109 203615 148 INFO dfs.DataNode$PacketResponder: terminating", "2008-11-09T20:36:15Z", domain.LogLevelInfo},
 		"Spark":                {"17/06/09 20:10:40 INFO executor.Executor: Running task", "2017-06-09T20:10:40Z", domain.LogLevelInfo},
@@ -82,7 +82,7 @@ func TestParseLogLineReadsTheSenderOfSyslog(t *testing.T) {
 	}{
 		"RFC 3164":     {"Mar  4 01:02:03 web1 sshd[12]: x", map[string]string{"host": "web1", "program": "sshd", "pid": "12"}},
 		"no pid":       {"Mar  4 01:02:03 web1 kernel: x", map[string]string{"host": "web1", "program": "kernel"}},
-		"RFC 5424":     {"<11>1 2026-03-01T10:11:12.003Z web1 app 71 ID47 - x", map[string]string{"host": "web1", "program": "app", "pid": "71"}},
+		"RFC 5424":     {"<11>1 2026-03-01T10:11:12.003Z web1 app 71 ID47 - x", map[string]string{"host": "web1", "program": "app", "pid": "71", "msgid": "ID47"}},
 		"nil values":   {"<11>1 2026-03-01T10:11:12.003Z - app - - - x", map[string]string{"program": "app"}},
 		"no syslog":    {"2026-03-01 10:11:12,345 ERROR a: x", nil},
 		"no time":      {"web1 sshd[12]: x", nil},

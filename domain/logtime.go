@@ -24,11 +24,14 @@ type foundTime struct {
 type timeLayout uint8
 
 const (
-	layoutFull    timeLayout = iota + 1
-	layoutCompact            // digits only: it may be any number
-	layoutSyslog             // Jan _2 15:04:05
-	layoutKlog               // I0102 15:04:05
-	layoutLogcat             // 01-02 15:04:05
+	layoutFull     timeLayout = iota + 1
+	layoutCompact             // digits only: it may be any number
+	layoutDigits              // 060102 150405: seldom another number
+	layoutSyslog              // Jan _2 15:04:05
+	layoutKlog                // I0102 15:04:05
+	layoutLogcat              // 01-02 15:04:05
+	layoutAccess              // 02/Jan/2006:15:04:05
+	layoutTwoLines            // Jan 02, 2006 3:04:05 PM, the level on the next line
 )
 
 // findTime tries the first words of a line. Digits alone are a time only at the
@@ -47,11 +50,11 @@ func findTime(head string, now time.Time) foundTime {
 		}
 		key := timeKey(head[at:])
 		p := timeParser{s: head[at+key:], now: now}
-		if t, ok := p.parse(); ok && p.atBoundary() && (p.layout != layoutCompact || tag || key > 0) {
+		if t, ok := p.parse(); ok && p.atBoundary() && (p.layout != layoutCompact && p.layout != layoutDigits || tag || key > 0) {
 			f := foundTime{at: t, begin: at + key, end: at + key + p.i, layout: p.layout}
 			switch {
 			case found.at.IsZero() && p.layout != layoutCompact:
-				return f
+				return f // Most lines end here.
 			case found.at.IsZero():
 				// A time that can be nothing else may follow.
 				found = f
@@ -134,9 +137,14 @@ func (p *timeParser) parse() (time.Time, bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	t = t.UTC().Truncate(time.Microsecond)
-	return t, t.Year() >= 1970 && t.Year() <= 9999
+	if unix := t.Unix(); unix < 0 || unix > lastSecond {
+		return time.Time{}, false
+	}
+	return t, true
 }
+
+// lastSecond is the last one of the year 9999, since 1970.
+const lastSecond = 253402300799
 
 func (p *timeParser) parseLayout() (time.Time, bool) {
 	p.layout = layoutFull
@@ -156,6 +164,8 @@ func (p *timeParser) parseLayout() (time.Time, bool) {
 		return p.yearFirst(4, next)
 	case digits == 2 && (next == '/' || next == '-') && isLetter(after):
 		return p.dayMonthYear(next)
+	case (digits == 1 || digits == 2) && (next == '/' || next == '.') && !p.shortYear(digits):
+		return p.yearLast(digits, next)
 	case digits == 2 && next == '/':
 		return p.yearFirst(2, next)
 	case digits == 2 && next == '-':
@@ -199,6 +209,19 @@ func (p *timeParser) number(n int) (int, bool) {
 	return v, true
 }
 
+// upToTwoDigits reads two digits, or one before something else.
+func (p *timeParser) upToTwoDigits() (int, bool) {
+	if p.i >= len(p.s) || !isDigit(p.s[p.i]) {
+		return 0, false
+	}
+	v := int(p.s[p.i] - '0')
+	if p.i++; p.i < len(p.s) && isDigit(p.s[p.i]) {
+		v = v*10 + int(p.s[p.i]-'0')
+		p.i++
+	}
+	return v, true
+}
+
 // one reads this character.
 func (p *timeParser) one(c byte) bool {
 	if p.i < len(p.s) && p.s[p.i] == c {
@@ -230,7 +253,47 @@ func (p *timeParser) yearFirst(yearDigits int, sep byte) (time.Time, bool) {
 	if !ok1 || !ok2 || !ok3 || !p.oneOf(" Tt-_:") {
 		return time.Time{}, false
 	}
+	p.one(' ') // MySQL pads the hour.
 	return p.clockOn(year, month, day)
+}
+
+// shortYear reports whether the date that begins with so many digits is
+// 06/01/02, whose year comes first.
+func (p *timeParser) shortYear(digits int) bool {
+	return digits == 2 && len(p.s) > 8 && p.s[2] == '/' && p.s[5] == '/' && !isDigit(p.s[8])
+}
+
+// yearLast reads 01/02/2006 3:04:05 PM, with the month first unless it cannot be
+// one, and 02.01.2006 15:04:05 with the day first; without a year 01.02 15:04:05.
+func (p *timeParser) yearLast(digits int, sep byte) (time.Time, bool) {
+	first, _ := p.number(digits)
+	p.one(sep)
+	second, ok := p.number(2)
+	if !ok {
+		second, ok = p.number(1)
+	}
+	if !ok {
+		return time.Time{}, false
+	}
+	if digits == 2 && sep == '.' && p.one(' ') {
+		p.layout = layoutLogcat
+		return p.clockWithoutYear(first, second)
+	}
+	if !p.one(sep) {
+		return time.Time{}, false
+	}
+	year, ok := p.number(4)
+	if !ok {
+		return time.Time{}, false
+	}
+	p.one(',')
+	if !p.oneOf(" T") {
+		return time.Time{}, false
+	}
+	if sep == '.' || first > 12 {
+		first, second = second, first
+	}
+	return p.clockOn(year, first, second)
 }
 
 // compactDay reads 20060102-15:04:05 and 060102 150405.
@@ -242,7 +305,7 @@ func (p *timeParser) compactDay(yearDigits int) (time.Time, bool) {
 		year += 2000
 	}
 	if p.one(' ') {
-		p.layout = layoutCompact
+		p.layout = layoutDigits
 	} else if !p.oneOf("-T") {
 		return time.Time{}, false
 	}
@@ -266,6 +329,9 @@ func (p *timeParser) dayMonthYear(sep byte) (time.Time, bool) {
 	year, ok := p.number(4)
 	if !ok || !p.oneOf(": ") {
 		return time.Time{}, false
+	}
+	if sep == '/' {
+		p.layout = layoutAccess
 	}
 	return p.clockOn(year, month, day)
 }
@@ -314,6 +380,19 @@ func (p *timeParser) monthFirst() (time.Time, bool) {
 	if !ok {
 		day, ok = p.number(1)
 	}
+	if ok && p.one(',') {
+		// As java.util.logging writes it.
+		if !p.one(' ') {
+			return time.Time{}, false
+		}
+		year, ok := p.number(4)
+		p.one(',')
+		if !ok || !p.one(' ') {
+			return time.Time{}, false
+		}
+		p.layout = layoutTwoLines
+		return p.clockOn(year, month, day)
+	}
 	if !ok || !p.one(' ') {
 		return time.Time{}, false
 	}
@@ -351,21 +430,43 @@ type clock struct {
 	offset                      time.Duration
 }
 
-// clock reads 15:04:05 with fraction and zone; 15.04.05 and 150405 too.
+// clock reads 15:04:05 with fraction and zone; 15.04.05, 150405 and 15:4:5 too.
 func (p *timeParser) clock() (clock, bool) {
 	var c clock
 	var ok1, ok2, ok3 bool
-	c.hour, ok1 = p.number(2)
+	c.hour, ok1 = p.upToTwoDigits()
 	p.oneOf(":.")
-	c.minute, ok2 = p.number(2)
+	c.minute, ok2 = p.upToTwoDigits()
 	p.oneOf(":.")
-	c.second, ok3 = p.number(2)
+	c.second, ok3 = p.upToTwoDigits()
 	if !ok1 || !ok2 || !ok3 || c.hour > 23 || c.minute > 59 || c.second > 60 {
 		return c, false
 	}
 	c.nanos = p.fraction()
+	if half, ok := p.halfDay(); ok {
+		if c.hour < 1 || c.hour > 12 {
+			return c, false
+		}
+		c.hour = c.hour%12 + half
+	}
 	c.offset = p.zone()
 	return c, true
+}
+
+// halfDay reads " AM" or " PM", and returns the hours to add.
+func (p *timeParser) halfDay() (hours int, ok bool) {
+	if p.i+3 > len(p.s) || p.s[p.i] != ' ' || p.s[p.i+2]|0x20 != 'm' || p.i+3 < len(p.s) && isLetter(p.s[p.i+3]) {
+		return 0, false
+	}
+	switch p.s[p.i+1] | 0x20 {
+	case 'a':
+	case 'p':
+		hours = 12
+	default:
+		return 0, false
+	}
+	p.i += 3
+	return hours, true
 }
 
 // on returns the time of a clock on a day, and false if there is no such day.
@@ -373,7 +474,22 @@ func (c clock) on(year, month, day int) (time.Time, bool) {
 	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return time.Time{}, false
 	}
-	return time.Date(year, time.Month(month), day, c.hour, c.minute, c.second, c.nanos, time.UTC).Add(-c.offset), true
+	seconds := int64(daysSinceEpoch(year, month, day))*86400 + int64(c.hour)*3600 + int64(c.minute)*60 + int64(c.second)
+	return time.Unix(seconds-int64(c.offset/time.Second), int64(c.nanos/1000*1000)).UTC(), true
+}
+
+// daysSinceEpoch counts the days from 1970-01-01 to a day of the Gregorian
+// calendar, by the formula of Howard Hinnant's "chrono-Compatible Low-Level Date
+// Algorithms" (days_from_civil) for years from 0 on.
+func daysSinceEpoch(year, month, day int) int {
+	if month <= 2 {
+		year--
+		month += 12
+	}
+	era := year / 400
+	ofEra := year - era*400
+	ofYear := (153*(month-3)+2)/5 + day - 1
+	return era*146097 + ofEra*365 + ofEra/4 - ofEra/100 + ofYear - 719468
 }
 
 func daysIn(year, month int) int {
@@ -427,32 +543,49 @@ func (p *timeParser) clockWithoutYear(month, day int) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// fraction reads .000 or ,000 or :000 and returns nanoseconds.
+// fraction reads .000 or ,000 or :0 and returns nanoseconds. Behind a colon
+// stand milliseconds without leading zeros.
 func (p *timeParser) fraction() int {
-	if p.i+1 >= len(p.s) || strings.IndexByte(".,:", p.s[p.i]) < 0 || !isDigit(p.s[p.i+1]) {
+	if p.i+1 >= len(p.s) || !isDigit(p.s[p.i+1]) || p.s[p.i] != '.' && p.s[p.i] != ',' && p.s[p.i] != ':' {
 		return 0
 	}
+	colon := p.s[p.i] == ':'
 	p.i++
+	begin := p.i
 	nanos, unit := 0, 100_000_000
 	for p.i < len(p.s) && isDigit(p.s[p.i]) {
 		nanos += int(p.s[p.i]-'0') * unit
 		unit /= 10
 		p.i++
 	}
+	if colon {
+		for digits := p.i - begin; digits < 3; digits++ {
+			nanos /= 10
+		}
+	}
 	return nanos
 }
 
-// zone reads Z, +07, +0700, +07:00, or " -0700", " UTC", and returns the offset
-// from UTC.
+// zone reads Z, +07, +0700, +07:00, or " -0700", " UTC", " EST", and returns the
+// offset from UTC. Of zones that are named by letters it knows those of RFC 5322
+// (section 4.3), which are not ambiguous; any other is taken as UTC.
 func (p *timeParser) zone() time.Duration {
-	if p.oneOf("Zz") {
+	if p.i == len(p.s) {
+		return 0
+	}
+	switch p.s[p.i] {
+	case 'Z', 'z':
+		p.i++
+		return 0
+	case ' ', '+', '-', 'U', 'G':
+	default:
 		return 0
 	}
 	mark := p.i
 	apart := p.one(' ')
-	if rest := p.s[p.i:]; strings.HasPrefix(rest, "UTC") || strings.HasPrefix(rest, "GMT") {
+	if offset, ok := namedZone(p.s[p.i:]); ok {
 		p.i += 3
-		return 0
+		return offset
 	}
 	negative := p.i < len(p.s) && p.s[p.i] == '-'
 	if p.oneOf("+-") {
@@ -469,6 +602,28 @@ func (p *timeParser) zone() time.Duration {
 	}
 	p.i = mark
 	return 0
+}
+
+// namedZone reads a zone of three letters.
+func namedZone(s string) (time.Duration, bool) {
+	if len(s) < 3 || len(s) > 3 && (isLetter(s[3]) || isDigit(s[3])) {
+		return 0, false
+	}
+	switch s[:3] {
+	case "UTC", "GMT":
+		return 0, true
+	case "EDT":
+		return -4 * time.Hour, true
+	case "EST", "CDT":
+		return -5 * time.Hour, true
+	case "CST", "MDT":
+		return -6 * time.Hour, true
+	case "MST", "PDT":
+		return -7 * time.Hour, true
+	case "PST":
+		return -8 * time.Hour, true
+	}
+	return 0, false
 }
 
 // sinceEpoch reads seconds, milli-, micro- or nanoseconds since 1970 of the years
@@ -491,5 +646,6 @@ func (p *timeParser) sinceEpoch(digits int) (time.Time, bool) {
 	default:
 		t = time.Unix(0, n)
 	}
-	return t, t.Year() >= 2000 && t.Year() <= 2100
+	t = t.UTC()
+	return t.Add(-time.Duration(t.Nanosecond() % 1000)), t.Year() >= 2000 && t.Year() <= 2100
 }

@@ -1,10 +1,7 @@
 package builtin_test
 
 import (
-	"bufio"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -158,38 +155,4 @@ func BenchmarkAnalyze(b *testing.B) {
 		require.NoError(b, err)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(logs)), "ns/line")
-}
-
-// TestEval prints how well the analyser does on labelled logs. It runs where
-// LOGSIFT_EVAL_DATA names a folder of them.
-func TestEval(t *testing.T) {
-	t.Parallel()
-	folder := os.Getenv("LOGSIFT_EVAL_DATA")
-	if folder == "" {
-		t.Skip("LOGSIFT_EVAL_DATA does not name a folder of labelled logs")
-	}
-	files, err := filepath.Glob(filepath.Join(folder, "loghub_2k", "*", "*_2k.log"))
-	require.NoError(t, err)
-	files = append(files, filepath.Join(folder, "hdfs_2pct_dev", "HDFS_dev.log"))
-	for _, file := range files {
-		lines := readLines(t, file)
-		begin := time.Now()
-		r := analyse(t, entries(filepath.Base(file), lines...))
-		t.Logf("%s in %v: %s", filepath.Base(file), time.Since(begin).Round(time.Millisecond), r.Summary)
-	}
-}
-
-func readLines(t *testing.T, path string) []string {
-	t.Helper()
-	f, err := os.Open(path)
-	require.NoError(t, err)
-	defer f.Close()
-	var out []string
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 1<<20)
-	for s.Scan() {
-		out = append(out, strings.ToValidUTF8(s.Text(), "\uFFFD"))
-	}
-	require.NoError(t, s.Err())
-	return out
 }

@@ -10,43 +10,6 @@ import (
 	"logsift/domain"
 )
 
-// FuzzTemplates checks that masking takes any line apart into tokens, that none of
-// them keeps a digit but the class of a status, and that each line has a template
-// of as many tokens.
-func FuzzTemplates(f *testing.F) {
-	for _, seed := range []string{
-		"", " \t\n", "2026-03-01 10:11:12 job 17 failed\njob 18 failed", `1.2.3.4 - - [01/Mar/2026:10:11:12 +0100] "GET / HTTP/1.1" 503 12`,
-		"blk_-1608999687919862906 a=b<c>[d]\n\xff\xfe", strings.Repeat("x ", 200), strings.Repeat("y", 5000), "<*> <* *>\n<*>",
-	} {
-		f.Add(seed)
-	}
-	now := time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, text string) {
-		m, d := &masker{}, newDrain(Config{}.withDefaults())
-		n := 0
-		for line := range strings.SplitSeq(text, "\n") {
-			l := m.mask(line, now)
-			require.LessOrEqual(t, len(l.ends), maxTokens+1)
-			begin := 0
-			for _, end := range l.ends {
-				require.True(t, begin <= end && end <= len(l.text), "%v of %d bytes", l.ends, len(l.text))
-				token := string(l.text[begin:end])
-				require.NotContains(t, token, " ")
-				require.True(t, !strings.ContainsAny(token, "0123456789") || len(token) == 3 && strings.HasSuffix(token, "xx"), "token %q", token)
-				begin = end + 1
-			}
-			got := d.add(l, n)
-			require.Len(t, got.tokens, len(l.ends))
-			n++
-		}
-		lines := 0
-		for _, template := range d.templates {
-			lines += len(template.lines)
-		}
-		require.Equal(t, n, lines)
-	})
-}
-
 // FuzzAnalyze checks that no lines break the analysis, and that what it finds is
 // valid.
 func FuzzAnalyze(f *testing.F) {
@@ -69,6 +32,43 @@ func FuzzAnalyze(f *testing.F) {
 		for _, a := range result.Anomalies {
 			require.LessOrEqual(t, len(a.Template), domain.MaxAnomalyTemplate)
 			require.True(t, a.Score >= 0 && a.Score <= 1, a.Score)
+		}
+	})
+}
+
+// FuzzDocument checks that damaged state is an error and breaks nothing, and that
+// what can be read is written the same.
+func FuzzDocument(f *testing.F) {
+	d := newDocument().with(domain.TaskID{1}, []learned{{source: "app", batch: &knownSource{
+		templates: []byte("x"), lines: 7, seconds: 1.5, minutes: 2, until: 99,
+		shapes:   map[shapeID]*knownShape{{template: 5, service: "web"}: {lines: 7, level: 3, active: 2, squares: 25}},
+		services: map[string]knownService{"web": {7, 1}},
+		sessions: map[string]*knownSessions{"blk_": {total: 3, shapes: map[shapeID]int{{template: 5}: 2}, courses: map[uint64]int{1 << 63: 3}}},
+	}}})
+	data, err := d.encode()
+	require.NoError(f, err)
+	again, err := decodeDocument(data)
+	require.NoError(f, err)
+	require.Equal(f, d, again)
+	f.Add(data)
+	f.Add([]byte{})
+	f.Add([]byte{stateVersion})
+	f.Add([]byte{stateVersion + 1, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := decodeDocument(data)
+		if err != nil {
+			return
+		}
+		out, err := d.encode()
+		require.NoError(t, err)
+		again, err := decodeDocument(out)
+		require.NoError(t, err)
+		require.Equal(t, d, again)
+		a := New(Config{})
+		g := bySource(&a.cfg, []domain.LogEntry{{Message: "ERROR it broke", Source: "app"}})[0]
+		g.known = d.source("app", true)
+		if g.mine(t.Context()) == nil {
+			g.detect()
 		}
 	})
 }

@@ -12,94 +12,169 @@ const (
 	minSessions     = 50
 	minSessionLines = 2
 	maxSessionLines = 1000
-	// minCoverage is the part of the lines that must name a session.
-	minCoverage = 0.5
+	// minCoverage is the part of the lines that must name a session of a kind,
+	// maxSessionKinds how many kinds are looked at.
+	minCoverage     = 0.2
+	maxSessionKinds = 3
+	// likeCoverage is how much two kinds may differ in what they cover for the one
+	// with the longer sessions to come first.
+	likeCoverage = 0.1
+	// nested is the share of one kind's sessions that lie within one session of
+	// another kind above which they tell nothing more.
+	nested = 0.9
 )
 
-// sessionFinder collects the ids that lines hold, and tells which kind of them
-// names sessions: blocks, requests, traces.
+// sessionFinder collects the ids that lines hold, and tells which kinds of them
+// name sessions: blocks, requests, traces.
 type sessionFinder struct {
-	// ids numbers the ids; perLine are the numbers of each line.
-	ids     map[string]int32
-	names   []string
-	perLine [][]int32
-	lines   []int32
+	numbers map[string]int32
+	ids     []sessionID
+	// places are the ids of all lines, one line after the other; ends is where
+	// those of each line end.
+	places []int32
+	ends   []int32
+	kinds  map[string]int32
+	names  []string
 }
 
-func newSessionFinder() *sessionFinder { return &sessionFinder{ids: map[string]int32{}} }
+// sessionID is one id: its text, its kind, and how many lines hold it.
+type sessionID struct {
+	text  string
+	kind  int32
+	lines int32
+}
 
-// add notes the ids of the next line. The strings are not kept beyond copies.
-func (f *sessionFinder) add(ids []string) {
-	var numbers []int32
+func newSessionFinder(lines int) *sessionFinder {
+	return &sessionFinder{numbers: map[string]int32{}, kinds: map[string]int32{}, ends: make([]int32, 0, lines)}
+}
+
+// add notes the ids of the next line. Nothing is kept of the strings but copies.
+func (f *sessionFinder) add(ids []idToken) {
+	begin := len(f.places)
 	for _, id := range ids {
-		n, ok := f.ids[id]
+		n, ok := f.numbers[id.text]
 		if !ok {
 			if len(f.ids) >= maxSessionIDs {
 				continue
 			}
-			id = strings.Clone(id)
-			n = int32(len(f.names))
-			f.ids[id] = n
-			f.names = append(f.names, id)
-			f.lines = append(f.lines, 0)
+			n = int32(len(f.ids))
+			text := strings.Clone(id.text)
+			f.numbers[text] = n
+			f.ids = append(f.ids, sessionID{text: text, kind: f.kind(kindOf(text, id.key))})
 		}
-		if !slices.Contains(numbers, n) {
-			numbers = append(numbers, n)
-			f.lines[n]++
+		if !slices.Contains(f.places[begin:], n) {
+			f.places = append(f.places, n)
+			f.ids[n].lines++
 		}
 	}
-	f.perLine = append(f.perLine, numbers)
+	f.ends = append(f.ends, int32(len(f.places)))
 }
 
-// kindOf is what ids of one kind have in common: the letters before the first
-// digit, and for ids without such letters their length.
-func kindOf(id string) string {
-	i := strings.IndexAny(id, "0123456789-")
-	if i > 1 {
-		return id[:i]
+func (f *sessionFinder) kind(name string) int32 {
+	k, ok := f.kinds[name]
+	if !ok {
+		k = int32(len(f.names))
+		name = strings.Clone(name)
+		f.kinds[name] = k
+		f.names = append(f.names, name)
 	}
-	return "#" + string(rune('0'+min(len(id), 60)))
+	return k
 }
 
-// sessions returns the lines of each session by its number, or nil if the lines
-// are not those of sessions.
-func (f *sessionFinder) sessions() map[int32][]int32 {
+// of returns the ids of a line.
+func (f *sessionFinder) of(line int) []int32 {
+	begin := int32(0)
+	if line > 0 {
+		begin = f.ends[line-1]
+	}
+	return f.places[begin:f.ends[line]]
+}
+
+// sessionSet are the sessions of one kind.
+type sessionSet struct {
+	kind string
+	// ids are their names in the order of their first lines; lines those of each.
+	ids   []string
+	lines [][]int32
+	// of is the session of each line, or -1.
+	of []int32
+}
+
+// sets returns the sessions of the kinds of id that part the lines best: those
+// that cover most lines by ids which several lines share. Where two kinds cover
+// about the same, the one with the longer sessions comes first, and a kind whose
+// sessions lie within those of another is left out.
+func (f *sessionFinder) sets() []*sessionSet {
 	type kind struct {
-		name         string
+		number       int32
 		ids, covered int
 	}
-	kinds := map[string]*kind{}
-	kindNames := make([]string, len(f.names))
-	for n, name := range f.names {
-		if f.lines[n] < minSessionLines || f.lines[n] > maxSessionLines {
-			continue
-		}
-		kindNames[n] = kindOf(name)
-		k, ok := kinds[kindNames[n]]
-		if !ok {
-			k = &kind{name: kindNames[n]}
-			kinds[k.name] = k
-		}
-		k.ids++
-		k.covered += int(f.lines[n])
+	kinds := make([]kind, len(f.names))
+	for i := range kinds {
+		kinds[i].number = int32(i)
 	}
-	var best *kind
+	for _, id := range f.ids {
+		if id.lines >= minSessionLines && id.lines <= maxSessionLines {
+			kinds[id.kind].ids++
+			kinds[id.kind].covered += int(id.lines)
+		}
+	}
+	total := len(f.ends)
+	kinds = slices.DeleteFunc(kinds, func(k kind) bool {
+		return k.ids < minSessions || float64(k.covered) < minCoverage*float64(total)
+	})
+	// Coverage in steps, so that the order is one.
+	step := func(k kind) int { return int(float64(k.covered) / float64(total) / likeCoverage) }
+	slices.SortFunc(kinds, func(a, b kind) int {
+		return cmp.Or(cmp.Compare(step(b), step(a)), cmp.Compare(a.ids, b.ids), cmp.Compare(f.names[a.number], f.names[b.number]))
+	})
+	var out []*sessionSet
 	for _, k := range kinds {
-		if k.ids >= minSessions && (best == nil || cmp.Or(cmp.Compare(k.covered, best.covered), cmp.Compare(best.name, k.name)) > 0) {
-			best = k
+		if len(out) == maxSessionKinds {
+			break
 		}
-	}
-	if best == nil || float64(best.covered) < minCoverage*float64(len(f.perLine)) {
-		return nil
-	}
-	out := map[int32][]int32{}
-	for line, ids := range f.perLine {
-		for _, n := range ids {
-			if kindNames[n] == best.name {
-				out[n] = append(out[n], int32(line))
-				break
-			}
+		s := f.set(k.number)
+		if !slices.ContainsFunc(out, s.within) {
+			out = append(out, s)
 		}
 	}
 	return out
+}
+
+// set gathers the sessions of one kind.
+func (f *sessionFinder) set(kind int32) *sessionSet {
+	s := &sessionSet{kind: strings.TrimSpace(f.names[kind]), of: make([]int32, len(f.ends))}
+	numbers := map[int32]int32{}
+	for line := range f.ends {
+		s.of[line] = -1
+		for _, n := range f.of(line) {
+			id := &f.ids[n]
+			if id.kind != kind || id.lines > maxSessionLines {
+				continue
+			}
+			i, ok := numbers[n]
+			if !ok {
+				i = int32(len(s.ids))
+				numbers[n] = i
+				s.ids = append(s.ids, id.text)
+				s.lines = append(s.lines, make([]int32, 0, id.lines))
+			}
+			s.lines[i] = append(s.lines[i], int32(line))
+			s.of[line] = i
+			break
+		}
+	}
+	return s
+}
+
+// within reports whether nearly all sessions lie each in one session of other.
+func (s *sessionSet) within(other *sessionSet) bool {
+	inside := 0
+	for _, lines := range s.lines {
+		first := other.of[lines[0]]
+		if first >= 0 && !slices.ContainsFunc(lines, func(line int32) bool { return other.of[line] != first }) {
+			inside++
+		}
+	}
+	return float64(inside) >= nested*float64(len(s.lines))
 }

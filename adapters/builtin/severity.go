@@ -1,8 +1,10 @@
 package builtin
 
 import (
+	"slices"
 	"strings"
 
+	"logsift/adapters/builtin/mining"
 	"logsift/domain"
 )
 
@@ -51,55 +53,80 @@ func containsAny(lower string, words []string) bool {
 	return false
 }
 
-// levelOf is the level of a template: that of most of its lines, or, where they
+// levelOf is the level of a shape: that of most of its lines, or, where they
 // claim none, one that its words suggest.
-func levelOf(counts *[7]int, lower string) domain.LogLevel {
+func levelOf(counts *[7]int32, lower string) domain.LogLevel {
 	best := domain.LogLevelUnknown
-	known := 0
 	for level := domain.LogLevelTrace; level <= domain.LogLevelFatal; level++ {
-		known += counts[level]
-		if counts[level] > 0 && counts[level] >= counts[best] || best == domain.LogLevelUnknown && counts[level] > 0 {
+		if counts[level] > 0 && (best == domain.LogLevelUnknown || counts[level] >= counts[best]) {
 			best = level
 		}
 	}
-	if known > 0 {
+	switch {
+	case best != domain.LogLevelUnknown:
 		return best
-	}
-	if strings.Contains(lower, `" 5xx`) {
+	case strings.Contains(lower, `" 5xx`), containsAny(lower, grave):
 		return domain.LogLevelError
-	}
-	if containsAny(lower, grave) {
-		return domain.LogLevelError
-	}
-	if containsAny(lower, trouble) {
+	case containsAny(lower, trouble):
 		return domain.LogLevelWarn
 	}
 	return domain.LogLevelUnknown
 }
 
-// severityOf is the severity of a template by what it says of itself. share is
-// its part of the lines: what makes up much of a log is its daily routine.
-func severityOf(level domain.LogLevel, lower string, share float64) domain.Severity {
-	isGrave := containsAny(lower, grave)
-	switch level {
+// denials are further words by which a line tells of something that went wrong.
+var denials = []string{
+	"not ", "no ", "invalid", "unexpected", "missing", "lost", "terminat", "abort", "shut", "stop", "kill", "died", "unable", "bad ", "illegal", "severed",
+}
+
+// isDump reports whether the lines of a template only give the value of something,
+// such as "exception syndrome register: 0x00800000" among the registers that a
+// crash prints: they are details of an event, not one. Such a line ends with a
+// label's colon, dots or equal sign, with a value or none, and tells of no failure
+// in words.
+func isDump(template string) bool {
+	rest := strings.TrimRight(template, " ")
+	value, ok := strings.CutSuffix(rest, mining.Wildcard)
+	if ok {
+		rest = strings.TrimRight(value, " ")
+	}
+	if rest == "" || strings.IndexByte(":=", rest[len(rest)-1]) < 0 && !strings.HasSuffix(rest, "..") {
+		return false
+	}
+	words := strings.Fields(template)
+	words = slices.DeleteFunc(words, func(w string) bool {
+		_, level := domain.LookupLogLevel(strings.Trim(w, "[]():"))
+		return level && w == strings.ToUpper(w)
+	})
+	text := plainWords(strings.Join(words, " "))
+	return !containsAny(text, trouble) && !containsAny(text, grave) && !containsAny(text, denials)
+}
+
+// severityOf is the severity of a shape by what it says of itself. share is its
+// part of the lines: what makes up much of a log is its daily routine.
+func severityOf(s *shape, share float64) domain.Severity {
+	isGrave := containsAny(s.lower, grave)
+	switch s.level {
 	case domain.LogLevelFatal:
-		if isGrave {
+		switch {
+		case isGrave:
 			return domain.SeverityCritical
+		case s.dump:
+			return domain.SeverityLow
 		}
 		return domain.SeverityHigh
 	case domain.LogLevelError:
-		if isGrave {
+		switch {
+		case isGrave:
 			return domain.SeverityHigh
-		}
-		if share > routineShare {
+		case share > routineShare:
 			return domain.SeverityLow
 		}
 		return domain.SeverityMedium
 	case domain.LogLevelWarn:
-		if isGrave {
+		switch {
+		case isGrave:
 			return domain.SeverityMedium
-		}
-		if share > routineShare {
+		case share > routineShare:
 			return domain.SeverityInfo
 		}
 		return domain.SeverityLow
@@ -108,5 +135,5 @@ func severityOf(level domain.LogLevel, lower string, share float64) domain.Sever
 	return 0
 }
 
-// routineShare is the part of the lines above which a template is routine.
+// routineShare is the part of the lines above which a shape is routine.
 const routineShare = 0.05

@@ -39,6 +39,7 @@ type analysis struct {
 	// name is that of the baseline; "" for none.
 	name   string
 	failOn domain.Severity
+	format domain.LogFormat
 	limit  int
 	// warnings are told in the report.
 	warnings []string
@@ -60,9 +61,9 @@ func (e *environment) analyzeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "analyze FILE...",
 		Short: "Read logs and report what is unusual in them",
-		Long: `analyze reads text logs, plain or gzipped, or standard input for "-", queues their
-analysis, works the queue, and reports the anomalies: the whole system in one
-process. Unless --store is given, it keeps nothing.
+		Long: `analyze reads text logs, plain or compressed by gzip or zstd, or standard input for
+"-", joins the lines of stack traces, queues their analysis, works the queue, and
+reports the anomalies: the whole system in one process. Unless --store is given, it keeps nothing.
 
 With --baseline, the logs are compared with files of normal operation, which are
 learned first. The name under which they are learned is made of their contents, or
@@ -93,12 +94,16 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 	cmd.Flags().IntVar(&flags.limit, "limit", shownAnomalies, "anomalies to print, the most severe first; json has all")
 	cmd.Flags().StringArrayVar(&flags.baseline, "baseline", nil, "file of normal operation to compare with, may be repeated")
 	cmd.Flags().StringVar(&flags.baselineName, "baseline-name", "", "name of the baseline, to use one again that a kept store has learned")
+	format := formatFlag(cmd)
 	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupAnalysis|bootstrap.GroupWork|bootstrap.GroupLogging)
 	cmd.Flags().Lookup("store").DefValue = "a temporary file"
 	e.outputFlag(cmd, formatMarkdown, formatHTML)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		work, err := e.prepareAnalysis(args, flags)
 		if err != nil {
+			return err
+		}
+		if work.format, err = domain.ParseLogFormat(*format); err != nil {
 			return err
 		}
 		if err := e.load(cmd, &config); err != nil {
@@ -245,15 +250,15 @@ func (e *environment) analyze(ctx context.Context, config bootstrap.Config, work
 		learning := config
 		learning.Baseline, learning.Learn = work.name, true
 		var err error
-		if learned, err = e.process(ctx, learning, "learning", work.baseline); err != nil {
+		if learned, err = e.process(ctx, learning, "learning", work.baseline, work.format); err != nil {
 			return nil, fmt.Errorf("learn the baseline: %w", err)
 		}
 		if learned.FailedTasks > 0 {
 			return nil, fmt.Errorf("learn the baseline: %s", strings.Join(learned.Errors, "; "))
 		}
 	}
-	config.Baseline = work.name
-	r, err := e.process(ctx, config, "analysing", work.inputs)
+	config.Baseline, config.PrivateLearning = work.name, work.name == ""
+	r, err := e.process(ctx, config, "analysing", work.inputs, work.format)
 	if r == nil {
 		return nil, err
 	}
@@ -271,10 +276,10 @@ func (e *environment) analyze(ctx context.Context, config bootstrap.Config, work
 }
 
 // process has a system of this configuration work on the inputs.
-func (e *environment) process(ctx context.Context, config bootstrap.Config, verb string, inputs []input) (*report, error) {
+func (e *environment) process(ctx context.Context, config bootstrap.Config, verb string, inputs []input, format domain.LogFormat) (*report, error) {
 	var r *report
 	err := e.withApp(ctx, config, func(app *bootstrap.App) error {
-		p := &pipeline{client: &client{http: app.Client(), base: "http://127.0.0.1"}, progress: newProgress(e.stderr), verb: verb}
+		p := &pipeline{client: &client{http: app.Client(), base: "http://127.0.0.1"}, progress: newProgress(e.stderr), verb: verb, format: format}
 		var err error
 		r, err = p.run(ctx, inputs)
 		return err

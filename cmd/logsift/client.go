@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 
 	"logsift/adapters/httpapi/wire"
 	"logsift/bootstrap"
+	"logsift/domain"
 )
 
 // requestTimeout bounds one request of the commands.
@@ -28,7 +31,11 @@ type client struct {
 }
 
 // problemError is an answer of the API that tells of a problem.
-type problemError struct{ wire.Problem }
+type problemError struct {
+	wire.Problem
+	// retryAfter is how long the server asks to wait; 0 if it does not.
+	retryAfter time.Duration
+}
 
 func (e *problemError) Error() string {
 	text := e.Detail
@@ -76,6 +83,7 @@ func (c *client) send(ctx context.Context, method, path string, header http.Head
 		if err := json.Unmarshal(raw, &problem.Problem); err != nil || problem.Status == 0 {
 			return fmt.Errorf("%s %s: HTTP %d, and no problem that logsift would tell: is %s a logsift server?", method, path, res.StatusCode, c.base)
 		}
+		problem.retryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
 		return problem
 	}
 	if out == nil || len(raw) == 0 {
@@ -109,14 +117,65 @@ func (c *client) createTask(ctx context.Context, body []byte, key string, out *w
 	return c.send(ctx, http.MethodPost, "/api/v1/queue/tasks", header, body, out)
 }
 
-// sendLines stores plain log lines, and sends them again while the store is away.
-func (c *client) sendLines(ctx context.Context, source string, lines []byte) (wire.LogReceipt, error) {
+// sendLines stores log lines, as text or as JSON, and sends them again while the store is away.
+func (c *client) sendLines(ctx context.Context, source, mediaType string, lines []byte) (wire.LogReceipt, error) {
 	var receipt wire.LogReceipt
 	path := "/api/v1/logs?" + url.Values{"source": {source}}.Encode()
 	err := c.whileUnavailable(ctx, func() error {
-		return c.do(ctx, http.MethodPost, path, "text/plain; charset=utf-8", lines, &receipt)
+		return c.do(ctx, http.MethodPost, path, mediaType, lines, &receipt)
 	})
 	return receipt, err
+}
+
+// retryAfter reads the header of that name: seconds, or a time (RFC 9110, section
+// 10.2.3).
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
+		return time.Duration(min(seconds, 24*3600)) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// sendEntries stores log entries. The server stores an entry once that is sent
+// again under the same key.
+func (c *client) sendEntries(ctx context.Context, source, key string, entries []domain.LogEntry) (wire.LogReceipt, error) {
+	var receipt wire.LogReceipt
+	var body bytes.Buffer
+	z, err := gzip.NewWriterLevel(&body, gzip.BestSpeed)
+	if err != nil {
+		return receipt, fmt.Errorf("compress the entries: %w", err)
+	}
+	enc := json.NewEncoder(z)
+	enc.SetEscapeHTML(false)
+	for i := range entries {
+		if err := enc.Encode(jsonEntryOf(&entries[i])); err != nil {
+			return receipt, fmt.Errorf("encode the entries: %w", err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		return receipt, fmt.Errorf("compress the entries: %w", err)
+	}
+	header := http.Header{"Content-Type": {"application/x-ndjson"}, "Content-Encoding": {"gzip"}, "Idempotency-Key": {key}}
+	return receipt, c.send(ctx, http.MethodPost, "/api/v1/logs?"+url.Values{"source": {source}}.Encode(), header, body.Bytes(), &receipt)
+}
+
+// jsonEntry is a log entry as POST /api/v1/logs takes it.
+type jsonEntry struct {
+	Message    string            `json:"message"`
+	Timestamp  *time.Time        `json:"timestamp,omitempty"`
+	Level      string            `json:"level"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+}
+
+func jsonEntryOf(e *domain.LogEntry) jsonEntry {
+	out := jsonEntry{Message: e.Message, Level: e.Level.String(), Attributes: e.Attributes}
+	if !e.Timestamp.IsZero() {
+		out.Timestamp = &e.Timestamp
+	}
+	return out
 }
 
 // unavailableFor is how long the commands bear a store that is away.

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"logsift/domain"
 )
 
 // FuzzReadChunks checks that an input, plain or compressed, is refused, or that
@@ -28,11 +30,11 @@ func FuzzReadChunks(f *testing.F) {
 		}
 		in := input{name: "in", open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }}
 		sent := 0
-		report, err := readChunks(in, func(c *chunk) error {
-			require.Positive(t, c.count)
-			require.Equal(t, c.count, bytes.Count(c.lines.Bytes(), []byte("\n")))
-			require.True(t, utf8.Valid(c.lines.Bytes()))
-			sent += c.count
+		report, err := readChunks(in, domain.LogFormatAuto, func(c *chunk) error {
+			require.Positive(t, c.entries)
+			require.Equal(t, c.entries, bytes.Count(c.body.Bytes(), []byte("\n")))
+			require.True(t, utf8.Valid(c.body.Bytes()))
+			sent += c.lines
 			return nil
 		})
 		if err != nil {

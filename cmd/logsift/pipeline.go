@@ -20,7 +20,8 @@ type pipeline struct {
 	client   *client
 	progress *progress
 	// verb says what is done with the logs.
-	verb string
+	verb   string
+	format domain.LogFormat
 	// tasks are those that analyse the logs, in the order of their creation.
 	tasks []uuid.UUID
 }
@@ -67,8 +68,8 @@ func toErrors(texts []string) []error {
 func (p *pipeline) send(ctx context.Context, in input, r *report) error {
 	var sendErr error
 	var sent int64
-	lines, err := readChunks(in, func(c *chunk) error {
-		receipt, err := p.client.sendLines(ctx, in.name, c.lines.Bytes())
+	lines, err := readChunks(in, p.format, func(c *chunk) error {
+		receipt, err := p.client.sendLines(ctx, in.name, c.mediaType(), c.body.Bytes())
 		if err != nil {
 			sendErr = fmt.Errorf("send %s: %w", in.name, err)
 			return sendErr
@@ -78,7 +79,7 @@ func (p *pipeline) send(ctx context.Context, in input, r *report) error {
 			r.Errors = append(r.Errors, fmt.Sprintf("%s: %s refused, the first because: %s", in.name, plural(receipt.RejectedCount, "line"), receipt.Rejected[0].Reason))
 		}
 		r.Lines += receipt.Accepted
-		sent += int64(c.lines.Len())
+		sent += int64(c.body.Len())
 		p.progress.show("reading "+in.name, sent, in.size)
 		return nil
 	})
