@@ -15,11 +15,11 @@ import (
 type openBatch struct {
 	id       domain.BatchID
 	openedAt time.Time // before the task was enqueued, by the monotonic clock
-	// reserved is how many entries were promised to the batch, writing how many
-	// calls are storing theirs; full is whether it takes no more. The service's
-	// gate guards them.
-	reserved, writing int
-	full              bool
+	// reserved and bytes are how many entries were promised to the batch, and how
+	// large they are; writing is how many calls are storing theirs; full is whether
+	// it takes no more. The service's gate guards them.
+	reserved, bytes, writing int
+	full                     bool
 }
 
 // enter takes the gate, which guards the open batch, and leave gives it back. It
@@ -36,9 +36,9 @@ func (s *LogService) enter(ctx context.Context) error {
 
 func (s *LogService) leave() { <-s.gate }
 
-// reserve returns a batch with room for up to want entries, at least one, and
+// reserve returns a batch with room for the first of the entries, at least one, and
 // how many the caller may store in it. The caller must call done after that.
-func (s *LogService) reserve(ctx context.Context, want int) (*openBatch, int, error) {
+func (s *LogService) reserve(ctx context.Context, entries []domain.LogEntry) (*openBatch, int, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, 0, err
 	}
@@ -51,10 +51,14 @@ func (s *LogService) reserve(ctx context.Context, want int) (*openBatch, int, er
 		s.open = b
 	}
 	b := s.open
-	n := min(want, s.cfg.BatchSize-b.reserved)
-	b.reserved += n
+	n := 0
+	for n < len(entries) && b.reserved < s.cfg.BatchSize && b.bytes < s.cfg.BatchBytes {
+		b.bytes += len(entries[n].Message)
+		b.reserved++
+		n++
+	}
 	b.writing++
-	if b.reserved >= s.cfg.BatchSize {
+	if b.reserved >= s.cfg.BatchSize || b.bytes >= s.cfg.BatchBytes {
 		b.full = true
 		s.open = nil
 	}
@@ -65,8 +69,7 @@ func (s *LogService) reserve(ctx context.Context, want int) (*openBatch, int, er
 // is stored, so that no entry is ever stored that no task will analyse.
 func (s *LogService) openNew(ctx context.Context) (*openBatch, error) {
 	b := &openBatch{id: s.cfg.NewID(), openedAt: time.Now()}
-	task := domain.NewLogBatchTask(b.id)
-	task.Queue, task.MaxRetries, task.Timeout = s.cfg.Queue, s.cfg.MaxRetries, s.cfg.Timeout
+	task := s.cfg.task(b.id)
 	task.Delay = s.cfg.BatchAge
 	if _, err := s.queue.Enqueue(ctx, task); err != nil {
 		return nil, fmt.Errorf("schedule the analysis of a log batch: %w", err)

@@ -18,9 +18,12 @@ import (
 // Defaults and limits of a [LogServiceConfig].
 const (
 	DefaultBatchSize = 1000
-	MaxBatchSize     = 10_000
-	DefaultBatchAge  = 2 * time.Second
-	DefaultMaxAge    = 30 * 24 * time.Hour
+	// MaxBatchSize and MaxBatchBytes bound what an analysis holds in memory.
+	MaxBatchSize      = 250_000
+	MaxBatchBytes     = 1 << 30
+	DefaultBatchBytes = 32 << 20
+	DefaultBatchAge   = 2 * time.Second
+	DefaultMaxAge     = 30 * 24 * time.Hour
 )
 
 // LogServiceConfig configures a [LogService]. The zero value works.
@@ -28,11 +31,18 @@ type LogServiceConfig struct {
 	// BatchSize is how many entries are analysed together at most, from 1 to
 	// MaxBatchSize. 0 is DefaultBatchSize.
 	BatchSize int
+	// BatchBytes is how many bytes of messages are analysed together, from 1 to
+	// MaxBatchBytes; the last message may go beyond it. 0 is DefaultBatchBytes.
+	BatchBytes int
 	// BatchAge is how long a batch waits for more entries, from a millisecond to
 	// an hour. 0 is DefaultBatchAge.
 	BatchAge time.Duration
 	// Queue is that of the analysis tasks. "" is domain.DefaultQueue.
 	Queue string
+	// Baseline and Learn are those of the analysis tasks, as
+	// domain.LogAnalysisPayload says.
+	Baseline string
+	Learn    bool
 	// MaxRetries is that of the analysis tasks, up to domain.MaxMaxRetries;
 	// negative for none. 0 is domain.DefaultMaxRetries.
 	MaxRetries int
@@ -49,6 +59,7 @@ type LogServiceConfig struct {
 
 func (c LogServiceConfig) withDefaults() LogServiceConfig {
 	c.BatchSize = orDefault(c.BatchSize, DefaultBatchSize)
+	c.BatchBytes = orDefault(c.BatchBytes, DefaultBatchBytes)
 	c.BatchAge = orDefault(c.BatchAge, DefaultBatchAge)
 	c.Queue = orDefault(c.Queue, domain.DefaultQueue)
 	c.MaxRetries = max(orDefault(c.MaxRetries, domain.DefaultMaxRetries), 0)
@@ -64,12 +75,24 @@ func (c LogServiceConfig) validate() error {
 	if c.BatchSize < 1 || c.BatchSize > MaxBatchSize {
 		return &domain.ValidationError{Field: "batch_size", Value: strconv.Itoa(c.BatchSize), Rule: fmt.Sprintf("must be between 1 and %d", MaxBatchSize)}
 	}
+	if c.BatchBytes < 1 || c.BatchBytes > MaxBatchBytes {
+		return &domain.ValidationError{Field: "batch_bytes", Value: strconv.Itoa(c.BatchBytes), Rule: fmt.Sprintf("must be between 1 and %d", MaxBatchBytes)}
+	}
 	if c.BatchAge < time.Millisecond || c.BatchAge > time.Hour {
 		return &domain.ValidationError{Field: "batch_age", Value: c.BatchAge.String(), Rule: "must be between 1ms and 1h"}
 	}
-	task := domain.NewLogBatchTask(uuid.Max)
-	task.Queue, task.MaxRetries, task.Timeout = c.Queue, c.MaxRetries, c.Timeout
+	task := c.task(uuid.Max)
+	if _, err := domain.ParseLogAnalysisPayload(task.Payload); err != nil {
+		return err
+	}
 	return task.Validate()
+}
+
+// task returns the analysis task of a batch.
+func (c LogServiceConfig) task(batch domain.BatchID) *domain.Task {
+	task := domain.NewLogAnalysisTaskOf(batch, domain.LogAnalysisPayload{BatchID: &batch, Baseline: c.Baseline, Learn: c.Learn})
+	task.Queue, task.MaxRetries, task.Timeout = c.Queue, c.MaxRetries, c.Timeout
+	return task
 }
 
 // LogService stores log entries and schedules their analysis with them. It is
@@ -77,7 +100,7 @@ func (c LogServiceConfig) validate() error {
 //
 // Entries are analysed in batches. The task of a batch is enqueued before its
 // first entry is stored and becomes ready when the batch is BatchAge old, or has
-// BatchSize entries; so whatever is stored is analysed, wherever this process
+// BatchSize entries or BatchBytes bytes; so whatever is stored is analysed, wherever this process
 // or the store stops, and each entry by one task. A crash in between leaves at
 // most a task whose batch is empty.
 type LogService struct {
@@ -132,7 +155,7 @@ func (s *LogService) CreateLogs(ctx context.Context, entries ...domain.LogEntry)
 	}
 	var receipt domain.LogReceipt
 	for reopened := 0; len(entries) > 0; {
-		batch, n, err := s.reserve(ctx, min(len(entries), ports.MaxSaveLogs))
+		batch, n, err := s.reserve(ctx, entries[:min(len(entries), ports.MaxSaveLogs)])
 		if err != nil {
 			return receipt, err
 		}

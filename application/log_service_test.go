@@ -3,6 +3,7 @@ package application_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -64,11 +65,13 @@ func (w *logWorld) ready(id domain.TaskID) bool {
 func TestNewLogServiceNamesABadSetting(t *testing.T) {
 	t.Parallel()
 	for field, cfg := range map[string]application.LogServiceConfig{
-		"batch_size":      {BatchSize: -1},
-		"batch_age":       {BatchAge: -1},
-		"queue":           {Queue: "a b"},
-		"max_retries":     {MaxRetries: 101},
-		"timeout_seconds": {Timeout: -1},
+		"batch_size":       {BatchSize: -1},
+		"batch_bytes":      {BatchBytes: application.MaxBatchBytes + 1},
+		"payload.baseline": {Learn: true},
+		"batch_age":        {BatchAge: -1},
+		"queue":            {Queue: "a b"},
+		"max_retries":      {MaxRetries: 101},
+		"timeout_seconds":  {Timeout: -1},
 	} {
 		_, err := application.NewLogService(nil, nil, cfg, nil)
 		var invalid *domain.ValidationError
@@ -187,6 +190,36 @@ func TestBatches(t *testing.T) {
 			require.Equal(t, receipt.TaskIDs[2:], more.TaskIDs)
 			require.True(t, w.ready(receipt.TaskIDs[2]))
 		})
+	})
+
+	t.Run("a batch is full by the bytes of its messages too, of which the last may go beyond", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newLogWorld(t, application.LogServiceConfig{BatchBytes: 100})
+			logs := lines(5)
+			for i, size := range []int{60, 50, 100, 1, 1} {
+				logs[i].Message = strings.Repeat("x", size)
+			}
+			receipt := w.create(logs...)
+			require.Len(t, receipt.TaskIDs, 3)
+			for i, want := range []int{2, 1, 2} {
+				require.Equal(t, i < 2, w.ready(receipt.TaskIDs[i]))
+				ids, err := w.logs.CloseBatch(t.Context(), receipt.TaskIDs[i])
+				require.NoError(t, err)
+				require.Len(t, ids, want)
+			}
+		})
+	})
+
+	t.Run("the tasks have the baseline of the service", func(t *testing.T) {
+		t.Parallel()
+		w := newLogWorld(t, application.LogServiceConfig{Baseline: "normal", Learn: true})
+		receipt := w.create(lines(1)...)
+		task, err := w.queue.GetTask(t.Context(), receipt.TaskIDs[0])
+		require.NoError(t, err)
+		payload, err := domain.ParseLogAnalysisPayload(task.Payload)
+		require.NoError(t, err)
+		require.Equal(t, domain.LogAnalysisPayload{BatchID: &receipt.TaskIDs[0], Baseline: "normal", Learn: true}, payload)
 	})
 
 	t.Run("a full batch waits for whoever still stores into it", func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"go.uber.org/fx"
 
 	"logsift/adapters/builtin"
+	"logsift/adapters/memstore"
 	"logsift/adapters/openai"
 	"logsift/ports"
 )
@@ -17,15 +18,19 @@ func analyzerModule(config *Config) fx.Option {
 }
 
 // newBuiltin makes the built-in analyser, which keeps what it learns in the log
-// repository.
-func newBuiltin(logs ports.LogRepository) ports.LogAnalyzer {
-	return builtin.New(builtin.Config{States: logs})
+// repository, or to this process if the configuration says so.
+func newBuiltin(config Config, logs ports.LogRepository) ports.LogAnalyzer {
+	var states ports.StateStore = logs
+	if config.PrivateLearning {
+		states = memstore.NewLogRepository(memstore.Config{})
+	}
+	return builtin.New(builtin.Config{States: states})
 }
 
 // newOpenAI makes the analyser that has an AI service explain what the built-in
 // one detects.
 func newOpenAI(config Config, logs ports.LogRepository) (ports.LogAnalyzer, error) {
-	return openai.New(newBuiltin(logs), logs, config.openai())
+	return openai.New(newBuiltin(config, logs), logs, config.openai())
 }
 
 // analyzerDegraded says why the analyser gives less than it was set to, "" if it

@@ -28,7 +28,8 @@ func applicationModule() fx.Option {
 
 func newLogService(logs ports.LogRepository, queue ports.TaskQueue, config Config, logger *zap.Logger) (*application.LogService, error) {
 	return application.NewLogService(logs, queue, application.LogServiceConfig{
-		BatchSize: config.BatchSize, BatchAge: config.BatchAge, Queue: config.AnalysisQueue,
+		BatchSize: config.BatchSize, BatchBytes: config.BatchBytes, BatchAge: config.BatchAge,
+		Queue: config.AnalysisQueue, Baseline: config.Baseline, Learn: config.Learn,
 		MaxAge: config.LogRetention,
 	}, logger)
 }

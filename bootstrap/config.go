@@ -17,6 +17,7 @@ import (
 
 	"logsift/adapters/openai"
 	"logsift/adapters/redisstore"
+	"logsift/application"
 	"logsift/domain"
 )
 
@@ -58,6 +59,15 @@ type Config struct {
 	// BatchSize and BatchAge bound the batches of automatic analysis tasks.
 	BatchSize int
 	BatchAge  time.Duration
+	// BatchBytes bounds them too; 0 is the default of the application. It is set by
+	// the command, and so are Baseline and Learn of the automatic analysis tasks.
+	BatchBytes int
+	Baseline   string
+	Learn      bool
+	// PrivateLearning has the built-in analyser keep what it learns to this process:
+	// it neither uses nor changes what others have learned in the store. It is set by
+	// the command too.
+	PrivateLearning bool
 	// AnalysisQueue is the queue of automatic analysis tasks.
 	AnalysisQueue string
 
@@ -339,7 +349,7 @@ func (c *Config) Validate() error {
 	check(c.TaskRetention > 0, "retention", "must be positive")
 	check(c.LogRetention > 0, "log-retention", "must be positive")
 	check(c.MaxRecoveries >= 0 && c.MaxRecoveries <= 100, "max-recoveries", "must be between 0 and 100")
-	check(c.BatchSize >= 1 && c.BatchSize <= 10_000, "batch-size", "must be between 1 and 10000")
+	check(c.BatchSize >= 1 && c.BatchSize <= application.MaxBatchSize, "batch-size", fmt.Sprintf("must be between 1 and %d", application.MaxBatchSize))
 	check(c.BatchAge >= time.Millisecond && c.BatchAge <= time.Hour, "batch-age", "must be between 1ms and 1h")
 	if err := domain.ValidateName("analysis-queue", c.AnalysisQueue); err != nil {
 		errs = append(errs, err)

@@ -235,7 +235,7 @@ func TestAnInvalidValueIsRefusedByTheNameOfItsSetting(t *testing.T) {
 		"retry-base":           {"-1s"},
 		"retry-cap":            {"-1s"},
 		"retry-jitter":         {"-0.1", "1.1", "NaN"},
-		"batch-size":           {"0", "10001"},
+		"batch-size":           {"0", "250001"},
 		"batch-age":            {"0s", "61m"},
 		"analysis-queue":       {"", "a b", long},
 		"analyzer":             {"", "gpt"},

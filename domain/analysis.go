@@ -93,6 +93,15 @@ var anomalyKinds = [...]AnomalyKind{
 // Valid reports whether k is one of the constants.
 func (k AnomalyKind) Valid() bool { return slices.Contains(anomalyKinds[:], k) }
 
+// ParseAnomalyKind reads the name of a kind. The error is a *ValidationError for
+// the field "kind".
+func ParseAnomalyKind(s string) (AnomalyKind, error) {
+	if k := AnomalyKind(s); k.Valid() {
+		return k, nil
+	}
+	return "", &ValidationError{Field: "kind", Value: cutString(s, 32), Rule: "must be one of " + anomalyKindNames()}
+}
+
 func anomalyKindNames() string {
 	names := make([]string, len(anomalyKinds))
 	for i, k := range anomalyKinds {

@@ -30,6 +30,8 @@ var (
 	ErrLogNotFound = errors.New("log entry not found")
 	// ErrAnalysisNotFound: no analysis is stored for this task.
 	ErrAnalysisNotFound = errors.New("analysis not found")
+	// ErrAnomalyNotFound: no stored analysis found an anomaly with this id.
+	ErrAnomalyNotFound = errors.New("anomaly not found")
 	// ErrBatchClosed: the log batch takes no more entries, since its analysis began.
 	ErrBatchClosed = errors.New("log batch is closed")
 	// ErrStateConflict: the state was saved by another meanwhile.

@@ -134,8 +134,10 @@ func (f AnomalyFilter) Validate() error {
 	if f.MinSeverity != 0 && !f.MinSeverity.Valid() {
 		return rangeError("severity", int(f.MinSeverity), "must be a severity")
 	}
-	if f.Kind != "" && !f.Kind.Valid() {
-		return &ValidationError{Field: "kind", Value: cutString(string(f.Kind), 32), Rule: "must be one of " + anomalyKindNames()}
+	if f.Kind != "" {
+		if _, err := ParseAnomalyKind(string(f.Kind)); err != nil {
+			return err
+		}
 	}
 	for _, text := range []struct{ field, value string }{{"id", f.ID}, {"source", f.Source}, {"text", f.Text}} {
 		if len(text.value) > MaxLogSource {

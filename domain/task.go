@@ -127,15 +127,16 @@ type LogAnalysisPayload struct {
 
 // NewLogAnalysisTask returns a task that analyses these log entries.
 func NewLogAnalysisTask(id TaskID, logIDs ...LogID) *Task {
-	return newLogAnalysisTask(id, LogAnalysisPayload{LogIDs: logIDs})
+	return NewLogAnalysisTaskOf(id, LogAnalysisPayload{LogIDs: logIDs})
 }
 
 // NewLogBatchTask returns a task that analyses the log batch of the same id.
 func NewLogBatchTask(id TaskID) *Task {
-	return newLogAnalysisTask(id, LogAnalysisPayload{BatchID: &id})
+	return NewLogAnalysisTaskOf(id, LogAnalysisPayload{BatchID: &id})
 }
 
-func newLogAnalysisTask(id TaskID, p LogAnalysisPayload) *Task {
+// NewLogAnalysisTaskOf returns a log analysis task with this payload.
+func NewLogAnalysisTaskOf(id TaskID, p LogAnalysisPayload) *Task {
 	payload, err := json.Marshal(p)
 	if err != nil {
 		// A struct of UUIDs always marshals.

@@ -161,6 +161,9 @@ type logsStub struct {
 	page      domain.LogPage
 	anomalies domain.AnomalyFilter
 	found     domain.AnomalyPage
+	history   domain.AnomalyHistory
+	behind    domain.AnomalyLogs
+	asked     []any // the arguments of the newest call for one anomaly
 }
 
 var analysisTask = uuid.MustParse("0190f000-0000-7000-8000-00000000a1a1")
@@ -203,6 +206,16 @@ func (l *logsStub) ListLogs(_ context.Context, filter domain.LogFilter) (domain.
 func (l *logsStub) ListAnomalies(_ context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
 	l.anomalies = filter
 	return l.found, l.err
+}
+
+func (l *logsStub) GetAnomaly(_ context.Context, id string) (domain.AnomalyHistory, error) {
+	l.asked = []any{id}
+	return l.history, l.err
+}
+
+func (l *logsStub) ListAnomalyLogs(_ context.Context, id string, limit int, cursor string) (domain.AnomalyLogs, error) {
+	l.asked = []any{id, limit, cursor}
+	return l.behind, l.err
 }
 
 type probeFunc func(context.Context) map[string]error

@@ -54,6 +54,7 @@ var problemKinds = []problemKind{
 	{err: domain.ErrTaskNotFound, status: http.StatusNotFound, name: "task-not-found", title: "Task not found", detail: "no task has this id; finished tasks are removed after their retention"},
 	{err: domain.ErrLogNotFound, status: http.StatusNotFound, name: "log-not-found", title: "Log entry not found", detail: "no log entry has this id; entries are removed with the task that analysed them"},
 	{err: domain.ErrAnalysisNotFound, status: http.StatusNotFound, name: "analysis-not-found", title: "Analysis not found", detail: "no analysis is stored for this task"},
+	{err: domain.ErrAnomalyNotFound, status: http.StatusNotFound, name: "anomaly-not-found", title: "Anomaly not found", detail: "no stored analysis found an anomaly with this id; analyses are removed with their task"},
 	{err: domain.ErrUnknownTaskType, status: http.StatusBadRequest, name: "unknown-task-type", title: "Unknown task type"},
 	{err: domain.ErrInvalidCursor, status: http.StatusBadRequest, name: "invalid-cursor", title: "Invalid cursor", detail: "cursor was not issued by this list"},
 	{err: domain.ErrTaskExists, status: http.StatusUnprocessableEntity, name: "idempotency-key-reused", title: "Idempotency key reused", detail: "the Idempotency-Key was used for a task with other contents"},

@@ -19,6 +19,7 @@ import (
 // is a fault of the server.
 var unmapped = map[string]string{
 	"ErrLeaseLost":     "only workers hold leases",
+	"ErrStateConflict": "only analysers save states",
 	"ErrCorruptRecord": "the store holds what cannot be read",
 }
 

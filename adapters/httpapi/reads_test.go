@@ -65,29 +65,78 @@ func TestAnomalies(t *testing.T) {
 				ID: "a1", Kind: domain.AnomalyErrorBurst, Category: domain.CategoryNetwork, Severity: domain.SeverityHigh,
 				Score: 0.5, Confidence: 0.75, TemplateID: "t1", Template: "boom <*>", LogIDs: []domain.LogID{log},
 				SampleLines: []string{"boom 1"}, Count: 3, Expected: 0.5, FirstSeen: now, LastSeen: now, Services: []string{"web"},
-				Evidence: "e", Explanation: "x", SuggestedAction: "s", Source: "local",
+				Sessions: []string{"blk_1"}, Evidence: "e", Explanation: "x", SuggestedAction: "s", Source: "local",
 			},
 		}}}
 		require.JSONEq(t, `{"next_cursor":null,"anomalies":[{
 			"id":"a1","task_id":"`+task.String()+`","found_at":"2026-11-23T12:00:00Z","kind":"error_burst","category":"network",
 			"severity":"high","score":0.5,"confidence":0.75,"template_id":"t1","template":"boom <*>","log_ids":["`+log.String()+`"],
 			"sample_lines":["boom 1"],"count":3,"expected":0.5,"first_seen":"2026-11-23T12:00:00Z","last_seen":"2026-11-23T12:00:00Z",
-			"services":["web"],"evidence":"e","explanation":"x","suggested_action":"s","source":"local"}]}`,
+			"services":["web"],"sessions":["blk_1"],"evidence":"e","explanation":"x","suggested_action":"s","source":"local"}]}`,
 			w.do("GET", anomaliesPath, "").Body.String())
 	})
 	t.Run("every parameter reaches the filter", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(httpapi.Config{})
-		answer[wire.AnomalyList](t, w.do("GET", anomaliesPath+"?severity=HIGH&source=web&from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z&limit=1&cursor=c", ""), http.StatusOK)
+		answer[wire.AnomalyList](t, w.do("GET", anomaliesPath+"?severity=HIGH&kind=error_burst&source=web&id=a1&text=boom&from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z&limit=1&cursor=c", ""), http.StatusOK)
 		require.Equal(t, domain.AnomalyFilter{
-			MinSeverity: domain.SeverityHigh, Source: "web", Limit: 1, Cursor: "c",
+			MinSeverity: domain.SeverityHigh, Kind: domain.AnomalyErrorBurst, Source: "web", ID: "a1", Text: "boom", Limit: 1, Cursor: "c",
 			From: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC),
 		}, w.logs.anomalies)
 	})
 	t.Run("a wrong parameter is named", func(t *testing.T) {
 		t.Parallel()
-		for param, field := range map[string]string{"severity=bad": "severity", "from=x": "from", "to=x": "to", "limit=0": "limit", "level=x": "level"} {
+		for param, field := range map[string]string{"severity=bad": "severity", "kind=bad": "kind", "id=": "id", "text=": "text", "q=x": "q", "from=x": "from", "to=x": "to", "limit=0": "limit", "level=x": "level"} {
 			fieldProblem(t, newWorld(httpapi.Config{}).do("GET", anomaliesPath+"?"+param, ""), field)
+		}
+	})
+}
+
+func TestOneAnomaly(t *testing.T) {
+	t.Parallel()
+	t.Run("it is shown with the analyses that found it", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		task := uuid.New()
+		w.logs.history = domain.AnomalyHistory{
+			FoundAnomaly: domain.FoundAnomaly{TaskID: task, FoundAt: now, Anomaly: domain.Anomaly{ID: "a1", Severity: domain.SeverityHigh, Count: 7}},
+			TaskIDs:      []domain.TaskID{task, analysisTask}, Truncated: true,
+		}
+		require.JSONEq(t, `{
+			"id":"a1","task_id":"`+task.String()+`","found_at":"2026-11-23T12:00:00Z","kind":"","category":"","severity":"high",
+			"score":0,"confidence":0,"template_id":"","template":"","log_ids":[],"sample_lines":[],"count":7,"expected":0,
+			"first_seen":null,"last_seen":null,"services":[],"sessions":[],"evidence":"","explanation":"","suggested_action":"","source":"",
+			"analyses":2,"task_ids":["`+task.String()+`","`+analysisTask.String()+`"],"truncated":true}`,
+			w.do("GET", anomaliesPath+"/a1", "").Body.String())
+		require.Equal(t, []any{"a1"}, w.logs.asked)
+	})
+	t.Run("its log entries are listed", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		w.logs.behind = domain.AnomalyLogs{Logs: []domain.LogEntry{{Message: "boom"}}, Missing: 2, NextCursor: "next"}
+		got := answer[wire.AnomalyLogs](t, w.do("GET", anomaliesPath+"/a%20b/logs?limit=5&cursor=c", ""), http.StatusOK)
+		require.Equal(t, []any{"a b", 5, "c"}, w.logs.asked)
+		require.Equal(t, "boom", got.Logs[0].Message)
+		require.Equal(t, 2, got.Missing)
+		require.Equal(t, "next", *got.NextCursor)
+	})
+	t.Run("no list is null", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		require.JSONEq(t, `{"logs":[],"missing":0,"next_cursor":null}`, w.do("GET", anomaliesPath+"/a1/logs", "").Body.String())
+	})
+	t.Run("one that was never found is told", func(t *testing.T) {
+		t.Parallel()
+		for _, path := range []string{"/a1", "/a1/logs"} {
+			w := newWorld(httpapi.Config{})
+			w.logs.err = fmt.Errorf("%w: a1", domain.ErrAnomalyNotFound)
+			problem(t, w.do("GET", anomaliesPath+path, ""), http.StatusNotFound, "anomaly-not-found")
+		}
+	})
+	t.Run("a wrong parameter is named", func(t *testing.T) {
+		t.Parallel()
+		for target, field := range map[string]string{"/a1?limit=1": "limit", "/a1/logs?limit=0": "limit", "/a1/logs?level=error": "level"} {
+			fieldProblem(t, newWorld(httpapi.Config{}).do("GET", anomaliesPath+target, ""), field)
 		}
 	})
 }

@@ -38,6 +38,10 @@ type LogService interface {
 	GetLog(ctx context.Context, id domain.LogID) (domain.LogEntry, error)
 	ListLogs(ctx context.Context, filter domain.LogFilter) (domain.LogPage, error)
 	ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error)
+	GetAnomaly(ctx context.Context, id string) (domain.AnomalyHistory, error)
+	// ListAnomalyLogs returns a page of the entries behind an anomaly; the limit is
+	// from 1 to domain.MaxPageSize, or 0 for the default.
+	ListAnomalyLogs(ctx context.Context, id string, limit int, cursor string) (domain.AnomalyLogs, error)
 }
 
 // ReadinessProbe tells whether the process can do its work.
@@ -170,6 +174,7 @@ const (
 	logsPath      = "/api/v1/logs"
 	logPath       = logsPath + "/{id:[^/:]+}"
 	anomaliesPath = "/api/v1/anomalies"
+	anomalyPath   = anomaliesPath + "/{id:[^/]+}"
 )
 
 func (a *API) routes() *mux.Router {
@@ -191,7 +196,9 @@ func (a *API) routes() *mux.Router {
 	r.Handle(logsPath, a.handle(a.createLogs, "source")).Methods(http.MethodPost)
 	r.Handle(logsPath, a.handle(a.listLogs, "from", "to", "level", "source", "text", "limit", "cursor")).Methods(get...)
 	r.Handle(logPath, a.handle(a.getLog)).Methods(get...)
-	r.Handle(anomaliesPath, a.handle(a.listAnomalies, "severity", "source", "from", "to", "limit", "cursor")).Methods(get...)
+	r.Handle(anomaliesPath, a.handle(a.listAnomalies, "severity", "kind", "source", "id", "text", "from", "to", "limit", "cursor")).Methods(get...)
+	r.Handle(anomalyPath, a.handle(a.getAnomaly)).Methods(get...)
+	r.Handle(anomalyPath+"/logs", a.handle(a.listAnomalyLogs, "limit", "cursor")).Methods(get...)
 
 	r.HandleFunc("/healthz", a.healthz).Methods(get...)
 	r.HandleFunc("/readyz", a.readyz).Methods(get...)

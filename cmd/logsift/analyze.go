@@ -2,19 +2,20 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"logsift/adapters/httpapi/wire"
 	"logsift/bootstrap"
 	"logsift/domain"
 )
@@ -23,26 +24,63 @@ import (
 // else in a store that others use.
 const analyzeQueue = "analyze"
 
-// analyzeBatch is how many lines analyze has analysed together: more than a
-// service does, since it has them all at hand and need not answer at once.
-const analyzeBatch = 10_000
+// analyze has this many lines, or bytes of them, analysed together: a file whole,
+// unless it is very large, since sessions that are spread over it are judged
+// right only together. It is what bounds the memory, at about a gigabyte for the
+// longest lines.
+const (
+	analyzeBatch      = 250_000
+	analyzeBatchBytes = 128 << 20
+)
+
+// analysis is what analyze is asked for.
+type analysis struct {
+	inputs, baseline []input
+	// name is that of the baseline; "" for none.
+	name   string
+	failOn domain.Severity
+	format domain.LogFormat
+	limit  int
+	// warnings are told in the report.
+	warnings []string
+}
+
+// analyzeFlags are those of analyze beside the settings.
+type analyzeFlags struct {
+	failOn, baselineName string
+	baseline             []string
+	limit                int
+}
 
 func (e *environment) analyzeCommand() *cobra.Command {
 	config := bootstrap.DefaultConfig()
 	ownStore := config.Store
-	config.BatchSize, config.BatchAge = analyzeBatch, time.Minute
+	config.BatchSize, config.BatchBytes, config.BatchAge = analyzeBatch, analyzeBatchBytes, time.Hour
+	config.Workers = 1
 	config.LogLevel = "error"
 	cmd := &cobra.Command{
 		Use:   "analyze FILE...",
 		Short: "Read logs and report what is unusual in them",
 		Long: `analyze reads text logs, plain or compressed by gzip or zstd, or standard input for
-"-", joins the lines of stack traces, queues their analysis, works the queue, and reports the anomalies: the whole system in one
-process. Unless --store is given, it keeps nothing.
+"-", joins the lines of stack traces, queues their analysis, works the queue, and
+reports the anomalies: the whole system in one process. Unless --store is given, it keeps nothing.
+
+With --baseline, the logs are compared with files of normal operation, which are
+learned first. The name under which they are learned is made of their contents, or
+is that of --baseline-name; in a store that is kept (--store), a name can be used
+again without the files. What the services of such a store have learned is neither
+used nor changed.
+
+Up to 250,000 lines are judged together, more in several parts, one after the
+other; --batch-size changes that, and with it the memory. --workers above 1 judges
+parts at the same time, each with what is known by then.
 
 Exit status: 0 done, 1 failed or an input could not be read in full, 2 wrong
 use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 		Example: `  logsift analyze /var/log/syslog
   journalctl | logsift analyze -
+  logsift analyze --baseline monday.log tuesday.log
+  logsift analyze -o html app.log >report.html
   logsift analyze --fail-on high -o json build.log`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -51,29 +89,21 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 			return nil
 		},
 	}
-	failOn := cmd.Flags().String("fail-on", "", "exit with status 3 if there is an anomaly of this severity or a higher one: info, low, medium, high, critical")
-	limit := cmd.Flags().Int("limit", shownAnomalies, "anomalies to print, the most severe first")
+	var flags analyzeFlags
+	cmd.Flags().StringVar(&flags.failOn, "fail-on", "", "exit with status 3 if there is an anomaly of this severity or a higher one: info, low, medium, high, critical")
+	cmd.Flags().IntVar(&flags.limit, "limit", shownAnomalies, "anomalies to print, the most severe first; json has all")
+	cmd.Flags().StringArrayVar(&flags.baseline, "baseline", nil, "file of normal operation to compare with, may be repeated")
+	cmd.Flags().StringVar(&flags.baselineName, "baseline-name", "", "name of the baseline, to use one again that a kept store has learned")
 	format := formatFlag(cmd)
 	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupAnalysis|bootstrap.GroupWork|bootstrap.GroupLogging)
 	cmd.Flags().Lookup("store").DefValue = "a temporary file"
-	e.outputFlag(cmd)
+	e.outputFlag(cmd, formatMarkdown, formatHTML)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var least domain.Severity
-		if *failOn != "" {
-			var err error
-			if least, err = domain.ParseSeverity(*failOn); err != nil {
-				return usageError("fail-on: %w", err)
-			}
-		}
-		if *limit < 1 {
-			return usageError("limit must be at least 1")
-		}
-		logFormat, err := domain.ParseLogFormat(*format)
+		work, err := e.prepareAnalysis(args, flags)
 		if err != nil {
 			return err
 		}
-		inputs, err := e.inputs(args)
-		if err != nil {
+		if work.format, err = domain.ParseLogFormat(*format); err != nil {
 			return err
 		}
 		if err := e.load(cmd, &config); err != nil {
@@ -87,45 +117,205 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 		config.AnalysisQueue, config.Queues = analyzeQueue, []string{analyzeQueue}
 		config.Addr = ""
 		if config.Store == ownStore {
+			if work.name != "" && len(work.baseline) == 0 {
+				return usageError("baseline-name without --baseline needs the --store that has learned it")
+			}
 			remove, err := temporaryStore(&config)
 			if err != nil {
 				return err
 			}
 			defer remove()
 		}
-		var r *report
-		err = e.withApp(cmd.Context(), config, func(app *bootstrap.App) error {
-			p := &pipeline{client: &client{http: app.Client(), base: "http://127.0.0.1"}, progress: newProgress(e.stderr), format: logFormat}
-			r, err = p.run(cmd.Context(), inputs)
-			return err
-		})
+		r, err := e.analyze(cmd.Context(), config, work)
 		if r == nil {
 			return err
 		}
-		return errors.Join(err, e.finishAnalyze(r, least, *limit))
+		return errors.Join(err, e.finishAnalyze(r, work))
 	}
 	return cmd
 }
 
-// finishAnalyze prints the report and turns it into an exit status.
-func (e *environment) finishAnalyze(r *report, least domain.Severity, limit int) error {
-	if e.output == formatJSON {
-		if err := e.printJSON(r); err != nil {
-			return err
+// prepareAnalysis checks what analyze is asked for.
+func (e *environment) prepareAnalysis(args []string, flags analyzeFlags) (*analysis, error) {
+	work := &analysis{name: flags.baselineName, limit: flags.limit}
+	if flags.failOn != "" {
+		var err error
+		if work.failOn, err = domain.ParseSeverity(flags.failOn); err != nil {
+			return nil, usageError("fail-on: %w", err)
 		}
-	} else if err := printReport(e.stdout, r, isTerminal(e.stdout) && e.getenv("NO_COLOR") == "", limit); err != nil {
+	}
+	if work.limit < 1 {
+		return nil, usageError("limit must be at least 1")
+	}
+	if work.name != "" {
+		if err := domain.ValidateName("baseline-name", work.name); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Contains(args, "-") && slices.Contains(flags.baseline, "-") {
+		return nil, usageError("standard input cannot be both the logs and their baseline")
+	}
+	args, twice := withoutRepeats(args)
+	work.warnings = append(work.warnings, twice...)
+	baseline, twice := withoutRepeats(flags.baseline)
+	work.warnings = append(work.warnings, twice...)
+	var errs [2]error
+	work.inputs, errs[0] = e.namedInputs(args)
+	work.baseline, errs[1] = e.namedInputs(baseline)
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	if len(work.baseline) > 0 && work.name == "" {
+		var err error
+		work.name, err = baselineName(work.baseline)
+		return work, err
+	}
+	return work, nil
+}
+
+// withoutRepeats drops arguments that name a file, or standard input, once more,
+// and tells of each: what was read twice would count twice.
+func withoutRepeats(args []string) (once, warnings []string) {
+	var known []os.FileInfo
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		if arg != "-" && err == nil {
+			if slices.ContainsFunc(known, func(other os.FileInfo) bool { return os.SameFile(info, other) }) {
+				warnings = append(warnings, arg+" is named twice; it was read once")
+				continue
+			}
+			known = append(known, info)
+		} else if slices.Contains(once, arg) {
+			warnings = append(warnings, arg+" is named twice; it was read once")
+			continue
+		}
+		once = append(once, arg)
+	}
+	return once, warnings
+}
+
+// namedInputs are the inputs of the arguments, by their paths where their names
+// alone would not tell them apart.
+func (e *environment) namedInputs(args []string) ([]input, error) {
+	inputs, err := e.inputs(args)
+	if err != nil {
+		return nil, err
+	}
+	count := map[string]int{}
+	for _, in := range inputs {
+		count[in.name]++
+	}
+	for i := range inputs {
+		if path := args[i]; count[inputs[i].name] > 1 && len(path) <= domain.MaxLogSource {
+			inputs[i].name = filepath.Clean(path)
+		}
+	}
+	return inputs, nil
+}
+
+// baselineName names a baseline by the contents of its files. What can be read but
+// once has a name of its own each time.
+func baselineName(inputs []input) (string, error) {
+	const digits = 16
+	hash := sha256.New()
+	for _, in := range inputs {
+		if !in.regular() {
+			return "input-" + uuid.NewString(), nil
+		}
+		if err := hashInput(hash, in); err != nil {
+			return "", fmt.Errorf("cannot read %s: %w", in.name, reason(err))
+		}
+	}
+	return "files-" + hex.EncodeToString(hash.Sum(nil))[:digits], nil
+}
+
+// regular reports whether the input is a file that can be read again.
+func (in *input) regular() bool { return in.size > 0 }
+
+func hashInput(w io.Writer, in input) error {
+	f, err := in.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // Only read from: nothing is lost.
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// analyze learns the baseline, if there is one to learn, and analyses the logs,
+// each by a system of its own on the same store.
+func (e *environment) analyze(ctx context.Context, config bootstrap.Config, work *analysis) (*report, error) {
+	var learned *report
+	if len(work.baseline) > 0 {
+		learning := config
+		learning.Baseline, learning.Learn = work.name, true
+		var err error
+		if learned, err = e.process(ctx, learning, "learning", work.baseline, work.format); err != nil {
+			return nil, fmt.Errorf("learn the baseline: %w", err)
+		}
+		if learned.FailedTasks > 0 {
+			return nil, fmt.Errorf("learn the baseline: %s", strings.Join(learned.Errors, "; "))
+		}
+	}
+	config.Baseline, config.PrivateLearning = work.name, work.name == ""
+	r, err := e.process(ctx, config, "analysing", work.inputs, work.format)
+	if r == nil {
+		return nil, err
+	}
+	r.Warnings = append(work.warnings, r.Warnings...)
+	if work.name != "" {
+		r.Baseline = &baselineReport{Name: work.name, Sources: []string{}}
+	}
+	if learned != nil {
+		r.Baseline.Lines, r.Baseline.Sources = learned.Analysed, learned.Sources
+		for _, text := range slices.Concat(learned.Errors, learned.Warnings) {
+			r.Warnings = append(r.Warnings, "baseline: "+text)
+		}
+	}
+	return r, err
+}
+
+// process has a system of this configuration work on the inputs.
+func (e *environment) process(ctx context.Context, config bootstrap.Config, verb string, inputs []input, format domain.LogFormat) (*report, error) {
+	var r *report
+	err := e.withApp(ctx, config, func(app *bootstrap.App) error {
+		p := &pipeline{client: &client{http: app.Client(), base: "http://127.0.0.1"}, progress: newProgress(e.stderr), verb: verb, format: format}
+		var err error
+		r, err = p.run(ctx, inputs)
+		return err
+	})
+	return r, err
+}
+
+// finishAnalyze prints the report and turns it into an exit status.
+func (e *environment) finishAnalyze(r *report, work *analysis) error {
+	if err := e.writeReport(r, work.limit); err != nil {
 		return err
 	}
 	switch {
 	case len(r.Errors) > 0:
 		for _, text := range r.Errors {
-			e.note("logsift: %s", text)
+			e.note("logsift: %s", printable(text))
 		}
 		return &exitError{status: exitFailed}
-	case least != 0 && r.Severity >= least:
+	case work.failOn != 0 && r.Severity >= work.failOn:
 		return &exitError{status: exitAnomaly}
 	}
 	return nil
+}
+
+// writeReport writes the report in the form that was asked for.
+func (e *environment) writeReport(r *report, limit int) error {
+	switch e.output {
+	case formatJSON:
+		return e.printJSON(r)
+	case formatMarkdown:
+		return writeMarkdown(e.stdout, r, limit)
+	case formatHTML:
+		return writeHTML(e.stdout, r, limit)
+	default:
+		return e.printReport(r, limit)
+	}
 }
 
 // temporaryStore gives the configuration a store that remove takes away.
@@ -136,150 +326,4 @@ func temporaryStore(config *bootstrap.Config) (remove func(), err error) {
 	}
 	config.Store = "sqlite:" + filepath.Join(dir, "logsift.db")
 	return func() { _ = os.RemoveAll(dir) }, nil // What is left, the system's clean-up removes.
-}
-
-// pipeline sends logs to a running system and collects what it finds.
-type pipeline struct {
-	client   *client
-	progress *progress
-	format   domain.LogFormat
-	// tasks are those that analyse the logs, in the order of their creation.
-	tasks []uuid.UUID
-}
-
-// run sends the inputs, waits for their analysis and puts it together.
-func (p *pipeline) run(ctx context.Context, inputs []input) (*report, error) {
-	defer p.progress.clear()
-	r := &report{Anomalies: []domain.Anomaly{}, Warnings: []string{}, Errors: []string{}, Sources: []string{}}
-	for _, in := range inputs {
-		if err := p.send(ctx, in, r); err != nil {
-			return nil, err
-		}
-	}
-	if r.Lines == 0 {
-		return nil, errors.Join(append([]error{errors.New("no log lines to analyse")}, toErrors(r.Errors)...)...)
-	}
-	for _, id := range p.tasks {
-		// Nothing more comes, so the last batch need not wait. A task that already
-		// runs refuses, which is as good.
-		err := p.client.do(ctx, http.MethodPost, "/api/v1/queue/tasks/"+id.String()+":run", "", nil, nil)
-		var problem *problemError
-		if err != nil && !errors.As(err, &problem) {
-			return nil, err
-		}
-	}
-	if err := p.collect(ctx, r); err != nil {
-		return nil, err
-	}
-	r.finish()
-	return r, nil
-}
-
-func toErrors(texts []string) []error {
-	out := make([]error, len(texts))
-	for i, text := range texts {
-		out[i] = errors.New(text)
-	}
-	return out
-}
-
-// send stores the lines of one input. What is wrong with the input is noted in
-// the report; only a system that takes no lines is an error.
-func (p *pipeline) send(ctx context.Context, in input, r *report) error {
-	var sendErr error
-	var sent int64
-	lines, err := readChunks(in, p.format, func(c *chunk) error {
-		receipt, err := p.client.sendLines(ctx, in.name, c.mediaType(), c.body.Bytes())
-		if err != nil {
-			sendErr = fmt.Errorf("send %s: %w", in.name, err)
-			return sendErr
-		}
-		p.addTasks(receipt)
-		if receipt.RejectedCount > 0 {
-			r.Errors = append(r.Errors, fmt.Sprintf("%s: %s refused, the first because: %s", in.name, plural(receipt.RejectedCount, "line"), receipt.Rejected[0].Reason))
-		}
-		r.Lines += receipt.Accepted
-		sent += int64(c.body.Len())
-		p.progress.show("reading "+in.name, sent, in.size)
-		return nil
-	})
-	if sendErr != nil {
-		return sendErr
-	}
-	if err != nil {
-		r.Errors = append(r.Errors, err.Error())
-	}
-	if lines.tooLong > 0 {
-		r.Errors = append(r.Errors, lines.tooLongText(in.name))
-	}
-	if lines.mended > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: bytes that are not UTF-8 were replaced in %s", in.name, plural(lines.mended, "line")))
-	}
-	if lines.lines > 0 {
-		r.Sources = append(r.Sources, in.name)
-	}
-	return nil
-}
-
-func (p *pipeline) addTasks(receipt wire.LogReceipt) {
-	for _, id := range receipt.TaskIDs {
-		if len(p.tasks) == 0 || p.tasks[len(p.tasks)-1] != id {
-			p.tasks = append(p.tasks, id)
-		}
-	}
-}
-
-// pollInterval is how often the state of the tasks is asked for.
-const pollInterval = 50 * time.Millisecond
-
-// collect waits until every task has ended and adds their results.
-func (p *pipeline) collect(ctx context.Context, r *report) error {
-	r.Tasks = len(p.tasks)
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for i, id := range p.tasks {
-		for {
-			p.progress.show("analysing", int64(i), int64(len(p.tasks)))
-			var t wire.Task
-			err := p.client.whileUnavailable(ctx, func() error {
-				return p.client.get(ctx, "/api/v1/queue/tasks/"+url.PathEscape(id.String()), nil, &t)
-			})
-			if err != nil {
-				return fmt.Errorf("ask for task %s: %w", id, err)
-			}
-			if ended, err := r.addTask(&t); ended || err != nil {
-				if err != nil {
-					return err
-				}
-				break
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("wait for task %s: %w", id, ctx.Err())
-			case <-tick.C:
-			}
-		}
-	}
-	return nil
-}
-
-// addTask adds the result of a task that has ended.
-func (r *report) addTask(t *wire.Task) (ended bool, err error) {
-	status, err := domain.ParseTaskStatus(t.Status)
-	if err != nil {
-		return false, err
-	}
-	if status == domain.TaskStatusCompleted {
-		var a domain.AnalysisResult
-		if err := json.Unmarshal(t.Result, &a); err != nil {
-			return true, fmt.Errorf("read the result of task %s: %w", t.ID, err)
-		}
-		r.add(a)
-		return true, nil
-	}
-	if status.Terminal() {
-		r.FailedTasks++
-		r.Errors = append(r.Errors, fmt.Sprintf("task %s ended %s: %s", t.ID, t.Status, t.LastError))
-	}
-	return status.Terminal(), nil
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -70,12 +69,15 @@ func fileInput(path string) (input, error) {
 	if info.Mode().IsRegular() && info.Size() == 0 {
 		return input{}, fmt.Errorf("%s is empty: there is nothing to analyse", path)
 	}
-	f, err := os.Open(path) //nolint:gosec // The user names the file.
-	if err != nil {
-		return input{}, fmt.Errorf("cannot read %s: %w", path, reason(err))
-	}
-	if err := f.Close(); err != nil {
-		return input{}, fmt.Errorf("cannot read %s: %w", path, reason(err))
+	// What is no file, such as a pipe, can be opened only once.
+	if info.Mode().IsRegular() {
+		f, err := os.Open(path) //nolint:gosec // The user names the file.
+		if err != nil {
+			return input{}, fmt.Errorf("cannot read %s: %w", path, reason(err))
+		}
+		if err := f.Close(); err != nil {
+			return input{}, fmt.Errorf("cannot read %s: %w", path, reason(err))
+		}
 	}
 	return input{
 		name: filepath.Base(path), size: info.Size(),
@@ -300,19 +302,4 @@ func readLine(r *bufio.Reader) (line []byte, long bool, err error) {
 // tooLongText tells a person of the lines that were left out.
 func (l lineReport) tooLongText(name string) string {
 	return fmt.Sprintf("%s: %s longer than %d bytes left out, the first is line %d", name, plural(l.tooLong, "line"), domain.MaxLogMessage, l.firstLong)
-}
-
-// printable shows text of a log on a terminal: control characters, which could
-// move the cursor or worse, and what reorders text, are replaced.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n':
-			return ' '
-		case r < 0x20 || r >= 0x7f && r < 0xa0,
-			r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"cmp"
-	"fmt"
-	"io"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"logsift/domain"
@@ -14,24 +12,68 @@ import (
 // report is what analyze tells: the analyses of all tasks, put together. Its
 // JSON form is stable.
 type report struct {
-	// Lines were read, Analysed of them analysed.
+	// CreatedAt is when the report was made.
+	CreatedAt time.Time `json:"created_at"`
+	// Lines were read, Analysed of them analysed, Missing of them no longer stored.
 	Lines    int `json:"lines"`
 	Analysed int `json:"analysed"`
+	Missing  int `json:"missing"`
 	// Tasks were worked, FailedTasks of them failed.
-	Tasks       int               `json:"tasks"`
-	FailedTasks int               `json:"failed_tasks"`
-	Severity    domain.Severity   `json:"severity"`
-	Anomalies   []domain.Anomaly  `json:"anomalies"`
-	Sources     []string          `json:"sources"`
-	Window      domain.TimeWindow `json:"window"`
-	Warnings    []string          `json:"warnings"`
-	Errors      []string          `json:"errors"`
+	Tasks       int `json:"tasks"`
+	FailedTasks int `json:"failed_tasks"`
+	// Templates are the shapes of line that were found, of all tasks together.
+	Templates int               `json:"templates"`
+	Severity  domain.Severity   `json:"severity"`
+	Anomalies []domain.Anomaly  `json:"anomalies"`
+	Truncated bool              `json:"truncated"`
+	Sources   []string          `json:"sources"`
+	Window    domain.TimeWindow `json:"window"`
+	// Services are those that the anomalies name, the most suspicious first.
+	Services []domain.ServiceRank `json:"services"`
+	Baseline *baselineReport      `json:"baseline,omitempty"`
+	// Analyzers are who analysed, DegradedReasons why that was less than was asked
+	// for.
+	Analyzers       []string         `json:"analyzers"`
+	Models          []string         `json:"models"`
+	DegradedReasons []string         `json:"degraded_reasons"`
+	Usage           *domain.Usage    `json:"usage,omitempty"`
+	Costs           []domain.Cost    `json:"costs,omitempty"`
+	Cache           *domain.CacheUse `json:"cache,omitempty"`
+	Redactions      map[string]int   `json:"redactions,omitempty"`
+	Warnings        []string         `json:"warnings"`
+	Errors          []string         `json:"errors"`
+
+	// times are those of the entries that anomalies name, by the anomaly's id,
+	// where they were asked for.
+	times map[string][]time.Time
+}
+
+// baselineReport says what the logs were compared with.
+type baselineReport struct {
+	Name string `json:"name"`
+	// Lines and Sources are what it was made of, or extended by, in this run; none
+	// if it was learned before.
+	Lines   int      `json:"lines"`
+	Sources []string `json:"sources"`
+}
+
+func newReport() *report {
+	return &report{
+		Anomalies: []domain.Anomaly{}, Sources: []string{}, Services: []domain.ServiceRank{}, Analyzers: []string{},
+		Models: []string{}, DegradedReasons: []string{}, Warnings: []string{}, Errors: []string{},
+	}
 }
 
 // add puts the result of one task into the report.
 func (r *report) add(a domain.AnalysisResult) {
 	r.Analysed += a.AnalysedCount
+	r.Missing += a.MissingCount
+	r.Templates += a.TemplateCount
+	r.Truncated = r.Truncated || a.Truncated
 	r.Warnings = append(r.Warnings, a.Warnings...)
+	r.Analyzers = appendText(r.Analyzers, a.Analyzer)
+	r.Models = appendText(r.Models, a.Model)
+	r.DegradedReasons = appendText(r.DegradedReasons, a.DegradedReason)
 	if !a.Window.From.IsZero() && (r.Window.From.IsZero() || a.Window.From.Before(r.Window.From)) {
 		r.Window.From = a.Window.From
 	}
@@ -39,21 +81,70 @@ func (r *report) add(a domain.AnalysisResult) {
 		r.Window.To = a.Window.To
 	}
 	r.Anomalies = append(r.Anomalies, a.Anomalies...)
+	r.addCosts(a)
 }
 
-// finish puts together what is the same anomaly in several batches, and sorts
-// the most severe first.
+// addCosts adds what an AI service was asked.
+func (r *report) addCosts(a domain.AnalysisResult) {
+	if u := a.Usage; u != nil {
+		if r.Usage == nil {
+			r.Usage = &domain.Usage{}
+		}
+		r.Usage.PromptTokens += u.PromptTokens
+		r.Usage.CachedTokens += u.CachedTokens
+		r.Usage.CompletionTokens += u.CompletionTokens
+		r.Usage.ReasoningTokens += u.ReasoningTokens
+		r.Usage.Calls += u.Calls
+		r.Usage.Estimated = r.Usage.Estimated || u.Estimated
+	}
+	if c := a.Cost; c != nil {
+		i := slices.IndexFunc(r.Costs, func(known domain.Cost) bool { return known.Currency == c.Currency })
+		if i < 0 {
+			i = len(r.Costs)
+			r.Costs = append(r.Costs, domain.Cost{Currency: c.Currency})
+		}
+		r.Costs[i].AmountMicros += c.AmountMicros
+	}
+	if c := a.Cache; c != nil {
+		if r.Cache == nil {
+			r.Cache = &domain.CacheUse{}
+		}
+		r.Cache.Hits += c.Hits
+		r.Cache.Misses += c.Misses
+	}
+	for class, n := range a.Redactions {
+		if r.Redactions == nil {
+			r.Redactions = map[string]int{}
+		}
+		r.Redactions[class] += n
+	}
+}
+
+// appendText adds a text that is not empty and not there yet.
+func appendText(list []string, text string) []string {
+	if text == "" || slices.Contains(list, text) {
+		return list
+	}
+	return append(list, text)
+}
+
+// finish puts together what is the same anomaly in several batches, sorts the
+// most severe first, and ranks the services. The words of the more severe finding
+// stay.
 func (r *report) finish() {
 	byID := map[string]int{}
 	merged := make([]domain.Anomaly, 0, len(r.Anomalies))
 	for _, a := range r.Anomalies {
 		i, seen := byID[a.ID]
-		if !seen {
+		switch {
+		case !seen:
 			byID[a.ID] = len(merged)
 			merged = append(merged, a)
-			continue
+		case a.Severity > merged[i].Severity:
+			merged[i] = a.Merge(merged[i])
+		default:
+			merged[i] = merged[i].Merge(a)
 		}
-		merged[i] = mergeAnomaly(merged[i], a)
 	}
 	slices.SortStableFunc(merged, func(a, b domain.Anomaly) int {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.Score, a.Score), a.FirstSeen.Compare(b.FirstSeen), cmp.Compare(a.ID, b.ID))
@@ -62,164 +153,59 @@ func (r *report) finish() {
 	if len(merged) > 0 {
 		r.Severity = merged[0].Severity
 	}
+	r.Services = domain.RankServices(merged)
 	slices.Sort(r.Warnings)
 	r.Warnings = slices.Compact(r.Warnings)
 }
 
-// mergeAnomaly puts two findings of one anomaly together. The words of the more
-// severe one stay.
-func mergeAnomaly(a, b domain.Anomaly) domain.Anomaly {
-	if b.Severity > a.Severity {
-		a, b = b, a
-	}
-	a.Count += b.Count
-	a.Expected += b.Expected
-	a.Score = max(a.Score, b.Score)
-	a.Confidence = max(a.Confidence, b.Confidence)
-	a.LogIDs = slices.Concat(a.LogIDs, b.LogIDs)
-	a.LogIDs = a.LogIDs[:min(len(a.LogIDs), domain.MaxAnomalyLogIDs)]
-	a.SampleLines = slices.Concat(a.SampleLines, b.SampleLines)
-	a.SampleLines = a.SampleLines[:min(len(a.SampleLines), domain.MaxAnomalySamples)]
-	if !b.FirstSeen.IsZero() && (a.FirstSeen.IsZero() || b.FirstSeen.Before(a.FirstSeen)) {
-		a.FirstSeen = b.FirstSeen
-	}
-	if b.LastSeen.After(a.LastSeen) {
-		a.LastSeen = b.LastSeen
-	}
-	a.Services = slices.Concat(a.Services, b.Services)
-	slices.Sort(a.Services)
-	a.Services = slices.Compact(a.Services)
-	return a
+// severityCount is how many anomalies there are of a severity.
+type severityCount struct {
+	Severity domain.Severity
+	Count    int
 }
 
-// counts are how many anomalies there are of each severity.
-func (r *report) counts() map[domain.Severity]int {
-	out := map[domain.Severity]int{}
+// counts are those of the severities that there are, the highest first.
+func (r *report) counts() []severityCount {
+	var out []severityCount
 	for _, a := range r.Anomalies {
-		out[a.Severity]++
+		if n := len(out); n == 0 || out[n-1].Severity != a.Severity {
+			out = append(out, severityCount{Severity: a.Severity})
+		}
+		out[len(out)-1].Count++
 	}
 	return out
 }
 
-// Shown by the table form.
-const (
-	shownAnomalies = 25
-	shownSamples   = 2
-	shownWidth     = 160
-)
-
-var severityColor = map[domain.Severity]string{
-	domain.SeverityCritical: "\x1b[1;35m", domain.SeverityHigh: "\x1b[1;31m",
-	domain.SeverityMedium: "\x1b[33m", domain.SeverityLow: "\x1b[36m", domain.SeverityInfo: "\x1b[2m",
+// suspects are the services of the ranking, if there are several: where all is
+// from one, a ranking says nothing.
+func (r *report) suspects(limit int) []domain.ServiceRank {
+	if len(r.Services) < 2 {
+		return nil
+	}
+	return r.Services[:min(limit, len(r.Services))]
 }
 
-// printReport writes the report for a person. least is the least severity that
-// is shown in full.
-func printReport(w io.Writer, r *report, color bool, limit int) error {
-	p := &printer{w: w}
-	p.printf("%s from %s, %d analysed in %s", plural(r.Lines, "log line"), plural(len(r.Sources), "source"), r.Analysed, plural(r.Tasks, "task"))
-	if r.FailedTasks > 0 {
-		p.printf(", %d of which failed", r.FailedTasks)
+// redactedClasses are the classes of what was redacted, in the order of their names.
+func (r *report) redactedClasses() []string { return slices.Sorted(maps.Keys(r.Redactions)) }
+
+// timeline counts an anomaly's entries in n equal parts of the report's window.
+// complete is whether all of its entries are in it, not only the first.
+func (r *report) timeline(a *domain.Anomaly, n int) (counts []int, complete bool) {
+	span := r.Window.To.Sub(r.Window.From)
+	if span <= 0 {
+		return nil, false
 	}
-	p.printf("\n")
-	if !r.Window.From.IsZero() {
-		p.printf("from %s to %s\n", shortTime(r.Window.From), shortTime(r.Window.To))
-	}
-	if len(r.Anomalies) == 0 {
-		p.printf("\nNo anomalies found.\n")
-	} else {
-		p.printf("\n%s: %s\n", plural(len(r.Anomalies), "anomaly"), severityLine(r.counts()))
-	}
-	for i, a := range r.Anomalies {
-		if i == limit {
-			p.printf("\n… and %d more; -o json lists them all\n", len(r.Anomalies)-limit)
-			break
+	counts = make([]int, n)
+	total := 0
+	for _, at := range r.times[a.ID] {
+		if at.Before(r.Window.From) || at.After(r.Window.To) {
+			continue
 		}
-		p.anomaly(i+1, a, color)
+		counts[min(int(float64(at.Sub(r.Window.From))/float64(span)*float64(n)), n-1)]++
+		total++
 	}
-	for _, warning := range r.Warnings {
-		p.printf("\nnote: %s", warning)
+	if total == 0 {
+		return nil, false
 	}
-	if len(r.Warnings) > 0 {
-		p.printf("\n")
-	}
-	return p.err
-}
-
-// printer remembers the first error of writing.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) printf(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format, args...)
-	}
-}
-
-func (p *printer) anomaly(n int, a domain.Anomaly, color bool) {
-	label := strings.ToUpper(a.Severity.String())
-	if color {
-		label = severityColor[a.Severity] + label + "\x1b[0m"
-	}
-	p.printf("\n%d. %s  %s", n, label, strings.ReplaceAll(string(a.Kind), "_", " "))
-	if len(a.Services) > 0 {
-		p.printf("  in %s", printable(strings.Join(a.Services, ", ")))
-	}
-	p.printf("  (%s)\n", plural(a.Count, "line"))
-	if a.Template != "" {
-		p.printf("   %s\n", shorten(printable(a.Template)))
-	}
-	switch {
-	case a.FirstSeen.IsZero():
-	case a.FirstSeen.Equal(a.LastSeen):
-		p.printf("   at %s\n", shortTime(a.FirstSeen))
-	default:
-		p.printf("   from %s to %s\n", shortTime(a.FirstSeen), shortTime(a.LastSeen))
-	}
-	if a.Evidence != "" {
-		p.printf("   why: %s\n", printable(a.Evidence))
-	}
-	if a.Explanation != "" {
-		p.printf("   %s\n", printable(a.Explanation))
-	}
-	for i, line := range a.SampleLines {
-		if i == shownSamples {
-			break
-		}
-		p.printf("   | %s\n", shorten(printable(line)))
-	}
-}
-
-// severityLine is "2 critical, 5 high", the most severe first.
-func severityLine(counts map[domain.Severity]int) string {
-	var parts []string
-	for s := domain.SeverityCritical; s >= domain.SeverityInfo; s-- {
-		if n := counts[s]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, s))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	if stem, ok := strings.CutSuffix(noun, "y"); ok {
-		return fmt.Sprintf("%d %sies", n, stem)
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-func shortTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
-
-// shorten cuts a line to what fits a wide terminal.
-func shorten(s string) string {
-	runes := []rune(s)
-	if len(runes) <= shownWidth {
-		return s
-	}
-	return string(runes[:shownWidth-1]) + "…"
+	return counts, total >= a.Count
 }

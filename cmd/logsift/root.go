@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -16,13 +18,20 @@ import (
 
 // Exit statuses.
 const (
-	exitFailed   = 1
-	exitUsage    = 2
-	exitAnomaly  = 3
-	formatJSON   = "json"
-	formatTable  = "table"
-	configEnvVar = "LOGSIFT_CONFIG"
+	exitFailed  = 1
+	exitUsage   = 2
+	exitAnomaly = 3
 )
+
+// Forms of the output.
+const (
+	formatTable    = "table"
+	formatJSON     = "json"
+	formatMarkdown = "markdown"
+	formatHTML     = "html"
+)
+
+const configEnvVar = "LOGSIFT_CONFIG"
 
 // environment is what the commands see of the process.
 type environment struct {
@@ -108,7 +117,7 @@ LOGSIFT_BATCH_SIZE), over a YAML file (batch_size), over defaults.`,
 	root.PersistentFlags().StringVar(&e.configFile, "config", e.getenv(configEnvVar), "YAML file with settings")
 	root.AddCommand(
 		e.demoCommand(), e.analyzeCommand(), e.followCommand(), e.serveCommand(), e.workerCommand(),
-		e.taskCommand(), e.statsCommand(), e.verifyCommand(), e.benchCommand(), e.versionCommand(),
+		e.anomaliesCommand(), e.logsCommand(), e.taskCommand(), e.statsCommand(), e.verifyCommand(), e.benchCommand(), e.versionCommand(),
 	)
 	for _, cmd := range allCommands(root) {
 		if args := cmd.Args; args != nil {
@@ -132,22 +141,30 @@ func allCommands(root *cobra.Command) []*cobra.Command {
 	return out
 }
 
-// outputFlag adds -o to a command.
-func (e *environment) outputFlag(cmd *cobra.Command) {
-	cmd.Flags().VarP((*formatValue)(&e.output), "output", "o", "form of the output: table or json")
+// outputFlag adds -o to a command, which has the forms table and json, and perhaps
+// more.
+func (e *environment) outputFlag(cmd *cobra.Command, more ...string) {
+	known := append([]string{formatTable, formatJSON}, more...)
+	last := len(known) - 1
+	f := &formatValue{output: &e.output, known: known, forms: strings.Join(known[:last], ", ") + " or " + known[last]}
+	cmd.Flags().VarP(f, "output", "o", "form of the output: "+f.forms)
 	e.output = formatTable
 }
 
-// formatValue accepts the names of output forms only.
-type formatValue string
+// formatValue accepts the names of a command's output forms only.
+type formatValue struct {
+	output *string
+	known  []string
+	forms  string
+}
 
 func (f *formatValue) String() string { return formatTable }
 func (f *formatValue) Type() string   { return "format" }
 func (f *formatValue) Set(s string) error {
-	if s != formatTable && s != formatJSON {
-		return errors.New("must be table or json")
+	if !slices.Contains(f.known, s) {
+		return errors.New("must be " + f.forms)
 	}
-	*f = formatValue(s)
+	*f.output = s
 	return nil
 }
 
@@ -160,6 +177,22 @@ func (e *environment) load(cmd *cobra.Command, config *bootstrap.Config) error {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// color reports whether the output may have colours: where a person looks at it who
+// has not said otherwise.
+func (e *environment) color() bool {
+	return isTerminal(e.stdout) && e.getenv("NO_COLOR") == "" && e.getenv("TERM") != "dumb"
+}
+
+// width is how many columns the output has.
+func (e *environment) width() int {
+	if f, ok := e.stdout.(*os.File); ok && isTerminal(f) {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return max(width, leastWidth)
+		}
+	}
+	return shownWidth
 }
 
 // note writes a line for a person to standard error. A standard error that

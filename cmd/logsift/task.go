@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +14,7 @@ import (
 
 	"logsift/adapters/httpapi/wire"
 	"logsift/bootstrap"
+	"logsift/domain"
 )
 
 // taskCommand groups the commands about tasks. They ask the server that
@@ -88,13 +88,14 @@ func (e *environment) taskListCommand() *cobra.Command {
 }
 
 func (e *environment) printTasks(tasks []wire.Task) error {
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "ID\tSTATUS\tTYPE\tQUEUE\tPRIORITY\tATTEMPT\tCREATED\tLAST ERROR") // w keeps the first error for Flush.
+	rows := [][]string{{"ID", "STATUS", "TYPE", "QUEUE", "PRIORITY", "ATTEMPT", "CREATED", "LAST ERROR"}}
 	for _, t := range tasks {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", t.ID, t.Status, t.Type, t.Queue, t.Priority, t.Attempt,
-			optionalTime(t.CreatedAt), shorten(printable(t.LastError)))
+		rows = append(rows, []string{
+			t.ID.String(), t.Status, t.Type, t.Queue, strconv.Itoa(t.Priority), strconv.Itoa(t.Attempt),
+			optionalTime(t.CreatedAt), fit(t.LastError, shownWidth),
+		})
 	}
-	return w.Flush()
+	return columns(e.stdout, rows)
 }
 
 func (e *environment) taskGetCommand() *cobra.Command {
@@ -129,19 +130,38 @@ func (e *environment) printTask(t *wire.Task) error {
 	row("started", optionalTime(t.StartedAt))
 	row("completed", optionalTime(t.CompletedAt))
 	row("payload", string(t.Payload))
-	row("result", string(t.Result))
 	for _, f := range t.Errors {
 		row("error", fmt.Sprintf("%s, attempt %d: %s: %s", optionalTime(f.At), f.Attempt, f.Reason, f.Message))
 	}
-	return p.err
+	var result domain.AnalysisResult
+	if t.Type != string(domain.TaskTypeLogAnalysis) || json.Unmarshal(t.Result, &result) != nil || result.SchemaVersion == 0 {
+		row("result", string(t.Result))
+		return p.err
+	}
+	row("analysed", analysedText(&result))
+	row("baseline", result.Baseline)
+	row("degraded", result.DegradedReason)
+	if p.err != nil {
+		return p.err
+	}
+	r := newReport()
+	r.add(result)
+	r.finish()
+	out := &tableReport{printer: printer{w: e.stdout}, color: e.color(), width: e.width()}
+	out.body(r, shownAnomalies)
+	return out.err
 }
 
-// optionalTime is a time for people, or "" for none.
-func optionalTime(t *time.Time) string {
-	if t == nil {
-		return ""
+// analysedText says how much of how much was analysed, and by whom.
+func analysedText(a *domain.AnalysisResult) string {
+	text := fmt.Sprintf("%d of %s by %s", a.AnalysedCount, plural(a.LogCount, "line"), a.Analyzer)
+	if a.Model != "" {
+		text += " (" + a.Model + ")"
 	}
-	return shortTime(*t)
+	if !a.Window.From.IsZero() {
+		text += fmt.Sprintf(", from %s to %s", shortTime(a.Window.From), shortTime(a.Window.To))
+	}
+	return text
 }
 
 func (e *environment) taskAddCommand() *cobra.Command {

@@ -34,7 +34,10 @@ type Anomaly struct {
 	FirstSeen *time.Time `json:"first_seen"`
 	LastSeen  *time.Time `json:"last_seen"`
 	Services  []string   `json:"services"`
-	Evidence  string     `json:"evidence"`
+	// Sessions are ids found in the lines (of a request, a block, an instance)
+	// whose course is unusual, the first 100 of them.
+	Sessions []string `json:"sessions"`
+	Evidence string   `json:"evidence"`
 	// Explanation and SuggestedAction are text for a person. An AI service may
 	// have written them: show them as text only.
 	Explanation     string `json:"explanation"`
@@ -47,5 +50,29 @@ type Anomaly struct {
 type AnomalyList struct {
 	Anomalies []Anomaly `json:"anomalies"`
 	// NextCursor continues the list; null on the last page.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// AnomalyHistory is one anomaly over all analyses that found it: the words of the
+// newest finding, the counts of all added, the span from the first to the last.
+type AnomalyHistory struct {
+	Anomaly
+	// Analyses is how many analyses found it, TaskIDs are their tasks, the newest
+	// first.
+	Analyses int         `json:"analyses"`
+	TaskIDs  []uuid.UUID `json:"task_ids"`
+	// Truncated is whether there are more findings than the 1000 newest, which are
+	// all that is counted then.
+	Truncated bool `json:"truncated"`
+}
+
+// AnomalyLogs is one page of the log entries behind an anomaly: those of the
+// newest finding first, and within a finding the last one first.
+type AnomalyLogs struct {
+	Logs []LogEntry `json:"logs"`
+	// Missing is how many of the page's entries are no longer stored.
+	Missing int `json:"missing"`
+	// NextCursor continues the list; null on the last page. Before that a page may
+	// be shorter than its limit.
 	NextCursor *string `json:"next_cursor"`
 }

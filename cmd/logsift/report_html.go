@@ -1,0 +1,95 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+
+	"logsift/domain"
+)
+
+//go:embed report.gohtml
+var htmlSource string
+
+// Shown by the HTML form.
+const (
+	htmlServices = 10
+	htmlBars     = 60
+	// htmlBarHeight is that of the highest bar, in the units of the picture.
+	htmlBarHeight = 24
+)
+
+var htmlReport = template.Must(template.New("report").Funcs(template.FuncMap{
+	"text":   printable,
+	"lines":  printableLines,
+	"time":   shortTime,
+	"kind":   kindText,
+	"plural": plural,
+	"join":   func(list []string) string { return printable(strings.Join(list, ", ")) },
+}).Parse(htmlSource))
+
+// htmlPage is what the template shows.
+type htmlPage struct {
+	*report
+	Title    string
+	Counts   []severityCount
+	Suspects []domain.ServiceRank
+	Shown    []htmlAnomaly
+	More     int
+	Notes    []string
+}
+
+// htmlAnomaly is an anomaly with its timeline.
+type htmlAnomaly struct {
+	domain.Anomaly
+	Number int
+	When   string
+	Bars   []htmlBar
+	// Partial is whether the timeline has only the first entries.
+	Partial bool
+	Drawn   int
+}
+
+// htmlBar is a bar of a timeline.
+type htmlBar struct {
+	X, Y, Height int
+	Count        int
+}
+
+// writeHTML writes the report as one page that needs nothing else: no script, no
+// font, no picture from elsewhere. Its own policy forbids a browser to load or run
+// anything, should a log line ever get through the escaping.
+func writeHTML(w io.Writer, r *report, limit int) error {
+	page := htmlPage{
+		report: r, Title: markdownTitle(r), Counts: r.counts(), Suspects: r.suspects(htmlServices),
+		More: max(len(r.Anomalies)-limit, 0), Notes: r.notes(),
+	}
+	for i := range r.Anomalies[:min(limit, len(r.Anomalies))] {
+		page.Shown = append(page.Shown, newHTMLAnomaly(i+1, r, &r.Anomalies[i]))
+	}
+	if err := htmlReport.Execute(w, page); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+func newHTMLAnomaly(n int, r *report, a *domain.Anomaly) htmlAnomaly {
+	out := htmlAnomaly{Anomaly: *a, Number: n, When: whenText(a)}
+	counts, complete := r.timeline(a, htmlBars)
+	if counts == nil {
+		return out
+	}
+	highest := slices.Max(counts)
+	out.Partial = !complete
+	for i, count := range counts {
+		out.Drawn += count
+		if count > 0 {
+			height := max(2, count*htmlBarHeight/highest)
+			out.Bars = append(out.Bars, htmlBar{X: 4 * i, Y: htmlBarHeight - height, Height: height, Count: count})
+		}
+	}
+	return out
+}
