@@ -67,6 +67,7 @@ func TestNewLogServiceNamesABadSetting(t *testing.T) {
 		"batch_size":      {BatchSize: -1},
 		"batch_age":       {BatchAge: -1},
 		"queue":           {Queue: "a b"},
+		"max_pending":     {MaxPending: -1},
 		"max_retries":     {MaxRetries: 101},
 		"timeout_seconds": {Timeout: -1},
 	} {

@@ -29,7 +29,7 @@ func applicationModule() fx.Option {
 func newLogService(logs ports.LogRepository, queue ports.TaskQueue, config Config, logger *zap.Logger) (*application.LogService, error) {
 	return application.NewLogService(logs, queue, application.LogServiceConfig{
 		BatchSize: config.BatchSize, BatchAge: config.BatchAge, Queue: config.AnalysisQueue,
-		MaxAge: config.LogRetention,
+		MaxPending: config.MaxPending, MaxAge: config.LogRetention,
 	}, logger)
 }
 
