@@ -23,7 +23,7 @@ const (
 )
 
 // ndjsonTypes are the names in use for JSON values on lines of their own.
-var ndjsonTypes = []string{"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+var ndjsonTypes = []string{"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/stream+json"}
 
 // mediaType returns the content type of a body if it is one of the allowed ones.
 // A request without one is taken to have the first.

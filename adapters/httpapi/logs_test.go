@@ -291,7 +291,7 @@ func TestJSONEntries(t *testing.T) {
 	}{
 		"the plain names": {
 			`{"message":"m","timestamp":"2026-11-23T11:20:30.123456789+01:00","level":"WARNING","source":"s","n":1.50,"ok":true,"none":null,"o":{"a": [1]}}`,
-			domain.LogEntry{Message: "m", Timestamp: at, Level: domain.LogLevelWarn, Source: "s", Attributes: map[string]string{"n": "1.50", "ok": "true", "o": `{"a":[1]}`}},
+			domain.LogEntry{Message: "m", Timestamp: at, Level: domain.LogLevelWarn, Source: "s", Attributes: map[string]string{"n": "1.50", "ok": "true", "o.a": "[1]"}},
 		},
 		"other names in another case": {
 			`{"Msg":"m","@Timestamp":"2026-11-23 10:20:30,123456","Severity":"crit","Host":"h"}`,
@@ -301,9 +301,25 @@ func TestJSONEntries(t *testing.T) {
 			`{"text":"t","msg":"m","service":"svc","host":"h","lvl":"error"}`,
 			domain.LogEntry{Message: "m", Source: "svc", Level: domain.LogLevelError, Attributes: map[string]string{"text": "t", "host": "h"}},
 		},
-		"objects where a scalar is looked for": {
-			`{"log":{"level":"error"},"message":"m","host":{"name":"h"}}`,
-			domain.LogEntry{Message: "m", Attributes: map[string]string{"log": `{"level":"error"}`, "host": `{"name":"h"}`}},
+		"names of nested objects, joined by dots": {
+			`{"log":{"level":"error","logger":"l"},"message":"m","host":{"name":"h","ip":["::1"]},"k8s":{"pod":{"name":"p"}},"empty":{}}`,
+			domain.LogEntry{Message: "m", Level: domain.LogLevelError, Source: "h", Attributes: map[string]string{"log.logger": "l", "host.ip": `["::1"]`, "k8s.pod.name": "p"}},
+		},
+		"names with dots": {
+			`{"message":"m","log.level":"warn","service.name":"svc"}`,
+			domain.LogEntry{Message: "m", Level: domain.LogLevelWarn, Source: "svc"},
+		},
+		"arrays where a scalar is looked for": {
+			`{"message":["a"],"msg":"m","level":[1],"ts":[2],"host":[{"a": 1}]}`,
+			domain.LogEntry{Message: "m", Attributes: map[string]string{"message": `["a"]`, "level": "[1]", "ts": "[2]", "host": `[{"a":1}]`}},
+		},
+		"a name in attributes is no part of the entry": {
+			`{"message":"m","level":"info","attributes":{"level":"high","message":"x","time":"never"}}`,
+			domain.LogEntry{Message: "m", Level: domain.LogLevelInfo, Attributes: map[string]string{"level": "high", "message": "x", "time": "never"}},
+		},
+		"the priority of syslog as a level": {
+			`{"_msg":"m","level":"3","_time":0}`,
+			domain.LogEntry{Message: "m", Level: domain.LogLevelError},
 		},
 		"a number as a level": {
 			`{"msg":"m","level":50,"time":1795429230123}`,

@@ -187,7 +187,7 @@ func (a *API) routes() *mux.Router {
 	r.Handle(taskPath+":run", a.handle(a.changeTask(a.queue.RunTaskNow))).Methods(http.MethodPost)
 	r.Handle(statsPath, a.handle(a.getStats)).Methods(get...)
 
-	r.Handle(logsPath, a.handle(a.createLogs, "source")).Methods(http.MethodPost)
+	r.Handle(logsPath, a.handle(a.createLogs, logParams...)).Methods(http.MethodPost)
 	r.Handle(logsPath, a.handle(a.listLogs, "from", "to", "level", "source", "text", "limit", "cursor")).Methods(get...)
 	r.Handle(logPath, a.handle(a.getLog)).Methods(get...)
 	r.Handle(anomaliesPath, a.handle(a.listAnomalies, "severity", "source", "from", "to", "limit", "cursor")).Methods(get...)
