@@ -21,6 +21,9 @@ import (
 // maxRejected is how many rejected lines an answer names.
 const maxRejected = 100
 
+// maxExpansion is how many times MaxBodyBytes the entries of a body may have.
+const maxExpansion = 4
+
 // intake gathers the entries of a body, and what was wrong with the others.
 type intake struct {
 	source string // of entries that have none of their own, "" for none
@@ -29,10 +32,14 @@ type intake struct {
 	now    time.Time
 	newID  func() uuid.UUID
 	limit  int
+	// maxBytes bounds the bytes of all entries, since those of a stream or resource
+	// each get its attributes.
+	maxBytes int64
 
 	entries       []domain.LogEntry
 	rejected      []wire.RejectedLine
 	rejectedCount int
+	bytes         int64
 	// copies counts the entries of each content id, see contentID.
 	copies map[uuid.UUID]uint32
 }
@@ -43,7 +50,7 @@ func (a *API) newIntake(r *http.Request) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &intake{names: defaultNames, key: key, now: a.now(), newID: a.newID, limit: a.cfg.MaxLogEntries}, nil
+	return &intake{names: defaultNames, key: key, now: a.now(), newID: a.newID, limit: a.cfg.MaxLogEntries, maxBytes: maxExpansion * a.cfg.MaxBodyBytes}, nil
 }
 
 // readParams reads the parameters of createLogs.
@@ -72,14 +79,12 @@ func (in *intake) take(n int, text []byte, parse entryParser) error {
 		in.reject(n, err)
 		return nil
 	}
-	_, err = in.add(n, text, entry)
-	return err
+	return in.add(n, text, entry)
 }
 
-// add adds an entry, or rejects it if it breaks a limit, and returns whether it
-// was added. n is its number in the request from 1, text what it was made of. An
-// entry without an id gets one.
-func (in *intake) add(n int, text []byte, entry domain.LogEntry) (bool, error) {
+// add adds an entry, or rejects it if it breaks a limit. n is its number in the
+// request from 1, text what it was made of. An entry without an id gets one.
+func (in *intake) add(n int, text []byte, entry domain.LogEntry) error {
 	switch {
 	case entry.ID != uuid.Nil:
 	case in.key != "":
@@ -90,13 +95,26 @@ func (in *intake) add(n int, text []byte, entry domain.LogEntry) (bool, error) {
 	entry.Timestamp = entry.Timestamp.UTC().Truncate(time.Microsecond)
 	if err := entry.Validate(); err != nil {
 		in.reject(n, err)
-		return false, nil
+		return nil
 	}
 	if len(in.entries) == in.limit {
-		return false, refuse(errTooLarge, "a request must have at most %d log entries", in.limit)
+		return refuse(errTooLarge, "a request must have at most %d log entries", in.limit)
+	}
+	if in.bytes += entryBytes(&entry); in.bytes > in.maxBytes {
+		return refuse(errTooLarge, "the entries of a request must have at most %d bytes with their attributes", in.maxBytes)
 	}
 	in.entries = append(in.entries, entry)
-	return true, nil
+	return nil
+}
+
+// entryBytes is about what an entry and its attributes take in memory.
+func entryBytes(e *domain.LogEntry) int64 {
+	const attribute = 64
+	n := len(e.Message) + len(e.Source)
+	for k, v := range e.Attributes {
+		n += attribute + len(k) + len(v)
+	}
+	return int64(n)
 }
 
 // reject notes why a line or value was not added.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
@@ -52,6 +53,8 @@ func zstandard(t *testing.T, data []byte) string {
 	return string(out)
 }
 
+func snapped(data []byte) string { return string(snappy.Encode(nil, data)) }
+
 func TestCreateLogs(t *testing.T) {
 	t.Parallel()
 	t.Run("each form of a body gives the same entries", func(t *testing.T) {
@@ -87,7 +90,7 @@ func TestCreateLogs(t *testing.T) {
 		t.Parallel()
 		for encoding, body := range map[string]string{
 			"gzip": gzipped(t, []byte("one\ntwo")), "GZIP": gzipped(t, []byte("one\ntwo")),
-			"zstd": zstandard(t, []byte("one\ntwo")), "identity": "one\ntwo",
+			"zstd": zstandard(t, []byte("one\ntwo")), "snappy": snapped([]byte("one\ntwo")), "identity": "one\ntwo",
 		} {
 			w := newWorld(httpapi.Config{})
 			answer[wire.LogReceipt](t, w.do("POST", logsPath, body, "Content-Type", plain, "Content-Encoding", encoding), http.StatusAccepted)
@@ -178,7 +181,7 @@ func TestCreateLogsRefuses(t *testing.T) {
 	t.Run("bodies that are not what their encoding says", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(httpapi.Config{})
-		for _, encoding := range []string{"gzip", "zstd"} {
+		for _, encoding := range []string{"gzip", "zstd", "snappy"} {
 			fieldProblem(t, w.do("POST", logsPath, "plain text", "Content-Type", plain, "Content-Encoding", encoding), "body")
 		}
 		whole := gzipped(t, []byte(strings.Repeat("line\n", 1000)))
@@ -223,7 +226,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 func TestDecompressionIsBounded(t *testing.T) {
 	t.Parallel()
 	zeros := bytes.Repeat([]byte("0\n"), 32<<20)
-	for encoding, bomb := range map[string]string{"gzip": gzipped(t, zeros), "zstd": zstandard(t, zeros)} {
+	for encoding, bomb := range map[string]string{"gzip": gzipped(t, zeros), "zstd": zstandard(t, zeros), "snappy": snapped(zeros[:16<<20])} {
 		t.Run(encoding+" is read no further than the limit", func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(httpapi.Config{MaxBodyBytes: 1 << 20})

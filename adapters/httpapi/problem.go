@@ -167,8 +167,17 @@ func knownTypes(types []domain.TaskType) string {
 	return strings.Join(names, ", ")
 }
 
-// fail answers a request that failed, and logs what is not the client's fault.
+// dialect answers a request that failed in the way that the clients of a protocol
+// expect.
+type dialect func(w http.ResponseWriter, r *http.Request, p wire.Problem)
+
+// fail answers a request that failed with a problem.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	a.failIn(writeProblem, w, r, err)
+}
+
+// failIn answers a request that failed, and logs what is not the client's fault.
+func (a *API) failIn(answer dialect, w http.ResponseWriter, r *http.Request, err error) {
 	k := kindOf(err)
 	switch {
 	case k.err == nil:
@@ -179,7 +188,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if k.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(k.retryAfter))
 	}
-	writeProblem(w, r, a.problem(err))
+	answer(w, r, a.problem(err))
 }
 
 func writeProblem(w http.ResponseWriter, r *http.Request, p wire.Problem) {

@@ -169,6 +169,7 @@ const (
 	logsPath      = "/api/v1/logs"
 	logPath       = logsPath + "/{id:[^/:]+}"
 	anomaliesPath = "/api/v1/anomalies"
+	otlpPath      = "/v1/logs"
 )
 
 func (a *API) routes() *mux.Router {
@@ -191,6 +192,8 @@ func (a *API) routes() *mux.Router {
 	r.Handle(logsPath, a.handle(a.listLogs, "from", "to", "level", "source", "text", "limit", "cursor")).Methods(get...)
 	r.Handle(logPath, a.handle(a.getLog)).Methods(get...)
 	r.Handle(anomaliesPath, a.handle(a.listAnomalies, "severity", "source", "from", "to", "limit", "cursor")).Methods(get...)
+
+	r.Handle(otlpPath, a.speak(otlpFailure, a.pushOTLP)).Methods(http.MethodPost)
 
 	r.HandleFunc("/healthz", a.healthz).Methods(get...)
 	r.HandleFunc("/readyz", a.readyz).Methods(get...)
@@ -215,6 +218,16 @@ func (a *API) handle(f func(http.ResponseWriter, *http.Request) error, params ..
 		}
 		if err != nil {
 			a.fail(w, r, err)
+		}
+	})
+}
+
+// speak makes a handler of a function whose error is answered in the dialect of a
+// protocol. The query may hold anything: clients put options into it.
+func (a *API) speak(answer dialect, f func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := f(w, r); err != nil {
+			a.failIn(answer, w, r, err)
 		}
 	})
 }
