@@ -85,6 +85,15 @@ func (in *intake) take(n int, text []byte, parse entryParser) error {
 // add adds an entry, or rejects it if it breaks a limit. n is its number in the
 // request from 1, text what it was made of. An entry without an id gets one.
 func (in *intake) add(n int, text []byte, entry domain.LogEntry) error {
+	if err := in.check(n, text, &entry); err != nil {
+		in.reject(n, err)
+		return nil
+	}
+	return in.keep(entry)
+}
+
+// check makes an entry complete, and returns what is wrong with it.
+func (in *intake) check(n int, text []byte, entry *domain.LogEntry) error {
 	switch {
 	case entry.ID != uuid.Nil:
 	case in.key != "":
@@ -93,10 +102,11 @@ func (in *intake) add(n int, text []byte, entry domain.LogEntry) error {
 		entry.ID = in.newID()
 	}
 	entry.Timestamp = entry.Timestamp.UTC().Truncate(time.Microsecond)
-	if err := entry.Validate(); err != nil {
-		in.reject(n, err)
-		return nil
-	}
+	return entry.Validate()
+}
+
+// keep keeps an entry that is checked. It fails if the request has too many.
+func (in *intake) keep(entry domain.LogEntry) error {
 	if len(in.entries) == in.limit {
 		return refuse(errTooLarge, "a request must have at most %d log entries", in.limit)
 	}
@@ -144,6 +154,19 @@ func (in *intake) err() error {
 		errs[i] = wire.FieldError{Field: fmt.Sprintf("line %d", rejected.Line), Detail: rejected.Reason}
 	}
 	return errs
+}
+
+// reasons says why the first few were rejected. noun is what they are.
+func (in *intake) reasons(noun string) string {
+	const shown = 5
+	var out []string
+	for _, r := range in.rejected[:min(shown, len(in.rejected))] {
+		out = append(out, fmt.Sprintf("%s %d: %s", noun, r.Line, r.Reason))
+	}
+	if more := in.rejectedCount - shown; more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(out, "; ")
 }
 
 // lines takes the lines that are not blank.

@@ -45,7 +45,7 @@ func (a *API) pushOTLP(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return writeOTLP(w, http.StatusOK, media, in.partialSuccess())
+	return writeOTLP(w, media, otlpPartial{Rejected: int64(in.rejectedCount), Message: in.reasons("record")})
 }
 
 // otlpMedia returns the content type of an OTLP request.
@@ -234,27 +234,6 @@ func otlpLevel(n int) (domain.LogLevel, bool) {
 	return domain.LogLevelTrace + domain.LogLevel((n-1)/4), true
 }
 
-// partialSuccess tells of the records that were refused.
-func (in *intake) partialSuccess() otlpPartial {
-	out := otlpPartial{Rejected: int64(in.rejectedCount)}
-	const shown = 5
-	var text strings.Builder
-	for i, r := range in.rejected {
-		if i == shown {
-			break
-		}
-		if i > 0 {
-			text.WriteString("; ")
-		}
-		fmt.Fprintf(&text, "record %d: %s", r.Line, r.Reason)
-	}
-	if more := in.rejectedCount - shown; more > 0 {
-		fmt.Fprintf(&text, "; and %d more", more)
-	}
-	out.Message = text.String()
-	return out
-}
-
 // otlpPartial is the partialSuccess of an answer; zero for a whole success.
 type otlpPartial struct {
 	Rejected int64  `json:"rejectedLogRecords,string,omitempty"`
@@ -262,7 +241,7 @@ type otlpPartial struct {
 }
 
 // writeOTLP answers with an ExportLogsServiceResponse.
-func writeOTLP(w http.ResponseWriter, status int, media string, partial otlpPartial) error {
+func writeOTLP(w http.ResponseWriter, media string, partial otlpPartial) error {
 	if media == mediaJSON {
 		out := struct {
 			PartialSuccess *otlpPartial `json:"partialSuccess,omitempty"`
@@ -270,7 +249,7 @@ func writeOTLP(w http.ResponseWriter, status int, media string, partial otlpPart
 		if partial != (otlpPartial{}) {
 			out.PartialSuccess = &partial
 		}
-		return writeJSON(w, status, out)
+		return writeJSON(w, http.StatusOK, out)
 	}
 	var inner, body []byte
 	if partial != (otlpPartial{}) {
@@ -278,7 +257,7 @@ func writeOTLP(w http.ResponseWriter, status int, media string, partial otlpPart
 		inner = protowire.AppendString(protowire.AppendTag(inner, 2, protowire.BytesType), partial.Message)
 		body = protowire.AppendBytes(protowire.AppendTag(body, 1, protowire.BytesType), inner)
 	}
-	send(w, status, media, bytes.NewBuffer(body))
+	send(w, http.StatusOK, media, bytes.NewBuffer(body))
 	return nil
 }
 
@@ -288,13 +267,9 @@ var otlpCodes = map[int]int{
 	http.StatusRequestTimeout: 4, http.StatusTooManyRequests: 8, http.StatusServiceUnavailable: 14,
 }
 
-// otlpFailure answers with a google.rpc.Status. Exporters throw away what they sent
-// unless the status is one of a few, so that a full store is told by 503.
+// otlpFailure answers with a google.rpc.Status.
 func otlpFailure(w http.ResponseWriter, r *http.Request, p wire.Problem) {
-	status := p.Status
-	if status == http.StatusInsufficientStorage {
-		status = http.StatusServiceUnavailable
-	}
+	status := retryable(p.Status)
 	const internal = 13
 	code := orDefault(otlpCodes[status], internal)
 	text := orDefault(p.Detail, p.Title)

@@ -191,6 +191,15 @@ func (a *API) failIn(answer dialect, w http.ResponseWriter, r *http.Request, err
 	answer(w, r, a.problem(err))
 }
 
+// retryable returns the status for shippers. They keep what they sent only if the
+// status is one of a few, so that a full store is told by 503.
+func retryable(status int) int {
+	if status == http.StatusInsufficientStorage {
+		return http.StatusServiceUnavailable
+	}
+	return status
+}
+
 func writeProblem(w http.ResponseWriter, r *http.Request, p wire.Problem) {
 	p.RequestID = requestID(r.Context())
 	body, err := encodeJSON(p)

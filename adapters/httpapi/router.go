@@ -170,6 +170,7 @@ const (
 	logPath       = logsPath + "/{id:[^/:]+}"
 	anomaliesPath = "/api/v1/anomalies"
 	otlpPath      = "/v1/logs"
+	lokiPath      = "/loki/api/v1/push"
 )
 
 func (a *API) routes() *mux.Router {
@@ -194,6 +195,9 @@ func (a *API) routes() *mux.Router {
 	r.Handle(anomaliesPath, a.handle(a.listAnomalies, "severity", "source", "from", "to", "limit", "cursor")).Methods(get...)
 
 	r.Handle(otlpPath, a.speak(otlpFailure, a.pushOTLP)).Methods(http.MethodPost)
+	r.Handle(lokiPath, a.speak(lokiFailure, a.pushLoki)).Methods(http.MethodPost)
+	r.HandleFunc("/ready", a.lokiReady).Methods(get...)
+	a.elasticRoutes(r)
 
 	r.HandleFunc("/healthz", a.healthz).Methods(get...)
 	r.HandleFunc("/readyz", a.readyz).Methods(get...)
@@ -236,7 +240,7 @@ func (a *API) speak(answer dialect, f func(http.ResponseWriter, *http.Request) e
 func (a *API) allowed(r *http.Request) []string {
 	var out []string
 	probe := r.Clone(r.Context())
-	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPost} {
+	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut} {
 		probe.Method = method
 		if match := (mux.RouteMatch{}); a.router.Match(probe, &match) && match.MatchErr == nil {
 			out = append(out, method)
