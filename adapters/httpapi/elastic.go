@@ -22,6 +22,10 @@ func (a *API) elasticRoutes(r *mux.Router) {
 	r.Handle("/_bulk", bulk).Methods(writes...)
 	r.Handle("/{index:[^/]+}/_bulk", bulk).Methods(writes...)
 
+	for _, path := range []string{"/_refresh", "/{index:[^/]+}/_refresh"} {
+		r.Handle(path, elasticStub(map[string]any{"_shards": bulkShards{Total: 1, Successful: 1}})).Methods(http.MethodGet, http.MethodPost)
+	}
+
 	reads := []string{http.MethodGet, http.MethodHead}
 	r.Handle("/", elasticStub(map[string]any{
 		"name": "logsift", "cluster_name": "logsift", "cluster_uuid": "logsift",

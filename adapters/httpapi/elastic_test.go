@@ -174,6 +174,7 @@ func TestWhatElasticsearchClientsAskFor(t *testing.T) {
 		}
 	}
 	require.JSONEq(t, `{"acknowledged":true}`, w.do("PUT", "/_index_template/logs", `{"index_patterns":["logs-*"]}`).Body.String())
+	require.JSONEq(t, `{"_shards":{"total":1,"successful":1,"failed":0}}`, w.do("POST", "/logs/_refresh", "").Body.String())
 	require.Contains(t, w.do("GET", "/", "").Body.String(), `"number":"8.`)
 	problem(t, w.do("GET", "/", "", "Accept", "text/html,application/xhtml+xml,*/*;q=0.8"), http.StatusNotFound, "no-such-path")
 	res := w.do("GET", "/_bulk", "")
