@@ -184,6 +184,13 @@ func TestOTLPRecords(t *testing.T) {
 			require.Equal(t, want, e.Level, n)
 		}
 	})
+	t.Run("JSON may name a severity number", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(httpapi.Config{})
+		got := pushed(t, w, "application/json", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":"SEVERITY_NUMBER_WARN3","body":{"stringValue":"m"}}]}]}]}`)
+		require.Equal(t, domain.LogLevelWarn, got[0].Level)
+		require.Empty(t, got[0].Attributes)
+	})
 	t.Run("a source is found where no service is named", func(t *testing.T) {
 		t.Parallel()
 		for want, change := range map[string]func(*logspb.ResourceLogs){
@@ -381,4 +388,25 @@ func TestOTLPBodiesThatExpandAreBounded(t *testing.T) {
 	require.Equal(t, http.StatusOK, res.Code)
 	require.Contains(t, res.Body.String(), "nested at most 32 deep")
 	require.Equal(t, []string{"m"}, messages(w.logs.entries))
+}
+
+func BenchmarkPushOTLP(b *testing.B) {
+	const records = 8192 // what a Collector sends at once
+	logs := otlpLogs()
+	for i := range records {
+		logs.ResourceLogs[0].ScopeLogs[0].LogRecords = append(logs.ResourceLogs[0].ScopeLogs[0].LogRecords, &logspb.LogRecord{
+			TimeUnixNano: 1795429230123456789 + uint64(i), ObservedTimeUnixNano: 1795429230123456789, SeverityNumber: 17, SeverityText: "ERROR",
+			Body:       stringValue("connection to 10.0.0.7:5432 timed out after 3000 ms"),
+			Attributes: []*commonpb.KeyValue{pair("http.method", stringValue("POST")), pair("order", &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: int64(i)}})},
+		})
+	}
+	body, err := proto.Marshal(logs)
+	require.NoError(b, err)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		w := newWorld(httpapi.Config{})
+		require.Equal(b, http.StatusOK, w.do("POST", otlpPath, string(body), "Content-Type", protobuf).Code)
+	}
+	b.ReportMetric(float64(b.N)*records/b.Elapsed().Seconds(), "records/s")
 }
