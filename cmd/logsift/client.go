@@ -54,12 +54,8 @@ func (e *problemError) Error() string {
 }
 
 // do sends a request and decodes the answer into out, if that is not nil.
-func (c *client) do(ctx context.Context, method, path, contentType string, body []byte, out any) error {
-	header := http.Header{}
-	if contentType != "" {
-		header.Set("Content-Type", contentType)
-	}
-	return c.send(ctx, method, path, header, body, out)
+func (c *client) do(ctx context.Context, method, path string, out any) error {
+	return c.send(ctx, method, path, http.Header{}, nil, out)
 }
 
 func (c *client) send(ctx context.Context, method, path string, header http.Header, body []byte, out any) error {
@@ -100,7 +96,7 @@ func (c *client) get(ctx context.Context, path string, query url.Values, out any
 	if q := query.Encode(); q != "" {
 		path += "?" + q
 	}
-	return c.do(ctx, http.MethodGet, path, "", nil, out)
+	return c.do(ctx, http.MethodGet, path, out)
 }
 
 // task reads one task.
@@ -181,7 +177,6 @@ func jsonEntryOf(e *domain.LogEntry) jsonEntry {
 	return out
 }
 
-// unavailableFor is how long the commands bear a store that is away.
 // unavailableFor is how long the commands bear a store that is away, or a queue
 // that is full.
 const unavailableFor = 2 * time.Minute
