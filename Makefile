@@ -1,6 +1,6 @@
 # make alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help test lint generate bench benchstat chaos mutants run demo eval verify
+.PHONY: help test lint generate bench benchstat chaos mutants run demo eval shippers verify
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -23,6 +23,9 @@ chaos: ## break real processes for 50 minutes and judge their histories
 
 mutants: ## prove that the chaos run finds faults: each planted one is to be caught
 	go test -count=1 -timeout 30m -tags mutants -run 'TestScenarios|TestMutants' -v ./bootstrap/chaostest
+
+shippers: ## send logs with real shippers, which sh .ci/shippers installs
+	LOGSIFT_SHIPPERS=$${LOGSIFT_SHIPPERS:-$$HOME/.cache/logsift-shippers} go test -tags shippers -count=1 -timeout 10m -v ./bootstrap/shippertest
 
 benchstat: ## compare the benchmarks of PKG with those of the commit BASE
 	sh .ci/benchstat

@@ -74,6 +74,7 @@ func (s *LogService) openNew(ctx context.Context) (*openBatch, error) {
 	if _, err := s.queue.Enqueue(ctx, task); err != nil {
 		return nil, fmt.Errorf("schedule the analysis of a log batch: %w", err)
 	}
+	s.depth.waiting++
 	return b, nil
 }
 

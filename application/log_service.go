@@ -52,6 +52,12 @@ type LogServiceConfig struct {
 	// not be purged before; negative for no end. It must be longer than a task
 	// may take with all of its retries. 0 is DefaultMaxAge.
 	MaxAge time.Duration
+	// MaxPending is how many tasks may wait in the queue, ready or for another
+	// attempt, before no more entries are taken in; tasks of every type count. The
+	// number is read at most four times a second, so that it may be exceeded by
+	// what other processes take in meanwhile, and by the batches of one call. 0 is
+	// no limit.
+	MaxPending int
 	// NewID makes the ids of entries that have none, and of batches. It is called
 	// by many goroutines at once. Nil is UUIDs of version 7.
 	NewID func() uuid.UUID
@@ -81,6 +87,9 @@ func (c LogServiceConfig) validate() error {
 	if c.BatchAge < time.Millisecond || c.BatchAge > time.Hour {
 		return &domain.ValidationError{Field: "batch_age", Value: c.BatchAge.String(), Rule: "must be between 1ms and 1h"}
 	}
+	if c.MaxPending < 0 {
+		return &domain.ValidationError{Field: "max_pending", Value: strconv.Itoa(c.MaxPending), Rule: "must not be negative"}
+	}
 	task := c.task(uuid.Max)
 	if _, err := domain.ParseLogAnalysisPayload(task.Payload); err != nil {
 		return err
@@ -109,8 +118,9 @@ type LogService struct {
 	cfg    LogServiceConfig
 	logger *zap.Logger
 
-	gate chan struct{} // guards open and what it points to, see enter
-	open *openBatch    // the batch that takes entries, nil if none does
+	gate  chan struct{} // guards the fields below and what open points to, see enter
+	open  *openBatch    // the batch that takes entries, nil if none does
+	depth queueDepth
 }
 
 var _ TaskPurger = (*LogService)(nil)
@@ -138,7 +148,8 @@ const maxReopen = 5
 // those of the tasks that will analyse them.
 //
 // If an entry breaks a limit, the error is a *domain.ValidationError and nothing
-// is stored. Any other error may come after a part was stored, which the receipt
+// is stored; if too many tasks wait, it is domain.ErrQueueFull and nothing is
+// stored either. Any other error may come after a part was stored, which the receipt
 // then names; of the entries behind that part it is unknown whether they were.
 // The call may be repeated: entries that have the ids of stored ones are not
 // stored again and stay with the task that they have, which the new receipt
@@ -152,6 +163,9 @@ func (s *LogService) CreateLogs(ctx context.Context, entries ...domain.LogEntry)
 		if err := entries[i].Validate(); err != nil {
 			return domain.LogReceipt{}, fmt.Errorf("log entry %d: %w", i, err)
 		}
+	}
+	if err := s.admit(ctx); err != nil {
+		return domain.LogReceipt{}, err
 	}
 	var receipt domain.LogReceipt
 	for reopened := 0; len(entries) > 0; {

@@ -72,6 +72,7 @@ func TestNewLogServiceNamesABadSetting(t *testing.T) {
 		"queue":            {Queue: "a b"},
 		"max_retries":      {MaxRetries: 101},
 		"timeout_seconds":  {Timeout: -1},
+		"max_pending":      {MaxPending: -1},
 	} {
 		_, err := application.NewLogService(nil, nil, cfg, nil)
 		var invalid *domain.ValidationError

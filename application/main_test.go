@@ -1,9 +1,10 @@
 package application_test
 
 import (
+	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"logsift/adapters/redisstore/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }

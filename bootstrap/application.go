@@ -30,7 +30,7 @@ func newLogService(logs ports.LogRepository, queue ports.TaskQueue, config Confi
 	return application.NewLogService(logs, queue, application.LogServiceConfig{
 		BatchSize: config.BatchSize, BatchBytes: config.BatchBytes, BatchAge: config.BatchAge,
 		Queue: config.AnalysisQueue, Baseline: config.Baseline, Learn: config.Learn,
-		MaxAge: config.LogRetention,
+		MaxPending: config.MaxPending, MaxAge: config.LogRetention,
 	}, logger)
 }
 

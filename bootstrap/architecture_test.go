@@ -65,6 +65,7 @@ var rules = []rule{
 	{room: "bootstrap", ours: []string{"domain", "ports", "application", "application/bench", "adapters/*"}, libs: []string{"go.uber.org/fx", "go.uber.org/dig", "go.uber.org/zap", "github.com/spf13/pflag", "go.yaml.in/yaml/v3", "github.com/google/uuid", "golang.org/x/term"}},
 	{room: "bootstrap/chaostest", ours: []string{"domain", "ports", "application", "bootstrap", "adapters/*"}, libs: []string{"github.com/Shopify/toxiproxy", "github.com/anishathalye/porcupine", "github.com/rs/zerolog", "github.com/google/uuid", "go.uber.org/zap"}, tests: true},
 	{room: "bootstrap/faulttest", tests: true},
+	{room: "bootstrap/shippertest", tests: true},
 	{room: "cmd/logsift", ours: []string{"bootstrap", "domain", "adapters/httpapi/wire"}, libs: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/google/uuid", "github.com/klauspost/compress", "github.com/mattn/go-runewidth"}},
 	{room: "mocks", ours: []string{"domain", "ports"}, libs: []string{"github.com/golang/mock"}, tests: true},
 }

@@ -68,6 +68,9 @@ type Config struct {
 	// it neither uses nor changes what others have learned in the store. It is set by
 	// the command too.
 	PrivateLearning bool
+	// MaxPending is how many tasks may wait before log entries are refused; 0 for
+	// no limit.
+	MaxPending int
 	// AnalysisQueue is the queue of automatic analysis tasks.
 	AnalysisQueue string
 
@@ -117,7 +120,7 @@ func DefaultConfig() Config {
 		Workers: 10, Lease: 15 * time.Second, DrainTimeout: 30 * time.Second,
 		TaskRetention: 24 * time.Hour, LogRetention: 7 * 24 * time.Hour, MaxRecoveries: 3,
 		Retry:     domain.RetryPolicy{Kind: domain.RetryQuadratic, Base: domain.DefaultRetryBase, Cap: domain.DefaultRetryCap},
-		BatchSize: 1000, BatchAge: 2 * time.Second, AnalysisQueue: domain.DefaultQueue,
+		BatchSize: 1000, BatchAge: 2 * time.Second, MaxPending: 10_000, AnalysisQueue: domain.DefaultQueue,
 		Analyzer: AnalyzerBuiltin, AITimeout: openai.DefaultTimeout, AITemperature: AnyTemperature,
 		AIMaxPromptTokens: openai.DefaultMaxPromptTokens, AIMaxAnswerTokens: openai.DefaultMaxAnswerTokens,
 		AICacheTTL: openai.DefaultCacheTTL, AIRedact: openai.RedactAuto, AIPrices: openai.Prices{Currency: openai.DefaultCurrency},
@@ -174,6 +177,7 @@ func (c *Config) settings() []setting {
 	fs.IntVar(&c.Partitions, "partitions", c.Partitions, "over how many partitions the queue is spread, so that it uses several nodes of a Redis Cluster; must be the same for every process; changing it needs an empty queue")
 	add(GroupStore)
 	fs.StringVar(&c.Addr, "addr", c.Addr, "where the API listens; port 0 picks a free one")
+	fs.IntVar(&c.MaxPending, "max-pending", c.MaxPending, "how many tasks may wait before log entries are refused with 429; 0 for no limit")
 	add(GroupAPI)
 	fs.IntVar(&c.Workers, "workers", c.Workers, "how many tasks to work on at once; 0 for the API only")
 	fs.DurationVar(&c.Lease, "lease", c.Lease, "how long a task is held without a sign of life from its worker")
@@ -351,6 +355,7 @@ func (c *Config) Validate() error {
 	check(c.MaxRecoveries >= 0 && c.MaxRecoveries <= 100, "max-recoveries", "must be between 0 and 100")
 	check(c.BatchSize >= 1 && c.BatchSize <= application.MaxBatchSize, "batch-size", fmt.Sprintf("must be between 1 and %d", application.MaxBatchSize))
 	check(c.BatchAge >= time.Millisecond && c.BatchAge <= time.Hour, "batch-age", "must be between 1ms and 1h")
+	check(c.MaxPending >= 0, "max-pending", "must not be negative")
 	if err := domain.ValidateName("analysis-queue", c.AnalysisQueue); err != nil {
 		errs = append(errs, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,6 +43,7 @@ var settingValues = map[string][3]string{
 	"retry-jitter":         {"0.1", "0.2", "0.3"},
 	"batch-size":           {"1", "2", "3"},
 	"batch-age":            {"1s", "3s", "4s"},
+	"max-pending":          {"0", "7", "8"},
 	"analysis-queue":       {"a", "b", "c"},
 	"analyzer":             {"openai", "builtin", "openai"},
 	"ai-base-url":          {"http://a/v1", "http://b/v1", "http://c/v1"},
@@ -237,6 +239,7 @@ func TestAnInvalidValueIsRefusedByTheNameOfItsSetting(t *testing.T) {
 		"retry-jitter":         {"-0.1", "1.1", "NaN"},
 		"batch-size":           {"0", "250001"},
 		"batch-age":            {"0s", "61m"},
+		"max-pending":          {"-1"},
 		"analysis-queue":       {"", "a b", long},
 		"analyzer":             {"", "gpt"},
 		"ai-timeout":           {"0s", "-1s"},
@@ -284,11 +287,11 @@ func TestWhatTheConfigurationAcceptsTheSystemAccepts(t *testing.T) {
 	for name, change := range map[string]func(*bootstrap.Config){
 		"the least values": func(c *bootstrap.Config) {
 			c.Workers, c.Lease, c.DrainTimeout, c.MaxRecoveries, c.BatchSize, c.BatchAge = 0, time.Second, 0, 0, 1, time.Millisecond
-			c.TaskRetention, c.LogRetention, c.Retry = 1, 1, domain.RetryPolicy{}
+			c.TaskRetention, c.LogRetention, c.Retry, c.MaxPending = 1, 1, domain.RetryPolicy{}, 0
 		},
 		"the greatest values": func(c *bootstrap.Config) {
 			c.Workers, c.Lease, c.MaxRecoveries, c.BatchSize, c.BatchAge = 10000, time.Hour, 100, 10000, time.Hour
-			c.Queues = []string{strings.Repeat("x", 64)}
+			c.Queues, c.MaxPending = []string{strings.Repeat("x", 64)}, math.MaxInt
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

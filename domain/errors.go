@@ -34,6 +34,9 @@ var (
 	ErrAnomalyNotFound = errors.New("anomaly not found")
 	// ErrBatchClosed: the log batch takes no more entries, since its analysis began.
 	ErrBatchClosed = errors.New("log batch is closed")
+	// ErrQueueFull: as many tasks wait as may wait; nothing was stored. The same
+	// call goes through once workers have caught up.
+	ErrQueueFull = errors.New("queue full")
 	// ErrStateConflict: the state was saved by another meanwhile.
 	ErrStateConflict = errors.New("state was changed meanwhile")
 	// ErrStoreUnavailable: the store cannot be reached, or did not answer in

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 
 	"logsift/domain"
@@ -18,12 +20,13 @@ import (
 
 // Content types of bodies.
 const (
-	mediaJSON  = "application/json"
-	mediaPlain = "text/plain"
+	mediaJSON     = "application/json"
+	mediaPlain    = "text/plain"
+	mediaProtobuf = "application/x-protobuf"
 )
 
 // ndjsonTypes are the names in use for JSON values on lines of their own.
-var ndjsonTypes = []string{"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+var ndjsonTypes = []string{"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/stream+json"}
 
 // mediaType returns the content type of a body if it is one of the allowed ones.
 // A request without one is taken to have the first.
@@ -54,9 +57,12 @@ type body struct {
 	src    io.Reader
 	raw    *rawBody
 	closer func()
-	limit  int64
-	read   int64
-	budget *budget
+	// counted is whether the bytes of src are counted already.
+	counted bool
+	limit   int64
+	// read is what was decoded, held what counts among all bodies.
+	read, held int64
+	budget     *budget
 }
 
 // openBody returns the decoded body of a request. It fails with errTooLarge
@@ -81,11 +87,39 @@ func (a *API) openBody(w http.ResponseWriter, r *http.Request, limit int64) (*bo
 			return nil, b.fault()
 		}
 		b.src, b.closer = z, z.Close
+	case "snappy":
+		if err := b.unsnap(); err != nil {
+			b.close()
+			return nil, err
+		}
 	default:
-		w.Header().Set("Accept-Encoding", "gzip, zstd")
-		return nil, refuse(errUnsupportedMedia, "Content-Encoding must be gzip, zstd or identity")
+		w.Header().Set("Accept-Encoding", "gzip, zstd, snappy")
+		return nil, refuse(errUnsupportedMedia, "Content-Encoding must be gzip, zstd, snappy or identity")
 	}
 	return b, nil
+}
+
+// unsnap decodes a body that is one block of snappy, which has to be in memory as
+// a whole. The block says its size, which is counted before it is decoded.
+func (b *body) unsnap() error {
+	block, err := io.ReadAll(b)
+	if err != nil {
+		return err
+	}
+	size, err := snappy.DecodedLen(block)
+	if err != nil {
+		return b.fault()
+	}
+	b.read = 0 // the block has its own limit
+	if err := b.count(int64(size)); err != nil {
+		return err
+	}
+	text, err := snappy.Decode(nil, block)
+	if err != nil {
+		return b.fault()
+	}
+	b.src, b.counted = bytes.NewReader(text), true
+	return nil
 }
 
 // maxZstdWindow is what RFC 8878 asks decoders to support, so that a frame's head
@@ -95,12 +129,10 @@ const maxZstdWindow = 8 << 20
 // Read returns decoded bytes.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.src.Read(p)
-	b.read += int64(n)
-	if b.budget.used.Add(int64(n)) > b.budget.limit {
-		return 0, errOverloaded
-	}
-	if b.read > b.limit {
-		return 0, tooLarge(b.limit)
+	if !b.counted {
+		if err := b.count(int64(n)); err != nil {
+			return 0, err
+		}
 	}
 	if err != nil && err != io.EOF {
 		return n, b.fault()
@@ -108,10 +140,23 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// count counts decoded bytes, and fails if they are too many.
+func (b *body) count(n int64) error {
+	b.read += n
+	b.held += n
+	if b.budget.used.Add(n) > b.budget.limit {
+		return errOverloaded
+	}
+	if b.read > b.limit {
+		return tooLarge(b.limit)
+	}
+	return nil
+}
+
 // close gives the memory back; what was read must not be used any longer.
 func (b *body) close() {
 	b.closer()
-	b.budget.used.Add(-b.read)
+	b.budget.used.Add(-b.held)
 }
 
 // fault says whose fault it is that the body cannot be read: the connection's, or

@@ -9,12 +9,27 @@
 // the exception, since they come as they are: their unknown fields are kept, and
 // a broken line is rejected without the others.
 //
-// Bodies are bounded, on the wire and after decompression (gzip and zstd are
-// understood), and so is the memory that all of them hold together.
+// Bodies are bounded, on the wire and after decompression (gzip, zstd and snappy
+// are understood), and so is the memory that all of them hold together.
+//
+// # Log shippers
+//
+// Logs are also taken as shippers send them: by OTLP/HTTP at /v1/logs, as a push to
+// Loki at /loki/api/v1/push, and as a bulk request to Elasticsearch at /_bulk and
+// /{index}/_bulk, with what clients of these ask for beside it. There, unknown
+// fields and query parameters are passed over, as the protocols want it, and errors
+// are told in the protocol's own words. What is accepted is stored before the
+// answer, whatever the form, and its analysis is scheduled.
+//
+// An entry that is sent again, because the answer was lost, is known by its id and
+// not stored twice, where something tells that it is the same: an Idempotency-Key,
+// the _id of a document, the log.record.uid of an OTLP record or the time that it
+// was seen with its contents, the time and contents of a line for Loki. See
+// log_id.go.
 //
 // # Errors
 //
-// Every error is an RFC 9457 problem with a stable type; the one table from
+// Every error of the API is an RFC 9457 problem with a stable type; the one table from
 // errors to problems is in problem.go. An error that is not in it is a 500
 // without detail, logged with the request id that the client got.
 //

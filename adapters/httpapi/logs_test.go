@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
@@ -52,6 +53,8 @@ func zstandard(t *testing.T, data []byte) string {
 	return string(out)
 }
 
+func snapped(data []byte) string { return string(snappy.Encode(nil, data)) }
+
 func TestCreateLogs(t *testing.T) {
 	t.Parallel()
 	t.Run("each form of a body gives the same entries", func(t *testing.T) {
@@ -87,7 +90,7 @@ func TestCreateLogs(t *testing.T) {
 		t.Parallel()
 		for encoding, body := range map[string]string{
 			"gzip": gzipped(t, []byte("one\ntwo")), "GZIP": gzipped(t, []byte("one\ntwo")),
-			"zstd": zstandard(t, []byte("one\ntwo")), "identity": "one\ntwo",
+			"zstd": zstandard(t, []byte("one\ntwo")), "snappy": snapped([]byte("one\ntwo")), "identity": "one\ntwo",
 		} {
 			w := newWorld(httpapi.Config{})
 			answer[wire.LogReceipt](t, w.do("POST", logsPath, body, "Content-Type", plain, "Content-Encoding", encoding), http.StatusAccepted)
@@ -178,7 +181,7 @@ func TestCreateLogsRefuses(t *testing.T) {
 	t.Run("bodies that are not what their encoding says", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(httpapi.Config{})
-		for _, encoding := range []string{"gzip", "zstd"} {
+		for _, encoding := range []string{"gzip", "zstd", "snappy"} {
 			fieldProblem(t, w.do("POST", logsPath, "plain text", "Content-Type", plain, "Content-Encoding", encoding), "body")
 		}
 		whole := gzipped(t, []byte(strings.Repeat("line\n", 1000)))
@@ -223,7 +226,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 func TestDecompressionIsBounded(t *testing.T) {
 	t.Parallel()
 	zeros := bytes.Repeat([]byte("0\n"), 32<<20)
-	for encoding, bomb := range map[string]string{"gzip": gzipped(t, zeros), "zstd": zstandard(t, zeros)} {
+	for encoding, bomb := range map[string]string{"gzip": gzipped(t, zeros), "zstd": zstandard(t, zeros), "snappy": snapped(zeros[:16<<20])} {
 		t.Run(encoding+" is read no further than the limit", func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(httpapi.Config{MaxBodyBytes: 1 << 20})
@@ -291,7 +294,7 @@ func TestJSONEntries(t *testing.T) {
 	}{
 		"the plain names": {
 			`{"message":"m","timestamp":"2026-11-23T11:20:30.123456789+01:00","level":"WARNING","source":"s","n":1.50,"ok":true,"none":null,"o":{"a": [1]}}`,
-			domain.LogEntry{Message: "m", Timestamp: at, Level: domain.LogLevelWarn, Source: "s", Attributes: map[string]string{"n": "1.50", "ok": "true", "o": `{"a":[1]}`}},
+			domain.LogEntry{Message: "m", Timestamp: at, Level: domain.LogLevelWarn, Source: "s", Attributes: map[string]string{"n": "1.50", "ok": "true", "o.a": "[1]"}},
 		},
 		"other names in another case": {
 			`{"Msg":"m","@Timestamp":"2026-11-23 10:20:30,123456","Severity":"crit","Host":"h"}`,
@@ -301,9 +304,25 @@ func TestJSONEntries(t *testing.T) {
 			`{"text":"t","msg":"m","service":"svc","host":"h","lvl":"error"}`,
 			domain.LogEntry{Message: "m", Source: "svc", Level: domain.LogLevelError, Attributes: map[string]string{"text": "t", "host": "h"}},
 		},
-		"objects where a scalar is looked for": {
-			`{"log":{"level":"error"},"message":"m","host":{"name":"h"}}`,
-			domain.LogEntry{Message: "m", Attributes: map[string]string{"log": `{"level":"error"}`, "host": `{"name":"h"}`}},
+		"names of nested objects, joined by dots": {
+			`{"log":{"level":"error","logger":"l"},"message":"m","host":{"name":"h","ip":["::1"]},"k8s":{"pod":{"name":"p"}},"empty":{}}`,
+			domain.LogEntry{Message: "m", Level: domain.LogLevelError, Source: "h", Attributes: map[string]string{"log.logger": "l", "host.ip": `["::1"]`, "k8s.pod.name": "p"}},
+		},
+		"names with dots": {
+			`{"message":"m","log.level":"warn","service.name":"svc"}`,
+			domain.LogEntry{Message: "m", Level: domain.LogLevelWarn, Source: "svc"},
+		},
+		"arrays where a scalar is looked for": {
+			`{"message":["a"],"msg":"m","level":[1],"ts":[2],"host":[{"a": 1}]}`,
+			domain.LogEntry{Message: "m", Attributes: map[string]string{"message": `["a"]`, "level": "[1]", "ts": "[2]", "host": `[{"a":1}]`}},
+		},
+		"a name in attributes is no part of the entry": {
+			`{"message":"m","level":"info","attributes":{"level":"high","message":"x","time":"never"}}`,
+			domain.LogEntry{Message: "m", Level: domain.LogLevelInfo, Attributes: map[string]string{"level": "high", "message": "x", "time": "never"}},
+		},
+		"the priority of syslog as a level": {
+			`{"_msg":"m","level":"3","_time":0}`,
+			domain.LogEntry{Message: "m", Level: domain.LogLevelError},
 		},
 		"a number as a level": {
 			`{"msg":"m","level":50,"time":1795429230123}`,

@@ -36,8 +36,9 @@ type problemKind struct {
 	name, title string
 	// detail is shown where the error has none that may be shown.
 	detail string
-	// retry is whether the same request may succeed soon.
-	retry bool
+	// retryAfter is after how many seconds the same request may succeed, 0 if it
+	// will not.
+	retryAfter int
 }
 
 // problemTypes is the namespace of the types of problems.
@@ -60,22 +61,23 @@ var problemKinds = []problemKind{
 	{err: domain.ErrTaskExists, status: http.StatusUnprocessableEntity, name: "idempotency-key-reused", title: "Idempotency key reused", detail: "the Idempotency-Key was used for a task with other contents"},
 	{err: domain.ErrDuplicateTask, status: http.StatusConflict, name: "duplicate-task", title: "Duplicate task", detail: "an unfinished task holds the unique key"},
 	{err: domain.ErrInvalidTransition, status: http.StatusConflict, name: "invalid-transition", title: "The state of the task forbids this"},
+	{err: domain.ErrQueueFull, status: http.StatusTooManyRequests, name: "queue-full", title: "Queue full", detail: "too many tasks wait already; nothing was stored", retryAfter: 5},
 	{err: domain.ErrStoreFull, status: http.StatusInsufficientStorage, name: "store-full", title: "Store full", detail: "the store takes no more; nothing was changed"},
-	{err: domain.ErrStoreReadOnly, status: http.StatusServiceUnavailable, name: "store-read-only", title: "Store is read-only", detail: "the store refuses writes; nothing was changed", retry: true},
-	{err: domain.ErrStoreUnavailable, status: http.StatusServiceUnavailable, name: "store-unavailable", title: "Store unavailable", detail: "the store did not answer; a write may or may not have happened", retry: true},
-	{err: domain.ErrBatchClosed, status: http.StatusServiceUnavailable, name: "overloaded", title: "Overloaded", detail: "the log batch closed too often meanwhile", retry: true},
-	{err: domain.ErrClosed, status: http.StatusServiceUnavailable, name: "stopping", title: "Server is stopping", detail: "the server is stopping", retry: true},
+	{err: domain.ErrStoreReadOnly, status: http.StatusServiceUnavailable, name: "store-read-only", title: "Store is read-only", detail: "the store refuses writes; nothing was changed", retryAfter: 1},
+	{err: domain.ErrStoreUnavailable, status: http.StatusServiceUnavailable, name: "store-unavailable", title: "Store unavailable", detail: "the store did not answer; a write may or may not have happened", retryAfter: 1},
+	{err: domain.ErrBatchClosed, status: http.StatusServiceUnavailable, name: "overloaded", title: "Overloaded", detail: "the log batch closed too often meanwhile", retryAfter: 1},
+	{err: domain.ErrClosed, status: http.StatusServiceUnavailable, name: "stopping", title: "Server is stopping", detail: "the server is stopping", retryAfter: 1},
 	{err: domain.ErrInvalid, status: http.StatusBadRequest, name: "invalid-request", title: "Invalid request", detail: "the request breaks a rule"},
 	{err: errTooLarge, status: http.StatusRequestEntityTooLarge, name: "too-large", title: "Body too large"},
 	{err: errBodyTimeout, status: http.StatusRequestTimeout, name: "body-timeout", title: "Body too slow", detail: "the body did not arrive in time"},
-	{err: errOverloaded, status: http.StatusServiceUnavailable, name: "overloaded", title: "Overloaded", detail: "the server is busy with other large bodies", retry: true},
+	{err: errOverloaded, status: http.StatusServiceUnavailable, name: "overloaded", title: "Overloaded", detail: "the server is busy with other large bodies", retryAfter: 1},
 	{err: errUnsupportedMedia, status: http.StatusUnsupportedMediaType, name: "unsupported-media-type", title: "Unsupported media type"},
 	{err: errNoRoute, status: http.StatusNotFound, name: "no-such-path", title: "No such path", detail: "the API has no such path"},
 	{err: errMethod, status: http.StatusMethodNotAllowed, name: "method-not-allowed", title: "Method not allowed", detail: "the header Allow names the methods of this path"},
 	{err: errHost, status: http.StatusMisdirectedRequest, name: "host-not-allowed", title: "Host not allowed", detail: "the server does not answer to the name in the Host header"},
 	{err: errCrossOrigin, status: http.StatusForbidden, name: "cross-origin", title: "Cross-origin request", detail: "a browser may not send this request for another site"},
 	{err: context.Canceled, status: statusClientClosed, name: "client-closed", title: "Client closed the request"},
-	{err: context.DeadlineExceeded, status: http.StatusServiceUnavailable, name: "timeout", title: "Timed out", detail: "the request took too long; a write may or may not have happened", retry: true},
+	{err: context.DeadlineExceeded, status: http.StatusServiceUnavailable, name: "timeout", title: "Timed out", detail: "the request took too long; a write may or may not have happened", retryAfter: 1},
 }
 
 // kindOf returns the row of an error.
@@ -166,8 +168,17 @@ func knownTypes(types []domain.TaskType) string {
 	return strings.Join(names, ", ")
 }
 
-// fail answers a request that failed, and logs what is not the client's fault.
+// dialect answers a request that failed in the way that the clients of a protocol
+// expect.
+type dialect func(w http.ResponseWriter, r *http.Request, p wire.Problem)
+
+// fail answers a request that failed with a problem.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	a.failIn(writeProblem, w, r, err)
+}
+
+// failIn answers a request that failed, and logs what is not the client's fault.
+func (a *API) failIn(answer dialect, w http.ResponseWriter, r *http.Request, err error) {
 	k := kindOf(err)
 	switch {
 	case k.err == nil:
@@ -175,10 +186,19 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case k.status >= http.StatusInternalServerError:
 		a.logger.Warn("request not served", append(requestFields(r), zap.Error(err))...)
 	}
-	if k.retry {
-		w.Header().Set("Retry-After", "1")
+	if k.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(k.retryAfter))
 	}
-	writeProblem(w, r, a.problem(err))
+	answer(w, r, a.problem(err))
+}
+
+// retryable returns the status for shippers. They keep what they sent only if the
+// status is one of a few, so that a full store is told by 503.
+func retryable(status int) int {
+	if status == http.StatusInsufficientStorage {
+		return http.StatusServiceUnavailable
+	}
+	return status
 }
 
 func writeProblem(w http.ResponseWriter, r *http.Request, p wire.Problem) {

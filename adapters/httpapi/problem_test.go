@@ -19,8 +19,8 @@ import (
 // is a fault of the server.
 var unmapped = map[string]string{
 	"ErrLeaseLost":     "only workers hold leases",
-	"ErrStateConflict": "only analysers save states",
 	"ErrCorruptRecord": "the store holds what cannot be read",
+	"ErrStateConflict": "only analysers save states, and they try again",
 }
 
 func TestEveryErrorOfTheDomainIsInTheTable(t *testing.T) {
@@ -53,7 +53,8 @@ func TestTheTableIsConsistent(t *testing.T) {
 		require.NotEmpty(t, k.title, k.err)
 		require.GreaterOrEqual(t, k.status, 400, k.name)
 		require.Equal(t, k.name, kindOf(fmt.Errorf("wrapped: %w", k.err)).name, "no earlier row hides it")
-		require.Equal(t, k.status == http.StatusServiceUnavailable, k.retry, "%s: 503 and only that says when to come back", k.name)
+		busy := k.status == http.StatusServiceUnavailable || k.status == http.StatusTooManyRequests
+		require.Equal(t, busy, k.retryAfter > 0, "%s: 429 and 503, and only those, say when to come back", k.name)
 	}
 	require.Equal(t, unexpected, kindOf(errors.New("any")))
 	require.Equal(t, "invalid-request", kindOf(&domain.ValidationError{Field: "x"}).name)

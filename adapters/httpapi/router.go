@@ -175,6 +175,8 @@ const (
 	logPath       = logsPath + "/{id:[^/:]+}"
 	anomaliesPath = "/api/v1/anomalies"
 	anomalyPath   = anomaliesPath + "/{id:[^/]+}"
+	otlpPath      = "/v1/logs"
+	lokiPath      = "/loki/api/v1/push"
 )
 
 func (a *API) routes() *mux.Router {
@@ -193,12 +195,17 @@ func (a *API) routes() *mux.Router {
 	r.Handle(taskPath+":run", a.handle(a.changeTask(a.queue.RunTaskNow))).Methods(http.MethodPost)
 	r.Handle(statsPath, a.handle(a.getStats)).Methods(get...)
 
-	r.Handle(logsPath, a.handle(a.createLogs, "source")).Methods(http.MethodPost)
+	r.Handle(logsPath, a.handle(a.createLogs, logParams...)).Methods(http.MethodPost)
 	r.Handle(logsPath, a.handle(a.listLogs, "from", "to", "level", "source", "text", "limit", "cursor")).Methods(get...)
 	r.Handle(logPath, a.handle(a.getLog)).Methods(get...)
 	r.Handle(anomaliesPath, a.handle(a.listAnomalies, "severity", "kind", "source", "id", "text", "from", "to", "limit", "cursor")).Methods(get...)
 	r.Handle(anomalyPath, a.handle(a.getAnomaly)).Methods(get...)
 	r.Handle(anomalyPath+"/logs", a.handle(a.listAnomalyLogs, "limit", "cursor")).Methods(get...)
+
+	r.Handle(otlpPath, a.speak(otlpFailure, a.pushOTLP)).Methods(http.MethodPost)
+	r.Handle(lokiPath, a.speak(lokiFailure, a.pushLoki)).Methods(http.MethodPost)
+	r.HandleFunc("/ready", a.lokiReady).Methods(get...)
+	a.elasticRoutes(r)
 
 	r.HandleFunc("/healthz", a.healthz).Methods(get...)
 	r.HandleFunc("/readyz", a.readyz).Methods(get...)
@@ -227,11 +234,21 @@ func (a *API) handle(f func(http.ResponseWriter, *http.Request) error, params ..
 	})
 }
 
+// speak makes a handler of a function whose error is answered in the dialect of a
+// protocol. The query may hold anything: clients put options into it.
+func (a *API) speak(answer dialect, f func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := f(w, r); err != nil {
+			a.failIn(answer, w, r, err)
+		}
+	})
+}
+
 // allowed returns the methods that the path of the request has.
 func (a *API) allowed(r *http.Request) []string {
 	var out []string
 	probe := r.Clone(r.Context())
-	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPost} {
+	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut} {
 		probe.Method = method
 		if match := (mux.RouteMatch{}); a.router.Match(probe, &match) && match.MatchErr == nil {
 			out = append(out, method)

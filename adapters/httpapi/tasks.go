@@ -16,11 +16,6 @@ import (
 	"logsift/domain"
 )
 
-const (
-	idempotencyHeader = "Idempotency-Key"
-	maxIdempotencyKey = 255
-)
-
 // idempotencySpace is the namespace of the task ids that are made of idempotency
 // keys. It must never change: a repeat after an upgrade would make a second task.
 var idempotencySpace = uuid.MustParse("8f2b6c1e-5d0a-4c57-9a43-1e7c0b9d6f28")
@@ -55,19 +50,12 @@ func (a *API) createTask(w http.ResponseWriter, r *http.Request) error {
 
 // newTaskID returns the id for the task of the request.
 func (a *API) newTaskID(r *http.Request) (domain.TaskID, error) {
-	keys := r.Header.Values(idempotencyHeader)
-	if len(keys) == 0 {
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	if key == "" {
 		return a.newID(), nil
-	}
-	key := keys[0]
-	ok := len(keys) == 1 && key != "" && len(key) <= maxIdempotencyKey
-	for i := 0; ok && i < len(key); i++ {
-		ok = key[i] >= ' ' && key[i] <= '~'
-	}
-	if !ok {
-		return uuid.Nil, &domain.ValidationError{
-			Field: idempotencyHeader, Rule: fmt.Sprintf("must be given once, as 1 to %d printable ASCII characters", maxIdempotencyKey),
-		}
 	}
 	return uuid.NewSHA1(idempotencySpace, []byte(key)), nil
 }

@@ -115,7 +115,8 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 		// The queues of a service's settings are not for analyze, which would wait
 		// for tasks that it does not work on.
 		config.AnalysisQueue, config.Queues = analyzeQueue, []string{analyzeQueue}
-		config.Addr = ""
+		// Nor is its limit: analyze waits for its own workers.
+		config.Addr, config.MaxPending = "", 0
 		if config.Store == ownStore {
 			if work.name != "" && len(work.baseline) == 0 {
 				return usageError("baseline-name without --baseline needs the --store that has learned it")

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"logsift/adapters/httpapi/wire"
@@ -53,12 +54,8 @@ func (e *problemError) Error() string {
 }
 
 // do sends a request and decodes the answer into out, if that is not nil.
-func (c *client) do(ctx context.Context, method, path, contentType string, body []byte, out any) error {
-	header := http.Header{}
-	if contentType != "" {
-		header.Set("Content-Type", contentType)
-	}
-	return c.send(ctx, method, path, header, body, out)
+func (c *client) do(ctx context.Context, method, path string, out any) error {
+	return c.send(ctx, method, path, http.Header{}, nil, out)
 }
 
 func (c *client) send(ctx context.Context, method, path string, header http.Header, body []byte, out any) error {
@@ -99,7 +96,7 @@ func (c *client) get(ctx context.Context, path string, query url.Values, out any
 	if q := query.Encode(); q != "" {
 		path += "?" + q
 	}
-	return c.do(ctx, http.MethodGet, path, "", nil, out)
+	return c.do(ctx, http.MethodGet, path, out)
 }
 
 // task reads one task.
@@ -117,12 +114,14 @@ func (c *client) createTask(ctx context.Context, body []byte, key string, out *w
 	return c.send(ctx, http.MethodPost, "/api/v1/queue/tasks", header, body, out)
 }
 
-// sendLines stores log lines, as text or as JSON, and sends them again while the store is away.
+// sendLines stores log lines, as text or as JSON. It sends them again while the
+// store is away or the queue is full, under a key by which a repeat is known.
 func (c *client) sendLines(ctx context.Context, source, mediaType string, lines []byte) (wire.LogReceipt, error) {
 	var receipt wire.LogReceipt
 	path := "/api/v1/logs?" + url.Values{"source": {source}}.Encode()
+	header := http.Header{"Content-Type": {mediaType}, "Idempotency-Key": {uuid.NewString()}}
 	err := c.whileUnavailable(ctx, func() error {
-		return c.do(ctx, http.MethodPost, path, mediaType, lines, &receipt)
+		return c.send(ctx, http.MethodPost, path, header, lines, &receipt)
 	})
 	return receipt, err
 }
@@ -178,11 +177,12 @@ func jsonEntryOf(e *domain.LogEntry) jsonEntry {
 	return out
 }
 
-// unavailableFor is how long the commands bear a store that is away.
+// unavailableFor is how long the commands bear a store that is away, or a queue
+// that is full.
 const unavailableFor = 2 * time.Minute
 
-// whileUnavailable repeats a call that fails because the store is away, each
-// second, for a while.
+// whileUnavailable repeats a call that fails because the store is away or the
+// queue full, each second, for a while.
 func (c *client) whileUnavailable(ctx context.Context, call func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, unavailableFor)
 	defer cancel()
@@ -191,7 +191,7 @@ func (c *client) whileUnavailable(ctx context.Context, call func() error) error 
 	for {
 		err := call()
 		var problem *problemError
-		if !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable {
+		if !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable && problem.Status != http.StatusTooManyRequests {
 			return err
 		}
 		select {

@@ -41,7 +41,7 @@ func (p *pipeline) run(ctx context.Context, inputs []input) (*report, error) {
 	for _, id := range p.tasks {
 		// Nothing more comes, so the last batch need not wait. A task that already
 		// runs refuses, which is as good.
-		err := p.client.do(ctx, http.MethodPost, "/api/v1/queue/tasks/"+id.String()+":run", "", nil, nil)
+		err := p.client.do(ctx, http.MethodPost, "/api/v1/queue/tasks/"+id.String()+":run", nil)
 		var problem *problemError
 		if err != nil && !errors.As(err, &problem) {
 			return nil, err

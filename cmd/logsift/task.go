@@ -211,7 +211,7 @@ func (e *environment) taskChangeCommand(use, short, action, done string) *cobra.
 	cmd := &cobra.Command{Use: use + " ID...", Short: short, Args: cobra.MinimumNArgs(1)}
 	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
 		return e.forEachTask(args, func(id string) (string, error) {
-			return done, c.do(cmd.Context(), http.MethodPost, "/api/v1/queue/tasks/"+url.PathEscape(id)+":"+action, "", nil, nil)
+			return done, c.do(cmd.Context(), http.MethodPost, "/api/v1/queue/tasks/"+url.PathEscape(id)+":"+action, nil)
 		})
 	})
 }
@@ -220,7 +220,7 @@ func (e *environment) taskDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "delete ID...", Short: "Remove tasks that are not processing", Args: cobra.MinimumNArgs(1)}
 	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
 		return e.forEachTask(args, func(id string) (string, error) {
-			return "deleted", c.do(cmd.Context(), http.MethodDelete, "/api/v1/queue/tasks/"+url.PathEscape(id), "", nil, nil)
+			return "deleted", c.do(cmd.Context(), http.MethodDelete, "/api/v1/queue/tasks/"+url.PathEscape(id), nil)
 		})
 	})
 }

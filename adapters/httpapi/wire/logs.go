@@ -41,6 +41,8 @@ type LogReceipt struct {
 // RejectedLine says why one entry was not stored.
 type RejectedLine struct {
 	// Line is the number of the line, or of the JSON value, from 1.
-	Line   int    `json:"line"`
+	Line int `json:"line"`
+	// Field is the part of the entry that is wrong, or "line" for the whole.
+	Field  string `json:"field"`
 	Reason string `json:"reason"`
 }
