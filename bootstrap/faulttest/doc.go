@@ -80,11 +80,11 @@
 //	R16  disk_test.go: TestDiskFaults/R16 an embedded store on a full disk refuses what does not fit and stays sound [needs tmpfs]
 //	R17  corrupt_test.go: TestCorruptRecords/R17 records that cannot be read stop neither the workers nor the API
 //	R17  corrupt_test.go: TestCorruptRecords/R17 payloads that are no task's fail for good and can be shown
-//	R17  adapters/redisstore/verify_test.go: TestGarbageStopsNobody
+//	R17  adapters/redisstore/verify_harm_test.go: TestGarbageStopsNobody
 //	R17  adapters/redisstore/verify_test.go: TestTheQuarantineKeepsTheBytesOfARecord
 //	R17  adapters/redisstore/verify_test.go: TestAKeyOfAnotherTypeIsMadeAnew
 //	R18  size_test.go: TestSizes/R18 a body of 256 MiB is refused before it is read
-//	R18  size_test.go: TestSizes/R18 an answer of 50 MiB from the AI fails the run and reaches no store
+//	R18  size_test.go: TestSizes/R18 an answer of 50 MiB from the AI is not read, reaches no store, and costs no analysis
 //	R18  size_test.go: TestSizes/R18 a result of 50 MiB fails the task and reaches no store
 //
 //	T1   time_test.go: TestTimeFaults/T1 workers whose clocks are an hour behind or ahead of the store's change nothing

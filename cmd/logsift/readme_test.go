@@ -36,7 +36,7 @@ const (
 	moduleRoot = "../.."
 	readmePath = moduleRoot + "/README.md"
 	// demoLines is how many last lines of the demo the README shows.
-	demoLines = 21
+	demoLines = 19
 )
 
 // readmeCommand is a command of the README, as it stands there without its
@@ -59,6 +59,8 @@ var readmeCommands = []readmeCommand{
 	{"sh .ci/test", checkTestScript},
 	{"go build -o logsift ./cmd/logsift", runToEnd("", 0)},
 	{"./logsift analyze FILE...", runToEnd("302 log lines from 2 sources", 0)},
+	{"./logsift analyze --baseline GOOD.log BAD.log", runToEnd("permission denied", 0)},
+	{"./logsift analyze -o html FILE... >report.html", runToEnd("", 0)},
 	{"./logsift analyze -o json FILE...", runToEnd(`"lines": 302`, 0)},
 	{"./logsift analyze --fail-on high FILE...", runToEnd("HIGH", 3)},
 	{"./logsift serve", runServer},
@@ -66,6 +68,9 @@ var readmeCommands = []readmeCommand{
 	{"./logsift worker --store redis://127.0.0.1:6379/0", runWorker},
 	{"curl -H 'Content-Type: text/plain' --data-binary @app.log 'http://127.0.0.1:8080/api/v1/logs?source=app'", runToEnd(`"accepted":301`, 0)},
 	{"curl 'http://127.0.0.1:8080/api/v1/anomalies?severity=high'", runUntil("permission denied")},
+	{"./logsift follow --server http://127.0.0.1:8080 --from-start --positions positions.json app.log", runFollow},
+	{"./logsift logs --server http://127.0.0.1:8080 --level error", runUntil("permission denied")},
+	{"./logsift anomalies list --server http://127.0.0.1:8080 --severity high", runUntil("permission denied")},
 	{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/queue/tasks -d '{"type":"log_analysis","payload":{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]},"priority":8}'`, runToEnd(`"priority":8`, 0)},
 	{"curl 'http://127.0.0.1:8080/api/v1/queue/tasks?status=COMPLETED&limit=10'", runToEnd(`"status":"COMPLETED"`, 0)},
 	{"curl http://127.0.0.1:8080/api/v1/queue/stats", runToEnd(`"workers_count":10`, 0)},
@@ -175,8 +180,10 @@ func newReader(t *testing.T) *reader {
 	r := &reader{dir: t.TempDir(), redis: redistest.Start(t).Addr()}
 	copyModule(t, r.dir)
 	for name, line := range map[string]string{
-		"app.log": usualLines(300) + "2026-05-01 08:05:00 ERROR cannot open /etc/app.conf: permission denied\n",
-		"b.log":   "2026-05-01 08:00:00 INFO started\n",
+		"app.log":  usualLines(300) + "2026-05-01 08:05:00 ERROR cannot open /etc/app.conf: permission denied\n",
+		"GOOD.log": usualLines(300),
+		"BAD.log":  usualLines(300) + "2026-05-01 08:05:00 ERROR cannot open /etc/app.conf: permission denied\n",
+		"b.log":    "2026-05-01 08:00:00 INFO started\n",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(r.dir, name), []byte(line), 0o600))
 	}
@@ -207,7 +214,7 @@ func copyModule(t *testing.T, dir string) {
 			return fs.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(dir, name), 0o700)
-		case !d.Type().IsRegular() || strings.HasSuffix(name, "_test.go") || !slices.Contains([]string{".go", ".mod", ".sum", ".gz", ".lua", ".sql", ".yaml"}, filepath.Ext(name)):
+		case !d.Type().IsRegular() || strings.HasSuffix(name, "_test.go") || !slices.Contains([]string{".go", ".mod", ".sum", ".gz", ".lua", ".sql", ".yaml", ".gohtml"}, filepath.Ext(name)):
 			return nil
 		}
 		raw, err := fs.ReadFile(root, name)
@@ -263,6 +270,16 @@ func runServer(t *testing.T, r *reader, line string) {
 	_, api, ok := strings.Cut(p.awaitReady(t), "listening on http://")
 	require.True(t, ok)
 	r.api, r.running = api, append(r.running, p)
+}
+
+// runFollow waits until the server has confirmed what the file holds.
+func runFollow(t *testing.T, r *reader, line string) {
+	t.Helper()
+	r.running = append(r.running, startCommand(t, r.shell(t, line)))
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(r.dir, "positions.json"))
+		return err == nil
+	}, 30*time.Second, 20*time.Millisecond, line)
 }
 
 func runWorker(t *testing.T, r *reader, line string) {
@@ -349,7 +366,7 @@ func TestReadmesEndpointsExist(t *testing.T) {
 	t.Parallel()
 	_, a := serve(t, "--store", "sqlite:"+t.TempDir()+"/logsift.db", "--workers", "0")
 	rows := regexp.MustCompile("(?m)^\\| `(GET|POST|DELETE) [^|]*\\|").FindAllString(readReadme(t), -1)
-	require.Len(t, rows, 11)
+	require.Len(t, rows, 15)
 	for _, row := range rows {
 		words := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row, -1)
 		method, first, _ := strings.Cut(words[0][1], " ")

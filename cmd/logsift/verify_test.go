@@ -39,7 +39,7 @@ func TestVerifyMendsARedisAndSaysSo(t *testing.T) {
 
 	stdout, stderr, status := runs(t, verify...)
 	require.Zero(t, status, stderr)
-	require.Equal(t, "checked 1 task, 2 log entries, 1 analysis, 0 states: nothing is broken\n", stdout)
+	require.Equal(t, "checked 1 task, 2 log entries, 1 analysis, 1 state: nothing is broken\n", stdout)
 	require.Empty(t, stderr, "progress is for terminals")
 
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
@@ -48,7 +48,7 @@ func TestVerifyMendsARedisAndSaysSo(t *testing.T) {
 	stdout, stderr, status = runs(t, verify...)
 	require.Equal(t, exitFailed, status)
 	require.Equal(t, "not_indexed  "+id+"  in {logsift:0}:completed\n"+
-		"   it is COMPLETED, and in no index\nchecked 1 task, 2 log entries, 1 analysis, 0 states: 1 finding\n", stdout)
+		"   it is COMPLETED, and in no index\nchecked 1 task, 2 log entries, 1 analysis, 1 state: 1 finding\n", stdout)
 	require.Contains(t, stderr, "--repair")
 
 	stdout, stderr, status = runs(t, append(verify, "--repair", "-o", "json")...)
@@ -62,7 +62,7 @@ func TestVerifyMendsARedisAndSaysSo(t *testing.T) {
 	require.True(t, report.Findings[0].Repaired)
 	require.Equal(t, id, report.Findings[0].ID.String())
 	require.Equal(t, "put into completed", report.Findings[0].Action)
-	require.Equal(t, summaryView{Tasks: 1, Logs: 2, Analyses: 1, Findings: 1, Repaired: 1, Clean: true}, report.Summary)
+	require.Equal(t, summaryView{Tasks: 1, Logs: 2, Analyses: 1, States: 1, Findings: 1, Repaired: 1, Clean: true}, report.Summary)
 
 	_, _, status = runs(t, append(verify, "--repair")...)
 	require.Zero(t, status)
