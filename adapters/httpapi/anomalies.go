@@ -75,6 +75,6 @@ func anomalyView(f *domain.FoundAnomaly) wire.Anomaly {
 		LogIDs: listOf(f.LogIDs), SampleLines: listOf(f.SampleLines), Count: f.Count, Expected: f.Expected,
 		FirstSeen: timeView(f.FirstSeen), LastSeen: timeView(f.LastSeen), Services: listOf(f.Services),
 		Sessions: listOf(f.Sessions),
-		Evidence: f.Evidence, Explanation: f.Explanation, SuggestedAction: f.SuggestedAction, Source: f.Source,
+		Evidence: f.Evidence, Explanation: f.Explanation, SuggestedAction: f.SuggestedAction, Cause: f.Cause, Source: f.Source,
 	}
 }

@@ -65,14 +65,14 @@ func TestAnomalies(t *testing.T) {
 				ID: "a1", Kind: domain.AnomalyErrorBurst, Category: domain.CategoryNetwork, Severity: domain.SeverityHigh,
 				Score: 0.5, Confidence: 0.75, TemplateID: "t1", Template: "boom <*>", LogIDs: []domain.LogID{log},
 				SampleLines: []string{"boom 1"}, Count: 3, Expected: 0.5, FirstSeen: now, LastSeen: now, Services: []string{"web"},
-				Sessions: []string{"blk_1"}, Evidence: "e", Explanation: "x", SuggestedAction: "s", Source: "local",
+				Sessions: []string{"blk_1"}, Evidence: "e", Explanation: "x", SuggestedAction: "s", Cause: "c", Source: "local",
 			},
 		}}}
 		require.JSONEq(t, `{"next_cursor":null,"anomalies":[{
 			"id":"a1","task_id":"`+task.String()+`","found_at":"2026-11-23T12:00:00Z","kind":"error_burst","category":"network",
 			"severity":"high","score":0.5,"confidence":0.75,"template_id":"t1","template":"boom <*>","log_ids":["`+log.String()+`"],
 			"sample_lines":["boom 1"],"count":3,"expected":0.5,"first_seen":"2026-11-23T12:00:00Z","last_seen":"2026-11-23T12:00:00Z",
-			"services":["web"],"sessions":["blk_1"],"evidence":"e","explanation":"x","suggested_action":"s","source":"local"}]}`,
+			"services":["web"],"sessions":["blk_1"],"evidence":"e","explanation":"x","suggested_action":"s","cause":"c","source":"local"}]}`,
 			w.do("GET", anomaliesPath, "").Body.String())
 	})
 	t.Run("every parameter reaches the filter", func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestOneAnomaly(t *testing.T) {
 		require.JSONEq(t, `{
 			"id":"a1","task_id":"`+task.String()+`","found_at":"2026-11-23T12:00:00Z","kind":"","category":"","severity":"high",
 			"score":0,"confidence":0,"template_id":"","template":"","log_ids":[],"sample_lines":[],"count":7,"expected":0,
-			"first_seen":null,"last_seen":null,"services":[],"sessions":[],"evidence":"","explanation":"","suggested_action":"","source":"",
+			"first_seen":null,"last_seen":null,"services":[],"sessions":[],"evidence":"","explanation":"","suggested_action":"","cause":"","source":"",
 			"analyses":2,"task_ids":["`+task.String()+`","`+analysisTask.String()+`"],"truncated":true}`,
 			w.do("GET", anomaliesPath+"/a1", "").Body.String())
 		require.Equal(t, []any{"a1"}, w.logs.asked)

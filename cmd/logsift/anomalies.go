@@ -236,6 +236,7 @@ func (e *environment) printAnomaly(h *wire.AnomalyHistory, logs *wire.AnomalyLog
 	p.row("template", h.Template)
 	p.row("why", h.Evidence)
 	p.row("what", h.Explanation)
+	p.row("cause", h.Cause)
 	p.row("try", h.SuggestedAction)
 	p.row("ids", sessionsText(h.Sessions, 20))
 	if len(logs.Logs) > 0 {

@@ -123,7 +123,7 @@ func (p *printer) markdownAnomaly(n int, r *report, a *domain.Anomaly) {
 		}
 		p.printf("\n")
 	}
-	for _, row := range []struct{ label, text string }{{"why", a.Evidence}, {"what", a.Explanation}, {"try", a.SuggestedAction}} {
+	for _, row := range []struct{ label, text string }{{"why", a.Evidence}, {"what", a.Explanation}, {"cause", a.Cause}, {"try", a.SuggestedAction}} {
 		if row.text != "" {
 			p.printf("- **%s:** %s\n", row.label, markdownText(row.text))
 		}

@@ -164,6 +164,7 @@ func (p *tableReport) anomaly(n int, r *report, a *domain.Anomaly) {
 	}
 	p.text("why: ", a.Evidence)
 	p.text("what: ", a.Explanation)
+	p.text("cause: ", a.Cause)
 	p.text("try: ", a.SuggestedAction)
 	p.text("ids: ", sessionsText(a.Sessions, shownSessions))
 	for i, line := range a.SampleLines {

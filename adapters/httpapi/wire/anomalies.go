@@ -42,7 +42,11 @@ type Anomaly struct {
 	// have written them: show them as text only.
 	Explanation     string `json:"explanation"`
 	SuggestedAction string `json:"suggested_action"`
-	// Source is the analyser that found it: "local" or "llm".
+	// Cause is a short name of what brought it about, "" where nobody knows;
+	// anomalies of one analysis with the same cause belong together.
+	Cause string `json:"cause"`
+	// Source is "local" if the built-in analyser alone is behind it, "llm+local" if
+	// an AI service explained it.
 	Source string `json:"source"`
 }
 
