@@ -1,4 +1,6 @@
-//go:build linux
+//go:build linux && !race
+
+// The race detector multiplies the memory that is measured here, and the time.
 
 package main
 
@@ -55,9 +57,6 @@ func words(lines int) func(*bufio.Writer) {
 
 func TestMemoryIsBoundByTheBatchNotByTheInput(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("analyses hundreds of megabytes")
-	}
 	t.Run("of fifty thousand different shapes", func(t *testing.T) {
 		t.Parallel()
 		few := analyzePeak(t, words(5_000), "--batch-size", "2500")
