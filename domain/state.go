@@ -1,6 +1,9 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Limits of a [State].
 const (
@@ -30,4 +33,26 @@ func (s *State) Validate() error {
 		return rangeError("data", len(s.Data), fmt.Sprintf("must be at most %d bytes", MaxStateData))
 	}
 	return nil
+}
+
+// ValidateSave checks a state that is to be saved, and how long it is to last: 0 for
+// no end. The error is a *ValidationError.
+func (s *State) ValidateSave(ttl time.Duration) error {
+	if ttl < 0 {
+		return &ValidationError{Field: "ttl", Value: ttl.String(), Rule: "must not be negative"}
+	}
+	return s.Validate()
+}
+
+// EmptyStates returns a state that has nothing for each of the keys. The error is a
+// *ValidationError for the first one that is none.
+func EmptyStates(keys ...string) ([]State, error) {
+	out := make([]State, len(keys))
+	for i, key := range keys {
+		out[i].Key = key
+		if err := out[i].Validate(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }

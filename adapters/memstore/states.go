@@ -21,12 +21,9 @@ func (s storedState) expired(now time.Time) bool { return !s.until.IsZero() && !
 
 // LoadStates implements ports.StateStore.
 func (r *LogRepository) LoadStates(ctx context.Context, keys ...string) ([]domain.State, error) {
-	out := make([]domain.State, len(keys))
-	for i, key := range keys {
-		out[i].Key = key
-		if err := out[i].Validate(); err != nil {
-			return nil, fmt.Errorf("load states: %w", err)
-		}
+	out, err := domain.EmptyStates(keys...)
+	if err != nil {
+		return nil, fmt.Errorf("load states: %w", err)
 	}
 	if err := r.begin(ctx, "load states"); err != nil {
 		return nil, err
@@ -43,11 +40,8 @@ func (r *LogRepository) LoadStates(ctx context.Context, keys ...string) ([]domai
 
 // SaveState implements ports.StateStore.
 func (r *LogRepository) SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error) {
-	if err := state.Validate(); err != nil {
+	if err := state.ValidateSave(ttl); err != nil {
 		return 0, fmt.Errorf("save state: %w", err)
-	}
-	if ttl < 0 {
-		return 0, &domain.ValidationError{Field: "ttl", Value: ttl.String(), Rule: "must not be negative"}
 	}
 	if err := r.begin(ctx, "save state"); err != nil {
 		return 0, err

@@ -18,12 +18,9 @@ var (
 // LoadStates implements ports.StateStore. States are read some at a time, so that
 // no reply is much larger than the largest state.
 func (r *LogRepository) LoadStates(ctx context.Context, keys ...string) ([]domain.State, error) {
-	out := make([]domain.State, len(keys))
-	for i, key := range keys {
-		out[i].Key = key
-		if err := out[i].Validate(); err != nil {
-			return nil, fmt.Errorf("load states: %w", err)
-		}
+	out, err := domain.EmptyStates(keys...)
+	if err != nil {
+		return nil, fmt.Errorf("load states: %w", err)
 	}
 	for rest := out; len(rest) > 0; {
 		n, err := r.loadStates(ctx, rest[:min(len(rest), logStep)])
@@ -68,11 +65,8 @@ func (r *LogRepository) loadStates(ctx context.Context, states []domain.State) (
 // it. So a key that expired gets no revision twice unless the clock of Redis is set
 // back to before its last save.
 func (r *LogRepository) SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error) {
-	if err := state.Validate(); err != nil {
+	if err := state.ValidateSave(ttl); err != nil {
 		return 0, fmt.Errorf("save state: %w", err)
-	}
-	if ttl < 0 {
-		return 0, &domain.ValidationError{Field: "ttl", Value: ttl.String(), Rule: "must not be negative"}
 	}
 	micros := int64(0)
 	if ttl > 0 {

@@ -19,14 +19,11 @@ const (
 
 // LoadStates reads states as [ports.StateStore] says, all of one moment.
 func (r *LogRepository) LoadStates(ctx context.Context, keys ...string) ([]domain.State, error) {
-	out := make([]domain.State, len(keys))
-	for i, key := range keys {
-		out[i].Key = key
-		if err := out[i].Validate(); err != nil {
-			return nil, fmt.Errorf("load states: %w", err)
-		}
+	out, err := domain.EmptyStates(keys...)
+	if err != nil {
+		return nil, fmt.Errorf("load states: %w", err)
 	}
-	err := r.db.read(ctx, "load states", func(s *statements) error {
+	err = r.db.read(ctx, "load states", func(s *statements) error {
 		now := r.db.now()
 		for i := range out {
 			err := s.each(func(r *row) error {
@@ -47,11 +44,8 @@ func (r *LogRepository) LoadStates(ctx context.Context, keys ...string) ([]domai
 
 // SaveState saves a state as [ports.StateStore] says.
 func (r *LogRepository) SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error) {
-	if err := state.Validate(); err != nil {
+	if err := state.ValidateSave(ttl); err != nil {
 		return 0, fmt.Errorf("save state: %w", err)
-	}
-	if ttl < 0 {
-		return 0, &domain.ValidationError{Field: "ttl", Value: ttl.String(), Rule: "must not be negative"}
 	}
 	// Copies: the transaction may outlive the call.
 	key, data := []byte(state.Key), append([]byte{}, state.Data...)
