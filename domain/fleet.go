@@ -1,0 +1,64 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// QueueInfo describes one queue.
+type QueueInfo struct {
+	Name string
+	// Paused queues give out no tasks; all else goes on. PausedAt is zero for
+	// others.
+	Paused   bool
+	PausedAt time.Time
+	// Pending are the tasks that are ready, by type.
+	Pending map[TaskType]int64
+	// OldestPending is the age of the ready task that waits longest, 0 if none
+	// waits.
+	OldestPending time.Duration
+}
+
+// Ready is the number of tasks that are ready.
+func (q QueueInfo) Ready() int64 {
+	var n int64
+	for _, count := range q.Pending {
+		n += count
+	}
+	return n
+}
+
+// SchedulerID names one scheduler from its start to its end.
+type SchedulerID = uuid.UUID
+
+// MaxRunningReported is how many running tasks a SchedulerReport names at most.
+const MaxRunningReported = 200
+
+// SchedulerReport is what a scheduler tells other processes of itself.
+type SchedulerReport struct {
+	ID SchedulerID
+	// Host, PID and Version tell which process it is.
+	Host    string
+	PID     int
+	Version string
+	// Queues are those that it works on; empty for all.
+	Queues []string
+	Stats  SchedulerStats
+	// Running are the tasks that it works on, those that run longest first, at
+	// most MaxRunningReported; Stats.BusyWorkers counts all of them.
+	Running []RunningTask
+	// SeenAt is when the report was stored, by the store's clock.
+	SeenAt time.Time
+}
+
+// RunningTask is a task that a worker works on.
+type RunningTask struct {
+	TaskID TaskID
+	Type   TaskType
+	Queue  string
+	// Attempt is the number of this run, from 1.
+	Attempt int
+	// StartedAt is when the run began, by the store's clock.
+	StartedAt time.Time
+}

@@ -1,0 +1,43 @@
+package ports
+
+//go:generate go tool mockgen -source=$GOFILE -destination=../mocks/$GOFILE -package=mocks -write_package_comment=false
+
+import (
+	"context"
+	"time"
+
+	"logsift/domain"
+)
+
+// QueueController looks at queues and pauses them. The rules of [TaskQueue] hold
+// here too.
+type QueueController interface {
+	// ListQueues describes the queues that ever held a task or were paused, by
+	// name. Its cost grows with the number of queues and types, not of tasks.
+	ListQueues(ctx context.Context) ([]domain.QueueInfo, error)
+	// PauseQueue has the queue give out no tasks, to any process, from its return
+	// on. Tasks that run go on, and tasks are taken in, scheduled, promoted,
+	// recovered and changed as ever. A queue that is paused already stays so. The
+	// pause has no end of its own and outlives all processes. A
+	// *domain.ValidationError tells of a bad name.
+	PauseQueue(ctx context.Context, name string) error
+	// ResumeQueue ends a pause, if there is one, and wakes those who wait for tasks.
+	ResumeQueue(ctx context.Context, name string) error
+}
+
+// MaxReportTTL bounds how long a report of a scheduler may last.
+const MaxReportTTL = time.Hour
+
+// SchedulerRegistry lets processes know of one another's schedulers. The rules of
+// [TaskQueue] about time, concurrent and repeated calls, contexts, copies and
+// unavailable stores hold here too.
+type SchedulerRegistry interface {
+	// ReportScheduler stores the report under its ID, in place of an earlier one,
+	// and forgets it after ttl, from one millisecond to MaxReportTTL, by the store's
+	// clock. SeenAt is not read but set. Errors: domain.ErrInvalid.
+	ReportScheduler(ctx context.Context, report domain.SchedulerReport, ttl time.Duration) error
+	// RemoveScheduler forgets the report, if there is one.
+	RemoveScheduler(ctx context.Context, id domain.SchedulerID) error
+	// ListSchedulers returns the reports that last, by ID.
+	ListSchedulers(ctx context.Context) ([]domain.SchedulerReport, error)
+}
