@@ -11,6 +11,7 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
+	"logsift/adapters/dashboard"
 	"logsift/adapters/httpapi"
 	"logsift/application"
 	"logsift/ports"
@@ -31,7 +32,7 @@ func httpModule() fx.Option {
 func newAPI(queue *application.QueueService, logs *application.LogService, ready storeReady, scheduler ports.TaskScheduler, degraded analyzerDegraded, config Config, logger *zap.Logger) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Queue: queue, Logs: logs, Readiness: probe{store: ready, scheduler: scheduler, degraded: degraded},
-		Logger: logger, Now: time.Now,
+		Dashboard: dashboard.Handler(), Logger: logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}, httpapi.Config{AllowedHosts: allowedHosts(config.Addr)})
 }

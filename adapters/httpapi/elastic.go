@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -45,9 +44,7 @@ func (a *API) elasticRoutes(r *mux.Router) {
 }
 
 // noBrowser keeps the root path free of Elasticsearch for people.
-func noBrowser(r *http.Request, _ *mux.RouteMatch) bool {
-	return !strings.Contains(r.Header.Get("Accept"), "text/html")
-}
+func noBrowser(r *http.Request, m *mux.RouteMatch) bool { return !browser(r, m) }
 
 func elasticStub(answer any) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -60,6 +60,9 @@ type Deps struct {
 	Queue     QueueService
 	Logs      LogService
 	Readiness ReadinessProbe
+	// Dashboard serves the pages for people: / for browsers, and /ui and what is
+	// below it. It sets the headers of its answers by itself. Nil serves none.
+	Dashboard http.Handler
 	// Logger gets unexpected errors, and at debug level each request. Nil logs
 	// nothing.
 	Logger *zap.Logger
@@ -125,6 +128,7 @@ type API struct {
 	queue     QueueService
 	logs      LogService
 	readiness ReadinessProbe
+	dashboard http.Handler // nil for none
 	logger    *zap.Logger
 	now       func() time.Time
 	newID     func() uuid.UUID
@@ -141,7 +145,7 @@ type API struct {
 func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
-		queue: deps.Queue, logs: deps.Logs, readiness: deps.Readiness,
+		queue: deps.Queue, logs: deps.Logs, readiness: deps.Readiness, dashboard: deps.Dashboard,
 		logger: deps.Logger, now: deps.Now, newID: deps.NewID,
 		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes},
 	}
@@ -206,6 +210,7 @@ func (a *API) routes() *mux.Router {
 	r.Handle(lokiPath, a.speak(lokiFailure, a.pushLoki)).Methods(http.MethodPost)
 	r.HandleFunc("/ready", a.lokiReady).Methods(get...)
 	a.elasticRoutes(r)
+	a.dashboardRoutes(r)
 
 	r.HandleFunc("/healthz", a.healthz).Methods(get...)
 	r.HandleFunc("/readyz", a.readyz).Methods(get...)

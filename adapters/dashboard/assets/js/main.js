@@ -1,0 +1,4 @@
+// Starts the dashboard.
+import { start } from './shell.js';
+
+start();

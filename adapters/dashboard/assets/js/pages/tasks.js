@@ -1,0 +1,5 @@
+import { pageHead } from '../components/page.js';
+
+export function mount(root) {
+  root.append(pageHead('Tasks'));
+}
