@@ -89,6 +89,10 @@ func jsonKind(t reflect.Type) string {
 		return "an integer"
 	case reflect.Float64:
 		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list"
 	default:
 		return "an object"
 	}

@@ -42,6 +42,8 @@ type queueStub struct {
 	err    error             // what every call but GetSchedulerStats returns, if not nil
 	filter domain.TaskFilter // of the newest list
 	page   domain.TaskPage
+	bulk   domain.BulkRequest // the newest one
+	result domain.BulkResult  // of every bulk action
 	stats  domain.QueueStats
 	sched  domain.SchedulerStats
 }
@@ -145,6 +147,13 @@ func (q *queueStub) CancelTask(_ context.Context, ids ...domain.TaskID) error {
 
 func (q *queueStub) RunTaskNow(_ context.Context, ids ...domain.TaskID) error {
 	return q.change(ids, (*domain.Task).RunNow)
+}
+
+func (q *queueStub) ChangeTasks(_ context.Context, req domain.BulkRequest) (domain.BulkResult, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bulk = req
+	return q.result, q.write()
 }
 
 func (q *queueStub) GetQueueStats(context.Context) (domain.QueueStats, error) { return q.stats, q.err }

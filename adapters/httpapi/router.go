@@ -26,6 +26,9 @@ type QueueService interface {
 	RetryTask(ctx context.Context, ids ...domain.TaskID) error
 	CancelTask(ctx context.Context, ids ...domain.TaskID) error
 	RunTaskNow(ctx context.Context, ids ...domain.TaskID) error
+	// ChangeTasks does an action to many tasks; those that are refused are in the
+	// result.
+	ChangeTasks(ctx context.Context, req domain.BulkRequest) (domain.BulkResult, error)
 	GetQueueStats(ctx context.Context) (domain.QueueStats, error)
 	GetSchedulerStats() domain.SchedulerStats
 }
@@ -197,6 +200,9 @@ func (a *API) routes() *mux.Router {
 	r.Handle(taskPath+":retry", a.handle(a.changeTask(a.queue.RetryTask))).Methods(http.MethodPost)
 	r.Handle(taskPath+":cancel", a.handle(a.changeTask(a.queue.CancelTask))).Methods(http.MethodPost)
 	r.Handle(taskPath+":run", a.handle(a.changeTask(a.queue.RunTaskNow))).Methods(http.MethodPost)
+	for _, action := range domain.TaskActions() {
+		r.Handle(tasksPath+":"+action.String(), a.handle(a.changeTasks(action))).Methods(http.MethodPost)
+	}
 	r.Handle(statsPath, a.handle(a.getStats)).Methods(get...)
 
 	r.Handle(logsPath, a.handle(a.createLogs, logParams...)).Methods(http.MethodPost)
@@ -263,12 +269,4 @@ func (a *API) allowed(r *http.Request) []string {
 }
 
 // pathID reads the id of the path.
-func pathID(r *http.Request) (uuid.UUID, error) {
-	const canonical = 36 // uuid.Parse knows other spellings too
-	text := mux.Vars(r)["id"]
-	id, err := uuid.Parse(text)
-	if err != nil || len(text) != canonical {
-		return uuid.Nil, &domain.ValidationError{Field: "id", Value: cutText(text, 64), Rule: "must be a UUID"}
-	}
-	return id, nil
-}
+func pathID(r *http.Request) (uuid.UUID, error) { return parseID("id", mux.Vars(r)["id"]) }
