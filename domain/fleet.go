@@ -1,7 +1,10 @@
 package domain
 
 import (
+	"fmt"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -32,8 +35,13 @@ func (q QueueInfo) Ready() int64 {
 // SchedulerID names one scheduler from its start to its end.
 type SchedulerID = uuid.UUID
 
-// MaxRunningReported is how many running tasks a SchedulerReport names at most.
-const MaxRunningReported = 200
+// MaxRunningReported is how many running tasks a SchedulerReport names at most,
+// MaxReportList bounds its other lists, and MaxReportText its texts, in bytes.
+const (
+	MaxRunningReported = 200
+	MaxReportList      = 1024
+	MaxReportText      = 4096
+)
 
 // SchedulerReport is what a scheduler tells other processes of itself.
 type SchedulerReport struct {
@@ -61,4 +69,44 @@ type RunningTask struct {
 	Attempt int
 	// StartedAt is when the run began, by the store's clock.
 	StartedAt time.Time
+}
+
+// Validate checks the limits. The error is a *ValidationError.
+func (r *SchedulerReport) Validate() error {
+	if r.ID == uuid.Nil {
+		return &ValidationError{Field: "id", Rule: "must be a UUID that is not nil"}
+	}
+	for _, f := range []struct{ field, text string }{
+		{"host", r.Host}, {"version", r.Version}, {"stats.last_store_error", r.Stats.LastStoreError},
+	} {
+		if len(f.text) > MaxReportText || !utf8.ValidString(f.text) {
+			return rangeError(f.field, len(f.text), fmt.Sprintf("must be UTF-8 of at most %d bytes", MaxReportText))
+		}
+	}
+	for _, f := range []struct {
+		field     string
+		len, most int
+	}{
+		{"queues", len(r.Queues), MaxReportList}, {"stats.task_types", len(r.Stats.TaskTypes), MaxReportList},
+		{"running", len(r.Running), MaxRunningReported},
+	} {
+		if f.len > f.most {
+			return rangeError(f.field, f.len, fmt.Sprintf("must be at most %d entries", f.most))
+		}
+	}
+	for _, name := range r.Queues {
+		if err := ValidateName("queues", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Clone returns a deep copy.
+func (r *SchedulerReport) Clone() SchedulerReport {
+	c := *r
+	c.Queues = slices.Clone(r.Queues)
+	c.Stats.TaskTypes = slices.Clone(r.Stats.TaskTypes)
+	c.Running = slices.Clone(r.Running)
+	return c
 }

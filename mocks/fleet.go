@@ -131,11 +131,12 @@ func (mr *MockSchedulerRegistryMockRecorder) RemoveScheduler(ctx, id interface{}
 }
 
 // ReportScheduler mocks base method.
-func (m *MockSchedulerRegistry) ReportScheduler(ctx context.Context, report domain.SchedulerReport, ttl time.Duration) error {
+func (m *MockSchedulerRegistry) ReportScheduler(ctx context.Context, report domain.SchedulerReport, ttl time.Duration) (time.Time, error) {
 	m.ctrl.T.Helper()
 	ret := m.ctrl.Call(m, "ReportScheduler", ctx, report, ttl)
-	ret0, _ := ret[0].(error)
-	return ret0
+	ret0, _ := ret[0].(time.Time)
+	ret1, _ := ret[1].(error)
+	return ret0, ret1
 }
 
 // ReportScheduler indicates an expected call of ReportScheduler.

@@ -24,6 +24,22 @@ func TestTaskQueueKeepsTheContract(t *testing.T) {
 	})
 }
 
+func TestQueueControllerKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.TestQueueController(t, func(*testing.T) portstest.ControllerHarness {
+		c := &clock{}
+		return portstest.ControllerHarness{Queue: memstore.NewTaskQueue(memstore.Config{Now: c.now}), Advance: c.advance}
+	})
+}
+
+func TestSchedulerRegistryKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.TestSchedulerRegistry(t, func(*testing.T) portstest.RegistryHarness {
+		c := &clock{}
+		return portstest.RegistryHarness{Registry: memstore.NewSchedulerRegistry(memstore.Config{Now: c.now}), Advance: c.advance}
+	})
+}
+
 func BenchmarkTaskQueue(b *testing.B) {
 	portstest.BenchmarkTaskQueue(b, func(*testing.B) ports.TaskQueue { return memstore.NewTaskQueue(memstore.Config{}) })
 }

@@ -53,6 +53,7 @@ type TaskQueue struct {
 	asked   map[domain.TaskID]time.Time // the ScheduledAt that a task came with
 	waiting map[domain.TaskID]bool      // PENDING tasks whose time has not come
 	ready   map[lane]*heap[*domain.Task]
+	paused  map[string]time.Time // since when, by queue
 	due     *heap[entry]
 	leases  *heap[entry]
 	ended   *heap[entry]
@@ -87,7 +88,7 @@ func NewTaskQueue(cfg Config) *TaskQueue {
 	}
 	return &TaskQueue{
 		cfg: cfg, tasks: map[domain.TaskID]*domain.Task{}, asked: map[domain.TaskID]time.Time{}, waiting: map[domain.TaskID]bool{},
-		ready: map[lane]*heap[*domain.Task]{}, due: newHeap(byTime), leases: newHeap(byTime), ended: newHeap(byTime),
+		ready: map[lane]*heap[*domain.Task]{}, paused: map[string]time.Time{}, due: newHeap(byTime), leases: newHeap(byTime), ended: newHeap(byTime),
 		unique: map[string]domain.TaskID{}, claims: map[domain.ClaimID][]domain.TaskID{},
 		oldClaims: newHeap(func(a, b claimEnd) int { return a.at.Compare(b.at) }),
 		counts:    map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}),
@@ -153,9 +154,10 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 		q.unique[t.UniqueKey] = t.ID
 	}
 	if t.ScheduledAt.After(now) {
+		q.lane(t)
 		q.waiting[t.ID] = true
 		q.due.push(entry{t.ScheduledAt.UnixMicro(), t})
-		q.wake()
+		q.wake(t.Queue)
 	} else {
 		q.makeReady(t)
 	}
@@ -170,23 +172,31 @@ func ceilMicro(d time.Duration) time.Duration {
 	return d
 }
 
-// wake ends the waits of claims. Callers hold mu.
-func (q *TaskQueue) wake() {
+// wake ends the waits of claims, unless the queue is paused. Callers hold mu.
+func (q *TaskQueue) wake(queue string) {
+	if _, paused := q.paused[queue]; paused {
+		return
+	}
 	close(q.changed)
 	q.changed = make(chan struct{})
 }
 
-// makeReady puts a PENDING task among those that can be claimed.
-func (q *TaskQueue) makeReady(t *domain.Task) {
-	delete(q.waiting, t.ID)
+// lane returns the ready tasks of the task's lane, made if there was none.
+func (q *TaskQueue) lane(t *domain.Task) *heap[*domain.Task] {
 	l := lane{t.Queue, t.Type}
 	h, ok := q.ready[l]
 	if !ok {
 		h = newHeap(claimOrder)
 		q.ready[l] = h
 	}
-	h.push(t)
-	q.wake()
+	return h
+}
+
+// makeReady puts a PENDING task among those that can be claimed.
+func (q *TaskQueue) makeReady(t *domain.Task) {
+	delete(q.waiting, t.ID)
+	q.lane(t).push(t)
+	q.wake(t.Queue)
 }
 
 // head returns the best ready task of a lane, dropping stale entries.
@@ -279,6 +289,9 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 		var best *domain.Task
 		var from *heap[*domain.Task]
 		for l, h := range q.ready {
+			if _, paused := q.paused[l.queue]; paused {
+				continue
+			}
 			if len(req.Queues) > 0 && !slices.Contains(req.Queues, l.queue) ||
 				len(req.Types) > 0 && !slices.Contains(req.Types, l.typ) {
 				continue
@@ -416,7 +429,7 @@ func (q *TaskQueue) update(u ports.TaskUpdate) error {
 	q.reported[t.ID] = report{lease, to}
 	if to == domain.TaskStatusRetrying {
 		q.due.push(entry{t.ScheduledAt.UnixMicro(), t})
-		q.wake()
+		q.wake(t.Queue)
 	}
 	return nil
 }

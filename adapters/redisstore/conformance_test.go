@@ -78,3 +78,46 @@ func TestTaskQueueOfPartitionsKeepsTheContract(t *testing.T) {
 		return w.harness(t)
 	})
 }
+
+// controlled gives the queue of the world to the suite of ports.QueueController.
+func (w *world) controlled(t *testing.T) portstest.ControllerHarness {
+	t.Helper()
+	open := func(t *testing.T) portstest.ControlledQueue {
+		t.Helper()
+		queue := redisstore.NewTaskQueue(w.open(t))
+		t.Cleanup(queue.Close)
+		return queue
+	}
+	return portstest.ControllerHarness{Queue: open(t), Advance: w.advance, Reopen: open, Restart: open}
+}
+
+func TestQueueControllerKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.TestQueueController(t, func(t *testing.T) portstest.ControllerHarness {
+		t.Helper()
+		return newWorld(t).controlled(t)
+	})
+}
+
+func TestQueueControllerOfPartitionsKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.TestQueueController(t, func(t *testing.T) portstest.ControllerHarness {
+		t.Helper()
+		w := newWorld(t)
+		w.partitions = 3
+		return w.controlled(t)
+	})
+}
+
+func TestSchedulerRegistryKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.TestSchedulerRegistry(t, func(t *testing.T) portstest.RegistryHarness {
+		t.Helper()
+		w := newWorld(t)
+		open := func(t *testing.T) ports.SchedulerRegistry {
+			t.Helper()
+			return redisstore.NewSchedulerRegistry(w.open(t))
+		}
+		return portstest.RegistryHarness{Registry: open(t), Advance: w.advance, Reopen: open, Restart: open}
+	})
+}

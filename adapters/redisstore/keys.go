@@ -3,10 +3,16 @@ package redisstore
 import "strconv"
 
 // Keys of one partition share the hash tag {namespace:N}, so that a script may
-// touch all of them on a Cluster. Those of the logs share {namespace:logs}.
+// touch all of them on a Cluster. Those of the logs share {namespace:logs}, those that
+// tell of processes {namespace:fleet}.
 
 // logKey returns the key of a part of the log repository.
 func (c *Client) logKey(part string) string { return "{" + c.cfg.Namespace + ":logs}:" + part }
+
+// fleetKey returns the key of a part of what is known of processes.
+func (c *Client) fleetKey(part string) string {
+	return "{" + c.cfg.Namespace + ":fleet}:" + part
+}
 
 // queueKeys are the keys of one partition of the task queue.
 type queueKeys struct {

@@ -18,13 +18,38 @@ const maxLanes = 1024
 // laneTable is the client's copy of the stored lanes. A lane is a pair of queue
 // and type, and has its own index of ready tasks, so that a claim for some types
 // is not held up by others. Lanes are only ever added; the generation changes
-// when the database was emptied.
+// when the database was emptied, and when a queue is paused or resumed.
 type laneTable struct {
 	generation string
 	// names are "queue|type" by number, ready their keys.
 	names  []string
 	ready  []string
 	number map[string]int
+	// paused are the queues that give out no tasks, and since when in microseconds.
+	paused map[string]int64
+}
+
+// pauseMark is what the fields of paused queues begin with in the stored lanes: no
+// queue does, so that they are told from lanes.
+const pauseMark = "!"
+
+// pausedQueue returns the queue that a field of the stored lanes says to be paused,
+// "" for another field.
+func pausedQueue(field string) string {
+	if name, ok := strings.CutPrefix(field, pauseMark); ok && !strings.Contains(name, "|") {
+		return name
+	}
+	return ""
+}
+
+// asleep reports whether the queue of a lane is paused.
+func (t *laneTable) asleep(lane int) bool {
+	if len(t.paused) == 0 {
+		return false
+	}
+	queue, _, _ := strings.Cut(t.names[lane], "|")
+	_, paused := t.paused[queue]
+	return paused
 }
 
 // lanes guards the newest table. Without the lock, two refreshes could put an
@@ -57,16 +82,9 @@ func (p *partition) refreshLanes(ctx context.Context, add ...string) (*laneTable
 	if err != nil {
 		return nil, err
 	}
-	n := len(reply) / 2
-	t := &laneTable{generation: generation, names: make([]string, n), ready: make([]string, n), number: make(map[string]int, n)}
-	for i := 0; i+1 < len(reply); i += 2 {
-		name, _ := reply[i].(string)
-		text, _ := reply[i+1].(string)
-		number, err := strconv.Atoi(text)
-		if err != nil || number < 0 || number >= n {
-			return nil, fmt.Errorf("%w: the lanes of the queue are damaged: lane %q has number %q of %d", domain.ErrCorruptRecord, name, text, n)
-		}
-		t.names[number], t.ready[number], t.number[name] = name, p.keys.ready(number), number
+	t, err := p.readLanes(generation, reply)
+	if err != nil {
+		return nil, err
 	}
 	p.lanes.mu.Lock()
 	defer p.lanes.mu.Unlock()
@@ -74,6 +92,34 @@ func (p *partition) refreshLanes(ctx context.Context, add ...string) (*laneTable
 		return old, nil
 	}
 	p.lanes.table = t
+	return t, nil
+}
+
+// readLanes makes a table of the reply of the script.
+func (p *partition) readLanes(generation string, reply []any) (*laneTable, error) {
+	t := &laneTable{generation: generation, paused: map[string]int64{}}
+	lanes := make([]string, 0, len(reply))
+	for i := 0; i+1 < len(reply); i += 2 {
+		name, text := textAt(reply, i), textAt(reply, i+1)
+		queue := pausedQueue(name)
+		if queue == "" {
+			lanes = append(lanes, name, text)
+			continue
+		}
+		// A time that is damaged does not end the pause.
+		at, _ := strconv.ParseInt(text, 10, 64)
+		t.paused[queue] = at
+	}
+	n := len(lanes) / 2
+	t.names, t.ready, t.number = make([]string, n), make([]string, n), make(map[string]int, n)
+	for i := 0; i < len(lanes); i += 2 {
+		name, text := lanes[i], lanes[i+1]
+		number, err := strconv.Atoi(text)
+		if err != nil || number < 0 || number >= n {
+			return nil, fmt.Errorf("%w: the lanes of the queue are damaged: lane %q has number %q of %d", domain.ErrCorruptRecord, name, text, n)
+		}
+		t.names[number], t.ready[number], t.number[name] = name, p.keys.ready(number), number
+	}
 	return t, nil
 }
 
@@ -95,8 +141,14 @@ func (p *partition) callLanes(ctx context.Context, key, begin string, add ...str
 	return generation, reply[1:], p.client.checkGeneration(generation)
 }
 
-// selected returns the numbers of the lanes that a claim or list may take from;
-// empty filters take all.
+// claimable returns the numbers of the lanes that a claim may take from: those of
+// selected whose queue is not paused.
+func (t *laneTable) claimable(queues []string, types []domain.TaskType) []int {
+	return slices.DeleteFunc(t.selected(queues, types), t.asleep)
+}
+
+// selected returns the numbers of the lanes that a list may take from; empty
+// filters take all.
 func (t *laneTable) selected(queues []string, types []domain.TaskType) []int {
 	out := make([]int, 0, len(t.names))
 	for i, name := range t.names {
@@ -128,7 +180,10 @@ func (p *partition) withLanes(ctx context.Context, call func(*laneTable) ([]any,
 	return nil, fmt.Errorf("%w: the lanes of the queue keep changing", domain.ErrStoreUnavailable)
 }
 
-// isStale recognises the reply {-1}.
+// stale is the reply of a script whose lanes are stale, {-1}, and isStale recognises
+// it.
+func stale() []any { return []any{int64(-1)} }
+
 func isStale(reply []any) bool {
 	n, ok := intAt(reply, 0)
 	return len(reply) == 1 && ok && n == -1

@@ -56,7 +56,7 @@ func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 		keys := append([]string{
 			k.tasks, k.state, k.errors, k.active, k.due, k.scheduled, k.retrying, k.meta, k.lanes, k.claim(req.ID),
 		}, table.ready...)
-		lanes := table.selected(req.Queues, req.Types)
+		lanes := table.claimable(req.Queues, req.Types)
 		args := make([]any, 0, 6+len(lanes))
 		args = append(args, p.client.offset(), table.generation, len(table.names), req.ID[:], req.Max, req.Lease.Microseconds())
 		for _, lane := range lanes {

@@ -100,6 +100,8 @@ type enqueueCall struct {
 	uniques []uniqueKey
 	lanes   []int
 	bytes   int
+	// wakes is whether one of its lanes may be claimed from.
+	wakes bool
 
 	reply []any
 	err   error
@@ -121,6 +123,7 @@ func newEnqueueCall(table *laneTable, tasks []*domain.Task, places []int) *enque
 		lane := table.number[laneName(t.Queue, t.Type)]
 		if !slices.Contains(c.lanes, lane) {
 			c.lanes = append(c.lanes, lane)
+			c.wakes = c.wakes || !table.asleep(lane)
 		}
 		record := encodeRecord(make([]byte, 0, recordHead+32+len(t.Queue)+len(t.Type)+len(t.UniqueKey)+len(t.Payload)), t, lane)
 		id := t.ID
@@ -139,7 +142,11 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 	k := &p.keys
 	var lanes []int
 	count, keyed := 0, 0
+	wake := ""
 	for _, c := range calls {
+		if c.wakes {
+			wake = k.wake
+		}
 		count += c.count()
 		keyed += len(c.uniques)
 		for _, lane := range c.lanes {
@@ -151,7 +158,7 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 	keys := make([]string, 0, 7+len(lanes))
 	keys = append(keys, k.tasks, k.unique, k.uniqueOf, k.scheduled, k.due, k.meta, k.lanes)
 	args := make([]any, 0, 4+2*count+len(lanes)+2*keyed)
-	args = append(args, p.client.offset(), calls[0].generation, k.wake, strconv.Itoa(count))
+	args = append(args, p.client.offset(), calls[0].generation, wake, strconv.Itoa(count))
 	for _, c := range calls {
 		args = append(args, c.tasks...)
 	}

@@ -93,8 +93,13 @@ func (p *partition) PromoteDue(ctx context.Context, limit int) (ports.Maintained
 		return ports.Maintained{}, err
 	}
 	reply, err := p.withLanes(ctx, func(table *laneTable) ([]any, error) {
-		return p.client.runSlice(ctx, promoteScript, p.keys.all(table.ready),
-			p.client.offset(), table.generation, len(table.names), p.keys.wake, limit)
+		args := []any{p.client.offset(), table.generation, len(table.names), p.keys.wake, limit}
+		for lane := range table.names {
+			if table.asleep(lane) {
+				args = append(args, lane)
+			}
+		}
+		return p.client.runSlice(ctx, promoteScript, p.keys.all(table.ready), args...)
 	})
 	return maintained(reply), err
 }

@@ -75,3 +75,41 @@ func TestLogRepositoryKeepsTheContract(t *testing.T) {
 		return portstest.LogHarness{Repository: sqlitestore.NewLogRepository(first), Advance: w.advance, Reopen: again, Restart: restart}
 	})
 }
+
+func TestQueueControllerKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.TestQueueController(t, func(t *testing.T) portstest.ControllerHarness {
+		t.Helper()
+		w := newWorld(t)
+		first := w.open(t)
+		again := func(t *testing.T) portstest.ControlledQueue {
+			t.Helper()
+			return sqlitestore.NewTaskQueue(w.open(t))
+		}
+		restart := func(t *testing.T) portstest.ControlledQueue {
+			t.Helper()
+			require.NoError(t, first.Close())
+			return again(t)
+		}
+		return portstest.ControllerHarness{Queue: sqlitestore.NewTaskQueue(first), Advance: w.advance, Reopen: again, Restart: restart}
+	})
+}
+
+func TestSchedulerRegistryKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.TestSchedulerRegistry(t, func(t *testing.T) portstest.RegistryHarness {
+		t.Helper()
+		w := newWorld(t)
+		first := w.open(t)
+		again := func(t *testing.T) ports.SchedulerRegistry {
+			t.Helper()
+			return sqlitestore.NewSchedulerRegistry(w.open(t))
+		}
+		restart := func(t *testing.T) ports.SchedulerRegistry {
+			t.Helper()
+			require.NoError(t, first.Close())
+			return again(t)
+		}
+		return portstest.RegistryHarness{Registry: sqlitestore.NewSchedulerRegistry(first), Advance: w.advance, Reopen: again, Restart: restart}
+	})
+}

@@ -10,6 +10,8 @@ import "logsift/domain"
 type mirror struct {
 	lanes map[int64]*lane
 	byKey map[laneKey]*lane
+	// paused are the queues that give out no tasks.
+	paused map[string]bool
 	// held are bare records of tasks in stateProcessing, without their leases.
 	// Not all: those that others claimed, or that were claimed before the last
 	// load, are not among them.
@@ -39,6 +41,14 @@ func (m *mirror) load(q *statements) error {
 		m.lanes[l.id], m.byKey[l.laneKey] = l, l
 		return r.err
 	}, selectLanes)
+	if err != nil {
+		return err
+	}
+	m.paused = make(map[string]bool)
+	err = q.each(func(r *row) error {
+		m.paused[r.text(0)] = true
+		return r.err
+	}, "SELECT queue FROM pause")
 	if err != nil {
 		return err
 	}

@@ -181,7 +181,7 @@ func (tx *transaction) heads(n int, wants func(string, domain.TaskType) bool) ([
 	var out []int64
 	byPriority := make(map[domain.Priority][]*lane)
 	for _, l := range tx.lanes {
-		if l.counts[stateReady] > 0 && wants(l.queue, l.typ) {
+		if l.counts[stateReady] > 0 && !tx.paused[l.queue] && wants(l.queue, l.typ) {
 			byPriority[l.priority] = append(byPriority[l.priority], l)
 		}
 	}

@@ -48,6 +48,10 @@ var rules = []rule{
 	{"a state has a key or a size that none can have", "state", fmt.Sprintf(`
 		SELECT revision FROM state WHERE length(key) NOT BETWEEN 1 AND %d OR length(data) > %d`, domain.MaxStateKey, domain.MaxStateData)},
 	{"a state expires before all time", "state", `SELECT revision FROM state WHERE until_us < 0`},
+	// WITHOUT ROWID: a row is told by its place.
+	{"a pause is of no queue, or of no time", "pause", `
+		SELECT n FROM (SELECT row_number() OVER (ORDER BY queue) AS n, queue, since_us FROM pause)
+		WHERE length(queue) NOT BETWEEN 1 AND 64 OR since_us <= 0`},
 }
 
 // most bounds the findings of one rule.

@@ -155,7 +155,7 @@ func (db *DB) look(q *statements, version int64) int64 {
 	err = q.each(func(r *row) error {
 		ready = append(ready, readLane(r))
 		return r.err
-	}, selectLanes+" WHERE ready > 0")
+	}, selectLanes+" WHERE ready > 0 AND queue NOT IN (SELECT queue FROM pause)")
 	if err != nil {
 		return version
 	}

@@ -316,8 +316,12 @@ func (tx *transaction) move(l *lane, from, to state) {
 	}
 }
 
-// stir remembers that those who wait for tasks of the lane should look again.
+// stir remembers that those who wait for tasks of the lane should look again, unless
+// they would find its queue paused.
 func (tx *transaction) stir(l *lane) {
+	if tx.paused[l.queue] {
+		return
+	}
 	for _, known := range tx.stirred {
 		if known == l {
 			return

@@ -85,14 +85,16 @@ local function lanes_stale(lanes, generation, count)
   return (known[1] or '') ~= generation or tonumber(known[2] or 0) ~= tonumber(count)
 end
 
--- promote makes due tasks ready, at most limit of them, and returns how many.
--- K names the keys; K.ready(lane) is the key of a lane's ready tasks.
+-- promote makes due tasks ready, at most limit of them, and returns how many, and
+-- whether one of them can be claimed. K names the keys; K.ready(lane) is the key of
+-- a lane's ready tasks, K.asleep[lane] whether its queue is paused, if K has that.
 local function promote(K, now, limit)
   local ids = redis.call('ZRANGEBYSCORE', K.due, '-inf', digits(now), 'LIMIT', 0, limit)
-  if #ids == 0 then return 0 end
+  if #ids == 0 then return 0, false end
   local states = get_many('HMGET', K.state, ids)
-  local changed, ready, fresh = {}, {}, {}
+  local changed, ready, fresh, woken = {}, {}, {}, false
   local function add(t, id)
+    woken = woken or not (K.asleep and K.asleep[t.lane])
     local key = K.ready(t.lane)
     ready[key] = ready[key] or {}
     local list = ready[key]
@@ -123,5 +125,5 @@ local function promote(K, now, limit)
   call_many('ZREM', K.retrying, ids)
   if #changed > 0 then call_many('HSET', K.state, changed) end
   for key, list in pairs(ready) do call_many('ZADD', key, list) end
-  return #ids
+  return #ids, woken
 end

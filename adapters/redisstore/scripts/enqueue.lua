@@ -2,7 +2,8 @@
 -- that a full server refuses the whole call.
 -- KEYS: tasks, unique, unique_of, scheduled, due, meta, lanes, then the ready
 -- keys of the lanes that are used.
--- ARGV: clock offset, generation of the lanes, wake channel, number of tasks; id
+-- ARGV: clock offset, generation of the lanes, wake channel ('' if all lanes are of
+-- paused queues, so that nobody is woken), number of tasks; id
 -- and record of each; the number of each lane whose ready key is given; then for
 -- each task with a unique key its place among the tasks, and the key.
 -- Reply: {-1} if the lanes are stale; else for each task its created_at, 0 if the
@@ -25,7 +26,7 @@ if count == 1 and #ARGV == 7 then
     seq = seq + 1
     redis.call('ZADD', KEYS[8], digits((10 - prio) * WIDTH + seq), id)
     redis.call('HSET', meta, 'seq', digits(seq))
-    if m[2] and redis.call('HDEL', meta, 'idle') == 1 then redis.call('PUBLISH', ARGV[3], '1') end
+    if m[2] and ARGV[3] ~= '' and redis.call('HDEL', meta, 'idle') == 1 then redis.call('PUBLISH', ARGV[3], '1') end
     return { EPOCH + seq }
   end
 end
@@ -115,7 +116,7 @@ if #keys > 0 then
   call_many('HSET', unique_of, keys_of)
 end
 redis.call('HSET', meta, 'seq', digits(seq))
-if m[2] and (is_ready or nearer) and redis.call('HDEL', meta, 'idle') == 1 then
+if m[2] and ARGV[3] ~= '' and (is_ready or nearer) and redis.call('HDEL', meta, 'idle') == 1 then
   redis.call('PUBLISH', ARGV[3], '1')
 end
 return out

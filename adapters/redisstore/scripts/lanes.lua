@@ -1,11 +1,12 @@
 -- Gives each pair of queue and type a small number, its lane, and lists them.
 -- Lanes are never removed, so a number once given stays right; the generation
--- tells when the whole database was emptied.
+-- tells when the whole database was emptied, and when a queue was paused or resumed:
+-- the table has a field "!QUEUE" for each that is paused, since when.
 -- KEYS: lanes. ARGV: a generation to use if there is none, the most lanes that
 -- may be, 'begin' to store the generation although there is no lane, or '', then
 -- names ("queue|type") to add.
 -- Reply: the generation ('' if there are no lanes), then name and number of each
--- lane; or {-1} if there would be too many.
+-- lane, and field and time of each pause; or {-1} if there would be too many lanes.
 local missing = {}
 for i = 4, #ARGV do
   if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 then missing[#missing + 1] = ARGV[i] end
