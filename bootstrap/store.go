@@ -92,7 +92,7 @@ func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
 	}
 	o.add(db.Close)
 	queue := sqlitestore.NewTaskQueue(db)
-	return store{Queue: queue, Logs: sqlitestore.NewLogRepository(db), Ready: readable(queue)}, nil
+	return store{Queue: queue, Logs: sqlitestore.NewLogRepository(db), Events: queue, Ready: readable(queue)}, nil
 }
 
 func newMemoryStore(logger *zap.Logger) store {

@@ -35,8 +35,8 @@ func (r EventRequest) Validate() error {
 	return nil
 }
 
-// MaxEvents bounds an EventRequest, and EventsKept is how many events a store
-// keeps at least while somebody reads.
+// MaxEvents bounds an EventRequest. EventsKept is how many events a store keeps at
+// least while somebody reads; each of its partitions keeps twice as many at most.
 const (
 	MaxEvents  = 1000
 	EventsKept = 10_000

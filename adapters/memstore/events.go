@@ -2,7 +2,6 @@ package memstore
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
@@ -114,24 +113,17 @@ func (q *TaskQueue) readEvents(req ports.EventRequest, after int64) (domain.Task
 	return page, e.told
 }
 
-// The cursor of an event is its number.
+// The cursor of an event is its number, as 16 digits.
 const eventCursorPrefix = "m1e."
 
-func encodeEventCursor(n int64) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(eventCursorPrefix + strconv.FormatInt(n, 36)))
-}
+func encodeEventCursor(n int64) string { return fmt.Sprintf("%s%016x", eventCursorPrefix, n) }
 
 func decodeEventCursor(cursor string) (int64, error) {
 	if cursor == "" {
 		return 0, nil
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	digits, ok := strings.CutPrefix(string(raw), eventCursorPrefix)
-	if err != nil || !ok {
-		return 0, fmt.Errorf("%w: it is not one of this stream's", domain.ErrInvalidCursor)
-	}
-	n, err := strconv.ParseInt(digits, 36, 64)
-	if err != nil || n <= 0 {
+	n, err := strconv.ParseInt(strings.TrimPrefix(cursor, eventCursorPrefix), 16, 64)
+	if err != nil || cursor != encodeEventCursor(n) {
 		return 0, fmt.Errorf("%w: it is not one of this stream's", domain.ErrInvalidCursor)
 	}
 	return n, nil
