@@ -29,10 +29,10 @@ func httpModule() fx.Option {
 	)
 }
 
-func newAPI(queue *application.QueueService, logs *application.LogService, ready storeReady, scheduler ports.TaskScheduler, degraded analyzerDegraded, config Config, logger *zap.Logger) *httpapi.API {
+func newAPI(queue *application.QueueService, logs *application.LogService, events ports.TaskEventReader, ready storeReady, scheduler ports.TaskScheduler, degraded analyzerDegraded, config Config, logger *zap.Logger) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Queue: queue, Logs: logs, Readiness: probe{store: ready, scheduler: scheduler, degraded: degraded},
-		Dashboard: dashboard.Handler(), Logger: logger, Now: time.Now,
+		Dashboard: dashboard.Handler(), Events: events, Logger: logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}, httpapi.Config{AllowedHosts: allowedHosts(config.Addr)})
 }
@@ -62,7 +62,7 @@ type apiServer struct {
 func newAPIServer(api *httpapi.API, config Config) *apiServer {
 	s := &apiServer{failed: make(chan error, 1)}
 	if config.Addr != "" {
-		s.server = httpapi.NewServer(api.Handler(), httpapi.ServerConfig{Addr: config.Addr})
+		s.server = httpapi.NewServer(api.Handler(), httpapi.ServerConfig{Addr: config.Addr, OnShutdown: api.EndStreams})
 	}
 	return s
 }

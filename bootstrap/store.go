@@ -24,9 +24,10 @@ const redisCallTimeout = 5 * time.Second
 type store struct {
 	fx.Out
 
-	Queue ports.TaskQueue
-	Logs  ports.LogRepository
-	Ready storeReady
+	Queue  ports.TaskQueue
+	Logs   ports.LogRepository
+	Events ports.TaskEventReader
+	Ready  storeReady
 }
 
 // storeReady tells why the store takes no tasks now, if it does not.
@@ -91,13 +92,13 @@ func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
 	}
 	o.add(db.Close)
 	queue := sqlitestore.NewTaskQueue(db)
-	return store{Queue: queue, Logs: sqlitestore.NewLogRepository(db), Ready: readable(queue)}, nil
+	return store{Queue: queue, Logs: sqlitestore.NewLogRepository(db), Events: queue, Ready: readable(queue)}, nil
 }
 
 func newMemoryStore(logger *zap.Logger) store {
 	logger.Warn("the store memory: keeps nothing when the program ends")
 	queue := memstore.NewTaskQueue(memstore.Config{})
-	return store{Queue: queue, Logs: memstore.NewLogRepository(memstore.Config{}), Ready: readable(queue)}
+	return store{Queue: queue, Logs: memstore.NewLogRepository(memstore.Config{}), Events: queue, Ready: readable(queue)}
 }
 
 // probe tells the readiness of the components.

@@ -1,25 +1,30 @@
 package bootstrap
 
 import (
-	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"sync"
 )
 
 // Client returns an HTTP client whose requests are answered by this App's API
-// without a network, whatever their host is. It works between Start and Stop.
+// without a network, whatever their host is. It works between Start and Stop. The
+// bodies of its answers must be closed.
 func (a *App) Client() *http.Client {
 	return &http.Client{Transport: handlerTransport{a.handler}}
 }
 
-// handlerTransport answers requests by a handler. Answers are held in memory, so
-// it is for requests whose answers end.
+// handlerTransport answers requests by a handler, each on a goroutine that ends
+// with the handler: when all is read, or soon after the body is closed or the
+// context of the request ends.
 type handlerTransport struct{ handler http.Handler }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper. It returns when the answer begins.
 func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	served := req.Clone(req.Context())
+	ctx, cancel := context.WithCancel(req.Context())
+	served := req.Clone(ctx)
 	served.RequestURI = req.URL.RequestURI()
 	served.RemoteAddr = "in-process"
 	if served.Host == "" {
@@ -28,33 +33,92 @@ func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if served.Body == nil {
 		served.Body = http.NoBody
 	}
-	defer func() { _ = served.Body.Close() }() // The handler has read what it wants.
-	w := &answer{header: http.Header{}}
-	t.handler.ServeHTTP(w, served)
-	w.WriteHeader(http.StatusOK)
+	reader, writer := io.Pipe()
+	w := &answer{header: http.Header{}, begun: make(chan struct{}), body: writer}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := w.serve(t.handler, served)
+		_ = served.Body.Close() // The handler has read what it wants.
+		_ = writer.CloseWithError(err)
+	}()
+	select {
+	case <-w.begun:
+	case <-ctx.Done():
+		// As with a network, the answer may have begun at the same time.
+		cancel()
+		_ = reader.Close()
+		<-done
+		return nil, ctx.Err()
+	}
+	length := int64(-1)
+	if n, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64); err == nil {
+		length = n
+	}
 	return &http.Response{
 		Status: fmt.Sprintf("%d %s", w.status, http.StatusText(w.status)), StatusCode: w.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.header, Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Request: req,
+		Header: w.sent, Body: &answerBody{PipeReader: reader, cancel: cancel, done: done}, ContentLength: length, Request: req,
 	}, nil
 }
 
-// answer is a http.ResponseWriter that remembers.
+// answerBody is the body of an answer that is being made.
+type answerBody struct {
+	*io.PipeReader
+
+	cancel context.CancelFunc
+	done   <-chan struct{}
+}
+
+// Close ends the handler, and returns when it has ended.
+func (b *answerBody) Close() error {
+	b.cancel()
+	err := b.PipeReader.Close()
+	<-b.done
+	return err
+}
+
+// answer is a http.ResponseWriter into a pipe.
 type answer struct {
 	header http.Header
+	body   *io.PipeWriter
+
+	once  sync.Once
+	begun chan struct{}
+	// status and sent are set before begun is closed, and not changed after it.
 	status int
-	body   bytes.Buffer
+	sent   http.Header
+}
+
+// serve runs the handler. A handler that gives up, as net/http knows it, is told
+// to the reader of the body.
+func (w *answer) serve(handler http.Handler, r *http.Request) (err error) {
+	defer func() {
+		w.WriteHeader(http.StatusOK)
+		if v := recover(); v != nil {
+			if v != http.ErrAbortHandler { //nolint:errorlint // net/http compares the panic value itself
+				panic(v)
+			}
+			err = io.ErrUnexpectedEOF
+		}
+	}()
+	handler.ServeHTTP(w, r)
+	return nil
 }
 
 func (w *answer) Header() http.Header { return w.header }
 
 func (w *answer) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
+	w.once.Do(func() {
+		w.status, w.sent = status, w.header.Clone()
+		close(w.begun)
+	})
 }
 
 func (w *answer) Write(b []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	return w.body.Write(b)
 }
+
+// Flush implements http.Flusher: what is written can be read at once.
+func (w *answer) Flush() { w.WriteHeader(http.StatusOK) }

@@ -15,9 +15,11 @@ type TaskEvent struct {
 	// person or after its retention. They may be the same: a scheduled task that
 	// became ready stays PENDING.
 	From, To TaskStatus
-	// Attempt is the number of runs that the task has behind it.
+	// Attempt is the number of reported runs that the task has behind it, as
+	// [Task.Attempt] after the step.
 	Attempt int
-	// Reason says why a run failed, where one did; else it is "".
+	// Reason says why a run failed, where one did, or that a lease expired; else it
+	// is "".
 	Reason FailureReason
 	// At is when it happened, by the store's clock.
 	At time.Time
@@ -31,7 +33,7 @@ type TaskEventPage struct {
 	Events []TaskEvent
 	// Next is where to go on, also if there are no events.
 	Next string
-	// Lost tells that events before the first of this page are gone: what the
-	// reader knows of the tasks may be old, and is to be read anew.
+	// Lost tells that events are gone which the reader was not told: what it knows
+	// of the tasks may be old, and is to be read anew. Such a page has no events.
 	Lost bool
 }

@@ -26,6 +26,7 @@ var (
 	errBodyTimeout      = errors.New("body too slow")
 	errOverloaded       = errors.New("too many bodies at once")
 	errUnsupportedMedia = errors.New("unsupported media type")
+	errTooManyStreams   = errors.New("too many streams")
 )
 
 // problemKind is one row of the table from errors to problems.
@@ -71,6 +72,7 @@ var problemKinds = []problemKind{
 	{err: errTooLarge, status: http.StatusRequestEntityTooLarge, name: "too-large", title: "Body too large"},
 	{err: errBodyTimeout, status: http.StatusRequestTimeout, name: "body-timeout", title: "Body too slow", detail: "the body did not arrive in time"},
 	{err: errOverloaded, status: http.StatusServiceUnavailable, name: "overloaded", title: "Overloaded", detail: "the server is busy with other large bodies", retryAfter: 1},
+	{err: errTooManyStreams, status: http.StatusServiceUnavailable, name: "too-many-streams", title: "Too many streams", detail: "as many streams of events are open as may be; close one, or come back later", retryAfter: 5},
 	{err: errUnsupportedMedia, status: http.StatusUnsupportedMediaType, name: "unsupported-media-type", title: "Unsupported media type"},
 	{err: errNoRoute, status: http.StatusNotFound, name: "no-such-path", title: "No such path", detail: "the API has no such path"},
 	{err: errMethod, status: http.StatusMethodNotAllowed, name: "method-not-allowed", title: "Method not allowed", detail: "the header Allow names the methods of this path"},

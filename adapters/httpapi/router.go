@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // QueueService is what the API needs of the task queue. Its errors are those of
@@ -66,6 +67,8 @@ type Deps struct {
 	// Dashboard serves the pages for people: / for browsers, and /ui and what is
 	// below it. It sets the headers of its answers by itself. Nil serves none.
 	Dashboard http.Handler
+	// Events feeds the stream of task events. Nil: there is no such path.
+	Events ports.TaskEventReader
 	// Logger gets unexpected errors, and at debug level each request. Nil logs
 	// nothing.
 	Logger *zap.Logger
@@ -84,6 +87,10 @@ const (
 	DefaultMaxBufferedBytes = 256 << 20
 	DefaultMaxLogEntries    = 250_000
 	DefaultReadyTimeout     = 2 * time.Second
+
+	DefaultMaxStreams         = 200
+	DefaultStreamKeepAlive    = 15 * time.Second
+	DefaultStreamWriteTimeout = 10 * time.Second
 )
 
 // Config configures an [API]. The zero value works.
@@ -107,6 +114,15 @@ type Config struct {
 	// ReadyTimeout is how long a readiness check may take. 0 is
 	// DefaultReadyTimeout.
 	ReadyTimeout time.Duration
+	// MaxStreams bounds the streams of events that are open at once; one more gets
+	// 503. 0 is DefaultMaxStreams.
+	MaxStreams int
+	// StreamKeepAlive is how long such a stream is silent at most. 0 is
+	// DefaultStreamKeepAlive.
+	StreamKeepAlive time.Duration
+	// StreamWriteTimeout is how long a client may take to accept what a stream
+	// sends; then it is cut off. 0 is DefaultStreamWriteTimeout.
+	StreamWriteTimeout time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -115,6 +131,9 @@ func (c Config) withDefaults() Config {
 	c.MaxBufferedBytes = max(orDefault(c.MaxBufferedBytes, DefaultMaxBufferedBytes), c.MaxBodyBytes)
 	c.MaxLogEntries = orDefault(c.MaxLogEntries, DefaultMaxLogEntries)
 	c.ReadyTimeout = orDefault(c.ReadyTimeout, DefaultReadyTimeout)
+	c.MaxStreams = orDefault(c.MaxStreams, DefaultMaxStreams)
+	c.StreamKeepAlive = orDefault(c.StreamKeepAlive, DefaultStreamKeepAlive)
+	c.StreamWriteTimeout = orDefault(c.StreamWriteTimeout, DefaultStreamWriteTimeout)
 	return c
 }
 
@@ -132,6 +151,7 @@ type API struct {
 	logs      LogService
 	readiness ReadinessProbe
 	dashboard http.Handler // nil for none
+	events    ports.TaskEventReader
 	logger    *zap.Logger
 	now       func() time.Time
 	newID     func() uuid.UUID
@@ -140,6 +160,7 @@ type API struct {
 	hosts    map[string]bool // AllowedHosts in lower case, empty for any
 	origins  http.CrossOriginProtection
 	buffered budget
+	streams  streams
 	router   *mux.Router
 	handler  http.Handler
 }
@@ -148,9 +169,11 @@ type API struct {
 func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
-		queue: deps.Queue, logs: deps.Logs, readiness: deps.Readiness, dashboard: deps.Dashboard,
+		queue: deps.Queue, logs: deps.Logs, readiness: deps.Readiness,
+		dashboard: deps.Dashboard, events: deps.Events,
 		logger: deps.Logger, now: deps.Now, newID: deps.NewID,
 		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes},
+		streams: streams{limit: cfg.MaxStreams, open: map[*stream]struct{}{}},
 	}
 	if a.logger == nil {
 		a.logger = zap.NewNop()
@@ -178,6 +201,7 @@ const (
 	taskPath      = tasksPath + "/{id:[^/:]+}"
 	batchPath     = tasksPath + ":batch"
 	statsPath     = "/api/v1/queue/stats"
+	eventsPath    = "/api/v1/queue/events"
 	logsPath      = "/api/v1/logs"
 	logPath       = logsPath + "/{id:[^/:]+}"
 	anomaliesPath = "/api/v1/anomalies"
@@ -204,6 +228,9 @@ func (a *API) routes() *mux.Router {
 		r.Handle(tasksPath+":"+action.String(), a.handle(a.changeTasks(action))).Methods(http.MethodPost)
 	}
 	r.Handle(statsPath, a.handle(a.getStats)).Methods(get...)
+	if a.events != nil {
+		r.Handle(eventsPath, a.handle(a.streamEvents, "status", "type", "queue", "task_id")).Methods(get...)
+	}
 
 	r.Handle(logsPath, a.handle(a.createLogs, logParams...)).Methods(http.MethodPost)
 	r.Handle(logsPath, a.handle(a.listLogs, "from", "to", "level", "source", "text", "limit", "cursor")).Methods(get...)

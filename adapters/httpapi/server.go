@@ -42,6 +42,9 @@ type ServerConfig struct {
 	// MaxHeaderBytes bounds a request's head; net/http grants 4 KiB more. 0 is
 	// DefaultMaxHeaderBytes.
 	MaxHeaderBytes int
+	// OnShutdown is called when Shutdown begins, to end what would go on for ever,
+	// such as [API.EndStreams]. Nil: nothing.
+	OnShutdown func()
 	// Logger gets what goes wrong with connections, at debug level. Nil logs
 	// nothing.
 	Logger *zap.Logger
@@ -67,7 +70,7 @@ func NewServer(handler http.Handler, cfg ServerConfig) *Server {
 	if l, err := zap.NewStdLogAt(logger, zap.DebugLevel); err == nil {
 		errorLog = l
 	}
-	return &Server{
+	s := &Server{
 		addr: orDefault(cfg.Addr, DefaultAddr),
 		server: &http.Server{
 			Handler:           handler,
@@ -79,6 +82,10 @@ func NewServer(handler http.Handler, cfg ServerConfig) *Server {
 			ErrorLog:          errorLog,
 		},
 	}
+	if cfg.OnShutdown != nil {
+		s.server.RegisterOnShutdown(cfg.OnShutdown)
+	}
+	return s
 }
 
 // Listen opens the address and returns it with its port. Connections wait until

@@ -40,6 +40,14 @@ func TestSchedulerRegistryKeepsTheContract(t *testing.T) {
 	})
 }
 
+func TestTaskEventsKeepTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.TestTaskEvents(t, func(*testing.T) portstest.EventHarness {
+		c := &clock{}
+		return portstest.EventHarness{Queue: memstore.NewTaskQueue(memstore.Config{Now: c.now}), Advance: c.advance}
+	})
+}
+
 func BenchmarkTaskQueue(b *testing.B) {
 	portstest.BenchmarkTaskQueue(b, func(*testing.B) ports.TaskQueue { return memstore.NewTaskQueue(memstore.Config{}) })
 }

@@ -67,6 +67,7 @@ type TaskQueue struct {
 	// reported is the report that put a task in its state, to know a repeat.
 	reported map[domain.TaskID]report
 	changed  chan struct{} // closed and replaced when a wait may end
+	events   eventLog
 }
 
 type claimEnd struct {
@@ -150,6 +151,7 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 	}
 	q.tasks[t.ID] = t
 	q.counts[t.Status]++
+	q.tell(t, 0, t.Status, "")
 	if t.UniqueKey != "" {
 		q.unique[t.UniqueKey] = t.ID
 	}
@@ -216,12 +218,17 @@ func (q *TaskQueue) isReady(t *domain.Task) bool {
 
 // step runs a change of a task's state and keeps the counts.
 func (q *TaskQueue) step(t *domain.Task, change func() error) error {
-	before := t.Status
+	before, recoveries := t.Status, t.Recoveries
 	if err := change(); err != nil {
 		return err
 	}
 	q.counts[before]--
 	q.counts[t.Status]++
+	var reason domain.FailureReason
+	if t.Status == domain.TaskStatusRetrying || t.Status == domain.TaskStatusFailed || t.Recoveries > recoveries {
+		reason = t.Errors[len(t.Errors)-1].Reason
+	}
+	q.tell(t, before, t.Status, reason)
 	delete(q.reported, t.ID)
 	if t.Status.Terminal() {
 		delete(q.waiting, t.ID)

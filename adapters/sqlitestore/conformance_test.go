@@ -57,6 +57,19 @@ func TestTaskQueueKeepsTheContract(t *testing.T) {
 	})
 }
 
+func TestTaskEventsKeepTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.TestTaskEvents(t, func(t *testing.T) portstest.EventHarness {
+		t.Helper()
+		w := newWorld(t)
+		again := func(t *testing.T) portstest.EventQueue {
+			t.Helper()
+			return sqlitestore.NewTaskQueue(w.open(t))
+		}
+		return portstest.EventHarness{Queue: sqlitestore.NewTaskQueue(w.open(t)), Advance: w.advance, Reopen: again}
+	})
+}
+
 func TestLogRepositoryKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	portstest.TestLogRepository(t, func(t *testing.T) portstest.LogHarness {

@@ -20,6 +20,8 @@ type mirror struct {
 	// it has to be noted, and clockDirty is set, only when some are removed.
 	lastSeq    int64
 	clockDirty bool
+	// log is the row of event_log.
+	log eventLog
 	// version is the change counter when the mirror was read. It does not count
 	// the writer's own commits, which the mirror follows by itself.
 	version int64
@@ -54,6 +56,9 @@ func (m *mirror) load(q *statements) error {
 	}
 	m.lastSeq, _, err = q.number("SELECT max((SELECT last_us FROM clock), ifnull((SELECT max(seq) FROM task), 0))")
 	if err != nil {
+		return err
+	}
+	if m.log, err = readEventLog(q); err != nil {
 		return err
 	}
 	m.clockDirty, m.version, m.valid = false, version, true

@@ -115,6 +115,7 @@ func (tx *transaction) enqueue(asked, stored []*domain.Task, refused []error) er
 		}
 		rows = append(rows, n.seq, int64(t.MaxRetries), int64(t.Timeout), int64(t.Delay), n.given, payload)
 		tx.move(n.lane, 0, n.state)
+		tx.tell(t, 0, n.state, "")
 		made := *t
 		made.CreatedAt, made.ScheduledAt = timeOf(n.seq), timeOf(n.scheduled)
 		stored[n.at] = &made
@@ -291,12 +292,23 @@ func (tx *transaction) save(rec *record, report int64) error {
 		return err
 	}
 	tx.move(rec.lane, rec.state, next)
+	if rec.state != next {
+		tx.tell(t, rec.state, next, newestReason(t))
+	}
 	if next != stateProcessing {
 		delete(tx.held, t.ID)
 	}
 	// The record goes on as it is stored: a call may name a task twice.
 	rec.state, rec.wake, rec.report, t.Errors = next, wake, report, nil
 	return nil
+}
+
+// newestReason is the reason of the newest error of the task, "" if it has none.
+func newestReason(t *domain.Task) domain.FailureReason {
+	if len(t.Errors) == 0 {
+		return ""
+	}
+	return t.Errors[len(t.Errors)-1].Reason
 }
 
 // stateOf returns the state of a task, and what that has to do with time.

@@ -159,6 +159,7 @@ func (tx *transaction) claim(req ports.ClaimRequest, n int, wants func(string, d
 		rec.task.Lease.ExpiresAt = timeOf(tx.now + req.Lease.Microseconds())
 		granted, tasks = append(granted, rec.seq), append(tasks, rec.task)
 		tx.move(rec.lane, stateReady, stateProcessing)
+		tx.tell(rec.task, stateReady, stateProcessing, "")
 		rec.state, rec.claim, rec.report = stateProcessing, req.ID, 0
 		tx.hold(rec)
 	}
@@ -215,6 +216,7 @@ func (tx *transaction) quarantine(rec *record) error {
 	}
 	_, err = tx.exec("UPDATE task SET state = 6, wake_us = max(?, started_us), report = 0, failures = ? WHERE seq = ?", tx.now, n, rec.seq)
 	tx.move(rec.lane, rec.state, stateFailed)
+	tx.tell(rec.task, rec.state, stateFailed, e.Reason)
 	delete(tx.held, rec.task.ID)
 	return err
 }

@@ -70,6 +70,9 @@ func (tx *transaction) promote(n int) (int, error) {
 	for _, d := range tasks {
 		tx.move(d.lane, d.state, stateReady)
 	}
+	if err := tx.tellPromoted(tasks); err != nil {
+		return 0, err
+	}
 	_, err = tx.exec("UPDATE task SET state = 1, wake_us = ?, report = 0 WHERE seq IN (SELECT value FROM json_each(?))", tx.now, seqList(seqsOf(tasks)))
 	return len(tasks), err
 }

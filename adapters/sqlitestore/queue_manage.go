@@ -124,6 +124,7 @@ func (tx *transaction) remove(recs []*record) error {
 	for i, rec := range recs {
 		seqs[i] = rec.seq
 		tx.move(rec.lane, rec.state, 0)
+		tx.tell(rec.task, rec.state, 0, "")
 	}
 	tx.clockDirty = true
 	list := seqList(seqs)

@@ -134,6 +134,7 @@ func (tx *transaction) settle(rec *record, u ports.TaskUpdate, completed *[]*rec
 			return err, nil
 		}
 		tx.move(rec.lane, rec.state, stateCompleted)
+		tx.tell(t, rec.state, stateCompleted, "")
 		delete(tx.held, t.ID)
 		rec.state, rec.wake, rec.report = stateCompleted, microsOf(at), 0
 		*completed = append(*completed, rec)

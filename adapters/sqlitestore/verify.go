@@ -40,6 +40,9 @@ var rules = []rule{
 	{"an entry belongs to no batch", "log_entry", `SELECT no FROM log_entry WHERE batch NOT IN (SELECT no FROM log_batch)`},
 	{"the number of entries is not that of the batch", "log_batch", `
 		SELECT b.no FROM log_batch b WHERE b.entries <> (SELECT count(*) FROM log_entry e WHERE e.batch = b.no)`},
+	{"an event is none of those that the log has", "event", `
+		SELECT e.no FROM event e, event_log l WHERE e.no NOT BETWEEN l.first_no + 1 AND l.last_no
+			OR e.was NOT BETWEEN 0 AND 7 OR e.became NOT BETWEEN 0 AND 7`},
 	{"an anomaly belongs to no analysis", "anomaly", `SELECT DISTINCT analysis FROM anomaly WHERE analysis NOT IN (SELECT no FROM analysis)`},
 	// SQLite reads JSON texts up to their first NUL only.
 	{"an anomaly is indexed by an id that is not its own", "anomaly", `

@@ -19,8 +19,9 @@ const watchInterval = 50 * time.Millisecond
 // never is a due time that does not come.
 const never = math.MaxInt64
 
-// waiter is a Dequeue that waits for tasks.
+// waiter is a Dequeue that waits for tasks, or a reader that waits for events.
 type waiter struct {
+	// wants is nil for a reader.
 	wants func(queue string, typ domain.TaskType) bool
 	// woken has room for one signal.
 	woken chan struct{}
@@ -82,15 +83,21 @@ func (h *hub) sleepUntil(w *waiter, due int64) {
 	w.due = due
 }
 
-// wake wakes those who want tasks of one of the lanes.
-func (h *hub) wake(lanes []*lane) { h.wakeAll(lanes, never) }
+// wake wakes those who want tasks of one of the lanes, and the readers if there are
+// events.
+func (h *hub) wake(lanes []*lane, told bool) { h.wakeAll(lanes, told, never) }
 
-// wakeAll wakes those who want tasks of one of the lanes, and those who would
-// sleep beyond due.
-func (h *hub) wakeAll(lanes []*lane, due int64) {
+// wakeAll does as wake, and wakes those who would sleep beyond due.
+func (h *hub) wakeAll(lanes []*lane, told bool, due int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for w := range h.waiters {
+		if w.wants == nil {
+			if told {
+				w.wake()
+			}
+			continue
+		}
 		if due < w.due {
 			w.wake()
 			continue
@@ -163,7 +170,8 @@ func (db *DB) look(q *statements, version int64) int64 {
 	if err != nil {
 		return version
 	}
-	db.hub.wakeAll(ready, due)
+	// There may be events: a reader looks faster than it could be told.
+	db.hub.wakeAll(ready, true, due)
 	return seen
 }
 

@@ -60,8 +60,9 @@ type writer struct {
 	ctx    context.Context //nolint:containedctx // It belongs to no call.
 	stmts  *statements
 	mirror mirror
-	// committed is told which lanes a commit gave tasks to.
-	committed func(lanes []*lane)
+	// committed is told which lanes a commit gave tasks to, and whether there are
+	// events.
+	committed func(lanes []*lane, told bool)
 
 	// mu guards queue and stopped.
 	mu      sync.Mutex
@@ -273,8 +274,8 @@ func (w *writer) attempt(group []*operation) (begun []*operation, err error) {
 		}
 		return begun, err
 	}
-	if len(tx.stirred) > 0 {
-		w.committed(tx.stirred)
+	if len(tx.stirred)+len(tx.told) > 0 {
+		w.committed(tx.stirred, len(tx.told) > 0)
 	}
 	return begun, nil
 }
@@ -287,14 +288,19 @@ type transaction struct {
 	now int64
 	// stirred are the lanes that have tasks to wait for which they had not.
 	stirred []*lane
+	// told are the steps to be stored as events.
+	told []toldStep
 }
 
-// run runs the operations and writes the lanes back.
+// run runs the operations and writes the lanes and events back.
 func (tx *transaction) run(begun []*operation) error {
 	for _, op := range begun {
 		if err := op.run(tx); err != nil {
 			return err
 		}
+	}
+	if err := tx.storeEvents(); err != nil {
+		return err
 	}
 	return tx.store(tx.statements)
 }

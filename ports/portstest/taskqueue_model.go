@@ -17,15 +17,16 @@ import (
 )
 
 // testModel runs random steps on a queue and on a model of it that is made of the
-// domain's own rules, and requires that both agree after each. All times of the
-// model are whole minutes, so that the real time which passes on a store's clock
-// in between changes nothing.
+// domain's own rules, and requires that both agree after each. So do the events of
+// the queue, if it tells of its steps. All times of the model are whole minutes, so
+// that the real time which passes on a store's clock in between changes nothing.
 func testModel(t *testing.T, newHarness func(t *testing.T) QueueHarness) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{
 			t: t, queueTest: &queueTest{newHarness(t)}, now: time.Unix(0, 0),
 			tasks: map[domain.TaskID]*domain.Task{}, claims: map[domain.ClaimID][]domain.TaskID{},
 		}
+		m.events, _ = m.Queue.(ports.TaskEventReader)
 		rt.Repeat(map[string]func(*rapid.T){
 			"enqueue": m.enqueue, "claim": m.claimSome, "repeat a claim": m.repeatClaim, "report": m.report,
 			"report with an old lease": m.reportStale, "release": m.release, "extend": m.extend, "advance": m.advance,
@@ -48,6 +49,20 @@ type model struct {
 	// stale are leases that are not held any more.
 	stale []domain.Lease
 	last  domain.ClaimID
+
+	// events tells of the steps, nil if the queue does not; told is what it told of
+	// the tasks up to at.
+	events ports.TaskEventReader
+	told   map[domain.TaskID]toldOf
+	at     string
+	// moved is whether the clock was moved since then.
+	moved bool
+}
+
+// toldOf is what events tell of a task.
+type toldOf struct {
+	status  domain.TaskStatus
+	attempt int
 }
 
 const modelRetryIn, modelDelay, modelRetention = 4 * time.Minute, 10 * time.Minute, 30 * time.Minute
@@ -180,6 +195,7 @@ func (m *model) advance(rt *rapid.T) {
 	m.Advance(d)
 	m.now = m.now.Add(d)
 	m.last = uuid.Nil // A claim can be repeated while its lease lasts.
+	m.moved = true
 }
 
 func (m *model) promoteDue(rt *rapid.T) {
@@ -282,4 +298,29 @@ func (m *model) check(rt *rapid.T) {
 			counts[domain.TaskStatusRetrying], counts[domain.TaskStatusCancelled],
 		},
 		[5]int64{s.Processing, s.Completed, s.Failed, s.Retrying, s.Cancelled})
+	if m.events != nil {
+		m.checkEvents(rt)
+	}
+}
+
+// checkEvents has the events change what is known of the tasks, and compares that
+// with the model. After a move of the clock the reader may have been given up.
+func (m *model) checkEvents(rt *rapid.T) {
+	known := map[domain.TaskID]toldOf{}
+	for id, task := range m.tasks {
+		known[id] = toldOf{task.Status, task.Attempt}
+	}
+	page := readEvents(rt, m.events, ports.EventRequest{After: m.at, Max: ports.MaxEvents})
+	if page.Lost || m.at == "" {
+		require.True(rt, m.moved || m.at == "", "nothing can be lost in no time")
+		m.told = known
+	}
+	for _, e := range page.Events {
+		require.Equal(rt, m.told[e.TaskID].status, e.From, "task %s", e.TaskID)
+		if m.told[e.TaskID] = (toldOf{e.To, e.Attempt}); e.To == 0 {
+			delete(m.told, e.TaskID)
+		}
+	}
+	require.Equal(rt, known, m.told, "what the events tell is what there is")
+	m.at, m.moved = page.Next, false
 }

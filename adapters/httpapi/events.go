@@ -1,0 +1,289 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// Streams of events are server-sent events, as the HTML standard defines them:
+// https://html.spec.whatwg.org/multipage/server-sent-events.html
+//
+// Each stream pulls from the store at its own pace, and holds one page of events at
+// most. So a client that is slow misses what the store forgets meanwhile, which it
+// is told, and costs neither the queue nor another client anything.
+
+const (
+	// eventGather is how long a stream lets events gather after it has sent some, so
+	// that a busy queue costs the store no more than ten reads a second for each.
+	eventGather = 100 * time.Millisecond
+	// eventPage is how many events a stream reads at once.
+	eventPage = 500
+	// eventRetry is after how long a client should come back.
+	eventRetry = 2 * time.Second
+	// eventPause is how long a stream waits when the store cannot be read.
+	eventPause = time.Second
+	// eventGrace is how long a stream may still write when it is to end.
+	eventGrace = time.Second
+)
+
+// streams are the streams that are open.
+type streams struct {
+	limit int
+
+	mu    sync.Mutex // guards the fields below; without it one could begin after the end
+	open  map[*stream]struct{}
+	ended bool
+}
+
+// begin counts a stream in, unless there are too many. Its context ends with the
+// request, or when all streams are to end; done counts it out.
+func (s *streams) begin(ctx context.Context, one *stream) (context.Context, func(), error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return nil, nil, fmt.Errorf("begin a stream: %w", domain.ErrClosed)
+	case len(s.open) >= s.limit:
+		return nil, nil, errTooManyStreams
+	}
+	ctx, one.cancel = context.WithCancel(ctx)
+	s.open[one] = struct{}{}
+	return ctx, func() {
+		one.cancel()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.open, one)
+	}, nil
+}
+
+// EndStreams ends all streams of events, and has further ones refused: a server
+// that shuts down would wait for them for ever. It returns at once, and may be
+// called more than once.
+func (a *API) EndStreams() {
+	s := &a.streams
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	for one := range s.open {
+		one.end()
+	}
+}
+
+// eventFilter selects events; its zero values select all.
+type eventFilter struct {
+	status domain.TaskStatus
+	typ    domain.TaskType
+	queue  string
+	id     domain.TaskID
+}
+
+func (f *eventFilter) matches(e *domain.TaskEvent) bool {
+	return (f.status == 0 || e.To == f.status) && (f.typ == "" || e.Type == f.typ) &&
+		(f.queue == "" || e.Queue == f.queue) && (f.id == uuid.Nil || e.TaskID == f.id)
+}
+
+func eventFilterOf(r *http.Request) (eventFilter, error) {
+	q := newQuery(r)
+	f := eventFilter{
+		status: named(q, "status", domain.ParseTaskStatus),
+		typ:    domain.TaskType(named(q, "type", nameOf("type"))),
+		queue:  named(q, "queue", nameOf("queue")),
+		id: named(q, "task_id", func(text string) (uuid.UUID, error) { return parseID("task_id", text) }),
+	}
+	return f, q.err()
+}
+
+// nameOf is a parser of names.
+func nameOf(field string) func(string) (string, error) {
+	return func(text string) (string, error) { return text, domain.ValidateName(field, text) }
+}
+
+// streamEvents answers with the steps of all tasks, as they happen.
+func (a *API) streamEvents(w http.ResponseWriter, r *http.Request) error {
+	filter, err := eventFilterOf(r)
+	if err != nil {
+		return err
+	}
+	s := &stream{w: w, control: http.NewResponseController(w), filter: filter, cfg: &a.cfg}
+	ctx, done, err := a.streams.begin(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	defer done()
+	// Before the head, so that a store that is away is a problem of its own.
+	page, err := a.events.ReadTaskEvents(ctx, ports.EventRequest{After: r.Header.Get("Last-Event-ID"), Max: eventPage})
+	if errors.Is(err, domain.ErrInvalidCursor) {
+		// The id is of another store. A browser would never come back after a
+		// refusal, so it is told to begin anew.
+		page, err = a.events.ReadTaskEvents(ctx, ports.EventRequest{Max: eventPage})
+		page.Lost = true
+	}
+	if err != nil {
+		return err
+	}
+	s.head()
+	if r.Method != http.MethodHead {
+		a.follow(ctx, s, page)
+	}
+	return nil
+}
+
+// follow sends pages until the client has gone or the stream is to end.
+func (a *API) follow(ctx context.Context, s *stream, page domain.TaskEventPage) {
+	for {
+		s.add(page)
+		if s.send() != nil {
+			return
+		}
+		if n := len(page.Events); n > 0 && n < eventPage && !sleep(ctx, eventGather) {
+			return
+		}
+		var err error
+		page, err = a.events.ReadTaskEvents(ctx, ports.EventRequest{After: s.at, Max: eventPage, Wait: s.untilKeepAlive()})
+		if err == nil {
+			continue
+		}
+		// While the store is away, the stream is kept, and goes on where it was.
+		if errors.Is(err, domain.ErrClosed) || !sleep(ctx, eventPause) {
+			return
+		}
+		page = domain.TaskEventPage{Next: s.at}
+	}
+}
+
+// sleep returns after d, or false at once when ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// stream writes events to one client.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	filter  eventFilter
+	cfg     *Config
+	cancel  context.CancelFunc
+
+	at   string // the cursor of what was read
+	buf  bytes.Buffer
+	sent time.Time // when something was sent last
+
+	mu    sync.Mutex // guards ended, and with it the deadline that end sets
+	ended bool
+}
+
+// end has the stream end soon, also while it writes to a client that takes nothing.
+func (s *stream) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.cancel()
+	_ = s.setDeadline(eventGrace) // a connection that is gone has ended too
+}
+
+// setDeadline bounds the next write. Writers that have no deadlines are those of
+// requests within the process; their context ends them.
+func (s *stream) setDeadline(d time.Duration) error {
+	if err := s.control.SetWriteDeadline(time.Now().Add(d)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// head begins the answer.
+func (s *stream) head() {
+	// The time that a request may take to arrive would end the stream too.
+	_ = s.control.SetReadDeadline(time.Time{})
+	s.w.Header().Set("Content-Type", "text/event-stream")
+	s.w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
+	s.w.WriteHeader(http.StatusOK)
+	fmt.Fprintf(&s.buf, "retry: %d\n", eventRetry.Milliseconds())
+}
+
+// untilKeepAlive is how long the stream may be silent yet.
+func (s *stream) untilKeepAlive() time.Duration {
+	return max(0, s.cfg.StreamKeepAlive-time.Since(s.sent))
+}
+
+// add writes a page to the buffer. Where the stream would be silent for too long
+// it tells its place alone: a client may come back there, and no proxy gives up.
+func (s *stream) add(page domain.TaskEventPage) {
+	s.at = page.Next
+	if page.Lost {
+		s.event(s.at, wire.EventReset, struct{}{})
+		return
+	}
+	before := s.buf.Len()
+	for i := range page.Events {
+		if e := &page.Events[i]; s.filter.matches(e) {
+			s.event(e.Cursor, wire.EventTask, eventView(e))
+		}
+	}
+	if s.buf.Len() == before && s.untilKeepAlive() == 0 {
+		fmt.Fprintf(&s.buf, ":\nid: %s\n\n", s.at)
+	}
+}
+
+// event writes one event to the buffer. JSON has no raw line ends, nor has a cursor.
+func (s *stream) event(id, name string, data any) {
+	body, err := encodeJSON(data)
+	if err != nil {
+		// Strings and numbers always marshal.
+		panic(fmt.Sprintf("marshal event: %v", err))
+	}
+	fmt.Fprintf(&s.buf, "id: %s\nevent: %s\ndata: %s\n", id, name, body)
+}
+
+// send writes out the buffer. A client that does not take it in time is cut off.
+func (s *stream) send() error {
+	if s.buf.Len() == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	var err error
+	if !s.ended {
+		err = s.setDeadline(s.cfg.StreamWriteTimeout)
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if _, err := s.buf.WriteTo(s.w); err != nil {
+		return err
+	}
+	s.sent = time.Now()
+	return s.control.Flush()
+}
+
+func eventView(e *domain.TaskEvent) wire.TaskEvent {
+	return wire.TaskEvent{
+		TaskID: e.TaskID.String(), Type: string(e.Type), Queue: e.Queue, From: statusView(e.From), To: statusView(e.To),
+		Attempt: e.Attempt, Reason: string(e.Reason), At: e.At,
+	}
+}
+
+func statusView(s domain.TaskStatus) *string {
+	if s == 0 {
+		return nil
+	}
+	name := s.String()
+	return &name
+}
