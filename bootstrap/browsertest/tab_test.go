@@ -287,15 +287,15 @@ func (tb *tab) fits() {
 	require.Empty(tb.t, wide, "elements reach out of the window at %s", eval[string](tb, "location.pathname"))
 }
 
-// picture keeps a picture of the whole page.
+// picture keeps a picture of the window.
 func (tb *tab) picture(name string) {
 	tb.t.Helper()
 	dir := os.Getenv("LOGSIFT_SCREENSHOTS")
 	if dir == "" {
 		dir = tb.t.ArtifactDir()
 	}
-	beyond := true
-	shot, err := chromedp.Call(tb.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &beyond, OptimizeForSpeed: &beyond})
+	quick := true
+	shot, err := chromedp.Call(tb.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{OptimizeForSpeed: &quick})
 	require.NoError(tb.t, err)
 	name = strings.ReplaceAll(tb.t.Name(), "/", "-") + "-" + name + ".png"
 	require.NoError(tb.t, os.MkdirAll(dir, 0o755))
