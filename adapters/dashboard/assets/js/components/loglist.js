@@ -11,11 +11,14 @@ const SHOWN = 600;
 /** How far the link to the lines around one reaches. */
 const AROUND = 60_000;
 
-const TONES = { trace: 'neutral', debug: 'neutral', info: 'info', warn: 'warn', error: 'bad', fatal: 'severity-critical', unknown: 'neutral' };
+const TONES = { trace: 'neutral', debug: 'neutral', info: 'info', warn: 'warn', error: 'bad', fatal: 'severity-critical' };
 
-/** The level of an entry. */
+/** The level of an entry; unknown is none. */
 export function levelBadge(level) {
-  return h('span', { class: 'badge level', dataset: { tone: TONES[level] ?? 'neutral' } }, level === 'unknown' ? 'None' : title(level));
+  if (!TONES[level]) {
+    return h('span', { class: 'muted', title: 'The line tells no level' }, '–');
+  }
+  return h('span', { class: 'badge', dataset: { tone: TONES[level] } }, title(level));
 }
 
 /**
