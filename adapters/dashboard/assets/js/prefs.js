@@ -35,14 +35,21 @@ export function theme() {
   return THEMES.includes(choice) ? choice : 'auto';
 }
 
-/** Goes to the next theme and returns it. */
-export function nextTheme() {
-  const next = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length];
-  setPref('theme', next === 'auto' ? null : next);
-  if (next === 'auto') {
+/** Dispatches "change" when the theme was chosen. */
+export const themes = new EventTarget();
+
+/** Sets the theme. */
+export function setTheme(choice) {
+  setPref('theme', choice === 'auto' ? null : choice);
+  if (choice === 'auto') {
     delete document.documentElement.dataset.theme;
   } else {
-    document.documentElement.dataset.theme = next;
+    document.documentElement.dataset.theme = choice;
   }
-  return next;
+  themes.dispatchEvent(new Event('change'));
+}
+
+/** Goes to the next theme. */
+export function nextTheme() {
+  setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
 }

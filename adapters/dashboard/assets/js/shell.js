@@ -6,7 +6,7 @@ import { isUUID, title } from './format.js';
 import { icon, logo } from './icons.js';
 import { listen, shortcut, showShortcuts } from './keys.js';
 import { status } from './live.js';
-import { nextTheme, theme } from './prefs.js';
+import { nextTheme, theme, themes } from './prefs.js';
 import { clear, navigate, reload, start as startRouter } from './router.js';
 import { paths, routes } from './routes.js';
 import { signInView } from './signin.js';
@@ -76,7 +76,7 @@ function topbar() {
       class: 'icon-button menu-button', type: 'button', 'aria-label': 'Pages', 'aria-expanded': 'false', 'aria-controls': 'sidebar',
       on: { click: toggleMenu },
     }, icon('menu')),
-    h('a', { class: 'brand', href: '/' }, logo(), h('span', null, 'logsift')),
+    h('a', { class: 'brand', href: '/', 'aria-label': 'logsift' }, logo(), h('span', null, 'logsift')),
     searchForm(),
     h('div', { class: 'topbar-end' }, liveIndicator(), userMenu(),
       themeButton(),
@@ -144,14 +144,16 @@ async function signOut() {
 
 function themeButton() {
   const button = h('button', { class: 'icon-button', type: 'button' });
-  const show = (choice) => {
+  const show = () => {
+    const choice = theme();
     const label = `Theme: ${choice === 'auto' ? 'as the system' : choice}`;
     setAttr(button, 'aria-label', label);
     setAttr(button, 'title', label);
     replace(button, icon({ auto: 'auto', light: 'sun', dark: 'moon' }[choice]));
   };
-  button.addEventListener('click', () => show(nextTheme()));
-  show(theme());
+  button.addEventListener('click', nextTheme);
+  themes.addEventListener('change', show);
+  show();
   return button;
 }
 

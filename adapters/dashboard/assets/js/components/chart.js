@@ -6,8 +6,11 @@ import { icon } from '../icons.js';
 import { greatest, labelled, last, linePath, runs, ticks } from '../series.js';
 
 const HEIGHT = 168;
-const MARGIN = { top: 10, right: 10, bottom: 22, left: 44 };
+const MARGIN = { top: 10, right: 10, bottom: 22 };
 const LABEL_WIDTH = 76;
+/** About the width of a figure of the axis, to leave room for the longest label. */
+const FIGURE = 6.4;
+const LEAST_LEFT = 32;
 
 /**
  * Makes a chart. options:
@@ -92,13 +95,14 @@ class TimeChart {
   #scales() {
     const { times, values } = this.#data;
     const marks = ticks(greatest(values.flat()) ?? 0, 4, this.#options.whole);
-    const inner = { width: Math.max(10, this.#width - MARGIN.left - MARGIN.right), height: HEIGHT - MARGIN.top - MARGIN.bottom };
+    const left = Math.max(LEAST_LEFT, 12 + FIGURE * Math.max(...marks.map((mark) => this.#options.format(mark).length)));
+    const inner = { left, width: Math.max(10, this.#width - left - MARGIN.right), height: HEIGHT - MARGIN.top - MARGIN.bottom };
     const step = times.length > 1 ? inner.width / (times.length - 1) : 0;
     return {
       marks, inner,
-      x: (i) => MARGIN.left + i * step,
+      x: (i) => left + i * step,
       y: (value) => MARGIN.top + inner.height * (1 - value / marks.at(-1)),
-      nearest: (px) => (step > 0 ? Math.max(0, Math.min(times.length - 1, Math.round((px - MARGIN.left) / step))) : times.length - 1),
+      nearest: (px) => (step > 0 ? Math.max(0, Math.min(times.length - 1, Math.round((px - left) / step))) : times.length - 1),
     };
   }
 
@@ -108,12 +112,13 @@ class TimeChart {
     }
     const { times, values } = this.#data;
     const { marks, inner, x, y } = this.#scales();
-    const right = MARGIN.left + inner.width;
+    const { left } = inner;
+    const right = left + inner.width;
     setAttr(this.#svg, 'viewBox', `0 0 ${this.#width} ${HEIGHT}`);
     replace(this.#svg,
       marks.map((mark) => [
-        s('line', { class: 'grid', x1: MARGIN.left, x2: right, y1: y(mark), y2: y(mark) }),
-        s('text', { class: 'axis', x: MARGIN.left - 8, y: y(mark) + 3.5, 'text-anchor': 'end' }, this.#options.format(mark)),
+        s('line', { class: 'grid', x1: left, x2: right, y1: y(mark), y2: y(mark) }),
+        s('text', { class: 'axis', x: left - 8, y: y(mark) + 3.5, 'text-anchor': 'end' }, this.#options.format(mark)),
       ]),
       labelled(times.length, inner.width, LABEL_WIDTH).map((i) => s('text', { class: 'axis', x: x(i), y: HEIGHT - 6, 'text-anchor': 'middle' }, clock(times[i]))),
       this.#options.series.map((series, at) => runs(values[at] ?? []).map((run) => this.#run(series, run, x, y))),
@@ -167,8 +172,8 @@ class TimeChart {
     replace(this.#tip,
       h('p', { class: 'chart-tip-time' }, dateTime(times[this.#at]).slice(0, 16)),
       this.#options.series.map((series, i) => h('p', null, h('span', { class: 'swatch', dataset: { tone: series.tone }, 'aria-hidden': 'true' }), `${series.name} `, h('strong', null, show(values[i]?.[this.#at], this.#options.format)))));
-    const left = at > this.#width / 2 ? at - this.#tip.offsetWidth - 12 : at + 12;
-    this.#tip.style.transform = `translate(${Math.round(left)}px, ${MARGIN.top}px)`;
+    const tipAt = at > this.#width / 2 ? at - this.#tip.offsetWidth - 12 : at + 12;
+    this.#tip.style.transform = `translate(${Math.round(tipAt)}px, ${MARGIN.top}px)`;
   }
 
   #fillTable() {

@@ -1,5 +1,6 @@
 // A bar of filters that are kept in the location.
-import { h, setAttr } from '../dom.js';
+import { h, setAttr, setText } from '../dom.js';
+import { icon } from '../icons.js';
 
 const TYPING = 350;
 
@@ -26,6 +27,7 @@ class FilterBar {
   #inputs = new Map();
   #errors = new Map();
   #clear;
+  #toggleText = h('span');
   #timer = 0;
 
   constructor(ctx, fields, onChange) {
@@ -34,7 +36,7 @@ class FilterBar {
     this.#onChange = onChange;
     this.#clear = h('button', { class: 'button quiet', type: 'button', on: { click: () => this.reset() } }, 'Clear filters');
     this.element = h('form', { class: 'filters', role: 'search', 'aria-label': 'Filter', on: { submit: (event) => this.#submit(event) } },
-      fields.map((field) => this.#field(field)), this.#clear);
+      this.#toggle(), fields.map((field) => this.#field(field)), this.#clear);
     ctx.signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true });
     this.#showClear();
   }
@@ -77,6 +79,13 @@ class FilterBar {
       box.textContent = error?.detail ?? '';
       setAttr(this.#inputs.get(name), 'aria-invalid', error ? 'true' : null);
     }
+  }
+
+  /** On narrow screens the fields are out of the way until they are wanted. */
+  #toggle() {
+    const button = h('button', { class: 'button filter-toggle', type: 'button', 'aria-expanded': 'false' }, icon('filter'), this.#toggleText);
+    button.addEventListener('click', () => setAttr(button, 'aria-expanded', this.element.classList.toggle('open') ? 'true' : 'false'));
+    return button;
   }
 
   #field(field) {
@@ -138,7 +147,9 @@ class FilterBar {
   }
 
   #showClear() {
-    setAttr(this.#clear, 'hidden', Object.keys(this.values).length === 0);
+    const set = Object.keys(this.values).length;
+    setAttr(this.#clear, 'hidden', set === 0);
+    setText(this.#toggleText, set > 0 ? `Filters (${set})` : 'Filters');
   }
 }
 

@@ -11,10 +11,13 @@ export function pageHead(text, { meta, actions } = {}) {
     actions && h('div', { class: 'page-actions' }, actions));
 }
 
-/** A panel with a heading. end is shown at the other side of the heading. */
-export function panel(title, body, { end, className, id } = {}) {
+/**
+ * A panel with a heading. note is said beside it, end is shown at the other side. The
+ * className "flush" gives the body no margins, for tables.
+ */
+export function panel(title, body, { note, end, className, id } = {}) {
   return h('section', { class: ['panel', className], id, 'aria-label': title },
-    h('header', { class: 'panel-head' }, h('h2', null, title), end && h('div', { class: 'panel-end' }, end)),
+    h('header', { class: 'panel-head' }, h('h2', null, title, note && h('span', { class: 'panel-note' }, note)), end && h('div', { class: 'panel-end' }, end)),
     h('div', { class: 'panel-body' }, body));
 }
 

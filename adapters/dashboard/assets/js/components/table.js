@@ -128,7 +128,11 @@ class Table {
       setAttr(item.link, 'href', this.#options.href?.(row) ?? null);
     }
     for (const { column, box } of item.cells) {
+      const focused = box !== document.activeElement && box.contains(document.activeElement);
       replace(box, column.cell(row));
+      if (focused) {
+        box.querySelector('button, a, input')?.focus();
+      }
     }
   }
 
