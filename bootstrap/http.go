@@ -13,6 +13,7 @@ import (
 
 	"logsift/adapters/httpapi"
 	"logsift/application"
+	"logsift/domain"
 	"logsift/ports"
 )
 
@@ -28,25 +29,13 @@ func httpModule() fx.Option {
 	)
 }
 
-func newAPI(queue *application.QueueService, logs *application.LogService, ready storeReady, scheduler ports.TaskScheduler, degraded analyzerDegraded, config Config, logger *zap.Logger) *httpapi.API {
+func newAPI(queue *application.QueueService, logs *application.LogService, ready storeReady, scheduler ports.TaskScheduler, degraded analyzerDegraded, keys apiKeys, audit auditLog, config Config, logger *zap.Logger) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Queue: queue, Logs: logs, Readiness: probe{store: ready, scheduler: scheduler, degraded: degraded},
+		Keys: keys, Audit: audit.Logger,
 		Logger: logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-	}, httpapi.Config{AllowedHosts: allowedHosts(config.Addr)})
-}
-
-// allowedHosts keeps other sites' names away from an API on the loopback
-// address, where a browser could otherwise be led to it.
-func allowedHosts(addr string) []string {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil
-	}
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-		return []string{"localhost", "127.0.0.1", "::1", host}
-	}
-	return nil
+	}, httpapi.Config{AllowedHosts: config.hosts(), BehindTLS: config.BehindTLS})
 }
 
 // apiServer runs the API's server, or does nothing if there is to be none.
@@ -58,12 +47,22 @@ type apiServer struct {
 	done   chan struct{}
 }
 
-func newAPIServer(api *httpapi.API, config Config) *apiServer {
+func newAPIServer(api *httpapi.API, config Config, logger *zap.Logger) (*apiServer, error) {
 	s := &apiServer{failed: make(chan error, 1)}
-	if config.Addr != "" {
-		s.server = httpapi.NewServer(api.Handler(), httpapi.ServerConfig{Addr: config.Addr})
+	if config.Addr == "" {
+		return s, nil
 	}
-	return s
+	server := httpapi.ServerConfig{Addr: config.Addr}
+	if config.TLSCert != "" {
+		var err error
+		if server.TLS, err = httpapi.NewTLS(config.TLSCert, config.TLSKey, time.Now, func(err error) {
+			logger.Error("the certificate has changed and cannot be used; that from before stays in use", zap.Error(err))
+		}); err != nil {
+			return nil, &domain.ValidationError{Field: "tls-cert", Rule: "cannot be used: " + err.Error()}
+		}
+	}
+	s.server = httpapi.NewServer(api.Handler(), server)
+	return s, nil
 }
 
 func (s *apiServer) start(ctx context.Context) error {

@@ -159,6 +159,15 @@ func (k *Key) usable(now time.Time) error {
 // Keys are keys by their id. They do not change and are safe for concurrent use.
 type Keys struct{ byID map[string]*Key }
 
+// Of returns the keys of a list, whose ids differ.
+func Of(list ...Key) Keys {
+	keys := Keys{byID: make(map[string]*Key, len(list))}
+	for _, key := range list {
+		keys.byID[key.ID] = &key
+	}
+	return keys
+}
+
 // Usable reports whether there is a key that may be used.
 func (k Keys) Usable(now time.Time) bool {
 	for _, key := range k.byID {

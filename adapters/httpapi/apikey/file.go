@@ -56,11 +56,7 @@ func Load(path string) (Keys, error) {
 	if err != nil {
 		return Keys{}, err
 	}
-	keys := Keys{byID: make(map[string]*Key, len(list))}
-	for i := range list {
-		keys.byID[list[i].ID] = &list[i]
-	}
-	return keys, nil
+	return Of(list...), nil
 }
 
 // List reads the keys of a file in their order.
