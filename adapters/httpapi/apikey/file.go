@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,7 +69,7 @@ func List(path string) ([]Key, error) {
 	var contents fileContents
 	dec := yaml.NewDecoder(bytes.NewReader(raw))
 	dec.KnownFields(true)
-	if err := dec.Decode(&contents); err != nil && len(bytes.TrimSpace(raw)) > 0 {
+	if err := dec.Decode(&contents); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %w: it must be as logsift key create wrote it", path, plainYAML(err))
 	}
 	if len(contents.Keys) > maxKeys {
