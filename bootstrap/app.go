@@ -34,7 +34,7 @@ type App struct {
 	logger *zap.Logger
 	server *apiServer
 	opened *opened
-	// handler is the API, whether or not a server offers it.
+	// handler is the API for this process, whether or not a server offers it.
 	handler http.Handler
 
 	// mu guards phase. Start holds it while it runs, so that Stop finds a system
@@ -71,12 +71,17 @@ func (o *opened) close() error {
 }
 
 // New wires the system that the configuration describes and opens its store;
-// nothing runs yet. The errors are those of the configuration or the store, as
+// nothing runs yet. An address that other machines reach needs API keys. The errors are those of the configuration or the store, as
 // they were, without the wiring's own words, and leave nothing open. Whoever does
 // not start an App must still stop it.
 func New(ctx context.Context, config Config) (*App, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
+	}
+	if config.Addr != "" && config.Keys == "" {
+		if err := config.checkOpen("no API keys are set"); err != nil {
+			return nil, err
+		}
 	}
 	a := &App{config: config, opened: &opened{}}
 	var api *httpapi.API
@@ -88,13 +93,13 @@ func New(ctx context.Context, config Config) (*App, error) {
 	if err := a.fx.Err(); err != nil {
 		return nil, errors.Join(rootCause(err), a.opened.close())
 	}
-	a.handler = api.Handler()
+	a.handler = api.InProcessHandler()
 	return a, nil
 }
 
 // options chooses the modules.
 func options(ctx context.Context, config Config, o *opened) fx.Option {
-	return fx.Options(coreOptions(ctx, config, o), httpModule())
+	return fx.Options(coreOptions(ctx, config, o), accessModule(), httpModule())
 }
 
 // coreOptions chooses the modules of a system without an API, in which nothing
@@ -235,7 +240,15 @@ func (a *App) URL() string {
 	if tcp.IP.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+	return a.Scheme() + "://" + net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+}
+
+// Scheme is http or https, as the API speaks it.
+func (a *App) Scheme() string {
+	if a.config.TLSCert != "" {
+		return "https"
+	}
+	return "http"
 }
 
 // Logger is the program's own log.

@@ -338,10 +338,10 @@ func TestAnAPIOnTheLoopbackAddressRefusesOtherNames(t *testing.T) {
 	for host, want := range map[string]int{
 		"localhost:1": http.StatusOK, "127.0.0.1": http.StatusOK, "evil.example": http.StatusMisdirectedRequest,
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/healthz", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.URL()+"/healthz", nil)
 		require.NoError(t, err)
-		req.Host = host
-		res, err := a.Client().Do(req)
+		req.Host, req.Close = host, true
+		res, err := http.DefaultTransport.RoundTrip(req)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
 		require.Equal(t, want, res.StatusCode, host)

@@ -38,6 +38,22 @@ type Config struct {
 	// Addr is where the API listens; port 0 picks a free one. Empty serves no
 	// API; it is set by the command, not by a setting of that value.
 	Addr string
+	// Keys is the file of the API keys, which is read again when it changes; empty
+	// asks for no keys, which only an address of this machine may do.
+	Keys string
+	// InsecureNoAuth lets everybody in who reaches the address.
+	InsecureNoAuth bool
+	// AllowedHosts are the names in the Host header that the API answers to, besides
+	// those of the loopback address if it listens there; empty for any elsewhere.
+	AllowedHosts []string
+	// TLSCert and TLSKey are the files, in PEM, of the certificate with its chain and
+	// of its key, which are read again when they change; empty for no TLS. BehindTLS
+	// is whether a proxy before the API speaks TLS to its clients.
+	TLSCert, TLSKey string
+	BehindTLS       bool
+	// AuditLog is the file to whose end each change by the API is written, as a line of
+	// JSON; "-" is standard error, empty the program's own log.
+	AuditLog string
 
 	// Workers is how many tasks are worked on at once; 0 for none.
 	Workers int
@@ -144,6 +160,7 @@ func dataFolder() string {
 // Groups of settings, for commands that need only some.
 const (
 	GroupStore = 1 << iota
+	GroupKeys
 	GroupAPI
 	GroupWork
 	GroupQueues
@@ -176,7 +193,15 @@ func (c *Config) settings() []setting {
 	fs.BoolVar(&c.AllowEviction, "allow-eviction", c.AllowEviction, "accept a Redis whose eviction policy may drop tasks")
 	fs.IntVar(&c.Partitions, "partitions", c.Partitions, "over how many partitions the queue is spread, so that it uses several nodes of a Redis Cluster; must be the same for every process; changing it needs an empty queue")
 	add(GroupStore)
+	fs.StringVar(&c.Keys, "keys", c.Keys, "file of the API keys, see logsift key; needed by an address that other machines reach")
+	add(GroupKeys)
 	fs.StringVar(&c.Addr, "addr", c.Addr, "where the API listens; port 0 picks a free one")
+	fs.BoolVar(&c.InsecureNoAuth, "insecure-no-auth", c.InsecureNoAuth, "let everybody in who reaches the address, without a key")
+	fs.StringSliceVar(&c.AllowedHosts, "allowed-hosts", c.AllowedHosts, "names that clients may reach the API by; those of this machine always if it listens there (default any elsewhere)")
+	fs.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "certificate of the API with its chain, a PEM file; with --tls-key, the API speaks TLS")
+	fs.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "private key of the certificate, a PEM file")
+	fs.BoolVar(&c.BehindTLS, "behind-tls", c.BehindTLS, "a proxy before the API speaks TLS: browsers are to use nothing else")
+	fs.StringVar(&c.AuditLog, "audit-log", c.AuditLog, "file to which each change by the API is appended, as JSON; - for standard error (default the program's own log)")
 	fs.IntVar(&c.MaxPending, "max-pending", c.MaxPending, "how many tasks may wait before log entries are refused with 429; 0 for no limit")
 	add(GroupAPI)
 	fs.IntVar(&c.Workers, "workers", c.Workers, "how many tasks to work on at once; 0 for the API only")
@@ -347,6 +372,7 @@ func (c *Config) Validate() error {
 	check(domain.ValidateName("namespace", c.Namespace) == nil, "namespace", "must be 1 to 64 letters, digits, '.', '_' or '-'")
 	check(c.Partitions >= 1 && c.Partitions <= redisstore.MaxPartitions, "partitions", fmt.Sprintf("must be between 1 and %d", redisstore.MaxPartitions))
 	check(c.Addr == "" || validAddr(c.Addr), "addr", "must be host:port, such as 127.0.0.1:8080")
+	errs = append(errs, c.validateAccess())
 	check(c.Workers >= 0 && c.Workers <= 10000, "workers", "must be between 0 and 10000")
 	check(c.Lease >= time.Second && c.Lease <= time.Hour, "lease", "must be between 1s and 1h")
 	check(c.DrainTimeout >= 0, "drain-timeout", "must not be negative")
@@ -375,6 +401,24 @@ func (c *Config) Validate() error {
 	errs = append(errs, c.validateAI())
 	check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "log-level", "must be debug, info, warn or error")
 	check(slices.Contains([]string{"auto", "console", "json"}, c.LogFormat), "log-format", "must be auto, console or json")
+	return errors.Join(errs...)
+}
+
+// validateAccess checks who may reach the API. Whether its address may do without keys
+// is checked when it is to be served.
+func (c *Config) validateAccess() error {
+	var errs []error
+	for _, host := range c.AllowedHosts {
+		if host == "" || strings.ContainsAny(host, "/*@ ") || strings.Count(host, ":") == 1 {
+			errs = append(errs, &domain.ValidationError{Field: "allowed-hosts", Value: host, Rule: "must be names or addresses without scheme and port"})
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		errs = append(errs, &domain.ValidationError{Field: "tls-cert", Rule: "and tls-key need each other"})
+	}
+	if c.Keys != "" && c.InsecureNoAuth {
+		errs = append(errs, &domain.ValidationError{Field: "insecure-no-auth", Rule: "cannot be combined with keys"})
+	}
 	return errors.Join(errs...)
 }
 

@@ -19,7 +19,7 @@ import (
 	"logsift/domain"
 )
 
-const allGroups = bootstrap.GroupStore | bootstrap.GroupAPI | bootstrap.GroupWork | bootstrap.GroupQueues |
+const allGroups = bootstrap.GroupStore | bootstrap.GroupKeys | bootstrap.GroupAPI | bootstrap.GroupWork | bootstrap.GroupQueues |
 	bootstrap.GroupAnalysis | bootstrap.GroupLogging
 
 // settingValues are three valid values of each setting, none of them the
@@ -30,6 +30,13 @@ var settingValues = map[string][3]string{
 	"allow-eviction":       {"true", "false", "true"},
 	"partitions":           {"2", "3", "64"},
 	"addr":                 {"127.0.0.1:1", "localhost:2", ":3"},
+	"keys":                 {"a.yaml", "b.yaml", "c.yaml"},
+	"insecure-no-auth":     {"true", "false", "true"},
+	"allowed-hosts":        {"a.test", "a.test,b.test", "::1"},
+	"tls-cert":             {"a.pem", "b.pem", "c.pem"},
+	"tls-key":              {"a.pem", "b.pem", "c.pem"},
+	"behind-tls":           {"true", "false", "true"},
+	"audit-log":            {"a.log", "b.log", "-"},
 	"workers":              {"1", "2", "3"},
 	"queues":               {"a", "a,b", "a,b,c"},
 	"lease":                {"1s", "2s", "3s"},
@@ -101,6 +108,10 @@ func TestFlagsWinOverTheEnvironmentOverTheFileOverDefaults(t *testing.T) {
 				needed = "ai_price_output: 1\n"
 			case strings.HasPrefix(name, "ai-"):
 				needed = ""
+			case name == "tls-cert":
+				needed = "tls_key: k.pem\n"
+			case name == "tls-key":
+				needed = "tls_cert: c.pem\n"
 			}
 			file := needed + fmt.Sprintf("%s: %q\n", key, values[0])
 			env := map[string]string{"LOGSIFT_" + strings.ToUpper(key): values[1]}

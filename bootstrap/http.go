@@ -14,6 +14,7 @@ import (
 	"logsift/adapters/dashboard"
 	"logsift/adapters/httpapi"
 	"logsift/application"
+	"logsift/domain"
 	"logsift/ports"
 )
 
@@ -29,25 +30,31 @@ func httpModule() fx.Option {
 	)
 }
 
-func newAPI(queue *application.QueueService, logs *application.LogService, events ports.TaskEventReader, ready storeReady, scheduler ports.TaskScheduler, degraded analyzerDegraded, config Config, logger *zap.Logger) *httpapi.API {
-	return httpapi.New(httpapi.Deps{
-		Queue: queue, Logs: logs, Readiness: probe{store: ready, scheduler: scheduler, degraded: degraded},
-		Dashboard: dashboard.Handler(), Events: events, Logger: logger, Now: time.Now,
-		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-	}, httpapi.Config{AllowedHosts: allowedHosts(config.Addr)})
+// apiParams are what the API is made of.
+type apiParams struct {
+	fx.In
+
+	Config    Config
+	Logger    *zap.Logger
+	Queue     *application.QueueService
+	Logs      *application.LogService
+	Scheduler ports.TaskScheduler
+	Events    ports.TaskEventReader
+	Store     storeReady
+	Degraded  analyzerDegraded
+	Keys      apiKeys
+	Audit     auditLog
 }
 
-// allowedHosts keeps other sites' names away from an API on the loopback
-// address, where a browser could otherwise be led to it.
-func allowedHosts(addr string) []string {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil
-	}
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-		return []string{"localhost", "127.0.0.1", "::1", host}
-	}
-	return nil
+func newAPI(p apiParams) *httpapi.API {
+	return httpapi.New(httpapi.Deps{
+		Queue: p.Queue, Logs: p.Logs, Readiness: probe{store: p.Store, scheduler: p.Scheduler, degraded: p.Degraded},
+		Events:    p.Events,
+		Dashboard: dashboard.Handler(),
+		Keys:      p.Keys, Audit: p.Audit.Logger,
+		Logger: p.Logger, Now: time.Now,
+		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+	}, httpapi.Config{AllowedHosts: p.Config.hosts(), BehindTLS: p.Config.BehindTLS})
 }
 
 // apiServer runs the API's server, or does nothing if there is to be none.
@@ -59,12 +66,22 @@ type apiServer struct {
 	done   chan struct{}
 }
 
-func newAPIServer(api *httpapi.API, config Config) *apiServer {
+func newAPIServer(api *httpapi.API, config Config, logger *zap.Logger) (*apiServer, error) {
 	s := &apiServer{failed: make(chan error, 1)}
-	if config.Addr != "" {
-		s.server = httpapi.NewServer(api.Handler(), httpapi.ServerConfig{Addr: config.Addr, OnShutdown: api.EndStreams})
+	if config.Addr == "" {
+		return s, nil
 	}
-	return s
+	server := httpapi.ServerConfig{Addr: config.Addr, OnShutdown: api.EndStreams}
+	if config.TLSCert != "" {
+		var err error
+		if server.TLS, err = httpapi.NewTLS(config.TLSCert, config.TLSKey, time.Now, func(err error) {
+			logger.Error("the certificate has changed and cannot be used; that from before stays in use", zap.Error(err))
+		}); err != nil {
+			return nil, &domain.ValidationError{Field: "tls-cert", Rule: "cannot be used: " + err.Error()}
+		}
+	}
+	s.server = httpapi.NewServer(api.Handler(), server)
+	return s, nil
 }
 
 func (s *apiServer) start(ctx context.Context) error {

@@ -71,7 +71,7 @@ type elasticCause struct {
 var elasticTypes = map[int]string{
 	http.StatusBadRequest: "illegal_argument_exception", http.StatusRequestEntityTooLarge: "content_too_long_exception",
 	http.StatusUnsupportedMediaType: "media_type_header_exception", http.StatusTooManyRequests: "es_rejected_execution_exception",
-	http.StatusServiceUnavailable: "cluster_block_exception",
+	http.StatusServiceUnavailable: "cluster_block_exception", http.StatusUnauthorized: "security_exception", http.StatusForbidden: "security_exception",
 }
 
 // elasticFailure answers as Elasticsearch does.

@@ -99,7 +99,7 @@ func eventFilterOf(r *http.Request) (eventFilter, error) {
 		status: named(q, "status", domain.ParseTaskStatus),
 		typ:    domain.TaskType(named(q, "type", nameOf("type"))),
 		queue:  named(q, "queue", nameOf("queue")),
-		id: named(q, "task_id", func(text string) (uuid.UUID, error) { return parseID("task_id", text) }),
+		id:     named(q, "task_id", func(text string) (uuid.UUID, error) { return parseID("task_id", text) }),
 	}
 	return f, q.err()
 }

@@ -240,7 +240,7 @@ type world struct {
 	api   *httpapi.API
 }
 
-func newWorld(cfg httpapi.Config) *world {
+func newWorld(cfg httpapi.Config, change ...func(*httpapi.Deps)) *world {
 	core, log := observer.New(zapcore.DebugLevel)
 	w := &world{
 		queue: &queueStub{
@@ -249,11 +249,15 @@ func newWorld(cfg httpapi.Config) *world {
 		},
 		logs: &logsStub{}, log: log,
 	}
-	w.api = httpapi.New(httpapi.Deps{
+	deps := httpapi.Deps{
 		Queue: w.queue, Logs: w.logs, Logger: zap.New(core),
 		Readiness: probeFunc(func(context.Context) map[string]error { return w.ready }),
 		Now:       func() time.Time { return now },
-	}, cfg)
+	}
+	for _, f := range change {
+		f(&deps)
+	}
+	w.api = httpapi.New(deps, cfg)
 	return w
 }
 

@@ -110,13 +110,32 @@ func requestFields(r *http.Request) []zap.Field {
 	}
 }
 
+// defaultHeaders are those of every answer; a handler of pages sets its own policy
+// over that of the API, whose answers are no pages. There is no header of CORS: no
+// other site may read answers.
+var defaultHeaders = map[string]string{
+	"Cache-Control":                "no-store",
+	"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
+	"Cross-Origin-Opener-Policy":   "same-origin",
+	"Cross-Origin-Resource-Policy": "same-origin",
+	"Referrer-Policy":              "no-referrer",
+	"X-Content-Type-Options":       "nosniff",
+}
+
+// hsts has browsers use TLS only, for a year (RFC 6797).
+const hsts = "max-age=31536000"
+
 // guard refuses hosts that are not allowed and what browsers send for other
 // sites, and sets the headers of every answer.
 func (a *API) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
-		if len(a.hosts) > 0 && !a.hosts[hostName(r.Host)] {
+		for name, value := range defaultHeaders {
+			w.Header().Set(name, value)
+		}
+		if a.secure(r) {
+			w.Header().Set("Strict-Transport-Security", hsts)
+		}
+		if len(a.hosts) > 0 && !a.hosts[hostName(r.Host)] && !isInProcess(r) {
 			a.fail(w, r, errHost)
 			return
 		}

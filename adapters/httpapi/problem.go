@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -76,6 +77,9 @@ var problemKinds = []problemKind{
 	{err: errUnsupportedMedia, status: http.StatusUnsupportedMediaType, name: "unsupported-media-type", title: "Unsupported media type"},
 	{err: errNoRoute, status: http.StatusNotFound, name: "no-such-path", title: "No such path", detail: "the API has no such path"},
 	{err: errMethod, status: http.StatusMethodNotAllowed, name: "method-not-allowed", title: "Method not allowed", detail: "the header Allow names the methods of this path"},
+	{err: errUnauthorized, status: http.StatusUnauthorized, name: "unauthorized", title: "API key needed", detail: "send a valid API key, as Authorization: Bearer KEY"},
+	{err: errForbidden, status: http.StatusForbidden, name: "forbidden", title: "Not permitted", detail: "the caller may not do this"},
+	{err: errTooManyTries, status: http.StatusTooManyRequests, name: "too-many-sign-ins", title: "Too many failed sign-ins", detail: "too many sign-ins from this address have failed; try again in a minute", retryAfter: int(triesWindow / time.Second)},
 	{err: errHost, status: http.StatusMisdirectedRequest, name: "host-not-allowed", title: "Host not allowed", detail: "the server does not answer to the name in the Host header"},
 	{err: errCrossOrigin, status: http.StatusForbidden, name: "cross-origin", title: "Cross-origin request", detail: "a browser may not send this request for another site"},
 	{err: context.Canceled, status: statusClientClosed, name: "client-closed", title: "Client closed the request"},

@@ -10,6 +10,7 @@ import (
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
 
+	"logsift/adapters/httpapi/apikey"
 	"logsift/domain"
 	"logsift/ports"
 )
@@ -69,6 +70,13 @@ type Deps struct {
 	Dashboard http.Handler
 	// Events feeds the stream of task events. Nil: there is no such path.
 	Events ports.TaskEventReader
+	// Keys returns the API keys as they are now. Nil asks nobody for a key, and lets
+	// everybody do everything.
+	Keys func() apikey.Keys
+	// Audit gets a line for each request that is to change something, done or
+	// refused: at info level, but at debug level if it stored logs. It holds who, from
+	// where, what, and of which tasks, never what was sent. Nil writes none.
+	Audit *zap.Logger
 	// Logger gets unexpected errors, and at debug level each request. Nil logs
 	// nothing.
 	Logger *zap.Logger
@@ -99,6 +107,9 @@ type Config struct {
 	// without port; others get 421. Empty allows any. A server on the loopback
 	// address should allow only the names of that.
 	AllowedHosts []string
+	// BehindTLS is whether clients speak TLS to a proxy before the server, so that
+	// browsers are to use nothing else.
+	BehindTLS bool
 	// MaxTaskBytes bounds the body of one task, as sent and decompressed. 0 is
 	// DefaultMaxTaskBytes.
 	MaxTaskBytes int64
@@ -152,7 +163,9 @@ type API struct {
 	readiness ReadinessProbe
 	dashboard http.Handler // nil for none
 	events    ports.TaskEventReader
+	keys      func() apikey.Keys // nil asks for none
 	logger    *zap.Logger
+	auditLog  *zap.Logger // nil writes none
 	now       func() time.Time
 	newID     func() uuid.UUID
 	cfg       Config
@@ -161,7 +174,9 @@ type API struct {
 	origins  http.CrossOriginProtection
 	buffered budget
 	streams  streams
+	tries    tries
 	router   *mux.Router
+	paths    map[*mux.Route]string // of all routes, see routePath
 	handler  http.Handler
 }
 
@@ -169,9 +184,9 @@ type API struct {
 func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
-		queue: deps.Queue, logs: deps.Logs, readiness: deps.Readiness,
+		queue: auditedQueue{deps.Queue}, logs: auditedLogs{deps.Logs}, readiness: deps.Readiness,
 		dashboard: deps.Dashboard, events: deps.Events,
-		logger: deps.Logger, now: deps.Now, newID: deps.NewID,
+		keys: deps.Keys, logger: deps.Logger, auditLog: deps.Audit, now: deps.Now, newID: deps.NewID,
 		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes},
 		streams: streams{limit: cfg.MaxStreams, open: map[*stream]struct{}{}},
 	}
@@ -188,7 +203,9 @@ func New(deps Deps, cfg Config) *API {
 		a.hosts[hostName(host)] = true
 	}
 	a.router = a.routes()
-	a.handler = a.observe(a.recoverPanics(a.guard(a.router)))
+	a.router.Use(a.authorize)
+	a.paths = routePaths(a.router)
+	a.handler = a.observe(a.audit(a.recoverPanics(a.guard(a.router))))
 	return a
 }
 
@@ -208,6 +225,7 @@ const (
 	anomalyPath   = anomaliesPath + "/{id:[^/]+}"
 	otlpPath      = "/v1/logs"
 	lokiPath      = "/loki/api/v1/push"
+	sessionPath   = "/api/v1/session"
 )
 
 func (a *API) routes() *mux.Router {
@@ -238,6 +256,10 @@ func (a *API) routes() *mux.Router {
 	r.Handle(anomaliesPath, a.handle(a.listAnomalies, "severity", "kind", "source", "id", "text", "from", "to", "limit", "cursor")).Methods(get...)
 	r.Handle(anomalyPath, a.handle(a.getAnomaly)).Methods(get...)
 	r.Handle(anomalyPath+"/logs", a.handle(a.listAnomalyLogs, "limit", "cursor")).Methods(get...)
+
+	r.Handle(sessionPath, a.handle(a.getSession)).Methods(get...)
+	r.Handle(sessionPath, a.handle(a.signIn)).Methods(http.MethodPost)
+	r.Handle(sessionPath, a.handle(a.signOut)).Methods(http.MethodDelete)
 
 	r.Handle(otlpPath, a.speak(otlpFailure, a.pushOTLP)).Methods(http.MethodPost)
 	r.Handle(lokiPath, a.speak(lokiFailure, a.pushLoki)).Methods(http.MethodPost)

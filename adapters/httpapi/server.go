@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"logsift/adapters/httpapi/reload"
 )
 
 // Defaults of a [ServerConfig].
@@ -45,6 +48,9 @@ type ServerConfig struct {
 	// OnShutdown is called when Shutdown begins, to end what would go on for ever,
 	// such as [API.EndStreams]. Nil: nothing.
 	OnShutdown func()
+	// TLS has the server speak TLS, and HTTP/2 to those who know it; see [NewTLS]. Nil
+	// is plain HTTP.
+	TLS *tls.Config
 	// Logger gets what goes wrong with connections, at debug level. Nil logs
 	// nothing.
 	Logger *zap.Logger
@@ -79,6 +85,7 @@ func NewServer(handler http.Handler, cfg ServerConfig) *Server {
 			WriteTimeout:      orDefault(cfg.WriteTimeout, DefaultWriteTimeout),
 			IdleTimeout:       orDefault(cfg.IdleTimeout, DefaultIdleTimeout),
 			MaxHeaderBytes:    orDefault(cfg.MaxHeaderBytes, DefaultMaxHeaderBytes),
+			TLSConfig:         cfg.TLS,
 			ErrorLog:          errorLog,
 		},
 	}
@@ -86,6 +93,23 @@ func NewServer(handler http.Handler, cfg ServerConfig) *Server {
 		s.server.RegisterOnShutdown(cfg.OnShutdown)
 	}
 	return s
+}
+
+// NewTLS returns what a server needs to speak TLS 1.2 or newer with the certificate
+// and key of these PEM files. They are read again when they change; what goes wrong
+// with that goes to failed, and the certificate from before stays in use.
+func NewTLS(certFile, keyFile string, now func() time.Time, failed func(error)) (*tls.Config, error) {
+	certificate, err := reload.New([]string{certFile, keyFile}, func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+		return &pair, err
+	}, now, failed)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate.Get(), nil },
+	}, nil
 }
 
 // Listen opens the address and returns it with its port. Connections wait until
@@ -113,7 +137,11 @@ func (s *Server) Serve() error {
 	if listener == nil {
 		return errors.New("the server does not listen: call Listen before Serve")
 	}
-	if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	serve := s.server.Serve
+	if s.server.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.server.ServeTLS(l, "", "") }
+	}
+	if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -29,7 +30,13 @@ const requestTimeout = time.Minute
 type client struct {
 	http *http.Client
 	base string
+	// key is the API key, "" for none.
+	key string
 }
+
+// apiKeyEnvVar has the API key. There is no flag for it: every user of a machine can
+// read the command lines of the others.
+const apiKeyEnvVar = "LOGSIFT_API_KEY"
 
 // problemError is an answer of the API that tells of a problem.
 type problemError struct {
@@ -50,6 +57,9 @@ func (e *problemError) Error() string {
 	if len(fields) > 0 {
 		text = strings.Join(fields, "; ")
 	}
+	if e.Status == http.StatusUnauthorized {
+		text += "; commands take it from " + apiKeyEnvVar
+	}
 	return fmt.Sprintf("%s (HTTP %d)", text, e.Status)
 }
 
@@ -66,6 +76,9 @@ func (c *client) send(ctx context.Context, method, path string, header http.Head
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	req.Header = header
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask logsift: %w", err)
@@ -206,10 +219,15 @@ func (c *client) whileUnavailable(ctx context.Context, call func() error) error 
 // for the store, which is opened for as long.
 func (e *environment) withClient(cmd *cobra.Command, config *bootstrap.Config, server string, f func(*client) error) error {
 	if server != "" {
-		if u, err := url.Parse(server); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		u, err := url.Parse(server)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return usageError("server %q is no URL: use one such as http://127.0.0.1:8080", server)
 		}
-		return f(&client{http: &http.Client{}, base: strings.TrimRight(server, "/")})
+		key := e.getenv(apiKeyEnvVar)
+		if ip := net.ParseIP(u.Hostname()); key != "" && u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			e.note("warning: the API key goes to %s without TLS, for all to read on the way: use https", u.Host)
+		}
+		return f(&client{http: &http.Client{}, base: strings.TrimRight(server, "/"), key: key})
 	}
 	if err := e.load(cmd, config); err != nil {
 		return err

@@ -14,7 +14,9 @@ func (e *environment) serveCommand() *cobra.Command {
 		Long: `serve runs the HTTP API and workers in one process. When it is ready it prints
 one line, "listening on http://HOST:PORT", to standard error. The first
 interrupt or SIGTERM drains: no task is claimed any more, running ones have
---drain-timeout to finish. The second gives them back at once.`,
+--drain-timeout to finish. The second gives them back at once.
+
+On an address that other machines reach, serve asks for API keys: see logsift key.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := e.load(cmd, &config); err != nil {
@@ -26,7 +28,7 @@ interrupt or SIGTERM drains: no task is claimed any more, running ones have
 			return e.runApp(cmd, config)
 		},
 	}
-	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupAPI|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging)
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupKeys|bootstrap.GroupAPI|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging)
 	return cmd
 }
 
@@ -63,6 +65,6 @@ func (e *environment) runApp(cmd *cobra.Command, config bootstrap.Config) error 
 			e.note("working on %d tasks at once", config.Workers)
 			return
 		}
-		e.note("listening on http://%s", addr)
+		e.note("listening on %s://%s", app.Scheme(), addr)
 	})
 }

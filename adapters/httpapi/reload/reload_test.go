@@ -1,0 +1,63 @@
+package reload_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/httpapi/reload"
+)
+
+func TestAChangedFileIsReadAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "f")
+	write := func(text string) {
+		fresh := path + ".new"
+		require.NoError(t, os.WriteFile(fresh, []byte(text), 0o600))
+		require.NoError(t, os.Rename(fresh, path))
+	}
+	now, reads := time.Unix(0, 0), 0
+	var failures []error
+	read := func() (string, error) {
+		reads++
+		raw, err := os.ReadFile(path)
+		if string(raw) == "broken" {
+			err = errors.New("broken")
+		}
+		return string(raw), err
+	}
+	_, err := reload.New([]string{path}, read, func() time.Time { return now }, nil)
+	require.ErrorIs(t, err, os.ErrNotExist)
+
+	write("one")
+	v, err := reload.New([]string{path, path + ".other"}, read, func() time.Time { return now }, func(err error) { failures = append(failures, err) })
+	require.NoError(t, err)
+	reads = 0
+	later := func() string {
+		now = now.Add(reload.Interval)
+		return v.Get()
+	}
+	write("two")
+	now = now.Add(reload.Interval - 1)
+	require.Equal(t, "one", v.Get(), "it looks at most once in an interval")
+	require.Equal(t, "two", later())
+	require.Equal(t, "two", later())
+	require.Equal(t, 1, reads, "what did not change is not read")
+
+	write("broken")
+	require.Equal(t, "two", later(), "the value from before stays")
+	require.Equal(t, "two", later())
+	require.Len(t, failures, 1, "it is told once")
+	require.NoError(t, os.Remove(path))
+	require.Equal(t, "two", later())
+	require.Len(t, failures, 2)
+	write("three")
+	require.Equal(t, "three", later())
+	require.NoError(t, os.WriteFile(path+".other", nil, 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("threefour"), 0o600))
+	require.Equal(t, "threefour", later(), "changed in place")
+}
