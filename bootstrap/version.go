@@ -1,6 +1,9 @@
 package bootstrap
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"time"
+)
 
 // Version says what program this is.
 type Version struct {
@@ -8,6 +11,8 @@ type Version struct {
 	Version string `json:"version"`
 	// Revision is the commit, "unknown" if the build did not record it.
 	Revision string `json:"revision"`
+	// Time is that of the commit, zero if the build did not record it.
+	Time time.Time `json:"time,omitzero"`
 	// Go is the version of the compiler.
 	Go string `json:"go"`
 }
@@ -24,8 +29,12 @@ func ReadVersion() Version {
 		v.Version = info.Main.Version
 	}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
+		switch s.Key {
+		case "vcs.revision":
 			v.Revision = s.Value
+		case "vcs.time":
+			// What cannot be read is as good as not recorded.
+			v.Time, _ = time.Parse(time.RFC3339, s.Value)
 		}
 	}
 	return v

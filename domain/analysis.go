@@ -90,6 +90,9 @@ var anomalyKinds = [...]AnomalyKind{
 	AnomalyErrorBurst, AnomalySeverityShift, AnomalyNumericOutlier, AnomalyCountVector,
 }
 
+// AnomalyKinds lists every kind, in the order of the constants.
+func AnomalyKinds() []AnomalyKind { return slices.Clone(anomalyKinds[:]) }
+
 // Valid reports whether k is one of the constants.
 func (k AnomalyKind) Valid() bool { return slices.Contains(anomalyKinds[:], k) }
 

@@ -117,9 +117,11 @@ LOGSIFT_BATCH_SIZE), over a YAML file (batch_size), over defaults.`,
 	root.PersistentFlags().StringVar(&e.configFile, "config", e.getenv(configEnvVar), "YAML file with settings")
 	root.AddCommand(
 		e.demoCommand(), e.analyzeCommand(), e.followCommand(), e.serveCommand(), e.workerCommand(),
-		e.anomaliesCommand(), e.logsCommand(), e.taskCommand(), e.statsCommand(), e.verifyCommand(), e.keyCommand(), e.benchCommand(), e.versionCommand(),
+		e.anomaliesCommand(), e.logsCommand(), e.taskCommand(), e.statsCommand(), e.keyCommand(),
+		e.verifyCommand(), e.benchCommand(), e.manCommand(), e.versionCommand(),
 	)
 	for _, cmd := range allCommands(root) {
+		completeFlags(cmd)
 		if args := cmd.Args; args != nil {
 			cmd.Args = func(cmd *cobra.Command, given []string) error {
 				if err := args(cmd, given); err != nil {

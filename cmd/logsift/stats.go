@@ -10,60 +10,65 @@ import (
 )
 
 func (e *environment) statsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "stats", Short: "Count the tasks by state", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use:   "stats",
+		Short: "Count the tasks by state",
+		Long: `stats counts the tasks by state. With --watch it does so again and again until it
+is interrupted: on a terminal as a view that stays, with rates; elsewhere as a row
+for each time, or with -o json an object in a line of its own.`,
+		Args: cobra.NoArgs,
+	}
 	watch := cmd.Flags().Bool("watch", false, "show them again and again until interrupted")
-	interval := cmd.Flags().Duration("interval", 2*time.Second, "how often, with --watch")
+	interval := cmd.Flags().Duration("interval", 2*time.Second, "how often, with --watch; at least 100ms")
 	return e.clientCommand(cmd, func(cmd *cobra.Command, _ []string, c *client) error {
 		if *interval < 100*time.Millisecond {
 			return usageError("interval must be at least 100ms")
 		}
-		if !*watch {
-			return e.printStats(cmd.Context(), c)
+		if *watch {
+			return e.watchStats(cmd.Context(), c, *interval)
 		}
-		tick := time.NewTicker(*interval)
-		defer tick.Stop()
-		for {
-			if isTerminal(e.stdout) && e.output != formatJSON {
-				if _, err := e.stdout.Write([]byte("\x1b[H\x1b[2J")); err != nil {
-					return err
-				}
-			}
-			if err := e.printStats(cmd.Context(), c); err != nil {
-				return err
-			}
-			select {
-			case <-cmd.Context().Done():
-				return nil
-			case <-tick.C:
-			}
-		}
+		return e.printStats(cmd.Context(), c)
 	})
 }
 
-func (e *environment) printStats(ctx context.Context, c *client) error {
+// stats reads the counts.
+func (c *client) stats(ctx context.Context) (wire.Stats, error) {
 	var s wire.Stats
-	if err := c.get(ctx, "/api/v1/queue/stats", nil, &s); err != nil {
+	return s, c.get(ctx, "/api/v1/queue/stats", nil, &s)
+}
+
+// countRow is a count with its name.
+type countRow struct {
+	name  string
+	count int64
+}
+
+// countRows are the counts of each state, and their sum.
+func countRows(s *wire.Stats) []countRow {
+	return []countRow{
+		{"pending", s.PendingTasks}, {"scheduled", s.ScheduledTasks}, {"processing", s.ProcessingTasks},
+		{"retrying", s.RetryingTasks}, {"completed", s.CompletedTasks}, {"failed", s.FailedTasks},
+		{"cancelled", s.CancelledTasks}, {"total", s.TotalTasks},
+	}
+}
+
+func (e *environment) printStats(ctx context.Context, c *client) error {
+	s, err := c.stats(ctx)
+	if err != nil {
 		return err
 	}
 	if e.output == formatJSON {
 		return e.printJSON(s)
 	}
 	p := &printer{w: e.stdout}
-	for _, row := range []struct {
-		name  string
-		count int64
-	}{
-		{"pending", s.PendingTasks}, {"scheduled", s.ScheduledTasks}, {"processing", s.ProcessingTasks},
-		{"retrying", s.RetryingTasks}, {"completed", s.CompletedTasks}, {"failed", s.FailedTasks},
-		{"cancelled", s.CancelledTasks}, {"total", s.TotalTasks},
-	} {
+	for _, row := range countRows(&s) {
 		p.printf("%-12s %10d\n", row.name, row.count)
 	}
 	if s.PendingTasks > 0 {
 		p.printf("%-12s %9.1fs\n", "oldest", s.OldestPendingSeconds)
 	}
 	for _, warning := range s.Warnings {
-		p.printf("warning: %s\n", warning)
+		p.printf("warning: %s\n", printable(warning))
 	}
 	return p.err
 }

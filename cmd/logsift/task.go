@@ -28,9 +28,9 @@ func (e *environment) taskCommand() *cobra.Command {
 	}
 	cmd.AddCommand(
 		e.taskListCommand(), e.taskGetCommand(), e.taskAddCommand(),
-		e.taskChangeCommand("retry", "Run failed and cancelled tasks again", "retry", "will run again"),
-		e.taskChangeCommand("cancel", "End tasks that are not finished", "cancel", "cancelled"),
-		e.taskChangeCommand("run", "Make waiting tasks ready at once", "run", "is ready"),
+		e.taskChangeCommand("retry", "Run failed and cancelled tasks again", "will run again", domain.TaskStatusFailed, domain.TaskStatusCancelled),
+		e.taskChangeCommand("cancel", "End tasks that are not finished", "cancelled", domain.TaskStatusPending, domain.TaskStatusRetrying, domain.TaskStatusProcessing),
+		e.taskChangeCommand("run", "Make waiting tasks ready at once", "is ready", domain.TaskStatusPending, domain.TaskStatusRetrying),
 		e.taskDeleteCommand(),
 	)
 	return cmd
@@ -38,15 +38,39 @@ func (e *environment) taskCommand() *cobra.Command {
 
 // clientCommand makes a command that talks to the API.
 func (e *environment) clientCommand(cmd *cobra.Command, run func(cmd *cobra.Command, args []string, c *client) error) *cobra.Command {
+	cmd.RunE = runClient(e.clientFlags(cmd), run)
+	return cmd
+}
+
+// tasksCommand is clientCommand for one whose arguments are ids of tasks. The ids
+// of those that have one of the statuses, or any if there is none, are completed by
+// the shell.
+func (e *environment) tasksCommand(cmd *cobra.Command, statuses []domain.TaskStatus, run func(cmd *cobra.Command, args []string, c *client) error) *cobra.Command {
+	open := e.clientFlags(cmd)
+	cmd.RunE = runClient(open, run)
+	cmd.ValidArgsFunction = completeTasks(open, statuses)
+	return cmd
+}
+
+func runClient(open opener, run func(cmd *cobra.Command, args []string, c *client) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		return open(cmd, func(c *client) error { return run(cmd, args, c) })
+	}
+}
+
+// opener calls a function with a client for what the flags of the command name.
+type opener func(cmd *cobra.Command, f func(*client) error) error
+
+// clientFlags adds the flags of a command that talks to the API.
+func (e *environment) clientFlags(cmd *cobra.Command) opener {
 	config := bootstrap.DefaultConfig()
 	var server string
 	cmd.Flags().StringVar(&server, "server", e.getenv("LOGSIFT_SERVER"), "URL of a running server to ask, instead of the store")
 	config.Flags(cmd.Flags(), bootstrap.GroupStore)
 	e.outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return e.withClient(cmd, &config, server, func(c *client) error { return run(cmd, args, c) })
+	return func(cmd *cobra.Command, f func(*client) error) error {
+		return e.withClient(cmd, &config, server, f)
 	}
-	return cmd
 }
 
 func (e *environment) taskListCommand() *cobra.Command {
@@ -100,7 +124,7 @@ func (e *environment) printTasks(tasks []wire.Task) error {
 
 func (e *environment) taskGetCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "get ID", Short: "Show one task", Args: cobra.ExactArgs(1)}
-	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
+	return e.tasksCommand(cmd, nil, func(cmd *cobra.Command, args []string, c *client) error {
 		t, err := c.task(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -206,10 +230,11 @@ func (e *environment) taskAddCommand() *cobra.Command {
 	})
 }
 
-// taskChangeCommand makes a command that does one step to tasks.
-func (e *environment) taskChangeCommand(use, short, action, done string) *cobra.Command {
-	cmd := &cobra.Command{Use: use + " ID...", Short: short, Args: cobra.MinimumNArgs(1)}
-	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
+// taskChangeCommand makes a command that does one step to tasks; it makes sense for
+// those in the statuses.
+func (e *environment) taskChangeCommand(action, short, done string, statuses ...domain.TaskStatus) *cobra.Command {
+	cmd := &cobra.Command{Use: action + " ID...", Short: short, Args: cobra.MinimumNArgs(1)}
+	return e.tasksCommand(cmd, statuses, func(cmd *cobra.Command, args []string, c *client) error {
 		return e.forEachTask(args, func(id string) (string, error) {
 			return done, c.do(cmd.Context(), http.MethodPost, "/api/v1/queue/tasks/"+url.PathEscape(id)+":"+action, nil)
 		})
@@ -218,7 +243,7 @@ func (e *environment) taskChangeCommand(use, short, action, done string) *cobra.
 
 func (e *environment) taskDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "delete ID...", Short: "Remove tasks that are not processing", Args: cobra.MinimumNArgs(1)}
-	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
+	return e.tasksCommand(cmd, nil, func(cmd *cobra.Command, args []string, c *client) error {
 		return e.forEachTask(args, func(id string) (string, error) {
 			return "deleted", c.do(cmd.Context(), http.MethodDelete, "/api/v1/queue/tasks/"+url.PathEscape(id), nil)
 		})
