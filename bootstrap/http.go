@@ -29,9 +29,9 @@ func httpModule() fx.Option {
 	)
 }
 
-func newAPI(queue *application.QueueService, logs *application.LogService, ready storeReady, scheduler ports.TaskScheduler, degraded analyzerDegraded, config Config, logger *zap.Logger) *httpapi.API {
+func newAPI(queue *application.QueueService, fleet *application.FleetService, logs *application.LogService, ready storeReady, scheduler ports.TaskScheduler, degraded analyzerDegraded, config Config, logger *zap.Logger) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
-		Queue: queue, Logs: logs, Readiness: probe{store: ready, scheduler: scheduler, degraded: degraded},
+		Queue: queue, Fleet: fleet, Logs: logs, Readiness: probe{store: ready, scheduler: scheduler, degraded: degraded},
 		Dashboard: dashboard.Handler(), Logger: logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}, httpapi.Config{AllowedHosts: allowedHosts(config.Addr)})

@@ -24,9 +24,11 @@ const redisCallTimeout = 5 * time.Second
 type store struct {
 	fx.Out
 
-	Queue ports.TaskQueue
-	Logs  ports.LogRepository
-	Ready storeReady
+	Queue      ports.TaskQueue
+	Queues     ports.QueueController
+	Schedulers ports.SchedulerRegistry
+	Logs       ports.LogRepository
+	Ready      storeReady
 }
 
 // storeReady tells why the store takes no tasks now, if it does not.
@@ -74,7 +76,10 @@ func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logge
 		queue.Close()
 		return client.Close()
 	})
-	return store{Queue: queue, Logs: redisstore.NewLogRepository(client), Ready: client.Ready}, nil
+	return store{
+		Queue: queue, Queues: queue, Schedulers: redisstore.NewSchedulerRegistry(client),
+		Logs: redisstore.NewLogRepository(client), Ready: client.Ready,
+	}, nil
 }
 
 func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
@@ -91,13 +96,19 @@ func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
 	}
 	o.add(db.Close)
 	queue := sqlitestore.NewTaskQueue(db)
-	return store{Queue: queue, Logs: sqlitestore.NewLogRepository(db), Ready: readable(queue)}, nil
+	return store{
+		Queue: queue, Queues: queue, Schedulers: sqlitestore.NewSchedulerRegistry(db),
+		Logs: sqlitestore.NewLogRepository(db), Ready: readable(queue),
+	}, nil
 }
 
 func newMemoryStore(logger *zap.Logger) store {
 	logger.Warn("the store memory: keeps nothing when the program ends")
 	queue := memstore.NewTaskQueue(memstore.Config{})
-	return store{Queue: queue, Logs: memstore.NewLogRepository(memstore.Config{}), Ready: readable(queue)}
+	return store{
+		Queue: queue, Queues: queue, Schedulers: memstore.NewSchedulerRegistry(memstore.Config{}),
+		Logs: memstore.NewLogRepository(memstore.Config{}), Ready: readable(queue),
+	}
 }
 
 // probe tells the readiness of the components.

@@ -117,7 +117,7 @@ LOGSIFT_BATCH_SIZE), over a YAML file (batch_size), over defaults.`,
 	root.PersistentFlags().StringVar(&e.configFile, "config", e.getenv(configEnvVar), "YAML file with settings")
 	root.AddCommand(
 		e.demoCommand(), e.analyzeCommand(), e.followCommand(), e.serveCommand(), e.workerCommand(),
-		e.anomaliesCommand(), e.logsCommand(), e.taskCommand(), e.statsCommand(), e.verifyCommand(), e.benchCommand(), e.versionCommand(),
+		e.anomaliesCommand(), e.logsCommand(), e.taskCommand(), e.queueCommand(), e.statsCommand(), e.verifyCommand(), e.benchCommand(), e.versionCommand(),
 	)
 	for _, cmd := range allCommands(root) {
 		if args := cmd.Args; args != nil {
