@@ -94,10 +94,16 @@ type SchedulerConfig struct {
 	PurgeInterval time.Duration
 	// Purger, if set, is told of the tasks that were removed.
 	Purger TaskPurger
+	// Registry, if set, is told of the scheduler while it runs, if that has workers or
+	// maintains the queue: every 2 s what has changed, and every 10 s in any case.
+	Registry ports.SchedulerRegistry
+	// Process is what the registry is told of the process.
+	Process ProcessInfo
 	// Random returns numbers from [0,1) for jitter. It is called by many
 	// goroutines at once. Nil is math/rand/v2.
 	Random func() float64
-	// NewID makes the ids of claims and of log analysis tasks. They must be
+	// NewID makes the ids of claims, of log analysis tasks and of the scheduler. They
+	// must be
 	// random. It is called by many goroutines at once. Nil is UUIDs of version 7.
 	NewID func() uuid.UUID
 }

@@ -114,6 +114,22 @@ func (b *leaseBook) snapshot() []*run {
 	return runs
 }
 
+// running returns the tasks whose processors run and are waited for, in no order.
+func (b *leaseBook) running() []domain.RunningTask {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []domain.RunningTask
+	for r := range b.held {
+		if r.cancel != nil && !r.ended {
+			out = append(out, domain.RunningTask{
+				TaskID: r.info.ID, Type: r.info.Type, Queue: r.info.Queue,
+				Attempt: r.info.Attempt + 1, StartedAt: r.info.StartedAt,
+			})
+		}
+	}
+	return out
+}
+
 // extended notes that a lease lasts longer.
 func (b *leaseBook) extended(r *run, until time.Time) {
 	b.mu.Lock()

@@ -36,6 +36,9 @@ type DefaultScheduler struct {
 	leases   *leaseBook
 	pool     *pool
 	outbox   *outbox
+	// id names the scheduler to other processes, whose clock is that of the store.
+	id    domain.SchedulerID
+	clock *storeClock
 
 	mu        sync.Mutex // guards the fields below
 	phase     phase
@@ -79,6 +82,7 @@ func NewScheduler(queue ports.TaskQueue, cfg SchedulerConfig, logger *zap.Logger
 		outage:  newOutage(logger),
 		pool:    newPool(cfg.workers(), cfg.Prefetch, cfg.PrefetchWindow),
 		outbox:  newOutbox(),
+		id:      cfg.NewID(), clock: &storeClock{},
 		stopped: make(chan struct{}),
 	}
 	s.leases = newLeaseBook(cfg.Lease, &s.counters.leasesLost)
@@ -119,11 +123,12 @@ func (s *DefaultScheduler) Start(ctx context.Context) error {
 
 // launch starts the goroutines and sets drain, which ends them.
 func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType) {
-	var claimers, settlers, beats sync.WaitGroup
+	var claimers, settlers, beats, heralds sync.WaitGroup
 	runs, cancelRuns := context.WithCancelCause(base)
 	calls, cancelCalls := context.WithCancel(base)
 	claims, stopClaims := context.WithCancel(calls)
 	beat, stopBeat := context.WithCancel(base)
+	herald, stopHerald := context.WithCancel(base)
 
 	if s.cfg.workers() > 0 {
 		f := &fetcher{DefaultScheduler: s, types: types}
@@ -136,6 +141,12 @@ func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType)
 		claimers.Go(func() { s.promote(claims) })
 		claimers.Go(func() { s.reap(claims) })
 		claimers.Go(func() { s.purge(claims) })
+		if s.cfg.Registry != nil {
+			heralds.Go(func() {
+				s.announce(herald)
+				s.farewell(calls)
+			})
+		}
 	}
 	s.drain = func(ctx context.Context) error {
 		waiting := s.pool.close()
@@ -155,6 +166,8 @@ func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType)
 		claimers.Wait()
 		s.outbox.close()
 		settlers.Wait()
+		stopHerald()
+		heralds.Wait()
 		abort()
 		cancelCalls()
 		stopBeat()

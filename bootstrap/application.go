@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"errors"
+	"os"
 
 	"go.uber.org/fx"
 	"go.uber.org/zap"
@@ -21,6 +22,7 @@ func applicationModule() fx.Option {
 			newScheduler,
 			fx.Annotate(func(s *application.DefaultScheduler) *application.DefaultScheduler { return s }, fx.As(new(ports.TaskScheduler))),
 			application.NewQueueService,
+			application.NewFleetService,
 			application.NewLogAnalysisProcessor,
 		),
 	)
@@ -36,7 +38,7 @@ func newLogService(logs ports.LogRepository, queue ports.TaskQueue, config Confi
 
 // newScheduler makes the scheduler with its processors and has it started after
 // the API, and stopped before it.
-func newScheduler(queue ports.TaskQueue, logs *application.LogService, processor *application.LogAnalysisProcessor, config Config, logger *zap.Logger) (*application.DefaultScheduler, error) {
+func newScheduler(queue ports.TaskQueue, schedulers ports.SchedulerRegistry, logs *application.LogService, processor *application.LogAnalysisProcessor, config Config, logger *zap.Logger) (*application.DefaultScheduler, error) {
 	workers := config.Workers
 	if workers == 0 {
 		workers = application.NoWorkers
@@ -48,6 +50,7 @@ func newScheduler(queue ports.TaskQueue, logs *application.LogService, processor
 	s, err := application.NewScheduler(queue, application.SchedulerConfig{
 		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Lease: config.Lease,
 		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, Purger: logs,
+		Registry: schedulers, Process: thisProcess(),
 	}, logger)
 	if err != nil {
 		return nil, err
@@ -56,6 +59,16 @@ func newScheduler(queue ports.TaskQueue, logs *application.LogService, processor
 		return nil, err
 	}
 	return s, nil
+}
+
+// thisProcess is what other processes are told of this one.
+func thisProcess() application.ProcessInfo {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	version := ReadVersion()
+	return application.ProcessInfo{Host: host, PID: os.Getpid(), Version: version.Version}
 }
 
 // startScheduler starts within the bound of the hook.

@@ -37,6 +37,7 @@ type apiParams struct {
 	Config    Config
 	Logger    *zap.Logger
 	Queue     *application.QueueService
+	Fleet     *application.FleetService
 	Logs      *application.LogService
 	Scheduler ports.TaskScheduler
 	Events    ports.TaskEventReader
@@ -48,7 +49,8 @@ type apiParams struct {
 
 func newAPI(p apiParams) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
-		Queue: p.Queue, Logs: p.Logs, Readiness: probe{store: p.Store, scheduler: p.Scheduler, degraded: p.Degraded},
+		Queue: p.Queue, Fleet: p.Fleet, Logs: p.Logs,
+		Readiness: probe{store: p.Store, scheduler: p.Scheduler, degraded: p.Degraded},
 		Events:    p.Events,
 		Dashboard: dashboard.Handler(),
 		Keys:      p.Keys, Audit: p.Audit.Logger,

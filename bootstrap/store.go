@@ -24,10 +24,12 @@ const redisCallTimeout = 5 * time.Second
 type store struct {
 	fx.Out
 
-	Queue  ports.TaskQueue
-	Logs   ports.LogRepository
-	Events ports.TaskEventReader
-	Ready  storeReady
+	Queue      ports.TaskQueue
+	Queues     ports.QueueController
+	Events     ports.TaskEventReader
+	Schedulers ports.SchedulerRegistry
+	Logs       ports.LogRepository
+	Ready      storeReady
 }
 
 // storeReady tells why the store takes no tasks now, if it does not.
@@ -75,7 +77,10 @@ func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logge
 		queue.Close()
 		return client.Close()
 	})
-	return store{Queue: queue, Logs: redisstore.NewLogRepository(client), Ready: client.Ready}, nil
+	return store{
+		Queue: queue, Queues: queue, Schedulers: redisstore.NewSchedulerRegistry(client),
+		Logs: redisstore.NewLogRepository(client), Ready: client.Ready,
+	}, nil
 }
 
 func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
@@ -92,13 +97,19 @@ func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
 	}
 	o.add(db.Close)
 	queue := sqlitestore.NewTaskQueue(db)
-	return store{Queue: queue, Logs: sqlitestore.NewLogRepository(db), Events: queue, Ready: readable(queue)}, nil
+	return store{
+		Queue: queue, Queues: queue, Events: queue, Schedulers: sqlitestore.NewSchedulerRegistry(db),
+		Logs: sqlitestore.NewLogRepository(db), Ready: readable(queue),
+	}, nil
 }
 
 func newMemoryStore(logger *zap.Logger) store {
 	logger.Warn("the store memory: keeps nothing when the program ends")
 	queue := memstore.NewTaskQueue(memstore.Config{})
-	return store{Queue: queue, Logs: memstore.NewLogRepository(memstore.Config{}), Events: queue, Ready: readable(queue)}
+	return store{
+		Queue: queue, Queues: queue, Events: queue, Schedulers: memstore.NewSchedulerRegistry(memstore.Config{}),
+		Logs: memstore.NewLogRepository(memstore.Config{}), Ready: readable(queue),
+	}
 }
 
 // probe tells the readiness of the components.

@@ -1,10 +1,12 @@
 package httpapi_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -227,6 +229,40 @@ func (l *logsStub) ListAnomalyLogs(_ context.Context, id string, limit int, curs
 	return l.behind, l.err
 }
 
+// fleetStub is a fleet service that keeps which queues are paused.
+type fleetStub struct {
+	queues     map[string]domain.QueueInfo
+	schedulers []domain.SchedulerReport
+	err        error
+}
+
+func (f *fleetStub) ListQueues(context.Context) ([]domain.QueueInfo, error) {
+	out := slices.SortedFunc(maps.Values(f.queues), func(a, b domain.QueueInfo) int { return strings.Compare(a.Name, b.Name) })
+	return out, f.err
+}
+
+func (f *fleetStub) PauseQueue(_ context.Context, name string) (domain.QueueInfo, error) {
+	return f.set(name, now)
+}
+
+func (f *fleetStub) ResumeQueue(_ context.Context, name string) (domain.QueueInfo, error) {
+	return f.set(name, time.Time{})
+}
+
+func (f *fleetStub) set(name string, pausedAt time.Time) (domain.QueueInfo, error) {
+	if err := domain.ValidateName("queue", name); err != nil || f.err != nil {
+		return domain.QueueInfo{}, cmp.Or(f.err, err)
+	}
+	info := f.queues[name]
+	info.Name, info.Paused, info.PausedAt = name, !pausedAt.IsZero(), pausedAt
+	f.queues[name] = info
+	return info, nil
+}
+
+func (f *fleetStub) ListSchedulers(context.Context) ([]domain.SchedulerReport, error) {
+	return f.schedulers, f.err
+}
+
 type probeFunc func(context.Context) map[string]error
 
 func (f probeFunc) Ready(ctx context.Context) map[string]error { return f(ctx) }
@@ -234,6 +270,7 @@ func (f probeFunc) Ready(ctx context.Context) map[string]error { return f(ctx) }
 // world is an API over stubs.
 type world struct {
 	queue *queueStub
+	fleet *fleetStub
 	logs  *logsStub
 	ready map[string]error
 	log   *observer.ObservedLogs
@@ -247,10 +284,11 @@ func newWorld(cfg httpapi.Config, change ...func(*httpapi.Deps)) *world {
 			tasks: map[domain.TaskID]*domain.Task{},
 			sched: domain.SchedulerStats{TaskTypes: []domain.TaskType{"echo", domain.TaskTypeLogAnalysis}},
 		},
-		logs: &logsStub{}, log: log,
+		fleet: &fleetStub{queues: map[string]domain.QueueInfo{}},
+		logs:  &logsStub{}, log: log,
 	}
 	deps := httpapi.Deps{
-		Queue: w.queue, Logs: w.logs, Logger: zap.New(core),
+		Queue: w.queue, Fleet: w.fleet, Logs: w.logs, Logger: zap.New(core),
 		Readiness: probeFunc(func(context.Context) map[string]error { return w.ready }),
 		Now:       func() time.Time { return now },
 	}

@@ -35,6 +35,19 @@ type QueueService interface {
 	GetSchedulerStats() domain.SchedulerStats
 }
 
+// FleetService is what the API needs to know of all processes: their queues and
+// schedulers, and what they did.
+type FleetService interface {
+	// ListQueues returns the queues by name.
+	ListQueues(ctx context.Context) ([]domain.QueueInfo, error)
+	// PauseQueue has the queue give out no tasks and returns it; ResumeQueue ends
+	// that. A name that is none is a *domain.ValidationError.
+	PauseQueue(ctx context.Context, name string) (domain.QueueInfo, error)
+	ResumeQueue(ctx context.Context, name string) (domain.QueueInfo, error)
+	// ListSchedulers returns what the schedulers last told of themselves.
+	ListSchedulers(ctx context.Context) ([]domain.SchedulerReport, error)
+}
+
 // LogService is what the API needs of logs and analyses.
 type LogService interface {
 	// CreateLogs stores the entries and has them analysed. Entries have an id and
@@ -60,9 +73,10 @@ type ReadinessProbe interface {
 
 // Deps are what an [API] works with.
 type Deps struct {
-	// Queue, Logs and Readiness are required. They are called by many goroutines
-	// at once.
+	// Queue, Fleet, Logs and Readiness are required. They are called by many
+	// goroutines at once.
 	Queue     QueueService
+	Fleet     FleetService
 	Logs      LogService
 	Readiness ReadinessProbe
 	// Dashboard serves the pages for people: / for browsers, and /ui and what is
@@ -159,6 +173,7 @@ func orDefault[T comparable](value, def T) T {
 // API is the HTTP API. It is safe for concurrent use, and has no goroutines.
 type API struct {
 	queue     QueueService
+	fleet     FleetService
 	logs      LogService
 	readiness ReadinessProbe
 	dashboard http.Handler // nil for none
@@ -184,7 +199,7 @@ type API struct {
 func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
-		queue: auditedQueue{deps.Queue}, logs: auditedLogs{deps.Logs}, readiness: deps.Readiness,
+		queue: auditedQueue{deps.Queue}, fleet: deps.Fleet, logs: auditedLogs{deps.Logs}, readiness: deps.Readiness,
 		dashboard: deps.Dashboard, events: deps.Events,
 		keys: deps.Keys, logger: deps.Logger, auditLog: deps.Audit, now: deps.Now, newID: deps.NewID,
 		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes},
@@ -219,6 +234,9 @@ const (
 	batchPath     = tasksPath + ":batch"
 	statsPath     = "/api/v1/queue/stats"
 	eventsPath    = "/api/v1/queue/events"
+	queuesPath    = "/api/v1/queue/queues"
+	queuePath     = queuesPath + "/{name:[^/:]+}"
+	workersPath   = "/api/v1/queue/workers"
 	logsPath      = "/api/v1/logs"
 	logPath       = logsPath + "/{id:[^/:]+}"
 	anomaliesPath = "/api/v1/anomalies"
@@ -249,6 +267,10 @@ func (a *API) routes() *mux.Router {
 	if a.events != nil {
 		r.Handle(eventsPath, a.handle(a.streamEvents, "status", "type", "queue", "task_id")).Methods(get...)
 	}
+	r.Handle(queuesPath, a.handle(a.listQueues)).Methods(get...)
+	r.Handle(queuePath+":pause", a.handle(a.changeQueue(FleetService.PauseQueue))).Methods(http.MethodPost)
+	r.Handle(queuePath+":resume", a.handle(a.changeQueue(FleetService.ResumeQueue))).Methods(http.MethodPost)
+	r.Handle(workersPath, a.handle(a.listWorkers)).Methods(get...)
 
 	r.Handle(logsPath, a.handle(a.createLogs, logParams...)).Methods(http.MethodPost)
 	r.Handle(logsPath, a.handle(a.listLogs, "from", "to", "level", "source", "text", "limit", "cursor")).Methods(get...)

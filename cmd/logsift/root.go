@@ -117,8 +117,10 @@ LOGSIFT_BATCH_SIZE), over a YAML file (batch_size), over defaults.`,
 	root.PersistentFlags().StringVar(&e.configFile, "config", e.getenv(configEnvVar), "YAML file with settings")
 	root.AddCommand(
 		e.demoCommand(), e.analyzeCommand(), e.followCommand(), e.serveCommand(), e.workerCommand(),
-		e.anomaliesCommand(), e.logsCommand(), e.taskCommand(), e.statsCommand(), e.keyCommand(),
-		e.verifyCommand(), e.benchCommand(), e.manCommand(), e.versionCommand(),
+		e.taskCommand(), e.queueCommand(), e.statsCommand(),
+		e.anomaliesCommand(), e.logsCommand(),
+		e.keyCommand(), e.verifyCommand(), e.benchCommand(),
+		e.manCommand(), e.versionCommand(),
 	)
 	for _, cmd := range allCommands(root) {
 		completeFlags(cmd)

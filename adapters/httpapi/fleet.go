@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/gorilla/mux"
+
+	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
+)
+
+func (a *API) listQueues(w http.ResponseWriter, r *http.Request) error {
+	queues, err := a.fleet.ListQueues(r.Context())
+	if err != nil {
+		return err
+	}
+	out := wire.QueueList{Queues: make([]wire.Queue, len(queues))}
+	for i := range queues {
+		out.Queues[i] = queueView(&queues[i])
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
+// changeQueue pauses or resumes the queue of the path, and shows it.
+func (a *API) changeQueue(change func(FleetService, context.Context, string) (domain.QueueInfo, error)) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		info, err := change(a.fleet, r.Context(), mux.Vars(r)["name"])
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusOK, queueView(&info))
+	}
+}
+
+func queueView(q *domain.QueueInfo) wire.Queue {
+	out := wire.Queue{
+		Name: q.Name, Paused: q.Paused, PausedAt: timeView(q.PausedAt), PendingTasks: q.Ready(),
+		OldestPendingSeconds: q.OldestPending.Seconds(), Types: []wire.QueueType{},
+	}
+	for _, typ := range slices.Sorted(maps.Keys(q.Pending)) {
+		if n := q.Pending[typ]; n > 0 {
+			out.Types = append(out.Types, wire.QueueType{Type: string(typ), PendingTasks: n})
+		}
+	}
+	return out
+}
+
+func (a *API) listWorkers(w http.ResponseWriter, r *http.Request) error {
+	reports, err := a.fleet.ListSchedulers(r.Context())
+	if err != nil {
+		return err
+	}
+	out := wire.WorkerList{Schedulers: make([]wire.Worker, len(reports))}
+	for i := range reports {
+		out.Schedulers[i] = workerView(&reports[i])
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
+func workerView(r *domain.SchedulerReport) wire.Worker {
+	out := wire.Worker{
+		ID: r.ID, Host: r.Host, PID: r.PID, Version: r.Version, SeenAt: timeView(r.SeenAt),
+		Queues: listOf(r.Queues), Scheduler: schedulerView(r.Stats), Running: make([]wire.RunningTask, len(r.Running)),
+	}
+	for i, t := range r.Running {
+		out.Running[i] = wire.RunningTask{
+			TaskID: t.TaskID, Type: string(t.Type), Queue: t.Queue, Attempt: t.Attempt, StartedAt: timeView(t.StartedAt),
+		}
+	}
+	return out
+}

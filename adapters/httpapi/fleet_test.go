@@ -1,0 +1,87 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
+)
+
+const (
+	queuesPath  = "/api/v1/queue/queues"
+	workersPath = "/api/v1/queue/workers"
+)
+
+func TestQueuesAreListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(httpapi.Config{})
+	require.JSONEq(t, `{"queues":[]}`, w.do("GET", queuesPath, "").Body.String(), "no queues are no null")
+	w.fleet.queues["b"] = domain.QueueInfo{Name: "b", Pending: map[domain.TaskType]int64{"y": 2, "x": 1, "none": 0}, OldestPending: 1500 * time.Millisecond}
+	w.fleet.queues["a"] = domain.QueueInfo{Name: "a", Paused: true, PausedAt: now}
+	res := w.do("GET", queuesPath, "")
+	require.Equal(t, http.StatusOK, res.Code)
+	require.JSONEq(t, `{"queues":[
+		{"name":"a","paused":true,"paused_at":"2026-11-23T12:00:00Z","pending_tasks":0,"oldest_pending_seconds":0,"types":[]},
+		{"name":"b","paused":false,"paused_at":null,"pending_tasks":3,"oldest_pending_seconds":1.5,
+			"types":[{"type":"x","pending_tasks":1},{"type":"y","pending_tasks":2}]}]}`, res.Body.String())
+	fieldProblem(t, w.do("GET", queuesPath+"?limit=1", ""), "limit")
+	w.fleet.err = fmt.Errorf("%w: gone", domain.ErrStoreUnavailable)
+	problem(t, w.do("GET", queuesPath, ""), http.StatusServiceUnavailable, "store-unavailable")
+}
+
+func TestQueuesArePausedAndResumed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(httpapi.Config{})
+	for range 2 {
+		q := answer[wire.Queue](t, w.do("POST", queuesPath+"/mail.out:pause", ""), http.StatusOK)
+		require.Equal(t, "mail.out", q.Name)
+		require.True(t, q.Paused)
+		require.Equal(t, now, *q.PausedAt)
+	}
+	for range 2 {
+		q := answer[wire.Queue](t, w.do("POST", queuesPath+"/mail.out:resume", ""), http.StatusOK)
+		require.False(t, q.Paused)
+		require.Nil(t, q.PausedAt)
+	}
+	fieldProblem(t, w.do("POST", queuesPath+"/a%20b:pause", ""), "queue")
+	fieldProblem(t, w.do("POST", queuesPath+"/-a:resume", ""), "queue")
+	for _, path := range []string{queuesPath + "/mail:stop", queuesPath + "/mail", queuesPath + "/:pause", queuesPath + "/a/b:pause"} {
+		problem(t, w.do("POST", path, ""), http.StatusNotFound, "no-such-path")
+	}
+	res := w.do("GET", queuesPath+"/mail:pause", "")
+	problem(t, res, http.StatusMethodNotAllowed, "method-not-allowed")
+	require.Equal(t, "POST", res.Header().Get("Allow"))
+	problem(t, w.do("POST", queuesPath+"/mail:pause", "", "Sec-Fetch-Site", "cross-site"), http.StatusForbidden, "cross-origin")
+}
+
+func TestWorkersAreListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(httpapi.Config{})
+	require.JSONEq(t, `{"schedulers":[]}`, w.do("GET", workersPath, "").Body.String())
+	idle, task := uuid.New(), uuid.New()
+	w.fleet.schedulers = []domain.SchedulerReport{
+		{ID: idle},
+		{
+			ID: uuid.New(), Host: "<h>", PID: 7, Version: "v1", Queues: []string{"mail"}, SeenAt: now,
+			Stats:   domain.SchedulerStats{Running: true, WorkersCount: 3, BusyWorkers: 1, ProcessedTasks: 9, TaskTypes: []domain.TaskType{"echo"}, StartedAt: now},
+			Running: []domain.RunningTask{{TaskID: task, Type: "echo", Queue: "mail", Attempt: 2, StartedAt: now.Add(-time.Second)}},
+		},
+	}
+	list := answer[wire.WorkerList](t, w.do("GET", workersPath, ""), http.StatusOK)
+	require.Len(t, list.Schedulers, 2)
+	require.Equal(t, idle, list.Schedulers[0].ID)
+	require.Equal(t, []string{}, list.Schedulers[0].Queues)
+	require.Equal(t, []wire.RunningTask{}, list.Schedulers[0].Running)
+	busy, started := list.Schedulers[1], now.Add(-time.Second)
+	require.Equal(t, []any{"<h>", 7, "v1", []string{"mail"}, now}, []any{busy.Host, busy.PID, busy.Version, busy.Queues, *busy.SeenAt})
+	require.Equal(t, 3, busy.Scheduler.WorkersCount)
+	require.Equal(t, int64(9), busy.Scheduler.ProcessedTasks)
+	require.Equal(t, []wire.RunningTask{{TaskID: task, Type: "echo", Queue: "mail", Attempt: 2, StartedAt: &started}}, busy.Running)
+}

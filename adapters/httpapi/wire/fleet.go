@@ -1,0 +1,66 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// QueueList are the queues that hold a task or are paused, by name; a store may know
+// others, that held one before.
+type QueueList struct {
+	Queues []Queue `json:"queues"`
+}
+
+// Queue describes one queue.
+type Queue struct {
+	Name string `json:"name"`
+	// Paused queues give out no tasks; PausedAt is since when, null for others.
+	Paused   bool       `json:"paused"`
+	PausedAt *time.Time `json:"paused_at"`
+	// PendingTasks are ready to run; Types are those by type, without types that
+	// have none.
+	PendingTasks int64 `json:"pending_tasks"`
+	// OldestPendingSeconds is the age of the ready task that waits longest.
+	OldestPendingSeconds float64     `json:"oldest_pending_seconds"`
+	Types                []QueueType `json:"types"`
+}
+
+// QueueType counts the tasks of one type that are ready.
+type QueueType struct {
+	Type         string `json:"type"`
+	PendingTasks int64  `json:"pending_tasks"`
+}
+
+// WorkerList are the schedulers of all processes that told of themselves within the
+// last seconds, by id.
+type WorkerList struct {
+	Schedulers []Worker `json:"schedulers"`
+}
+
+// Worker is what a scheduler told of itself.
+type Worker struct {
+	ID uuid.UUID `json:"id"`
+	// Host, PID and Version tell which process it is.
+	Host    string `json:"host"`
+	PID     int    `json:"pid"`
+	Version string `json:"version"`
+	// SeenAt is when the store heard of it.
+	SeenAt *time.Time `json:"seen_at"`
+	// Queues are those that it works on, empty for all.
+	Queues    []string  `json:"queues"`
+	Scheduler Scheduler `json:"scheduler"`
+	// Running are the tasks that it works on, those that run longest first, at most
+	// 200; Scheduler.BusyWorkers counts all of them.
+	Running []RunningTask `json:"running"`
+}
+
+// RunningTask is a task that a worker works on.
+type RunningTask struct {
+	TaskID  uuid.UUID `json:"task_id"`
+	Type    string    `json:"type"`
+	Queue   string    `json:"queue"`
+	Attempt int       `json:"attempt"`
+	// StartedAt is when the run began, by the store's clock.
+	StartedAt *time.Time `json:"started_at"`
+}

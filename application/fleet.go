@@ -1,0 +1,113 @@
+package application
+
+import (
+	"cmp"
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"logsift/domain"
+)
+
+const (
+	// announceInterval is how often a scheduler looks at itself and reports what has
+	// changed; announceAtLeast is how often it reports in any case; announceTTL is
+	// how long a report lasts, so that two may be lost on the way.
+	announceInterval = 2 * time.Second
+	announceAtLeast  = 10 * time.Second
+	announceTTL      = 30 * time.Second
+	// farewellTimeout bounds what Stop takes to tell the store that the scheduler is
+	// gone, and what it counted: the report ends by itself, and nothing else waits
+	// for either.
+	farewellTimeout = 2 * time.Second
+)
+
+// ProcessInfo tells other processes which one this is.
+type ProcessInfo struct {
+	Host    string
+	PID     int
+	Version string
+}
+
+// GetRunningTasks returns the tasks that the scheduler works on now, those that run
+// longest first, at most domain.MaxRunningReported. One whose processor is stuck is
+// not among them: its run has failed.
+func (s *DefaultScheduler) GetRunningTasks() []domain.RunningTask {
+	running := s.leases.running()
+	slices.SortFunc(running, func(a, b domain.RunningTask) int {
+		return cmp.Or(a.StartedAt.Compare(b.StartedAt), strings.Compare(a.TaskID.String(), b.TaskID.String()))
+	})
+	return running[:min(len(running), domain.MaxRunningReported)]
+}
+
+// reportOf is what the scheduler tells of itself.
+func (s *DefaultScheduler) reportOf() domain.SchedulerReport {
+	stats := s.GetSchedulerStats()
+	stats.LastStoreError = reportText(stats.LastStoreError)
+	stats.TaskTypes = stats.TaskTypes[:min(len(stats.TaskTypes), domain.MaxReportList)]
+	p := s.cfg.Process
+	return domain.SchedulerReport{
+		ID: s.id, Host: reportText(p.Host), PID: p.PID, Version: reportText(p.Version),
+		Queues: s.cfg.Queues[:min(len(s.cfg.Queues), domain.MaxReportList)],
+		Stats:  stats, Running: s.GetRunningTasks(),
+	}
+}
+
+// reportText is a text as a report may hold it.
+func reportText(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), domain.MaxReportText)], "")
+}
+
+// announce tells the registry of the scheduler until ctx ends. Where the store fails
+// that harms nothing: the next look reports anew.
+func (s *DefaultScheduler) announce(ctx context.Context) {
+	var told domain.SchedulerReport
+	var at time.Time // zero if nothing was told yet
+	for {
+		now := s.reportOf()
+		if at.IsZero() || time.Since(at) >= announceAtLeast || !reflect.DeepEqual(now, told) {
+			call, cancel := context.WithTimeout(ctx, callTimeout)
+			begin := time.Now()
+			seen, err := s.cfg.Registry.ReportScheduler(call, now, announceTTL)
+			cancel()
+			if s.noteStore(ctx, "ReportScheduler", err) {
+				told, at = now, begin
+				s.clock.learn(seen, begin, time.Now())
+			}
+		}
+		// Processes that were started together do not report in step.
+		if !sleep(ctx, announceInterval+time.Duration(s.cfg.Random()*float64(announceInterval/4))) {
+			return
+		}
+	}
+}
+
+// farewell has the registry forget the scheduler.
+func (s *DefaultScheduler) farewell(ctx context.Context) {
+	call, cancel := context.WithTimeout(ctx, farewellTimeout)
+	defer cancel()
+	s.noteStore(ctx, "RemoveScheduler", s.cfg.Registry.RemoveScheduler(call, s.id))
+}
+
+// storeClock is the store's clock as far as this process knows it: its own, moved by
+// what they differed when the store last told its time. Until then it is its own.
+type storeClock struct {
+	mu     sync.Mutex // guards offset
+	offset time.Duration
+}
+
+// learn notes that the store said seen some time between begin and end.
+func (c *storeClock) learn(seen, begin, end time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset = seen.Sub(begin.Add(end.Sub(begin) / 2))
+}
+
+func (c *storeClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.offset).UTC()
+}

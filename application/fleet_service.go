@@ -1,0 +1,63 @@
+package application
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// FleetService tells of all processes that share a store: their queues, which it
+// pauses and resumes too, and their schedulers. It is safe for concurrent use.
+type FleetService struct {
+	queues     ports.QueueController
+	schedulers ports.SchedulerRegistry
+}
+
+// NewFleetService returns the service of a store.
+func NewFleetService(queues ports.QueueController, schedulers ports.SchedulerRegistry) *FleetService {
+	return &FleetService{queues: queues, schedulers: schedulers}
+}
+
+// ListQueues describes the queues, as ports.QueueController says.
+func (s *FleetService) ListQueues(ctx context.Context) ([]domain.QueueInfo, error) {
+	return s.queues.ListQueues(ctx)
+}
+
+// PauseQueue has the queue give out no tasks, as ports.QueueController says, and
+// describes it.
+func (s *FleetService) PauseQueue(ctx context.Context, name string) (domain.QueueInfo, error) {
+	if err := s.queues.PauseQueue(ctx, name); err != nil {
+		return domain.QueueInfo{}, fmt.Errorf("pause queue %q: %w", name, err)
+	}
+	return s.queue(ctx, name)
+}
+
+// ResumeQueue ends a pause, as ports.QueueController says, and describes the queue.
+func (s *FleetService) ResumeQueue(ctx context.Context, name string) (domain.QueueInfo, error) {
+	if err := s.queues.ResumeQueue(ctx, name); err != nil {
+		return domain.QueueInfo{}, fmt.Errorf("resume queue %q: %w", name, err)
+	}
+	return s.queue(ctx, name)
+}
+
+// queue describes a queue; one that the store does not know has no tasks and is not
+// paused.
+func (s *FleetService) queue(ctx context.Context, name string) (domain.QueueInfo, error) {
+	list, err := s.queues.ListQueues(ctx)
+	if err != nil {
+		return domain.QueueInfo{}, err
+	}
+	if i := slices.IndexFunc(list, func(q domain.QueueInfo) bool { return q.Name == name }); i >= 0 {
+		return list[i], nil
+	}
+	return domain.QueueInfo{Name: name}, nil
+}
+
+// ListSchedulers returns what the schedulers of all processes last told of
+// themselves, as ports.SchedulerRegistry says.
+func (s *FleetService) ListSchedulers(ctx context.Context) ([]domain.SchedulerReport, error) {
+	return s.schedulers.ListSchedulers(ctx)
+}
