@@ -106,8 +106,8 @@ class TaskPage {
     const list = attempts(task);
     this.#draw('about', task, () => replace(about, factsOf(task, list)));
     this.#draw('life', [task.history, task.errors, status], () => replace(life, timeline(task, list, otherFailures(task, list))));
-    this.#draw('payload', task.payload, () => replace(payload, jsonView(task.payload, 'Payload')));
-    this.#draw('result', task.result, () => replace(result, task.result === null ? h('p', { class: 'muted' }, task.status === 'COMPLETED' ? 'The task returned nothing.' : 'There is none until the task is completed.') : jsonView(task.result, 'Result')));
+    this.#draw('payload', task.payload, () => replace(payload, jsonView(task.payload, 'Payload as text')));
+    this.#draw('result', task.result, () => replace(result, task.result === null ? h('p', { class: 'muted' }, task.status === 'COMPLETED' ? 'The task returned nothing.' : 'There is none until the task is completed.') : jsonView(task.result, 'Result as text')));
     if (logs) {
       this.#draw('logs', [task.payload, task.result?.window, task.result?.missing_count], () => replace(logs, logsOf(task, this.#ctx.signal)));
       this.#draw('anomalies', task.result?.anomalies ?? null, () => replace(anomalies, anomaliesOf(task)));
