@@ -5,8 +5,6 @@ import { count, number } from './format.js';
 import { confirmDialog } from './components/dialog.js';
 import { toast } from './components/toast.js';
 
-/** How many calls one action makes at most; each changes up to 10,000 tasks. */
-const MOST_CALLS = 10_000;
 const REFUSALS_SHOWN = 5;
 
 /** What can be done to tasks; past is how it is told afterwards. */
@@ -63,17 +61,16 @@ function refusals(dry) {
   ];
 }
 
-/** Calls until no more tasks match. Those that refuse match again, so a call without a change is the last. */
+/** Goes on from cursor to cursor until every task that matches was looked at. */
 async function apply(action, body, signal, progress) {
   const total = { changed: 0, refused: 0 };
-  for (let call = 0; call < MOST_CALLS; call += 1) {
-    const part = await post(`/queue/tasks:${action}`, body, { signal, timeout: 120_000 });
+  let cursor;
+  do {
+    const part = await post(`/queue/tasks:${action}`, { ...body, cursor }, { signal, timeout: 120_000 });
     total.changed += part.changed;
-    total.refused = part.refused;
+    total.refused += part.refused;
+    cursor = part.more ? part.next_cursor : null;
     progress(total.changed);
-    if (!part.more || part.changed === 0) {
-      break;
-    }
-  }
+  } while (cursor);
   return total;
 }

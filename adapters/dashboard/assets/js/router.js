@@ -48,13 +48,21 @@ function rememberScroll() {
   history.replaceState({ ...history.state, scroll: window.scrollY }, '');
 }
 
-/** Handles plain clicks on links to pages; all others are the browser's. */
+/**
+ * Handles plain clicks on links to pages, and to places of this one: a fragment in the
+ * location would be an entry of the history without a page. All others are the browser's.
+ */
 function followLink(event) {
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) {
     return;
   }
   const link = event.target.closest?.('a[href]');
-  if (!link || link.target || link.hasAttribute('download') || link.origin !== location.origin || link.getAttribute('href').startsWith('#')) {
+  if (!link || link.target || link.hasAttribute('download') || link.origin !== location.origin) {
+    return;
+  }
+  if (link.getAttribute('href').startsWith('#')) {
+    event.preventDefault();
+    document.querySelector(link.hash)?.focus();
     return;
   }
   if (!matchRoute(link.pathname)) {

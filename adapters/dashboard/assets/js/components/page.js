@@ -21,9 +21,9 @@ export function panel(title, body, { note, end, className, id } = {}) {
     h('div', { class: 'panel-body' }, body));
 }
 
-/** Names and values: [[name, value]]; null values are left out. */
+/** Names and values: [[name, value, className]]; null values are left out. The className "long" gives a value more room. */
 export function facts(list) {
-  return h('dl', { class: 'facts' }, list.filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, value))));
+  return h('dl', { class: 'facts' }, list.filter(([, value]) => value !== null && value !== undefined).map(([name, value, className]) => h('div', { class: className }, h('dt', null, name), h('dd', null, value))));
 }
 
 /** Buttons of which one is pressed: options [[value, label]]. onChange gets the value. */

@@ -1,7 +1,7 @@
 // What the queue does now and has done, what failed and what was found.
 import { get, readiness } from '../api.js';
 import { h, replace, setText, userText } from '../dom.js';
-import { compact, count, duration, number } from '../format.js';
+import { compact, duration, number } from '../format.js';
 import { icon } from '../icons.js';
 import { pref, setPref } from '../prefs.js';
 import { paths } from '../routes.js';
@@ -27,7 +27,7 @@ const SLOWLY = 5000;
 const TILES = [
   ['Pending', 'PENDING', 'pending_tasks', 'pending', (s) => (s.oldest_pending_seconds > 0 ? `oldest waits ${duration(s.oldest_pending_seconds * 1000)}` : 'none waits')],
   ['Scheduled', 'PENDING', 'scheduled_tasks', 'scheduled', () => 'for a later time'],
-  ['Processing', 'PROCESSING', 'processing_tasks', 'processing', (s) => `${s.scheduler.busy_workers} of ${count(s.scheduler.workers_count, 'worker')} here`],
+  ['Processing', 'PROCESSING', 'processing_tasks', 'processing', (s) => `${number(s.scheduler.busy_workers)} of ${number(s.scheduler.workers_count)} busy here`],
   ['Retrying', 'RETRYING', 'retrying_tasks', 'retrying', () => 'after a failure'],
   ['Completed', 'COMPLETED', 'completed_tasks', 'completed', () => 'still kept'],
   ['Failed', 'FAILED', 'failed_tasks', 'failed', (s) => (s.failed_tasks > 0 ? 'need a look' : 'none failed')],
@@ -144,7 +144,7 @@ class Overview {
     ]);
     replace(health, ready instanceof Error ? errorNotice(ready) : components(ready));
     if (history instanceof Error) {
-      replace(boxes.charts, panel('History', errorState(history, () => this.#again())));
+      replace(boxes.charts, panel('History', errorState(history, () => this.#again()), { className: 'whole' }));
       return;
     }
     if (!boxes.charts.contains(charts[0].chart.element)) {
