@@ -94,6 +94,8 @@ type SchedulerConfig struct {
 	PurgeInterval time.Duration
 	// Purger, if set, is told of the tasks that were removed.
 	Purger TaskPurger
+	// Observer, if set, is told how runs end.
+	Observer ports.RunObserver
 	// Random returns numbers from [0,1) for jitter. It is called by many
 	// goroutines at once. Nil is math/rand/v2.
 	Random func() float64

@@ -39,6 +39,11 @@ type Config struct {
 	// API; it is set by the command, not by a setting of that value.
 	Addr string
 
+	// MetricsAddr is where /metrics, /healthz and /readyz are served besides the API,
+	// or without it; port 0 picks a free one. It is an address of this machine. Empty
+	// serves them with the API only.
+	MetricsAddr string
+
 	// Workers is how many tasks are worked on at once; 0 for none.
 	Workers int
 	// Queues are the queues to work on; empty for all.
@@ -149,6 +154,7 @@ const (
 	GroupQueues
 	GroupAnalysis
 	GroupLogging
+	GroupMetrics
 )
 
 // setting is one thing that can be set: a flag --some-name, the environment
@@ -179,6 +185,8 @@ func (c *Config) settings() []setting {
 	fs.StringVar(&c.Addr, "addr", c.Addr, "where the API listens; port 0 picks a free one")
 	fs.IntVar(&c.MaxPending, "max-pending", c.MaxPending, "how many tasks may wait before log entries are refused with 429; 0 for no limit")
 	add(GroupAPI)
+	fs.StringVar(&c.MetricsAddr, "metrics-addr", c.MetricsAddr, "where /metrics, /healthz and /readyz are served by themselves, such as 127.0.0.1:9464; port 0 picks a free one (default with the API only)")
+	add(GroupMetrics)
 	fs.IntVar(&c.Workers, "workers", c.Workers, "how many tasks to work on at once; 0 for the API only")
 	fs.DurationVar(&c.Lease, "lease", c.Lease, "how long a task is held without a sign of life from its worker")
 	fs.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout, "how long running tasks may go on after a stop")
@@ -347,6 +355,7 @@ func (c *Config) Validate() error {
 	check(domain.ValidateName("namespace", c.Namespace) == nil, "namespace", "must be 1 to 64 letters, digits, '.', '_' or '-'")
 	check(c.Partitions >= 1 && c.Partitions <= redisstore.MaxPartitions, "partitions", fmt.Sprintf("must be between 1 and %d", redisstore.MaxPartitions))
 	check(c.Addr == "" || validAddr(c.Addr), "addr", "must be host:port, such as 127.0.0.1:8080")
+	check(c.MetricsAddr == "" || validAddr(c.MetricsAddr) && allowedHosts(c.MetricsAddr) != nil, "metrics-addr", "must be host:port of this machine, such as 127.0.0.1:9464")
 	check(c.Workers >= 0 && c.Workers <= 10000, "workers", "must be between 0 and 10000")
 	check(c.Lease >= time.Second && c.Lease <= time.Hour, "lease", "must be between 1s and 1h")
 	check(c.DrainTimeout >= 0, "drain-timeout", "must not be negative")

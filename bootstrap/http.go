@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -18,22 +19,24 @@ import (
 
 func httpModule() fx.Option {
 	return fx.Module("http",
-		fx.Provide(newAPI, newAPIServer),
+		fx.Provide(newAPI, newAPIServer, newMetricsServer),
 		// The one place where things run: the API first, then the scheduler; they
 		// stop the other way round.
-		fx.Invoke(func(lc fx.Lifecycle, server *apiServer, scheduler *application.DefaultScheduler, config Config) {
+		fx.Invoke(func(lc fx.Lifecycle, server *apiServer, metrics *metricsServer, scheduler *application.DefaultScheduler, config Config) {
+			lc.Append(fx.StartStopHook(metrics.start, metrics.stop))
 			lc.Append(fx.StartStopHook(server.start, server.stop))
 			lc.Append(fx.StartStopHook(startScheduler(scheduler), stopScheduler(scheduler, config)))
 		}),
 	)
 }
 
-func newAPI(queue *application.QueueService, logs *application.LogService, ready storeReady, scheduler ports.TaskScheduler, degraded analyzerDegraded, config Config, logger *zap.Logger) *httpapi.API {
+func newAPI(queue *application.QueueService, logs *application.LogService, ready storeReady, scheduler ports.TaskScheduler, state analyzerState, o observers, config Config, logger *zap.Logger) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
-		Queue: queue, Logs: logs, Readiness: probe{store: ready, scheduler: scheduler, degraded: degraded},
+		Queue: queue, Logs: logs, Readiness: probe{store: ready, scheduler: scheduler, degraded: state.degraded},
+		Metrics: o.metrics, Observers: o.requests, Intake: o.intake,
 		Logger: logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-	}, httpapi.Config{AllowedHosts: allowedHosts(config.Addr)})
+	}, httpapi.Config{AllowedHosts: allowedHosts(cmp.Or(config.Addr, config.MetricsAddr))})
 }
 
 // allowedHosts keeps other sites' names away from an API on the loopback
@@ -47,6 +50,18 @@ func allowedHosts(addr string) []string {
 		return []string{"localhost", "127.0.0.1", "::1", host}
 	}
 	return nil
+}
+
+// metricsServer serves the metrics and the health of a process that may not serve
+// the rest of the API.
+type metricsServer struct{ apiServer }
+
+func newMetricsServer(api *httpapi.API, config Config) *metricsServer {
+	s := &metricsServer{apiServer{failed: make(chan error, 1)}}
+	if config.MetricsAddr != "" {
+		s.server = httpapi.NewServer(api.OperationsHandler(), httpapi.ServerConfig{Addr: config.MetricsAddr})
+	}
+	return s
 }
 
 // apiServer runs the API's server, or does nothing if there is to be none.

@@ -53,6 +53,22 @@ type ReadinessProbe interface {
 	Ready(ctx context.Context) map[string]error
 }
 
+// RequestObserver is told of requests, by many goroutines at once.
+type RequestObserver interface {
+	// BeginRequest is told of a request that came in. It returns the context that the
+	// request goes on with, and what is called once when it is answered: with the
+	// pattern of its route, such as /api/v1/logs/{id}, or "" if no route took it, and
+	// with the status.
+	BeginRequest(r *http.Request) (context.Context, func(route string, status int))
+}
+
+// IntakeObserver is told of log entries, by many goroutines at once.
+type IntakeObserver interface {
+	// ObserveIntake is told how many entries of a request were stored, and how many
+	// broke a rule. The protocol is http, otlp, loki or elasticsearch.
+	ObserveIntake(protocol string, accepted, rejected int)
+}
+
 // Deps are what an [API] works with.
 type Deps struct {
 	// Queue, Logs and Readiness are required. They are called by many goroutines
@@ -60,6 +76,13 @@ type Deps struct {
 	Queue     QueueService
 	Logs      LogService
 	Readiness ReadinessProbe
+	// Metrics answers GET /metrics. Nil: there is no such path.
+	Metrics http.Handler
+	// Observers are told of every request, the first one first, and of its answer the
+	// other way round.
+	Observers []RequestObserver
+	// Intake is told of log entries. Nil for nobody.
+	Intake IntakeObserver
 	// Logger gets unexpected errors, and at debug level each request. Nil logs
 	// nothing.
 	Logger *zap.Logger
@@ -125,6 +148,9 @@ type API struct {
 	queue     QueueService
 	logs      LogService
 	readiness ReadinessProbe
+	metrics   http.Handler
+	observers []RequestObserver
+	intake    IntakeObserver
 	logger    *zap.Logger
 	now       func() time.Time
 	newID     func() uuid.UUID
@@ -142,6 +168,7 @@ func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
 		queue: deps.Queue, logs: deps.Logs, readiness: deps.Readiness,
+		metrics: deps.Metrics, observers: deps.Observers, intake: deps.Intake,
 		logger: deps.Logger, now: deps.Now, newID: deps.NewID,
 		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes},
 	}
@@ -165,6 +192,20 @@ func New(deps Deps, cfg Config) *API {
 // Handler returns the handler of all routes.
 func (a *API) Handler() http.Handler { return a.handler }
 
+// OperationsHandler returns a handler of /metrics, /healthz and /readyz alone, for a
+// process that does not offer the rest.
+func (a *API) OperationsHandler() http.Handler {
+	none := a.observe(a.recoverPanics(a.guard(a.router.NotFoundHandler)))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case metricsPath, "/healthz", "/readyz":
+			a.handler.ServeHTTP(w, r)
+		default:
+			none.ServeHTTP(w, r)
+		}
+	})
+}
+
 // Paths of the API.
 const (
 	tasksPath     = "/api/v1/queue/tasks"
@@ -177,12 +218,14 @@ const (
 	anomalyPath   = anomaliesPath + "/{id:[^/]+}"
 	otlpPath      = "/v1/logs"
 	lokiPath      = "/loki/api/v1/push"
+	metricsPath   = "/metrics"
 )
 
 func (a *API) routes() *mux.Router {
 	// A path is taken as it came: cleaning would answer "//" and ".." with a
 	// redirect, which turns a POST into a GET.
 	r := mux.NewRouter().SkipClean(true)
+	r.Use(noteRoute)
 	get := []string{http.MethodGet, http.MethodHead}
 
 	r.Handle(tasksPath, a.handle(a.createTask)).Methods(http.MethodPost)
@@ -209,6 +252,9 @@ func (a *API) routes() *mux.Router {
 
 	r.HandleFunc("/healthz", a.healthz).Methods(get...)
 	r.HandleFunc("/readyz", a.readyz).Methods(get...)
+	if a.metrics != nil {
+		r.Handle(metricsPath, a.metrics).Methods(get...)
+	}
 
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		a.fail(w, req, errNoRoute)

@@ -26,7 +26,7 @@ interrupt or SIGTERM drains: no task is claimed any more, running ones have
 			return e.runApp(cmd, config)
 		},
 	}
-	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupAPI|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging)
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupAPI|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging|bootstrap.GroupMetrics)
 	return cmd
 }
 
@@ -36,7 +36,8 @@ func (e *environment) workerCommand() *cobra.Command {
 		Use:   "worker",
 		Short: "Run workers only",
 		Long: `worker works on the tasks of the store without an API. Any number of worker and
-serve processes may share a store. It stops as serve does.`,
+serve processes may share a store. It stops as serve does. With --metrics-addr it
+serves /metrics, /healthz and /readyz.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := e.load(cmd, &config); err != nil {
@@ -49,7 +50,7 @@ serve processes may share a store. It stops as serve does.`,
 			return e.runApp(cmd, config)
 		},
 	}
-	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging)
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging|bootstrap.GroupMetrics)
 	return cmd
 }
 
@@ -59,6 +60,9 @@ func (e *environment) runApp(cmd *cobra.Command, config bootstrap.Config) error 
 		return err
 	}
 	return app.Run(cmd.Context(), e.force, func(addr string) {
+		if metrics := app.MetricsAddr(); metrics != "" {
+			e.note("metrics on http://%s/metrics", metrics)
+		}
 		if addr == "" {
 			e.note("working on %d tasks at once", config.Workers)
 			return
