@@ -99,6 +99,8 @@ type SchedulerConfig struct {
 	Registry ports.SchedulerRegistry
 	// Process is what the registry is told of the process.
 	Process ProcessInfo
+	// Observer, if set, is told how runs end.
+	Observer ports.RunObserver
 	// Random returns numbers from [0,1) for jitter. It is called by many
 	// goroutines at once. Nil is math/rand/v2.
 	Random func() float64

@@ -32,6 +32,9 @@ type run struct {
 	// admitted is when the run began to wait for a slot, guarded by the pool.
 	admitted time.Time
 
+	// begun is when the processor was called, set before that if somebody observes.
+	begun time.Time
+
 	// The book's lock guards these.
 	until  time.Time               // the lease lasts until then at least, by this process's monotonic clock
 	cancel context.CancelCauseFunc // ends the processor's context; nil before it runs

@@ -75,6 +75,9 @@ func (s *LogService) openNew(ctx context.Context) (*openBatch, error) {
 		return nil, fmt.Errorf("schedule the analysis of a log batch: %w", err)
 	}
 	s.depth.waiting++
+	if s.cfg.OnBatch != nil {
+		s.cfg.OnBatch()
+	}
 	return b, nil
 }
 

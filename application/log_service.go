@@ -58,6 +58,8 @@ type LogServiceConfig struct {
 	// what other processes take in meanwhile, and by the batches of one call. 0 is
 	// no limit.
 	MaxPending int
+	// OnBatch, if set, is called when a batch is begun, by many goroutines at once.
+	OnBatch func()
 	// NewID makes the ids of entries that have none, and of batches. It is called
 	// by many goroutines at once. Nil is UUIDs of version 7.
 	NewID func() uuid.UUID

@@ -45,6 +45,9 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 	timeout := orDefault(r.info.Timeout, domain.DefaultTimeout)
 	task, stop := context.WithTimeoutCause(held, timeout, errTimedOut)
 	r.returned = make(chan struct{})
+	if s.cfg.Observer != nil {
+		r.begun = time.Now()
+	}
 	unwatch := context.AfterFunc(task, func() { s.supervise(ctx, r, context.Cause(task)) })
 
 	e := ending{err: errGoexit}
@@ -109,6 +112,7 @@ func (s *DefaultScheduler) conclude(r *run, e ending, returned bool, cause error
 		if !returned {
 			s.logger.Warn("processor ignores that its lease is lost, its worker is stuck until it returns", taskFields(r)...)
 		}
+		s.observe(r, ports.RunLeaseLost, "")
 		return
 	}
 	if len(e.result) > domain.MaxResult {
@@ -117,11 +121,13 @@ func (s *DefaultScheduler) conclude(r *run, e ending, returned bool, cause error
 	switch {
 	case returned && e.err == nil:
 		s.counters.processed.Add(1)
+		s.observe(r, ports.RunCompleted, "")
 		s.settle(settlement{run: r, update: ports.TaskUpdate{
 			Lease: r.lease, Outcome: ports.OutcomeCompleted, Result: e.result,
 		}})
 	case errors.Is(cause, errDraining):
 		s.counters.cut.Add(1)
+		s.observe(r, ports.RunReleased, "")
 		s.release([]*run{r})
 	default:
 		s.fail(r, e, returned, errors.Is(cause, errTimedOut))
@@ -155,13 +161,32 @@ func (s *DefaultScheduler) fail(r *run, e ending, returned, timedOut bool) {
 	s.counters.failed.Add(1)
 	fields := append(taskFields(r), zap.String("reason", string(next.Reason)), zap.String("error", update.Failure.Message))
 	if next.Retry {
+		s.observe(r, ports.RunRetried, next.Reason)
 		update.Outcome = ports.OutcomeRetry
 		s.counters.retried.Add(1)
 		s.logger.Info("task failed, it will be retried", append(fields, zap.Duration("in", next.In))...)
 	} else {
+		s.observe(r, ports.RunFailed, next.Reason)
 		s.logger.Warn("task failed for good", fields...)
 	}
 	s.settle(settlement{run: r, update: update})
+}
+
+// observe tells the observer, if there is one, how a run ended.
+func (s *DefaultScheduler) observe(r *run, outcome ports.RunOutcome, reason domain.FailureReason) {
+	if s.cfg.Observer == nil {
+		return
+	}
+	wait, known := r.info.QueueWait()
+	switch {
+	case !known:
+		wait = -1
+	case !r.admitted.IsZero(): // It was claimed ahead.
+		wait += r.begun.Sub(r.admitted)
+	}
+	s.cfg.Observer.ObserveRun(ports.RunEnd{
+		Task: &r.info, Outcome: outcome, Reason: reason, Wait: wait, Duration: time.Since(r.begun),
+	})
 }
 
 // taskFields are what a log line about a run says of it.

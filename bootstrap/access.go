@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -75,14 +76,14 @@ func loopback(addr string) bool {
 // hosts are the names that the API answers to; none for any. On the loopback address
 // other names are kept away, by which a browser could be led to it.
 func (c *Config) hosts() []string {
-	if !loopback(c.Addr) {
+	addr := cmp.Or(c.Addr, c.MetricsAddr)
+	here := []string{"localhost", "127.0.0.1", "::1"}
+	if host, _, err := net.SplitHostPort(addr); err == nil && loopback(addr) {
+		here = append(here, host)
+	} else if len(c.AllowedHosts) == 0 || c.MetricsAddr == "" {
 		return c.AllowedHosts
 	}
-	host, _, err := net.SplitHostPort(c.Addr)
-	if err != nil {
-		return c.AllowedHosts
-	}
-	return append([]string{"localhost", "127.0.0.1", "::1", host}, c.AllowedHosts...)
+	return append(here, c.AllowedHosts...)
 }
 
 // newAuditLog returns the audit log: lines of JSON at the end of a file, or in the

@@ -6,15 +6,35 @@ import (
 	"logsift/adapters/builtin"
 	"logsift/adapters/memstore"
 	"logsift/adapters/openai"
+	"logsift/adapters/prommetrics"
 	"logsift/ports"
 )
+
+// analyzer is what an analyser module provides.
+type analyzer struct {
+	fx.Out
+
+	Analyzer ports.LogAnalyzer
+	State    analyzerState
+}
+
+// analyzerState tells how the analyser does.
+type analyzerState struct {
+	// degraded says why the analyser gives less than it was set to, "" if it does
+	// not.
+	degraded func() string
+	// ai is nil if there is no AI service.
+	ai prommetrics.AIState
+}
 
 // analyzerModule chooses the module of the analyser that the configuration names.
 func analyzerModule(config *Config) fx.Option {
 	if config.Analyzer == AnalyzerOpenAI {
-		return fx.Module(AnalyzerOpenAI, fx.Provide(newOpenAI, newAnalyzerDegraded))
+		return fx.Module(AnalyzerOpenAI, fx.Provide(newOpenAI))
 	}
-	return fx.Module(AnalyzerBuiltin, fx.Provide(newBuiltin, newAnalyzerDegraded))
+	return fx.Module(AnalyzerBuiltin, fx.Provide(func(config Config, logs ports.LogRepository) analyzer {
+		return analyzer{Analyzer: newBuiltin(config, logs), State: analyzerState{degraded: func() string { return "" }}}
+	}))
 }
 
 // newBuiltin makes the built-in analyser, which keeps what it learns in the log
@@ -29,17 +49,12 @@ func newBuiltin(config Config, logs ports.LogRepository) ports.LogAnalyzer {
 
 // newOpenAI makes the analyser that has an AI service explain what the built-in
 // one detects.
-func newOpenAI(config Config, logs ports.LogRepository) (ports.LogAnalyzer, error) {
-	return openai.New(newBuiltin(config, logs), logs, config.openai())
-}
-
-// analyzerDegraded says why the analyser gives less than it was set to, "" if it
-// does not.
-type analyzerDegraded func() string
-
-func newAnalyzerDegraded(analyzer ports.LogAnalyzer) analyzerDegraded {
-	if a, ok := analyzer.(interface{ Degraded() string }); ok {
-		return a.Degraded
+func newOpenAI(config Config, logs ports.LogRepository, o observers) (analyzer, error) {
+	settings := config.openai()
+	settings.Observer = o.calls
+	a, err := openai.New(newBuiltin(config, logs), logs, settings)
+	if err != nil {
+		return analyzer{}, err
 	}
-	return func() string { return "" }
+	return analyzer{Analyzer: a, State: analyzerState{degraded: a.Degraded, ai: a}}, nil
 }

@@ -33,7 +33,9 @@ type App struct {
 	config Config
 	logger *zap.Logger
 	server *apiServer
-	opened *opened
+	// metrics is the server of the metrics alone, which may do nothing.
+	metrics *metricsServer
+	opened  *opened
 	// handler is the API for this process, whether or not a server offers it.
 	handler http.Handler
 
@@ -87,7 +89,7 @@ func New(ctx context.Context, config Config) (*App, error) {
 	var api *httpapi.API
 	a.fx = fx.New(
 		options(ctx, config, a.opened),
-		fx.Populate(&a.logger, &a.server, &api),
+		fx.Populate(&a.logger, &a.server, &a.metrics, &api),
 		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }),
 	)
 	if err := a.fx.Err(); err != nil {
@@ -99,11 +101,11 @@ func New(ctx context.Context, config Config) (*App, error) {
 
 // options chooses the modules.
 func options(ctx context.Context, config Config, o *opened) fx.Option {
-	return fx.Options(coreOptions(ctx, config, o), accessModule(), httpModule())
+	return fx.Options(coreOptions(ctx, config, o), telemetryModule(&config), accessModule(), httpModule())
 }
 
 // coreOptions chooses the modules of a system without an API, in which nothing
-// runs by itself.
+// runs by itself. It needs observers besides.
 func coreOptions(ctx context.Context, config Config, o *opened) fx.Option {
 	return fx.Options(
 		fx.Supply(config, o),
@@ -202,6 +204,8 @@ func (a *App) Run(ctx context.Context, force <-chan struct{}, ready func(addr st
 	case <-ctx.Done():
 	case failure = <-a.server.failed:
 		failure = fmt.Errorf("api server: %w", failure)
+	case failure = <-a.metrics.failed:
+		failure = fmt.Errorf("metrics server: %w", failure)
 	}
 	stopCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -249,6 +253,15 @@ func (a *App) Scheme() string {
 		return "https"
 	}
 	return "http"
+}
+
+// MetricsAddr is the address that the server of the metrics alone listens on, once
+// it was started, as host:port; "" if there is none.
+func (a *App) MetricsAddr() string {
+	if a.metrics.addr == nil {
+		return ""
+	}
+	return a.metrics.addr.String()
 }
 
 // Logger is the program's own log.

@@ -28,17 +28,17 @@ func applicationModule() fx.Option {
 	)
 }
 
-func newLogService(logs ports.LogRepository, queue ports.TaskQueue, config Config, logger *zap.Logger) (*application.LogService, error) {
+func newLogService(logs ports.LogRepository, queue ports.TaskQueue, o observers, config Config, logger *zap.Logger) (*application.LogService, error) {
 	return application.NewLogService(logs, queue, application.LogServiceConfig{
 		BatchSize: config.BatchSize, BatchBytes: config.BatchBytes, BatchAge: config.BatchAge,
 		Queue: config.AnalysisQueue, Baseline: config.Baseline, Learn: config.Learn,
-		MaxPending: config.MaxPending, MaxAge: config.LogRetention,
+		MaxPending: config.MaxPending, MaxAge: config.LogRetention, OnBatch: o.batches,
 	}, logger)
 }
 
 // newScheduler makes the scheduler with its processors and has it started after
 // the API, and stopped before it.
-func newScheduler(queue ports.TaskQueue, schedulers ports.SchedulerRegistry, logs *application.LogService, processor *application.LogAnalysisProcessor, config Config, logger *zap.Logger) (*application.DefaultScheduler, error) {
+func newScheduler(queue ports.TaskQueue, schedulers ports.SchedulerRegistry, logs *application.LogService, processor *application.LogAnalysisProcessor, o observers, config Config, logger *zap.Logger) (*application.DefaultScheduler, error) {
 	workers := config.Workers
 	if workers == 0 {
 		workers = application.NoWorkers
@@ -50,7 +50,7 @@ func newScheduler(queue ports.TaskQueue, schedulers ports.SchedulerRegistry, log
 	s, err := application.NewScheduler(queue, application.SchedulerConfig{
 		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Lease: config.Lease,
 		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, Purger: logs,
-		Registry: schedulers, Process: thisProcess(),
+		Registry: schedulers, Process: thisProcess(), Observer: o.runs,
 	}, logger)
 	if err != nil {
 		return nil, err

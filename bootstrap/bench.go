@@ -195,7 +195,7 @@ func (b *Bench) with(ctx context.Context, workers int, f func(ports.TaskQueue, p
 	var scheduler ports.TaskScheduler
 	o := &opened{}
 	err := fx.New(
-		coreOptions(ctx, config, o),
+		coreOptions(ctx, config, o), fx.Supply(observers{}),
 		fx.Populate(&queue, &scheduler),
 		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }),
 	).Err()

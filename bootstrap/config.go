@@ -55,6 +55,11 @@ type Config struct {
 	// JSON; "-" is standard error, empty the program's own log.
 	AuditLog string
 
+	// MetricsAddr is where /metrics, /healthz and /readyz are served besides the API,
+	// or without it; port 0 picks a free one. It is an address of this machine. Empty
+	// serves them with the API only.
+	MetricsAddr string
+
 	// Workers is how many tasks are worked on at once; 0 for none.
 	Workers int
 	// Queues are the queues to work on; empty for all.
@@ -166,6 +171,7 @@ const (
 	GroupQueues
 	GroupAnalysis
 	GroupLogging
+	GroupMetrics
 )
 
 // setting is one thing that can be set: a flag --some-name, the environment
@@ -204,6 +210,8 @@ func (c *Config) settings() []setting {
 	fs.StringVar(&c.AuditLog, "audit-log", c.AuditLog, "file to which each change by the API is appended, as JSON; - for standard error (default the program's own log)")
 	fs.IntVar(&c.MaxPending, "max-pending", c.MaxPending, "how many tasks may wait before log entries are refused with 429; 0 for no limit")
 	add(GroupAPI)
+	fs.StringVar(&c.MetricsAddr, "metrics-addr", c.MetricsAddr, "where /metrics, /healthz and /readyz are served by themselves, such as 127.0.0.1:9464; port 0 picks a free one (default with the API only)")
+	add(GroupMetrics)
 	fs.IntVar(&c.Workers, "workers", c.Workers, "how many tasks to work on at once; 0 for the API only")
 	fs.DurationVar(&c.Lease, "lease", c.Lease, "how long a task is held without a sign of life from its worker")
 	fs.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout, "how long running tasks may go on after a stop")
@@ -373,6 +381,7 @@ func (c *Config) Validate() error {
 	check(c.Partitions >= 1 && c.Partitions <= redisstore.MaxPartitions, "partitions", fmt.Sprintf("must be between 1 and %d", redisstore.MaxPartitions))
 	check(c.Addr == "" || validAddr(c.Addr), "addr", "must be host:port, such as 127.0.0.1:8080")
 	errs = append(errs, c.validateAccess())
+	check(c.MetricsAddr == "" || validAddr(c.MetricsAddr) && loopback(c.MetricsAddr), "metrics-addr", "must be host:port of this machine, such as 127.0.0.1:9464")
 	check(c.Workers >= 0 && c.Workers <= 10000, "workers", "must be between 0 and 10000")
 	check(c.Lease >= time.Second && c.Lease <= time.Hour, "lease", "must be between 1s and 1h")
 	check(c.DrainTimeout >= 0, "drain-timeout", "must not be negative")

@@ -20,10 +20,11 @@ import (
 
 func httpModule() fx.Option {
 	return fx.Module("http",
-		fx.Provide(newAPI, newAPIServer),
+		fx.Provide(newAPI, newAPIServer, newMetricsServer),
 		// The one place where things run: the API first, then the scheduler; they
 		// stop the other way round.
-		fx.Invoke(func(lc fx.Lifecycle, server *apiServer, scheduler *application.DefaultScheduler, config Config) {
+		fx.Invoke(func(lc fx.Lifecycle, server *apiServer, metrics *metricsServer, scheduler *application.DefaultScheduler, config Config) {
+			lc.Append(fx.StartStopHook(metrics.start, metrics.stop))
 			lc.Append(fx.StartStopHook(server.start, server.stop))
 			lc.Append(fx.StartStopHook(startScheduler(scheduler), stopScheduler(scheduler, config)))
 		}),
@@ -42,7 +43,8 @@ type apiParams struct {
 	Scheduler ports.TaskScheduler
 	Events    ports.TaskEventReader
 	Store     storeReady
-	Degraded  analyzerDegraded
+	Analyzer  analyzerState
+	Observers observers
 	Keys      apiKeys
 	Audit     auditLog
 }
@@ -50,13 +52,26 @@ type apiParams struct {
 func newAPI(p apiParams) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Queue: p.Queue, Fleet: p.Fleet, Logs: p.Logs,
-		Readiness: probe{store: p.Store, scheduler: p.Scheduler, degraded: p.Degraded},
+		Readiness: probe{store: p.Store, scheduler: p.Scheduler, degraded: p.Analyzer.degraded},
 		Events:    p.Events,
+		Metrics:   p.Observers.metrics, Observers: p.Observers.requests, Intake: p.Observers.intake,
 		Dashboard: dashboard.Handler(),
 		Keys:      p.Keys, Audit: p.Audit.Logger,
 		Logger: p.Logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}, httpapi.Config{AllowedHosts: p.Config.hosts(), BehindTLS: p.Config.BehindTLS})
+}
+
+// metricsServer serves the metrics and the health of a process that may not serve
+// the rest of the API.
+type metricsServer struct{ apiServer }
+
+func newMetricsServer(api *httpapi.API, config Config) *metricsServer {
+	s := &metricsServer{apiServer{failed: make(chan error, 1)}}
+	if config.MetricsAddr != "" {
+		s.server = httpapi.NewServer(api.OperationsHandler(), httpapi.ServerConfig{Addr: config.MetricsAddr})
+	}
+	return s
 }
 
 // apiServer runs the API's server, or does nothing if there is to be none.

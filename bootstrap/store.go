@@ -116,7 +116,7 @@ func newMemoryStore(logger *zap.Logger) store {
 type probe struct {
 	store     storeReady
 	scheduler ports.TaskScheduler
-	degraded  analyzerDegraded
+	degraded  func() string
 }
 
 // Ready implements httpapi.ReadinessProbe.

@@ -244,6 +244,24 @@ func (t *Task) Ready(now time.Time) bool {
 	return t.Status == TaskStatusPending && !t.ScheduledAt.After(now)
 }
 
+// QueueWait returns how long a task that was just claimed had been ready before,
+// and whether that is known: it is not for one that was given back, or run again by
+// a person, since its newest claim but one. A scheduled task that a person made
+// ready counts from its creation.
+func (t *Task) QueueWait() (wait time.Duration, known bool) {
+	if t.Deliveries != t.Attempt+t.Recoveries+1 {
+		return 0, false
+	}
+	ready := t.CreatedAt
+	if t.ScheduledAt.After(ready) {
+		ready = t.ScheduledAt
+	}
+	if n := len(t.Errors); n > 0 && t.Errors[n-1].At.After(ready) {
+		ready = t.Errors[n-1].At
+	}
+	return max(t.StartedAt.Sub(ready), 0), true
+}
+
 // Clone returns a deep copy.
 func (t *Task) Clone() *Task {
 	c := *t

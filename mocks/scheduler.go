@@ -163,3 +163,38 @@ func (mr *MockTaskSchedulerMockRecorder) Stop(ctx interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Stop", reflect.TypeOf((*MockTaskScheduler)(nil).Stop), ctx)
 }
+
+// MockRunObserver is a mock of RunObserver interface.
+type MockRunObserver struct {
+	ctrl     *gomock.Controller
+	recorder *MockRunObserverMockRecorder
+}
+
+// MockRunObserverMockRecorder is the mock recorder for MockRunObserver.
+type MockRunObserverMockRecorder struct {
+	mock *MockRunObserver
+}
+
+// NewMockRunObserver creates a new mock instance.
+func NewMockRunObserver(ctrl *gomock.Controller) *MockRunObserver {
+	mock := &MockRunObserver{ctrl: ctrl}
+	mock.recorder = &MockRunObserverMockRecorder{mock}
+	return mock
+}
+
+// EXPECT returns an object that allows the caller to indicate expected use.
+func (m *MockRunObserver) EXPECT() *MockRunObserverMockRecorder {
+	return m.recorder
+}
+
+// ObserveRun mocks base method.
+func (m *MockRunObserver) ObserveRun(end ports.RunEnd) {
+	m.ctrl.T.Helper()
+	m.ctrl.Call(m, "ObserveRun", end)
+}
+
+// ObserveRun indicates an expected call of ObserveRun.
+func (mr *MockRunObserverMockRecorder) ObserveRun(end interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ObserveRun", reflect.TypeOf((*MockRunObserver)(nil).ObserveRun), end)
+}

@@ -227,6 +227,8 @@ type ReapRequest struct {
 type Maintained struct {
 	// Count is how many tasks it changed. If it is the limit, there may be more.
 	Count int
+	// Poisoned is how many of them failed with domain.ReasonPoison.
+	Poisoned int
 	// Next is how long it is until there is more to do, by the store's clock;
 	// negative if nothing is in sight.
 	Next time.Duration

@@ -4,6 +4,7 @@ package ports
 
 import (
 	"context"
+	"time"
 
 	"logsift/domain"
 )
@@ -47,4 +48,63 @@ type TaskScheduler interface {
 	ScheduleLogAnalysis(ctx context.Context, logIDs ...domain.LogID) (*domain.Task, error)
 	// GetSchedulerStats describes this scheduler.
 	GetSchedulerStats() domain.SchedulerStats
+}
+
+// RunOutcome is what became of a run.
+type RunOutcome uint8
+
+// The outcomes of a run.
+const (
+	RunCompleted RunOutcome = iota + 1
+	// RunRetried: it failed, and the task will be tried again.
+	RunRetried
+	// RunFailed: it failed, and the task with it.
+	RunFailed
+	// RunLeaseLost: its lease ended before it did; others have the task, or nobody
+	// needs it any more.
+	RunLeaseLost
+	// RunReleased: it was cut short by a worker that stops, and the task given back.
+	RunReleased
+)
+
+// String returns the name of the outcome, in lower case with underscores.
+func (o RunOutcome) String() string {
+	switch o {
+	case RunCompleted:
+		return "completed"
+	case RunRetried:
+		return "retried"
+	case RunFailed:
+		return "failed"
+	case RunLeaseLost:
+		return "lease_lost"
+	case RunReleased:
+		return "released"
+	}
+	return "unknown"
+}
+
+// RunEnd tells of a run that has ended.
+type RunEnd struct {
+	// Task is the task as it was claimed. It belongs to the scheduler and must be
+	// neither kept nor changed.
+	Task    *domain.Task
+	Outcome RunOutcome
+	// Reason goes with RunRetried and RunFailed.
+	Reason domain.FailureReason
+	// Wait is how long the task was ready before the run began, by the store's clock
+	// up to its claim and by the process's from then on. It is known unless the task
+	// was given back or run again by a person before: then it is negative.
+	Wait time.Duration
+	// Duration is how long the processor ran. If it has not returned yet, it is
+	// how long the scheduler waited for it.
+	Duration time.Duration
+}
+
+// RunObserver is told how runs end. What it is told is what the scheduler decided;
+// the report of that to the queue follows, and may still be lost.
+type RunObserver interface {
+	// ObserveRun is called once for each run whose processor was called, by many
+	// goroutines at once. It must return at once.
+	ObserveRun(end RunEnd)
 }

@@ -41,10 +41,8 @@ func (a *API) bulk(w http.ResponseWriter, r *http.Request) error {
 	if err := docs.end(); err != nil {
 		return err
 	}
-	if len(in.entries) > 0 {
-		if _, err := a.logs.CreateLogs(r.Context(), in.entries...); err != nil {
-			return err
-		}
+	if _, err := a.store(r.Context(), "elasticsearch", in); err != nil {
+		return err
 	}
 	return writeElastic(w, http.StatusOK, bulkAnswer{
 		Took: a.now().Sub(begun).Milliseconds(), Errors: docs.failed, Items: docs.items,
@@ -163,6 +161,7 @@ func (b *bulkIntake) end() error {
 // refuse answers for an action that is not carried out.
 func (b *bulkIntake) refuse(action *bulkAction, reason string) error {
 	b.failed = true
+	b.rejectedCount++
 	b.items = append(b.items, bulkItem{action.name: {
 		Index: action.Index, ID: action.ID, Status: http.StatusBadRequest, Error: &elasticCause{Type: "document_parsing_exception", Reason: reason},
 	}})

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -154,6 +155,18 @@ func (in *intake) err() error {
 		errs[i] = wire.FieldError{Field: fmt.Sprintf("line %d", rejected.Line), Detail: rejected.Reason}
 	}
 	return errs
+}
+
+// store stores the entries of an intake, if it has any, and tells how many came by
+// the protocol.
+func (a *API) store(ctx context.Context, protocol string, in *intake) (receipt domain.LogReceipt, err error) {
+	if len(in.entries) > 0 {
+		receipt, err = a.logs.CreateLogs(ctx, in.entries...)
+	}
+	if a.intake != nil {
+		a.intake.ObserveIntake(protocol, len(receipt.LogIDs), in.rejectedCount)
+	}
+	return receipt, err
 }
 
 // reasons says why the first few were rejected. noun is what they are.

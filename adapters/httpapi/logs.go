@@ -43,13 +43,13 @@ func (a *API) createLogs(w http.ResponseWriter, r *http.Request) error {
 	default:
 		err = in.lines(text, in.jsonEntry)
 	}
-	if err == nil {
-		err = in.err()
-	}
 	if err != nil {
 		return err
 	}
-	receipt, err := a.logs.CreateLogs(r.Context(), in.entries...)
+	receipt, err := a.store(r.Context(), "http", in)
+	if err == nil {
+		err = in.err()
+	}
 	if err != nil {
 		return err
 	}

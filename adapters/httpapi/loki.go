@@ -56,10 +56,8 @@ func (a *API) pushLoki(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(in.entries) > 0 {
-		if _, err := a.logs.CreateLogs(r.Context(), in.entries...); err != nil {
-			return err
-		}
+	if _, err := a.store(r.Context(), "loki", in); err != nil {
+		return err
 	}
 	if in.rejectedCount > 0 {
 		return refuse(domain.ErrInvalid, "%d entries were stored, %d were not: %s", len(in.entries), in.rejectedCount, in.reasons("entry"))

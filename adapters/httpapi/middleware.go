@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 
+	"github.com/gorilla/mux"
 	"go.uber.org/zap"
 )
 
@@ -33,11 +35,74 @@ func (a *API) observe(next http.Handler) http.Handler {
 		}
 		w.Header().Set(requestIDHeader, id)
 		rec := &recorder{ResponseWriter: w}
-		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		r, done := a.beginRequest(r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		defer func() { done(rec.status) }()
+		next.ServeHTTP(rec, r)
 		a.logger.Debug("request",
 			zap.String("request_id", id), zap.String("method", r.Method), zap.String("path", r.URL.Path),
 			zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes),
 			zap.Duration("duration", a.now().Sub(start)), zap.String("remote", r.RemoteAddr))
+	})
+}
+
+// routeKey is the key of the *string that noteRoute sets.
+type routeKey struct{}
+
+// beginRequest tells the observers, if there are any, of a request. It returns the
+// request to go on with, and what to call with the status of its answer, 0 if
+// there was none but an empty one.
+func (a *API) beginRequest(r *http.Request) (*http.Request, func(status int)) {
+	if len(a.observers) == 0 {
+		return r, func(int) {}
+	}
+	var route string
+	ended := make([]func(string, int), len(a.observers))
+	r = r.WithContext(context.WithValue(r.Context(), routeKey{}, &route))
+	for i, o := range a.observers {
+		var ctx context.Context
+		ctx, ended[i] = o.BeginRequest(r)
+		r = r.WithContext(ctx)
+	}
+	return r, func(status int) {
+		status = orDefault(status, http.StatusOK)
+		for _, end := range slices.Backward(ended) {
+			end(route, status)
+		}
+	}
+}
+
+// routePattern returns the template of a route without the regular expressions of
+// its variables.
+func routePattern(template string) string {
+	var out strings.Builder
+	depth, skip := 0, false
+	for i := range len(template) {
+		switch c := template[i]; {
+		case c == '{':
+			depth++
+		case c == '}':
+			if depth--; depth == 0 {
+				skip = false
+			}
+		case c == ':' && depth == 1:
+			skip = true
+		}
+		if !skip {
+			out.WriteByte(template[i])
+		}
+	}
+	return out.String()
+}
+
+// noteRoute notes the pattern of the route for those who observe.
+func noteRoute(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if route, ok := r.Context().Value(routeKey{}).(*string); ok {
+			if template, err := mux.CurrentRoute(r).GetPathTemplate(); err == nil {
+				*route = routePattern(template)
+			}
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -40,10 +40,8 @@ func (a *API) pushOTLP(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(in.entries) > 0 {
-		if _, err := a.logs.CreateLogs(r.Context(), in.entries...); err != nil {
-			return err
-		}
+	if _, err := a.store(r.Context(), "otlp", in); err != nil {
+		return err
 	}
 	return writeOTLP(w, media, otlpPartial{Rejected: int64(in.rejectedCount), Message: in.reasons("record")})
 }

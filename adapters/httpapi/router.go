@@ -71,6 +71,22 @@ type ReadinessProbe interface {
 	Ready(ctx context.Context) map[string]error
 }
 
+// RequestObserver is told of requests, by many goroutines at once.
+type RequestObserver interface {
+	// BeginRequest is told of a request that came in. It returns the context that the
+	// request goes on with, and what is called once when it is answered: with the
+	// pattern of its route, such as /api/v1/logs/{id}, or "" if no route took it, and
+	// with the status.
+	BeginRequest(r *http.Request) (context.Context, func(route string, status int))
+}
+
+// IntakeObserver is told of log entries, by many goroutines at once.
+type IntakeObserver interface {
+	// ObserveIntake is told how many entries of a request were stored, and how many
+	// broke a rule. The protocol is http, otlp, loki or elasticsearch.
+	ObserveIntake(protocol string, accepted, rejected int)
+}
+
 // Deps are what an [API] works with.
 type Deps struct {
 	// Queue, Fleet, Logs and Readiness are required. They are called by many
@@ -91,6 +107,13 @@ type Deps struct {
 	// refused: at info level, but at debug level if it stored logs. It holds who, from
 	// where, what, and of which tasks, never what was sent. Nil writes none.
 	Audit *zap.Logger
+	// Metrics answers GET /metrics. Nil: there is no such path.
+	Metrics http.Handler
+	// Observers are told of every request, the first one first, and of its answer the
+	// other way round.
+	Observers []RequestObserver
+	// Intake is told of log entries. Nil for nobody.
+	Intake IntakeObserver
 	// Logger gets unexpected errors, and at debug level each request. Nil logs
 	// nothing.
 	Logger *zap.Logger
@@ -179,6 +202,9 @@ type API struct {
 	dashboard http.Handler // nil for none
 	events    ports.TaskEventReader
 	keys      func() apikey.Keys // nil asks for none
+	metrics   http.Handler
+	observers []RequestObserver
+	intake    IntakeObserver
 	logger    *zap.Logger
 	auditLog  *zap.Logger // nil writes none
 	now       func() time.Time
@@ -201,6 +227,7 @@ func New(deps Deps, cfg Config) *API {
 	a := &API{
 		queue: auditedQueue{deps.Queue}, fleet: deps.Fleet, logs: auditedLogs{deps.Logs}, readiness: deps.Readiness,
 		dashboard: deps.Dashboard, events: deps.Events,
+		metrics: deps.Metrics, observers: deps.Observers, intake: deps.Intake,
 		keys: deps.Keys, logger: deps.Logger, auditLog: deps.Audit, now: deps.Now, newID: deps.NewID,
 		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes},
 		streams: streams{limit: cfg.MaxStreams, open: map[*stream]struct{}{}},
@@ -227,6 +254,20 @@ func New(deps Deps, cfg Config) *API {
 // Handler returns the handler of all routes.
 func (a *API) Handler() http.Handler { return a.handler }
 
+// OperationsHandler returns a handler of /metrics, /healthz and /readyz alone, for a
+// process that does not offer the rest.
+func (a *API) OperationsHandler() http.Handler {
+	none := a.observe(a.recoverPanics(a.guard(a.router.NotFoundHandler)))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case metricsPath, "/healthz", "/readyz":
+			a.handler.ServeHTTP(w, r)
+		default:
+			none.ServeHTTP(w, r)
+		}
+	})
+}
+
 // Paths of the API.
 const (
 	tasksPath     = "/api/v1/queue/tasks"
@@ -244,12 +285,14 @@ const (
 	otlpPath      = "/v1/logs"
 	lokiPath      = "/loki/api/v1/push"
 	sessionPath   = "/api/v1/session"
+	metricsPath   = "/metrics"
 )
 
 func (a *API) routes() *mux.Router {
 	// A path is taken as it came: cleaning would answer "//" and ".." with a
 	// redirect, which turns a POST into a GET.
 	r := mux.NewRouter().SkipClean(true)
+	r.Use(noteRoute)
 	get := []string{http.MethodGet, http.MethodHead}
 
 	r.Handle(tasksPath, a.handle(a.createTask)).Methods(http.MethodPost)
@@ -291,6 +334,9 @@ func (a *API) routes() *mux.Router {
 
 	r.HandleFunc("/healthz", a.healthz).Methods(get...)
 	r.HandleFunc("/readyz", a.readyz).Methods(get...)
+	if a.metrics != nil {
+		r.Handle(metricsPath, a.metrics).Methods(get...)
+	}
 
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		a.fail(w, req, errNoRoute)

@@ -160,7 +160,7 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.cfg.now()
-	n := 0
+	n, poisoned := 0, 0
 	for n < req.Limit {
 		t, at, ok := q.nextLease()
 		if !ok || at > now.UnixMicro() {
@@ -172,11 +172,13 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 			n++
 			if t.Status == domain.TaskStatusPending {
 				q.makeReady(t)
+			} else {
+				poisoned++
 			}
 		}
 	}
 	_, at, ok := q.nextLease()
-	return ports.Maintained{Count: n, Next: until(at, ok, now)}, nil
+	return ports.Maintained{Count: n, Poisoned: poisoned, Next: until(at, ok, now)}, nil
 }
 
 // nextLease returns the task whose lease ends next, dropping stale entries.

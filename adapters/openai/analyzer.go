@@ -85,6 +85,13 @@ func (a *Analyzer) Degraded() string {
 	return ""
 }
 
+// BreakerOpen is whether the service is not asked for the time being, since it did
+// not serve.
+func (a *Analyzer) BreakerOpen() bool { return a.breaker.open() != "" }
+
+// BudgetSpent is whether the budget of this day did not suffice for a request.
+func (a *Analyzer) BudgetSpent() bool { return a.budget.spentToday() }
+
 // Analyze implements ports.LogAnalyzer. The detector's result is explained, ranked
 // and summed up by the service; without anomalies, and where the request is to
 // learn, the service is not asked.

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -74,8 +75,19 @@ type Config struct {
 	// DailyBudget is what all processes that share the store may spend in a day of
 	// UTC, by Prices. 0 is without bound.
 	DailyBudget Micros
+	// Observer, if set, is told of each request to the service.
+	Observer CallObserver `json:"-"`
 	// Now is the clock of the breaker and the budget. Nil is time.Now.
 	Now func() time.Time `json:"-"`
+}
+
+// CallObserver is told of requests to the service, by many goroutines at once.
+type CallObserver interface {
+	// BeginAICall is told of a request that is about to be sent. It returns the context
+	// for it, and what is called once when it is over: with what the service charged,
+	// which may be an estimate, and with the error, if it was not answered well. The
+	// cost has the amount 0 without prices.
+	BeginAICall(ctx context.Context, model string) (context.Context, func(domain.Usage, domain.Cost, error))
 }
 
 // currency matches the code of a currency in ISO 4217.

@@ -238,8 +238,7 @@ func (e *explanation) request(ctx context.Context, p prompt) (*answer, error) {
 			return nil, err
 		}
 		e.requests++
-		c, next, f := e.exchange(ctx, p, d)
-		cost := e.a.cfg.Prices.cost(c.usage)
+		c, next, f, cost := e.observed(ctx, p, d)
 		e.usage, e.cost = sum(e.usage, c.usage), e.cost+cost
 		e.settle(ctx, set, cost)
 		if f != nil && ctx.Err() != nil {
@@ -300,6 +299,24 @@ func (e *explanation) settle(ctx context.Context, set reserve, cost Micros) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	e.a.budget.settle(ctx, set, cost)
+}
+
+// observed is exchange with its cost, and tells the observer, if there is one.
+func (e *explanation) observed(ctx context.Context, p prompt, d dialect) (completion, *dialect, *failure, Micros) {
+	observer := e.a.cfg.Observer
+	if observer == nil {
+		c, next, f := e.exchange(ctx, p, d)
+		return c, next, f, e.a.cfg.Prices.cost(c.usage)
+	}
+	ctx, done := observer.BeginAICall(ctx, e.a.cfg.Model)
+	c, next, f := e.exchange(ctx, p, d)
+	cost := e.a.cfg.Prices.cost(c.usage)
+	var err error
+	if f != nil {
+		err = f.fault
+	}
+	done(c.usage, domain.Cost{AmountMicros: int64(cost), Currency: e.a.cfg.Prices.Currency}, err)
+	return c, next, f, cost
 }
 
 // exchange sends one request and reads what comes back. Next is not nil if the

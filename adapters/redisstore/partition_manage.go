@@ -129,7 +129,8 @@ func maintained(reply []any) ports.Maintained {
 	if !ok {
 		next = -1
 	}
-	return ports.Maintained{Count: int(n), Next: microDuration(next)}
+	poisoned, _ := intAt(reply, 2)
+	return ports.Maintained{Count: int(n), Poisoned: int(poisoned), Next: microDuration(next)}
 }
 
 // PurgeFinished is that of the queue, within the partition.

@@ -312,6 +312,7 @@ func (q *TaskQueue) maintain(limit int, step func(p *partition, limit int) (port
 			return sum, err
 		}
 		sum.Count += done.Count
+		sum.Poisoned += done.Poisoned
 		sum.Next = sooner(sum.Next, done.Next)
 		if sum.Count == limit {
 			if i < len(parts)-1 {

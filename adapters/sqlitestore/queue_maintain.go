@@ -113,6 +113,7 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 	}
 	var done ports.Maintained
 	err := q.db.writer.do(ctx, "reap expired leases", func(tx *transaction) error {
+		poisoned := 0 // The writer may do this more than once.
 		tasks, err := tx.due(tx.now, req.Limit, stateProcessing)
 		if err != nil {
 			return err
@@ -125,6 +126,9 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 			if err := tx.recover(rec, req.MaxRecoveries); err != nil {
 				return err
 			}
+			if rec.corrupt == nil && rec.task.Status == domain.TaskStatusFailed {
+				poisoned++
+			}
 		}
 		// What the claims held may be gone too. A claim whose leases were extended
 		// is left for later.
@@ -133,7 +137,7 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 		if err != nil {
 			return err
 		}
-		done.Count = len(recs)
+		done.Count, done.Poisoned = len(recs), poisoned
 		done.Next, err = tx.nextIn(stateProcessing)
 		return err
 	})

@@ -28,7 +28,7 @@ On an address that other machines reach, serve asks for API keys: see logsift ke
 			return e.runApp(cmd, config)
 		},
 	}
-	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupKeys|bootstrap.GroupAPI|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging)
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupKeys|bootstrap.GroupAPI|bootstrap.GroupMetrics|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging)
 	return cmd
 }
 
@@ -38,7 +38,8 @@ func (e *environment) workerCommand() *cobra.Command {
 		Use:   "worker",
 		Short: "Run workers only",
 		Long: `worker works on the tasks of the store without an API. Any number of worker and
-serve processes may share a store. It stops as serve does.`,
+serve processes may share a store. It stops as serve does. With --metrics-addr it
+serves /metrics, /healthz and /readyz.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := e.load(cmd, &config); err != nil {
@@ -51,7 +52,7 @@ serve processes may share a store. It stops as serve does.`,
 			return e.runApp(cmd, config)
 		},
 	}
-	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging)
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging|bootstrap.GroupMetrics)
 	return cmd
 }
 
@@ -61,6 +62,9 @@ func (e *environment) runApp(cmd *cobra.Command, config bootstrap.Config) error 
 		return err
 	}
 	return app.Run(cmd.Context(), e.force, func(addr string) {
+		if metrics := app.MetricsAddr(); metrics != "" {
+			e.note("metrics on http://%s/metrics", metrics)
+		}
 		if addr == "" {
 			e.note("working on %d tasks at once", config.Workers)
 			return

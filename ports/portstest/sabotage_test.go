@@ -193,6 +193,26 @@ var sabotages = map[string]struct {
 			}
 		},
 	},
+	"poison is not told of": {
+		"Time/a_task_that_kills_its_workers_ends_as_poison", func(q *brokenQueue) {
+			q.reap = func(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
+				m, err := q.TaskQueue.ReapExpired(ctx, req)
+				m.Poisoned = 0
+				return m, err
+			}
+		},
+	},
+	"claimed tasks lack their errors": {
+		"Time/a_claimed_task_tells_how_long_it_was_ready", func(q *brokenQueue) {
+			q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+				tasks, err := q.TaskQueue.Dequeue(ctx, req)
+				for _, t := range tasks {
+					t.Errors = nil
+				}
+				return tasks, err
+			}
+		},
+	},
 	"clean-up ignores the retention": {
 		"Time/finished_tasks_go_after_their_retention_and_nothing_else_does", func(q *brokenQueue) {
 			q.purge = func(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {

@@ -104,10 +104,13 @@ var timeCases = []queueCase{
 		promise: "A task fails with domain.ReasonPoison when it was recovered more often than MaxRecoveries.",
 		run: func(t *testing.T, q *queueTest) {
 			task := q.add(t, q.mayHaveKey("key"))
-			for range 4 {
+			for i := range 4 {
 				require.Equal(t, task.ID, q.claimOne(t).ID)
 				q.Advance(lease)
-				require.Equal(t, 1, q.reap(t))
+				m, err := q.Queue.ReapExpired(t.Context(), ports.ReapRequest{MaxRecoveries: 3, Limit: 10})
+				require.NoError(t, err)
+				require.Equal(t, 1, m.Count)
+				require.Equal(t, i/3, m.Poisoned, "Poisoned counts what failed, and nothing that is ready again")
 			}
 			got := q.get(t, task.ID)
 			require.Equal(t, domain.TaskStatusFailed, got.Status)
@@ -120,6 +123,34 @@ var timeCases = []queueCase{
 				q.add(t, withKey("key"))
 				require.ErrorIs(t, q.Queue.RetryTask(t.Context(), task.ID), domain.ErrDuplicateTask, "its unique key was free for others")
 			}
+		},
+	},
+	{
+		name:    "a claimed task tells how long it was ready",
+		promise: "What Dequeue returns has the times and errors that domain.Task.QueueWait counts from.",
+		run: func(t *testing.T, q *queueTest) {
+			waited := func(task *domain.Task, want time.Duration) {
+				wait, known := task.QueueWait()
+				require.True(t, known)
+				require.InDelta(t, want.Seconds(), wait.Seconds(), 5)
+			}
+			q.add(t)
+			q.Advance(10 * time.Second)
+			task := q.claimOne(t)
+			waited(task, 10*time.Second)
+			q.Advance(lease)
+			require.Equal(t, 1, q.reap(t))
+			q.Advance(20 * time.Second)
+			task = q.claimOne(t)
+			waited(task, 20*time.Second)
+			q.update(t, retry(task, time.Hour))
+			q.Advance(time.Hour + 30*time.Second)
+			q.promote(t)
+			task = q.claimOne(t)
+			waited(task, 30*time.Second)
+			require.NoError(t, q.Queue.ReleaseTask(t.Context(), *task.Lease))
+			_, known := q.claimOne(t).QueueWait()
+			require.False(t, known, "nobody noted when it was given back")
 		},
 	},
 	{

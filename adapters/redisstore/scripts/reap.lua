@@ -3,8 +3,8 @@
 -- KEYS: as in keys.lua. ARGV: clock offset, generation of the lanes, their
 -- number, wake channel, most tasks, most recoveries, the failure to keep for an
 -- expired lease.
--- Reply: {-1} if the lanes are stale; else how many tasks, and microseconds
--- until the next lease ends (-1: none is held).
+-- Reply: {-1} if the lanes are stale; else how many tasks, microseconds until the
+-- next lease ends (-1: none is held), and how many of the tasks are poison.
 -- include: common
 -- include: keys
 if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
@@ -12,7 +12,7 @@ local now = store_now(ARGV[1])
 local most = tonumber(ARGV[6])
 local ids = redis.call('ZRANGEBYSCORE', K.active, '-inf', digits(now), 'LIMIT', 0, ARGV[5])
 local states = get_many('HMGET', K.state, ids)
-local freed = false
+local freed, poisoned = false, 0
 if #ids > 0 then call_many('ZREM', K.active, ids) end
 for i, id in ipairs(ids) do
   local t = unpack_state(states[i])
@@ -27,6 +27,7 @@ for i, id in ipairs(ids) do
     redis.call('HSET', K.errors, id,
       append_error(redis.call('HGET', K.errors, id), t.attempt, t.started, now, failure))
     if t.recoveries > most then
+      poisoned = poisoned + 1
       t.status, t.finished = FAILED, math.max(now, t.started)
       redis.call('HSET', K.state, id, pack_state(t))
       redis.call('ZADD', K.failed, digits(t.seq), id)
@@ -39,4 +40,4 @@ for i, id in ipairs(ids) do
   end
 end
 if freed then wake(K.meta, ARGV[4]) end
-return { #ids, next_after(K.active, now) }
+return { #ids, next_after(K.active, now), poisoned }
