@@ -116,10 +116,12 @@ LOGSIFT_BATCH_SIZE), over a YAML file (batch_size), over defaults.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	root.PersistentFlags().StringVar(&e.configFile, "config", e.getenv(configEnvVar), "YAML file with settings")
 	root.AddCommand(
-		e.demoCommand(), e.analyzeCommand(), e.followCommand(), e.serveCommand(), e.workerCommand(),
+		e.demoCommand(), e.analyzeCommand(), e.followCommand(),
+		e.serveCommand(), e.workerCommand(), e.healthCommand(),
 		e.taskCommand(), e.queueCommand(), e.statsCommand(),
 		e.anomaliesCommand(), e.logsCommand(),
-		e.keyCommand(), e.verifyCommand(), e.benchCommand(),
+		e.keyCommand(),
+		e.verifyCommand(), e.benchCommand(),
 		e.manCommand(), e.versionCommand(),
 	)
 	for _, cmd := range allCommands(root) {
