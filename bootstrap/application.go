@@ -3,7 +3,9 @@ package bootstrap
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 
 	"go.uber.org/fx"
 	"go.uber.org/zap"
@@ -57,6 +59,11 @@ func newScheduler(queue ports.TaskQueue, schedulers ports.SchedulerRegistry, log
 	}
 	if err := s.RegisterProcessor(domain.TaskTypeLogAnalysis, processor); err != nil {
 		return nil, err
+	}
+	for _, taskType := range slices.Sorted(maps.Keys(config.Processors)) {
+		if err := s.RegisterProcessor(taskType, config.Processors[taskType]); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }

@@ -19,6 +19,7 @@ import (
 	"logsift/adapters/redisstore"
 	"logsift/application"
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // Config is everything that can be set. [DefaultConfig] gives the defaults;
@@ -76,6 +77,10 @@ type Config struct {
 	MaxRecoveries int
 	// Retry says when failed tasks run again.
 	Retry domain.RetryPolicy
+
+	// Processors are what runs the tasks of further types; that of log analysis is
+	// always there. They are set by a program that is built on this package.
+	Processors map[domain.TaskType]ports.TaskProcessor `json:"-" yaml:"-"`
 
 	// BatchSize and BatchAge bound the batches of automatic analysis tasks.
 	BatchSize int
