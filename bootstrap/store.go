@@ -75,7 +75,7 @@ func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logge
 		queue.Close()
 		return client.Close()
 	})
-	return store{Queue: queue, Logs: redisstore.NewLogRepository(client), Ready: client.Ready}, nil
+	return store{Queue: queue, Logs: redisstore.NewLogRepository(client), Events: queue, Ready: client.Ready}, nil
 }
 
 func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
