@@ -78,7 +78,7 @@ func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logge
 		return client.Close()
 	})
 	return store{
-		Queue: queue, Queues: queue, Schedulers: redisstore.NewSchedulerRegistry(client),
+		Queue: queue, Queues: queue, Events: queue, Schedulers: redisstore.NewSchedulerRegistry(client),
 		Logs: redisstore.NewLogRepository(client), Ready: client.Ready,
 	}, nil
 }

@@ -45,6 +45,11 @@ func (w *world) open(t *testing.T) *redisstore.Client {
 
 func (w *world) queue(t *testing.T) ports.TaskQueue {
 	t.Helper()
+	return w.eventQueue(t)
+}
+
+func (w *world) eventQueue(t *testing.T) portstest.EventQueue {
+	t.Helper()
 	queue := redisstore.NewTaskQueue(w.open(t))
 	t.Cleanup(queue.Close)
 	return queue
@@ -67,6 +72,25 @@ func TestTaskQueueKeepsTheContract(t *testing.T) {
 		t.Helper()
 		return newWorld(t).harness(t)
 	})
+}
+
+func TestTaskEventsKeepTheContract(t *testing.T) {
+	t.Parallel()
+	for name, partitions := range map[string]int{"one partition": 1, "three partitions": 3} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			portstest.TestTaskEvents(t, func(t *testing.T) portstest.EventHarness {
+				t.Helper()
+				w := newWorld(t)
+				w.partitions = partitions
+				h := portstest.EventHarness{Queue: w.eventQueue(t), Advance: w.advance, Reopen: w.eventQueue}
+				if partitions > 1 {
+					h.Partition = func(id domain.TaskID) int { return redisstore.PartitionOf(id, partitions) }
+				}
+				return h
+			})
+		})
+	}
 }
 
 func TestTaskQueueOfPartitionsKeepsTheContract(t *testing.T) {

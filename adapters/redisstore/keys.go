@@ -22,6 +22,7 @@ type queueKeys struct {
 	active, scheduled, retrying, due      string
 	completed, failed, cancelled, finList string
 	unique, uniqueOf, meta, lanes         string
+	events                                string
 	wake                                  string
 }
 
@@ -33,7 +34,7 @@ func newQueueKeys(namespace string, partition int) queueKeys {
 		active: p + "active", scheduled: p + "scheduled", retrying: p + "retrying", due: p + "due",
 		completed: p + "completed", failed: p + "failed", cancelled: p + "cancelled", finList: p + "finished",
 		unique: p + "unique", uniqueOf: p + "unique_of", meta: p + "meta", lanes: p + "lanes",
-		wake: p + "wake",
+		events: p + "events", wake: p + "wake",
 	}
 }
 
@@ -44,7 +45,7 @@ func (k *queueKeys) all(ready []string) []string {
 		k.tasks, k.state, k.results, k.errors,
 		k.active, k.scheduled, k.retrying, k.due,
 		k.completed, k.failed, k.cancelled, k.finList,
-		k.unique, k.uniqueOf, k.meta, k.lanes,
+		k.unique, k.uniqueOf, k.meta, k.lanes, k.events,
 	}, ready...)
 }
 

@@ -54,7 +54,7 @@ func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 	detached := context.WithoutCancel(ctx)
 	reply, err := p.withLanes(detached, func(table *laneTable) ([]any, error) {
 		keys := append([]string{
-			k.tasks, k.state, k.errors, k.active, k.due, k.scheduled, k.retrying, k.meta, k.lanes, k.claim(req.ID),
+			k.tasks, k.state, k.errors, k.active, k.due, k.scheduled, k.retrying, k.meta, k.lanes, k.claim(req.ID), k.events,
 		}, table.ready...)
 		lanes := table.claimable(req.Queues, req.Types)
 		args := make([]any, 0, 6+len(lanes))
@@ -166,7 +166,7 @@ func (p *partition) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 	if len(places) > 0 {
 		keys := []string{
 			k.state, k.active, k.completed, k.failed, k.retrying, k.due,
-			k.results, k.errors, k.finList, k.unique, k.uniqueOf, k.meta,
+			k.results, k.errors, k.finList, k.unique, k.uniqueOf, k.meta, k.events,
 		}
 		reply, err := p.client.runSlice(ctx, updateScript, keys, args...)
 		if err != nil {
@@ -207,7 +207,7 @@ func (p *partition) ReleaseTask(ctx context.Context, leases ...domain.Lease) err
 		return nil
 	}
 	reply, err := p.withLanes(ctx, func(table *laneTable) ([]any, error) {
-		args := appendLeases([]any{table.generation, len(table.names), p.keys.wake}, leases)
+		args := appendLeases([]any{p.client.offset(), table.generation, len(table.names), p.keys.wake}, leases)
 		return p.client.runSlice(ctx, releaseScript, p.keys.all(table.ready), args...)
 	})
 	if err != nil {

@@ -155,8 +155,8 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 			}
 		}
 	}
-	keys := make([]string, 0, 7+len(lanes))
-	keys = append(keys, k.tasks, k.unique, k.uniqueOf, k.scheduled, k.due, k.meta, k.lanes)
+	keys := make([]string, 0, 8+len(lanes))
+	keys = append(keys, k.tasks, k.unique, k.uniqueOf, k.scheduled, k.due, k.meta, k.lanes, k.events)
 	args := make([]any, 0, 4+2*count+len(lanes)+2*keyed)
 	args = append(args, p.client.offset(), calls[0].generation, wake, strconv.Itoa(count))
 	for _, c := range calls {

@@ -25,14 +25,14 @@ var (
 // DeleteTask is that of the queue, within the partition.
 func (p *partition) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
 	return p.manage(ctx, deleteScript, 0, ids, func(t *laneTable) []any {
-		return []any{t.generation, len(t.names)}
+		return []any{p.client.offset(), t.generation, len(t.names)}
 	})
 }
 
 // RetryTask is that of the queue, within the partition.
 func (p *partition) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 	return p.manage(ctx, rerunScript, domain.TaskStatusPending, ids, func(t *laneTable) []any {
-		return []any{t.generation, len(t.names), p.keys.wake}
+		return []any{p.client.offset(), t.generation, len(t.names), p.keys.wake}
 	})
 }
 
@@ -46,7 +46,7 @@ func (p *partition) CancelTask(ctx context.Context, ids ...domain.TaskID) error 
 // RunTaskNow is that of the queue, within the partition.
 func (p *partition) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
 	return p.manage(ctx, runNowScript, domain.TaskStatusPending, ids, func(t *laneTable) []any {
-		return []any{t.generation, len(t.names), p.keys.wake}
+		return []any{p.client.offset(), t.generation, len(t.names), p.keys.wake}
 	})
 }
 

@@ -32,7 +32,8 @@ type TaskQueue struct {
 	client *Client
 	// parts has at least one partition, and never changes.
 	parts []*partition
-	waker *waker
+	// waker wakes claims, teller those who read events.
+	waker, teller *waker
 }
 
 var _ ports.TaskQueue = (*TaskQueue)(nil)
@@ -41,19 +42,19 @@ var _ ports.TaskQueue = (*TaskQueue)(nil)
 // client.
 func NewTaskQueue(client *Client) *TaskQueue {
 	q := &TaskQueue{client: client, parts: make([]*partition, client.cfg.Partitions)}
-	channels := make([]string, len(q.parts))
+	wakes, events := make([]string, len(q.parts)), make([]string, len(q.parts))
 	for i := range q.parts {
 		q.parts[i] = newPartition(client, i)
-		channels[i] = q.parts[i].keys.wake
+		wakes[i], events[i] = q.parts[i].keys.wake, q.parts[i].keys.events
 	}
-	q.waker = newWaker(client, channels)
+	q.waker, q.teller = newWaker(client, wakes), newWaker(client, events)
 	return q
 }
 
-// Close ends waiting Dequeue calls with domain.ErrClosed, stops listening for
-// wake-ups, and waits for enqueues under way. It may be called more than once.
+// Close ends waiting calls with domain.ErrClosed, stops listening for wake-ups, and waits for enqueues under way. It may be called more than once.
 func (q *TaskQueue) Close() {
 	q.waker.close()
+	q.teller.close()
 	for _, p := range q.parts {
 		p.enqueues.running.Wait()
 	}
@@ -100,7 +101,7 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 			left = min(left, next)
 		}
 		if err := q.waker.wait(ctx, woken, left); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("dequeue: %w", err)
 		}
 	}
 }

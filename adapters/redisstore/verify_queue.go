@@ -54,7 +54,7 @@ func (k *queueKeys) types() map[string]string {
 		k.tasks: "hash", k.state: "hash", k.results: "hash", k.errors: "hash", k.unique: "hash", k.uniqueOf: "hash",
 		k.meta: "hash", k.lanes: "hash", k.quarantine(): "hash",
 		k.active: "zset", k.scheduled: "zset", k.retrying: "zset", k.due: "zset",
-		k.completed: "zset", k.failed: "zset", k.cancelled: "zset", k.finList: "list",
+		k.completed: "zset", k.failed: "zset", k.cancelled: "zset", k.finList: "list", k.events: "stream",
 	}
 }
 

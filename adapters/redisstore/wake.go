@@ -11,8 +11,9 @@ import (
 	"logsift/domain"
 )
 
-// waker hears the wake-up messages of other processes and passes them to the
-// Dequeue calls that wait in this one. It subscribes with the first of them.
+// waker hears the wake-up messages of other processes and passes them to the calls
+// that wait in this one: claims, or those who read events. It subscribes with the
+// first of them.
 type waker struct {
 	client   *Client
 	channels []string
@@ -74,7 +75,7 @@ func (w *waker) wait(ctx context.Context, woken <-chan struct{}, d time.Duration
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("dequeue: %w", ctx.Err())
+		return ctx.Err()
 	case <-w.ctx.Done():
 		return fmt.Errorf("task queue: %w", domain.ErrClosed)
 	}

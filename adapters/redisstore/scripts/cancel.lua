@@ -7,6 +7,7 @@
 -- include: keys
 if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
+watch(now)
 local out = {}
 for i = 4, #ARGV do
   local id = ARGV[i]
@@ -17,6 +18,7 @@ for i = 4, #ARGV do
     out[#out + 1] = t.status
   else
     leave(id, t)
+    tell(id, t.status, CANCELLED, t.attempt, t.lane)
     t.status, t.finished, t.claim = CANCELLED, math.max(now, t.started), NO_CLAIM
     redis.call('HSET', K.state, id, pack_state(t))
     redis.call('ZADD', K.cancelled, digits(t.seq), id)
@@ -25,4 +27,5 @@ for i = 4, #ARGV do
     out[#out + 1] = 0
   end
 end
+tell_all(now)
 return out

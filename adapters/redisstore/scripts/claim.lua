@@ -1,7 +1,7 @@
 -- Claims ready tasks for a lease, the best first, after promoting due ones. A
 -- repeat with the same claim id gives the tasks that the claim still holds.
 -- KEYS: tasks, state, errors, active, due, scheduled, retrying, meta, lanes, the
--- key of this claim, then the ready keys of all lanes.
+-- key of this claim, events, then the ready keys of all lanes.
 -- ARGV: clock offset, generation of the lanes, their number, claim id, most
 -- tasks, lease in microseconds, then the lanes to take from.
 -- Reply: {-1} if the lanes are stale; else microseconds until the next task is
@@ -9,7 +9,8 @@
 -- errors. A task whose record is gone, or whose id is none, is dropped from the
 -- index.
 local K = { tasks = KEYS[1], state = KEYS[2], errors = KEYS[3], active = KEYS[4], due = KEYS[5],
-  scheduled = KEYS[6], retrying = KEYS[7], meta = KEYS[8], lanes = KEYS[9], claim = KEYS[10] }
+  scheduled = KEYS[6], retrying = KEYS[7], meta = KEYS[8], lanes = KEYS[9], claim = KEYS[10],
+  events = KEYS[11] }
 local known = redis.call('HMGET', K.lanes, '', '#')
 if (known[1] or '') ~= ARGV[2] or tonumber(known[2] or 0) ~= tonumber(ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
@@ -49,12 +50,18 @@ if before then
   return out
 end
 
+local tell, tell_all
+local watch = redis.call('HGET', K.meta, 'watch')
+if watch and (tonumber(watch) or 0) > now then
+  -- include: tell
+end
+
 local due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 if due and tonumber(due) <= now then
   -- include: common
   -- As in keys.lua: a damaged record must not stop the claim.
-  K.ready = function(lane) return KEYS[11 + lane] or KEYS[11] or K.scheduled end
-  promote(K, now, 200)
+  K.ready = function(lane) return KEYS[12 + lane] or KEYS[12] or K.scheduled end
+  promote(K, now, 200, tell)
   due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 end
 local next_due = due and math.max(0, tonumber(due) - now) or -1
@@ -62,7 +69,7 @@ local next_due = due and math.max(0, tonumber(due) - now) or -1
 -- Take from the lane with the best head for as long as it stays the best.
 local ids, scores, heads = {}, {}, {}
 for i = 7, #ARGV do
-  local key = KEYS[11 + ARGV[i]]
+  local key = KEYS[12 + ARGV[i]]
   if #ARGV == 7 then
     heads[1] = { key = key, score = 0 }
   else
@@ -97,6 +104,7 @@ while #heads > 0 and #ids < max do
 end
 
 if #ids == 0 then
+  if tell then tell_all(now) end
   -- A removal first lets the rest through when memory is full.
   redis.call('HDEL', K.meta, '')
   redis.call('HSET', K.meta, 'idle', 1)
@@ -135,6 +143,7 @@ for i, id in ipairs(ids) do
     c = c + 1
     leases[2 * c - 1], leases[2 * c] = ends, id
     changed[2 * c - 1], changed[2 * c] = id, s
+    if tell then tell(id, 1, 2, byte(s, 4), (unpack_from('>H', s, 2))) end
     out[o + 1], out[o + 2], out[o + 3], out[o + 4] = id, record, s, errors[i] or ''
     o = o + 4
   end
@@ -144,4 +153,5 @@ if c > 0 then
   call_many('HSET', K.state, changed)
   redis.call('SET', K.claim, pack_in('>I7I4', now + lease, c), 'PX', math.ceil(lease / 1000) + 60000)
 end
+if tell then tell_all(now) end
 return out

@@ -88,7 +88,8 @@ end
 -- promote makes due tasks ready, at most limit of them, and returns how many, and
 -- whether one of them can be claimed. K names the keys; K.ready(lane) is the key of
 -- a lane's ready tasks, K.asleep[lane] whether its queue is paused, if K has that.
-local function promote(K, now, limit)
+-- tell notes each step, if it is not nil.
+local function promote(K, now, limit, tell)
   local ids = redis.call('ZRANGEBYSCORE', K.due, '-inf', digits(now), 'LIMIT', 0, limit)
   if #ids == 0 then return 0, false end
   local states = get_many('HMGET', K.state, ids)
@@ -104,6 +105,7 @@ local function promote(K, now, limit)
   for i, id in ipairs(ids) do
     local t = unpack_state(states[i])
     if t then
+      if tell then tell(id, t.status, PENDING, t.attempt, t.lane) end
       t.status, t.claim = PENDING, NO_CLAIM
       changed[#changed + 1] = id
       changed[#changed + 1] = pack_state(t)
@@ -117,7 +119,10 @@ local function promote(K, now, limit)
     local seqs = get_many('ZMSCORE', K.scheduled, fresh)
     for i, id in ipairs(fresh) do
       local t = seqs[i] and fresh_state(records[i], tonumber(seqs[i]))
-      if t then add(t, id) end
+      if t then
+        if tell then tell(id, PENDING, PENDING, 0, t.lane) end
+        add(t, id)
+      end
     end
   end
   call_many('ZREM', K.due, ids)

@@ -1,21 +1,27 @@
 -- Removes tasks with all that belongs to them, unless they are PROCESSING.
--- KEYS: as in keys.lua. ARGV: generation of the lanes, their number, then ids.
+-- KEYS: as in keys.lua. ARGV: clock offset, generation of the lanes, their
+-- number, then ids.
 -- Reply: {-1} if the lanes are stale; else for each 0 if it is gone, -2 if there
 -- is no such task, or its status, which forbids it.
 -- include: common
 -- include: keys
-if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
+if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+local now = store_now(ARGV[1])
+watch(now)
 local out = {}
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   local id = ARGV[i]
   local t = locate(id)
   if not t then
     -- What is left of a record that cannot be read goes too.
-    out[#out + 1] = redis.call('HDEL', K.tasks, id) == 1 and 0 or -2
+    local gone = redis.call('HDEL', K.tasks, id) == 1
+    if gone then tell(id, PENDING, 0, 0, 65535) end
+    out[#out + 1] = gone and 0 or -2
   elseif t.status == PROCESSING then
     out[#out + 1] = t.status
   else
     leave(id, t)
+    tell(id, t.status, 0, t.attempt, t.lane)
     free_unique(K.unique, K.unique_of, { id })
     for _, key in ipairs({ K.tasks, K.state, K.results, K.errors, K.unique_of }) do
       redis.call('HDEL', key, id)
@@ -23,4 +29,5 @@ for i = 3, #ARGV do
     out[#out + 1] = 0
   end
 end
+tell_all(now)
 return out

@@ -1,6 +1,6 @@
 -- Stores tasks as PENDING, ready or scheduled. The first write needs memory, so
 -- that a full server refuses the whole call.
--- KEYS: tasks, unique, unique_of, scheduled, due, meta, lanes, then the ready
+-- KEYS: tasks, unique, unique_of, scheduled, due, meta, lanes, events, then the ready
 -- keys of the lanes that are used.
 -- ARGV: clock offset, generation of the lanes, wake channel ('' if all lanes are of
 -- paused queues, so that nobody is woken), number of tasks; id
@@ -14,18 +14,27 @@ local tasks, unique, unique_of, scheduled, due_key, meta, lanes =
 if (redis.call('HGET', lanes, '') or '') ~= ARGV[2] then return { -1 } end
 local now = store_now(ARGV[1])
 local count = tonumber(ARGV[4])
-local m = redis.call('HMGET', meta, 'seq', 'idle')
+local m = redis.call('HMGET', meta, 'seq', 'idle', 'watch')
 local seq = math.max(now - EPOCH, tonumber(m[1] or 0) + 1) - 1
+local tell, tell_all
+if m[3] and (tonumber(m[3]) or 0) > now then
+  local K = { meta = meta, events = KEYS[8] }
+  -- include: tell
+end
 
 -- One task that is new, ready at once and without a unique key is most of all
 -- calls; it is stored without the tables that many need, at half the cost.
 if count == 1 and #ARGV == 7 then
   local id, record = ARGV[5], ARGV[6]
-  local _, _, prio, due = struct.unpack('>BHBd', record)
+  local _, lane, prio, due = struct.unpack('>BHBd', record)
   if due >= 0 and due <= now and redis.call('HSETNX', tasks, id, record) == 1 then
     seq = seq + 1
-    redis.call('ZADD', KEYS[8], digits((10 - prio) * WIDTH + seq), id)
+    redis.call('ZADD', KEYS[9], digits((10 - prio) * WIDTH + seq), id)
     redis.call('HSET', meta, 'seq', digits(seq))
+    if tell then
+      tell(id, 0, 1, 0, lane)
+      tell_all(now)
+    end
     if m[2] and ARGV[3] ~= '' and redis.call('HDEL', meta, 'idle') == 1 then redis.call('PUBLISH', ARGV[3], '1') end
     return { EPOCH + seq }
   end
@@ -38,8 +47,8 @@ for n = 1, count do ids[n] = ARGV[3 + 2 * n] end
 local old = get_many('HMGET', tasks, ids)
 
 local key_of, ready_key = {}, {}
-for i = 8, #KEYS do ready_key[tonumber(ARGV[last + i - 7])] = KEYS[i] end
-for i = last + #KEYS - 6, #ARGV, 2 do key_of[tonumber(ARGV[i])] = ARGV[i + 1] end
+for i = 9, #KEYS do ready_key[tonumber(ARGV[last + i - 8])] = KEYS[i] end
+for i = last + #KEYS - 7, #ARGV, 2 do key_of[tonumber(ARGV[i])] = ARGV[i + 1] end
 
 local out, ready, sched, dues, keys, keys_of = {}, {}, {}, {}, {}, {}
 local seen, held, refused, is_ready, first_due = {}, {}, false, false, nil
@@ -84,6 +93,7 @@ for n = 1, count do
       keys_of[#keys_of + 1] = id
       keys_of[#keys_of + 1] = key
     end
+    if tell then tell(id, 0, 1, 0, lane) end
     out[n] = EPOCH + seq
   end
 end
@@ -116,6 +126,7 @@ if #keys > 0 then
   call_many('HSET', unique_of, keys_of)
 end
 redis.call('HSET', meta, 'seq', digits(seq))
+if tell then tell_all(now) end
 if m[2] and ARGV[3] ~= '' and (is_ready or nearer) and redis.call('HDEL', meta, 'idle') == 1 then
   redis.call('PUBLISH', ARGV[3], '1')
 end

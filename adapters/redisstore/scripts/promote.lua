@@ -9,6 +9,8 @@ if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 K.asleep = {}
 for i = 6, #ARGV do K.asleep[tonumber(ARGV[i])] = true end
-local n, woken = promote(K, now, tonumber(ARGV[5]))
+watch(now)
+local n, woken = promote(K, now, tonumber(ARGV[5]), tell)
+tell_all(now)
 if woken then wake(K.meta, ARGV[4]) end
 return { n, next_after(K.due, now) }

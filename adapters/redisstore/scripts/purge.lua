@@ -5,7 +5,8 @@
 -- Reply: 1 if there may be more, else 0, then the ids.
 -- include: common
 -- include: keys
-local before = store_now(ARGV[1]) - tonumber(ARGV[2])
+local now = store_now(ARGV[1])
+local before = now - tonumber(ARGV[2])
 local limit = tonumber(ARGV[3])
 local entries = redis.call('LRANGE', K.finished, 0, limit - 1)
 local ids, ends = {}, {}
@@ -16,6 +17,7 @@ for _, e in ipairs(entries) do
   ends[#ends + 1] = at
 end
 if #ids == 0 then return { 0 } end
+watch(now)
 local gone = {}
 local lists = { [COMPLETED] = {}, [FAILED] = {}, [CANCELLED] = {} }
 for i, s in ipairs(get_many('HMGET', K.state, ids)) do
@@ -24,6 +26,7 @@ for i, s in ipairs(get_many('HMGET', K.state, ids)) do
     gone[#gone + 1] = ids[i]
     local list = lists[t.status]
     list[#list + 1] = ids[i]
+    tell(ids[i], t.status, 0, t.attempt, t.lane)
   end
 end
 redis.call('LTRIM', K.finished, #ids, -1)
@@ -35,5 +38,6 @@ if #gone > 0 then
     call_many('HDEL', key, gone)
   end
 end
+tell_all(now)
 table.insert(gone, 1, #ids == limit and 1 or 0)
 return gone

@@ -10,6 +10,7 @@
 if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local most = tonumber(ARGV[6])
+watch(now)
 local ids = redis.call('ZRANGEBYSCORE', K.active, '-inf', digits(now), 'LIMIT', 0, ARGV[5])
 local states = get_many('HMGET', K.state, ids)
 local freed, poisoned = false, 0
@@ -37,7 +38,9 @@ for i, id in ipairs(ids) do
       make_ready(id, t)
       freed = true
     end
+    tell(id, PROCESSING, t.status, t.attempt, t.lane, string.match(failure, '^%Z*'))
   end
 end
+tell_all(now)
 if freed then wake(K.meta, ARGV[4]) end
 return { #ids, next_after(K.active, now), poisoned }

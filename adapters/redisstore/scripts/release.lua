@@ -1,12 +1,14 @@
 -- Gives tasks back unfinished: PENDING, ready at once, nothing counted.
--- KEYS: as in keys.lua. ARGV: generation of the lanes, their number, wake
--- channel, then for each lease task id and fence in one.
+-- KEYS: as in keys.lua. ARGV: clock offset, generation of the lanes, their
+-- number, wake channel, then for each lease task id and fence in one.
 -- Reply: {-1} if the lanes are stale; else for each 1, or 0 if it is not held.
 -- include: common
 -- include: keys
-if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
+if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+local now = store_now(ARGV[1])
+watch(now)
 local out, freed = {}, {}
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   local id, fence = string.sub(ARGV[i], 1, 16), string.sub(ARGV[i], 17)
   local s = redis.call('HGET', K.state, id)
   local t = s and string.sub(s, 27, 44) == fence and unpack_state(s)
@@ -22,6 +24,8 @@ end
 for _, f in ipairs(freed) do
   redis.call('ZREM', K.active, f[1])
   make_ready(f[1], f[2])
+  tell(f[1], PROCESSING, PENDING, f[2].attempt, f[2].lane)
 end
-if #freed > 0 then wake(K.meta, ARGV[3]) end
+tell_all(now)
+if #freed > 0 then wake(K.meta, ARGV[4]) end
 return out

@@ -1,7 +1,7 @@
 -- Records how runs ended. The first write is a removal, so that finishing works
 -- when memory is full.
 -- KEYS: state, active, completed, failed, retrying, due, results, errors,
--- finished, unique, unique_of, meta.
+-- finished, unique, unique_of, meta, events.
 -- ARGV: clock offset, wake channel, then for each report: task id, fence and the
 -- status to go to in one; result or failure; microseconds until the retry.
 -- Reply: for each 1, or 0 if the lease is not held.
@@ -92,5 +92,16 @@ if #ended > 0 then
       if key and redis.call('HGET', unique, key) == over[i] then redis.call('HDEL', unique, key) end
     end
   end
+end
+local watch = redis.call('HGET', meta, 'watch')
+if watch and (tonumber(watch) or 0) > now then
+  local K, tell, tell_all, reasons = { meta = meta, events = KEYS[13] }, nil, nil, {}
+  -- include: tell
+  for _, f in ipairs(failures) do reasons[f[1]] = string.match(f[4], '^%Z*') end
+  for i, id in ipairs(done) do
+    local s = changed[2 * i]
+    tell(id, PROCESSING, byte(s, 1) % 8, byte(s, 4), unpack_from('>H', s, 2), reasons[id])
+  end
+  tell_all(now)
 end
 return out

@@ -164,8 +164,10 @@ local function judge(n)
   local function write(...) writes[#writes + 1] = { ... } end
   local function apply()
     if mode ~= 'repair' or #removals + #writes == 0 then return end
-    -- A removal first lets the rest through when memory is full.
+    -- A removal first lets the rest through when memory is full. Without events,
+    -- their readers begin anew, and so learn of what is mended.
     redis.call('HDEL', K.meta, '')
+    redis.call('DEL', K.events)
     for _, command in ipairs(removals) do redis.call(unpack(command)) end
     for _, command in ipairs(writes) do redis.call(unpack(command)) end
   end

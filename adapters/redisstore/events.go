@@ -1,0 +1,251 @@
+package redisstore
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+var _ ports.TaskEventReader = (*TaskQueue)(nil)
+
+var eventsScript = loadScript("events")
+
+// eventEntries is how many entries of a partition one call reads at most: about as
+// many calls of the queue, each with one event or many.
+const eventEntries = 256
+
+// place is where a reader is in the events of one partition: the number and the time
+// of the newest event that it was told of. The time tells events apart that have the
+// same number, as there may be after a fail-over.
+type place struct{ number, at int64 }
+
+// told is an event of a partition, and where a reader is after it.
+type told struct {
+	event domain.TaskEvent
+	part  int
+	place place
+}
+
+// ReadTaskEvents implements ports.TaskEventReader. One call to each partition reads
+// them all; a call that waits is woken by a message, and looks by itself every
+// Config.PollInterval. Events of several partitions come in the order of their
+// times, as far as they are read together.
+func (q *TaskQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error) {
+	if err := req.Validate(); err != nil {
+		return domain.TaskEventPage{}, err
+	}
+	at, err := q.decodeEventCursor(req.After)
+	if err != nil {
+		return domain.TaskEventPage{}, err
+	}
+	deadline := time.Now().Add(req.Wait)
+	for {
+		if err := ctx.Err(); err != nil {
+			return domain.TaskEventPage{}, fmt.Errorf("read task events: %w", err)
+		}
+		// Listen before looking, so that nothing is told unheard in between.
+		woken, err := q.teller.listen(req.Wait > 0 && at != nil)
+		if err != nil {
+			return domain.TaskEventPage{}, err
+		}
+		page, err := q.readEvents(ctx, req, at)
+		left := time.Until(deadline)
+		if err != nil || at == nil || page.Lost || len(page.Events) > 0 || left <= 0 {
+			return page, err
+		}
+		if err := q.teller.wait(ctx, woken, min(left, q.client.cfg.PollInterval)); err != nil {
+			return domain.TaskEventPage{}, fmt.Errorf("read task events: %w", err)
+		}
+	}
+}
+
+// readEvents reads a page after the places, nil to begin now.
+func (q *TaskQueue) readEvents(ctx context.Context, req ports.EventRequest, at []place) (domain.TaskEventPage, error) {
+	parts, err := fromEach(q, func(p *partition) (partEvents, error) {
+		if at == nil {
+			return p.readEvents(ctx, nil, false)
+		}
+		return p.readEvents(ctx, &at[p.number], req.Wait > 0)
+	})
+	if err != nil {
+		return domain.TaskEventPage{}, err
+	}
+	page := domain.TaskEventPage{Lost: slices.ContainsFunc(parts, func(p partEvents) bool { return p.lost })}
+	if page.Lost || at == nil {
+		now := make([]place, len(parts))
+		for i, p := range parts {
+			now[i] = p.newest
+		}
+		page.Next = q.encodeEventCursor(now)
+		return page, nil
+	}
+	var all []told
+	for _, p := range parts {
+		all = append(all, p.events...)
+	}
+	if len(parts) > 1 {
+		// Stable: what a partition told in one order stays so, since its times rise.
+		slices.SortStableFunc(all, func(a, b told) int { return a.event.At.Compare(b.event.At) })
+	}
+	at = slices.Clone(at)
+	for _, t := range all[:min(len(all), req.Max)] {
+		at[t.part] = t.place
+		t.event.Cursor = q.encodeEventCursor(at)
+		page.Events = append(page.Events, t.event)
+	}
+	page.Next = q.encodeEventCursor(at)
+	return page, nil
+}
+
+// partEvents is what a partition tells.
+type partEvents struct {
+	events []told
+	newest place
+	// lost is set if the place of the reader is not among what is kept.
+	lost bool
+}
+
+// readEvents reads events after a place, or none for nil. If there are none and the
+// reader is going to wait, the next event sends a message.
+func (p *partition) readEvents(ctx context.Context, after *place, wait bool) (partEvents, error) {
+	from, mode := "", ""
+	if after != nil {
+		from = strconv.FormatInt(after.number, 10)
+	}
+	if wait {
+		mode = "wait"
+	}
+	var table *laneTable
+	reply, err := p.withLanes(ctx, func(t *laneTable) ([]any, error) {
+		table = t
+		return p.client.runSlice(ctx, eventsScript, []string{p.keys.meta, p.keys.lanes, p.keys.events},
+			p.client.offset(), t.generation, len(t.names), from, eventEntries, mode, ports.EventLinger.Microseconds())
+	})
+	if err != nil {
+		return partEvents{}, err
+	}
+	out := partEvents{}
+	if out.newest, err = parsePlace(textAt(reply, 0) + "-" + textAt(reply, 1)); err != nil || after == nil {
+		return out, err
+	}
+	out.lost = true // unless the entry of the reader's place is the first
+	for i := 2; i+1 < len(reply); i += 2 {
+		end, err := parsePlace(textAt(reply, i))
+		if err != nil {
+			return out, err
+		}
+		events, err := p.decodeEvents(table, end, textAt(reply, i+1))
+		if err != nil {
+			return out, err
+		}
+		if i == 2 {
+			behind := int(end.number - after.number) // how many of the entry are new
+			if end.at != after.at || behind < 0 || behind > 0 && behind >= len(events) {
+				return out, nil
+			}
+			out.lost = false
+			events = events[len(events)-behind:]
+		}
+		out.events = append(out.events, events...)
+	}
+	return out, nil
+}
+
+// parsePlace reads the id of an entry.
+func parsePlace(id string) (place, error) {
+	number, at, _ := strings.Cut(id, "-")
+	n, err := strconv.ParseInt(number, 10, 64)
+	us, err2 := strconv.ParseInt(at, 10, 64)
+	if cmp.Or(err, err2) != nil {
+		return place{}, fmt.Errorf("%w: an entry of the events has the id %.64q", domain.ErrCorruptRecord, id)
+	}
+	return place{n, us}, nil
+}
+
+// decodeEvents reads an entry of the stream, whose layout tell.lua describes. end is
+// its last event.
+func (p *partition) decodeEvents(table *laneTable, end place, s string) ([]told, error) {
+	const head = 21
+	var out []told
+	for s != "" {
+		if len(s) < head || len(s) < head+int(s[head-1]) {
+			return nil, fmt.Errorf("%w: an entry of the events is damaged", domain.ErrCorruptRecord)
+		}
+		e := domain.TaskEvent{
+			TaskID: domain.TaskID([]byte(s[:16])), From: statusOf[s[16]>>3], To: statusOf[s[16]&statusBits], Attempt: int(s[17]),
+			Reason: domain.FailureReason(s[head : head+int(s[head-1])]), At: microTime(end.at),
+		}
+		// A task whose record cannot be read has no lane.
+		if lane := int(s[18])<<8 | int(s[19]); lane < len(table.names) {
+			queue, typ, _ := strings.Cut(table.names[lane], "|")
+			e.Queue, e.Type = queue, domain.TaskType(typ)
+		}
+		out = append(out, told{event: e, part: p.number})
+		s = s[head+len(e.Reason):]
+	}
+	for i := range out {
+		out[i].place = place{end.number - int64(len(out)-1-i), end.at}
+	}
+	return out, nil
+}
+
+// A cursor holds the place in each partition, and a check sum over the namespace
+// and them.
+
+func (q *TaskQueue) encodeEventCursor(at []place) string {
+	b := make([]byte, 0, 16*len(at)+4)
+	for _, p := range at {
+		b = binary.AppendUvarint(b, uint64(p.number))
+		b = binary.AppendVarint(b, p.at-p.number)
+	}
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32(b, q.eventSum(b)))
+}
+
+func (q *TaskQueue) decodeEventCursor(cursor string) ([]place, error) {
+	if cursor == "" {
+		return nil, nil
+	}
+	invalid := fmt.Errorf("%w: it is not one of this stream's", domain.ErrInvalidCursor)
+	if len(cursor) > domain.MaxEventCursor {
+		return nil, invalid
+	}
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	// The decoder passes over line ends.
+	if err != nil || len(b) < 4 || len(cursor) != base64.RawURLEncoding.EncodedLen(len(b)) {
+		return nil, invalid
+	}
+	b, sum := b[:len(b)-4], binary.BigEndian.Uint32(b[len(b)-4:])
+	if sum != q.eventSum(b) {
+		return nil, invalid
+	}
+	at := make([]place, len(q.parts))
+	for i := range at {
+		number, n := binary.Uvarint(b)
+		if n <= 0 {
+			return nil, invalid
+		}
+		after, m := binary.Varint(b[n:])
+		if m <= 0 {
+			return nil, invalid
+		}
+		at[i], b = place{int64(number), int64(number) + after}, b[n+m:]
+	}
+	if len(b) > 0 {
+		return nil, invalid
+	}
+	return at, nil
+}
+
+func (q *TaskQueue) eventSum(b []byte) uint32 {
+	return crc32.Update(crc32.ChecksumIEEE([]byte(q.client.cfg.Namespace+":events")), crc32.IEEETable, b)
+}

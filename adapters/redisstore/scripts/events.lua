@@ -1,0 +1,47 @@
+-- Reads events, and has them kept for a while longer; anew if nobody has read for
+-- too long, or if what is kept is damaged.
+-- KEYS: meta, lanes, events. ARGV: clock offset, generation of the lanes, their
+-- number, the number of the event to begin with ('' for none), most entries, 'wait'
+-- to be told of the next event, how long the events are to be kept at least, in
+-- microseconds.
+-- Reply: {-1} if the lanes are stale; else number and time of the newest event,
+-- then id and contents of each entry.
+local meta, lanes, events = KEYS[1], KEYS[2], KEYS[3]
+local known = redis.call('HMGET', lanes, '', '#')
+if (known[1] or '') ~= ARGV[2] or tonumber(known[2] or 0) ~= tonumber(ARGV[3]) then return { -1 } end
+local now = store_now(ARGV[1])
+local linger = tonumber(ARGV[7])
+local m = redis.call('HMGET', meta, 'watch', 'told')
+local watch, told = tonumber(m[1] or 0) or 0, tonumber(m[2] or 0) or 0
+if not (told >= 0 and told < 2 ^ 53) then told = 0 end
+local newest = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
+local number, at
+if newest then number, at = string.match(newest[1], '^(%d+)-(%d+)$') end
+
+local anew = watch < now or tonumber(number) ~= told
+if anew or watch < now + linger or watch > now + 2 * linger then
+  -- A removal first lets the rest through when memory is full.
+  redis.call('HDEL', meta, '')
+  if anew then
+    -- No number is used again, not even if the whole database was emptied.
+    number, at = digits(math.max(now, told + 1)), digits(now)
+    redis.call('DEL', events)
+    redis.call('XADD', events, number .. '-' .. at, 's', '')
+    redis.call('HSET', meta, 'told', number)
+  end
+  -- Written now and then only; the key goes when nobody has read for long.
+  redis.call('HSET', meta, 'watch', digits(now + linger * 1.25))
+  redis.call('PEXPIRE', events, digits(linger / 500))
+end
+
+local out = { number, at }
+if ARGV[4] == '' then return out end
+for _, entry in ipairs(redis.call('XRANGE', events, ARGV[4], '+', 'COUNT', ARGV[5])) do
+  out[#out + 1] = entry[1]
+  out[#out + 1] = entry[2][2]
+end
+if ARGV[6] == 'wait' and tonumber(ARGV[4]) >= tonumber(number) then
+  redis.call('HDEL', meta, '')
+  redis.call('HSET', meta, 'heed', 1)
+end
+return out
