@@ -18,6 +18,7 @@ var errDraining = errors.New("draining: no more tasks are claimed")
 func applicationModule() fx.Option {
 	return fx.Module("application",
 		fx.Provide(
+			newHistory,
 			newLogService,
 			newScheduler,
 			fx.Annotate(func(s *application.DefaultScheduler) *application.DefaultScheduler { return s }, fx.As(new(ports.TaskScheduler))),
@@ -25,7 +26,13 @@ func applicationModule() fx.Option {
 			application.NewFleetService,
 			application.NewLogAnalysisProcessor,
 		),
+		// Whoever takes tasks in is counted.
+		fx.Decorate(application.CountEnqueued),
 	)
+}
+
+func newHistory(logs ports.LogRepository, logger *zap.Logger) *application.History {
+	return application.NewHistory(logs, logger)
 }
 
 func newLogService(logs ports.LogRepository, queue ports.TaskQueue, config Config, logger *zap.Logger) (*application.LogService, error) {
@@ -38,7 +45,7 @@ func newLogService(logs ports.LogRepository, queue ports.TaskQueue, config Confi
 
 // newScheduler makes the scheduler with its processors and has it started after
 // the API, and stopped before it.
-func newScheduler(queue ports.TaskQueue, schedulers ports.SchedulerRegistry, logs *application.LogService, processor *application.LogAnalysisProcessor, config Config, logger *zap.Logger) (*application.DefaultScheduler, error) {
+func newScheduler(queue ports.TaskQueue, schedulers ports.SchedulerRegistry, history *application.History, logs *application.LogService, processor *application.LogAnalysisProcessor, config Config, logger *zap.Logger) (*application.DefaultScheduler, error) {
 	workers := config.Workers
 	if workers == 0 {
 		workers = application.NoWorkers
@@ -50,7 +57,7 @@ func newScheduler(queue ports.TaskQueue, schedulers ports.SchedulerRegistry, log
 	s, err := application.NewScheduler(queue, application.SchedulerConfig{
 		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Lease: config.Lease,
 		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, Purger: logs,
-		Registry: schedulers, Process: thisProcess(),
+		Registry: schedulers, History: history, Process: thisProcess(),
 	}, logger)
 	if err != nil {
 		return nil, err
