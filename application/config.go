@@ -97,6 +97,9 @@ type SchedulerConfig struct {
 	// Registry, if set, is told of the scheduler while it runs, if that has workers or
 	// maintains the queue: every 2 s what has changed, and every 10 s in any case.
 	Registry ports.SchedulerRegistry
+	// History, if set, counts what the scheduler does, and is merged into its store
+	// while that runs and when it stops.
+	History *History
 	// Process is what the registry is told of the process.
 	Process ProcessInfo
 	// Observer, if set, is told how runs end.

@@ -92,18 +92,46 @@ func (s *DefaultScheduler) farewell(ctx context.Context) {
 	s.noteStore(ctx, "RemoveScheduler", s.cfg.Registry.RemoveScheduler(call, s.id))
 }
 
+// keepHistory merges what the history counted into the store, until ctx ends and then
+// once more. sampled is whether it counts what waits and runs, too.
+func (s *DefaultScheduler) keepHistory(ctx, calls context.Context, sampled bool) {
+	// The first comes soon, so that there is something to see.
+	for wait := announceInterval; sleep(ctx, wait); wait = historyInterval + time.Duration(s.cfg.Random()*float64(historyInterval/4)) {
+		call, cancel := context.WithTimeout(ctx, callTimeout)
+		if sampled {
+			stats, err := s.queue.GetQueueStats(call)
+			if s.noteStore(ctx, "GetQueueStats", err) {
+				s.cfg.History.sample(stats)
+			}
+		}
+		s.noteStore(ctx, "SaveState", s.cfg.History.Flush(call))
+		cancel()
+	}
+	call, cancel := context.WithTimeout(calls, farewellTimeout)
+	defer cancel()
+	s.noteStore(calls, "SaveState", s.cfg.History.Flush(call))
+}
+
 // storeClock is the store's clock as far as this process knows it: its own, moved by
 // what they differed when the store last told its time. Until then it is its own.
 type storeClock struct {
-	mu     sync.Mutex // guards offset
+	mu     sync.Mutex // guards the fields below
 	offset time.Duration
+	told   bool
 }
 
 // learn notes that the store said seen some time between begin and end.
 func (c *storeClock) learn(seen, begin, end time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.offset = seen.Sub(begin.Add(end.Sub(begin) / 2))
+	c.offset, c.told = seen.Sub(begin.Add(end.Sub(begin)/2)), true
+}
+
+// known reports whether the store has told its time.
+func (c *storeClock) known() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.told
 }
 
 func (c *storeClock) now() time.Time {

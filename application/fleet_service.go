@@ -10,15 +10,17 @@ import (
 )
 
 // FleetService tells of all processes that share a store: their queues, which it
-// pauses and resumes too, and their schedulers. It is safe for concurrent use.
+// pauses and resumes too, their schedulers, and what they did. It is safe for
+// concurrent use.
 type FleetService struct {
 	queues     ports.QueueController
 	schedulers ports.SchedulerRegistry
+	history    *History
 }
 
 // NewFleetService returns the service of a store.
-func NewFleetService(queues ports.QueueController, schedulers ports.SchedulerRegistry) *FleetService {
-	return &FleetService{queues: queues, schedulers: schedulers}
+func NewFleetService(queues ports.QueueController, schedulers ports.SchedulerRegistry, history *History) *FleetService {
+	return &FleetService{queues: queues, schedulers: schedulers, history: history}
 }
 
 // ListQueues describes the queues, as ports.QueueController says.
@@ -60,4 +62,9 @@ func (s *FleetService) queue(ctx context.Context, name string) (domain.QueueInfo
 // themselves, as ports.SchedulerRegistry says.
 func (s *FleetService) ListSchedulers(ctx context.Context) ([]domain.SchedulerReport, error) {
 	return s.schedulers.ListSchedulers(ctx)
+}
+
+// GetHistory tells what happened in the last minutes, as History says.
+func (s *FleetService) GetHistory(ctx context.Context, minutes int) ([]domain.HistoryPoint, error) {
+	return s.history.GetHistory(ctx, minutes)
 }

@@ -31,6 +31,11 @@ type run struct {
 	returned chan struct{}
 	// admitted is when the run began to wait for a slot, guarded by the pool.
 	admitted time.Time
+	// claimed is when this process got the task, began when the processor was called,
+	// and took how long the run was. Each is set before others see the run in the
+	// state that it tells of.
+	claimed, began time.Time
+	took           time.Duration
 
 	// begun is when the processor was called, set before that if somebody observes.
 	begun time.Time
@@ -43,7 +48,7 @@ type run struct {
 }
 
 func newRun(task *domain.Task) *run {
-	r := &run{task: task, info: *task}
+	r := &run{task: task, info: *task, claimed: time.Now()}
 	if task.Lease != nil {
 		r.lease = *task.Lease
 	}

@@ -160,6 +160,8 @@ func (s *DefaultScheduler) acknowledge(ctx context.Context, call string, items [
 		case item == nil:
 			if st.release {
 				s.counters.released.Add(1)
+			} else {
+				s.cfg.History.ended(st.update.Outcome, st.run.took)
 			}
 		case errors.Is(item, domain.ErrLeaseLost):
 			s.counters.leasesLost.Add(1)

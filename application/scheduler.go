@@ -79,11 +79,14 @@ func NewScheduler(queue ports.TaskQueue, cfg SchedulerConfig, logger *zap.Logger
 	}
 	s := &DefaultScheduler{
 		queue: queue, cfg: cfg, logger: logger,
-		outage:  newOutage(logger),
-		pool:    newPool(cfg.workers(), cfg.Prefetch, cfg.PrefetchWindow),
-		outbox:  newOutbox(),
-		id:      cfg.NewID(), clock: &storeClock{},
+		outage: newOutage(logger),
+		pool:   newPool(cfg.workers(), cfg.Prefetch, cfg.PrefetchWindow),
+		outbox: newOutbox(),
+		id:     cfg.NewID(), clock: &storeClock{},
 		stopped: make(chan struct{}),
+	}
+	if cfg.History != nil {
+		s.clock = cfg.History.clock
 	}
 	s.leases = newLeaseBook(cfg.Lease, &s.counters.leasesLost)
 	return s, nil
@@ -137,7 +140,11 @@ func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType)
 		settlers.Go(func() { s.report(calls) })
 		beats.Go(func() { s.heartbeat(beat) })
 	}
-	if s.cfg.workers() > 0 || s.cfg.Maintain {
+	active := s.cfg.workers() > 0 || s.cfg.Maintain
+	if s.cfg.History != nil {
+		heralds.Go(func() { s.keepHistory(herald, calls, active) })
+	}
+	if active {
 		claimers.Go(func() { s.promote(claims) })
 		claimers.Go(func() { s.reap(claims) })
 		claimers.Go(func() { s.purge(claims) })

@@ -42,6 +42,8 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 		cancel(nil)
 		return s.pool.leave()
 	}
+	r.began = time.Now()
+	s.cfg.History.started(r, r.began.Sub(r.claimed))
 	timeout := orDefault(r.info.Timeout, domain.DefaultTimeout)
 	task, stop := context.WithTimeoutCause(held, timeout, errTimedOut)
 	r.returned = make(chan struct{})
@@ -107,6 +109,7 @@ func (s *DefaultScheduler) supervise(ctx context.Context, r *run, cause error) {
 // conclude decides what follows a run that ended for the given cause, nil if it
 // ended by itself, and hands that to the reporter.
 func (s *DefaultScheduler) conclude(r *run, e ending, returned bool, cause error) {
+	r.took = time.Since(r.began)
 	if !s.leases.end(r) {
 		s.logger.Debug("run stopped, its lease is lost", taskFields(r)...)
 		if !returned {

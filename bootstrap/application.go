@@ -20,6 +20,7 @@ var errDraining = errors.New("draining: no more tasks are claimed")
 func applicationModule() fx.Option {
 	return fx.Module("application",
 		fx.Provide(
+			newHistory,
 			newLogService,
 			newScheduler,
 			fx.Annotate(func(s *application.DefaultScheduler) *application.DefaultScheduler { return s }, fx.As(new(ports.TaskScheduler))),
@@ -27,7 +28,13 @@ func applicationModule() fx.Option {
 			application.NewFleetService,
 			application.NewLogAnalysisProcessor,
 		),
+		// Whoever takes tasks in is counted.
+		fx.Decorate(application.CountEnqueued),
 	)
+}
+
+func newHistory(logs ports.LogRepository, logger *zap.Logger) *application.History {
+	return application.NewHistory(logs, logger)
 }
 
 func newLogService(logs ports.LogRepository, queue ports.TaskQueue, o observers, config Config, logger *zap.Logger) (*application.LogService, error) {
@@ -38,9 +45,24 @@ func newLogService(logs ports.LogRepository, queue ports.TaskQueue, o observers,
 	}, logger)
 }
 
+// schedulerParams are what the scheduler is made of.
+type schedulerParams struct {
+	fx.In
+
+	Config     Config
+	Logger     *zap.Logger
+	Queue      ports.TaskQueue
+	Schedulers ports.SchedulerRegistry
+	History    *application.History
+	Logs       *application.LogService
+	Processor  *application.LogAnalysisProcessor
+	Observers  observers
+}
+
 // newScheduler makes the scheduler with its processors and has it started after
 // the API, and stopped before it.
-func newScheduler(queue ports.TaskQueue, schedulers ports.SchedulerRegistry, logs *application.LogService, processor *application.LogAnalysisProcessor, o observers, config Config, logger *zap.Logger) (*application.DefaultScheduler, error) {
+func newScheduler(p schedulerParams) (*application.DefaultScheduler, error) {
+	config := p.Config
 	workers := config.Workers
 	if workers == 0 {
 		workers = application.NoWorkers
@@ -49,15 +71,15 @@ func newScheduler(queue ports.TaskQueue, schedulers ports.SchedulerRegistry, log
 	if recoveries == 0 {
 		recoveries = -1
 	}
-	s, err := application.NewScheduler(queue, application.SchedulerConfig{
+	s, err := application.NewScheduler(p.Queue, application.SchedulerConfig{
 		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Lease: config.Lease,
-		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, Purger: logs,
-		Registry: schedulers, Process: thisProcess(), Observer: o.runs,
-	}, logger)
+		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, Purger: p.Logs,
+		Registry: p.Schedulers, History: p.History, Process: thisProcess(), Observer: p.Observers.runs,
+	}, p.Logger)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.RegisterProcessor(domain.TaskTypeLogAnalysis, processor); err != nil {
+	if err := s.RegisterProcessor(domain.TaskTypeLogAnalysis, p.Processor); err != nil {
 		return nil, err
 	}
 	for _, taskType := range slices.Sorted(maps.Keys(config.Processors)) {

@@ -11,7 +11,8 @@ const (
 	FindingKeyType FindingKind = "key_type"
 	// FindingKeyUnknown: a key is named as the store's, and can be none.
 	FindingKeyUnknown FindingKind = "key_unknown"
-	// FindingLanesDamaged: the table of queues and types contradicts itself.
+	// FindingLanesDamaged: the table of queues and types, and of the queues that are
+	// paused, contradicts itself.
 	FindingLanesDamaged FindingKind = "lanes_damaged"
 	// FindingSequenceBehind: the newest sequence number is below one in use, or
 	// cannot be read.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -71,4 +72,37 @@ func workerView(r *domain.SchedulerReport) wire.Worker {
 		}
 	}
 	return out
+}
+
+func (a *API) getHistory(w http.ResponseWriter, r *http.Request) error {
+	q := newQuery(r)
+	minutes := orDefault(q.number("minutes", MaxHistoryMinutes), DefaultHistoryMinutes)
+	if err := q.err(); err != nil {
+		return err
+	}
+	points, err := a.fleet.GetHistory(r.Context(), minutes)
+	if err != nil {
+		return err
+	}
+	out := wire.History{StepSeconds: int(time.Minute / time.Second), Points: make([]wire.HistoryPoint, len(points))}
+	for i, p := range points {
+		out.Points[i] = wire.HistoryPoint{
+			At: p.At.UTC(), Enqueued: p.Enqueued, Completed: p.Completed, Failed: p.Failed, Retried: p.Retried,
+			Pending: p.Pending, Processing: p.Processing,
+			WaitMS: percentilesView(p.Wait), RunMS: percentilesView(p.Run),
+		}
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
+// percentilesView shows percentiles, null where there are none.
+func percentilesView(p *domain.Percentiles) wire.Percentiles {
+	if p == nil {
+		return wire.Percentiles{}
+	}
+	millis := func(d time.Duration) *float64 {
+		ms := float64(d) / float64(time.Millisecond)
+		return &ms
+	}
+	return wire.Percentiles{P50: millis(p.P50), P95: millis(p.P95), P99: millis(p.P99)}
 }

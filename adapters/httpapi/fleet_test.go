@@ -17,6 +17,7 @@ import (
 const (
 	queuesPath  = "/api/v1/queue/queues"
 	workersPath = "/api/v1/queue/workers"
+	historyPath = "/api/v1/queue/history"
 )
 
 func TestQueuesAreListed(t *testing.T) {
@@ -84,4 +85,28 @@ func TestWorkersAreListed(t *testing.T) {
 	require.Equal(t, 3, busy.Scheduler.WorkersCount)
 	require.Equal(t, int64(9), busy.Scheduler.ProcessedTasks)
 	require.Equal(t, []wire.RunningTask{{TaskID: task, Type: "echo", Queue: "mail", Attempt: 2, StartedAt: &started}}, busy.Running)
+}
+
+func TestTheHistoryIsShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(httpapi.Config{})
+	w.fleet.history = []domain.HistoryPoint{
+		{At: now, Enqueued: 1, Completed: 2, Failed: 3, Retried: 4, Pending: 5, Processing: 6, Run: &domain.Percentiles{P50: time.Microsecond, P95: time.Millisecond, P99: 1500 * time.Millisecond}},
+		{At: now.Add(time.Minute)},
+	}
+	res := w.do("GET", historyPath, "")
+	require.Equal(t, http.StatusOK, res.Code)
+	require.JSONEq(t, `{"step_seconds":60,"points":[
+		{"at":"2026-11-23T12:00:00Z","enqueued":1,"completed":2,"failed":3,"retried":4,"pending":5,"processing":6,
+			"wait_ms":{"p50":null,"p95":null,"p99":null},"run_ms":{"p50":0.001,"p95":1,"p99":1500}},
+		{"at":"2026-11-23T12:01:00Z","enqueued":0,"completed":0,"failed":0,"retried":0,"pending":0,"processing":0,
+			"wait_ms":{"p50":null,"p95":null,"p99":null},"run_ms":{"p50":null,"p95":null,"p99":null}}]}`, res.Body.String())
+	require.Equal(t, httpapi.DefaultHistoryMinutes, w.fleet.minutes)
+	for _, minutes := range []int{1, httpapi.MaxHistoryMinutes} {
+		answer[wire.History](t, w.do("GET", fmt.Sprintf("%s?minutes=%d", historyPath, minutes), ""), http.StatusOK)
+		require.Equal(t, minutes, w.fleet.minutes)
+	}
+	for _, bad := range []string{"0", "1441", "-1", "x", "", "1.5"} {
+		fieldProblem(t, w.do("GET", historyPath+"?minutes="+bad, ""), "minutes")
+	}
 }

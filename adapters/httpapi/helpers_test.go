@@ -233,6 +233,8 @@ func (l *logsStub) ListAnomalyLogs(_ context.Context, id string, limit int, curs
 type fleetStub struct {
 	queues     map[string]domain.QueueInfo
 	schedulers []domain.SchedulerReport
+	minutes    int // of the newest call for the history
+	history    []domain.HistoryPoint
 	err        error
 }
 
@@ -261,6 +263,11 @@ func (f *fleetStub) set(name string, pausedAt time.Time) (domain.QueueInfo, erro
 
 func (f *fleetStub) ListSchedulers(context.Context) ([]domain.SchedulerReport, error) {
 	return f.schedulers, f.err
+}
+
+func (f *fleetStub) GetHistory(_ context.Context, minutes int) ([]domain.HistoryPoint, error) {
+	f.minutes = minutes
+	return f.history, f.err
 }
 
 type probeFunc func(context.Context) map[string]error

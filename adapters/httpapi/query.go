@@ -90,14 +90,17 @@ func (q *query) time(name string) time.Time {
 	return t.UTC()
 }
 
-func (q *query) limit() int {
-	value := q.text("limit")
+func (q *query) limit() int { return q.number("limit", domain.MaxPageSize) }
+
+// number reads a parameter from 1 to most, 0 if it is absent.
+func (q *query) number(name string, most int) int {
+	value := q.text(name)
 	if value == "" {
 		return 0
 	}
 	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 || n > domain.MaxPageSize {
-		q.reject("limit", "must be between 1 and "+strconv.Itoa(domain.MaxPageSize))
+	if err != nil || n < 1 || n > most {
+		q.reject(name, "must be between 1 and "+strconv.Itoa(most))
 		return 0
 	}
 	return n

@@ -46,7 +46,16 @@ type FleetService interface {
 	ResumeQueue(ctx context.Context, name string) (domain.QueueInfo, error)
 	// ListSchedulers returns what the schedulers last told of themselves.
 	ListSchedulers(ctx context.Context) ([]domain.SchedulerReport, error)
+	// GetHistory returns so many minutes, from 1 to MaxHistoryMinutes, oldest first
+	// and without gaps.
+	GetHistory(ctx context.Context, minutes int) ([]domain.HistoryPoint, error)
 }
+
+// Limits of the parameter minutes of the history.
+const (
+	MaxHistoryMinutes     = 24 * 60
+	DefaultHistoryMinutes = 60
+)
 
 // LogService is what the API needs of logs and analyses.
 type LogService interface {
@@ -278,6 +287,7 @@ const (
 	queuesPath    = "/api/v1/queue/queues"
 	queuePath     = queuesPath + "/{name:[^/:]+}"
 	workersPath   = "/api/v1/queue/workers"
+	historyPath   = "/api/v1/queue/history"
 	logsPath      = "/api/v1/logs"
 	logPath       = logsPath + "/{id:[^/:]+}"
 	anomaliesPath = "/api/v1/anomalies"
@@ -314,6 +324,7 @@ func (a *API) routes() *mux.Router {
 	r.Handle(queuePath+":pause", a.handle(a.changeQueue(FleetService.PauseQueue))).Methods(http.MethodPost)
 	r.Handle(queuePath+":resume", a.handle(a.changeQueue(FleetService.ResumeQueue))).Methods(http.MethodPost)
 	r.Handle(workersPath, a.handle(a.listWorkers)).Methods(get...)
+	r.Handle(historyPath, a.handle(a.getHistory, "minutes")).Methods(get...)
 
 	r.Handle(logsPath, a.handle(a.createLogs, logParams...)).Methods(http.MethodPost)
 	r.Handle(logsPath, a.handle(a.listLogs, "from", "to", "level", "source", "text", "limit", "cursor")).Methods(get...)

@@ -22,7 +22,8 @@ import (
 // by one script, so that a step of the queue is seen before it or after it, never
 // in its midst; what looks wrong is looked at again, wherever it may be, by the
 // script that also mends it. The places of a task are mended as its state says,
-// where there is no state as its index says, and without either it is PENDING.
+// where there is no state as its index says, and without either it is PENDING. A
+// table of lanes that is lost took with it which queues were paused.
 //
 // A record that cannot be read is copied to the hash "quarantine" of the queue or
 // the logs, which nothing empties: version (1 byte), time of the copy (8, a
@@ -69,7 +70,10 @@ func (v *Verifier) Verify(ctx context.Context, req ports.VerifyRequest) (domain.
 		steps = append(steps, queue.run)
 	}
 	logs := &logsCheck{check: c, keys: newLogKeys(v.client)}
-	for _, step := range append(steps, logs.run) {
+	// Reports of schedulers are soon made anew: it is enough that they can be.
+	fleet := NewSchedulerRegistry(v.client)
+	reports := func() error { return c.keyTypes(map[string]string{fleet.reports: "hash", fleet.ends: "zset"}) }
+	for _, step := range append(steps, logs.run, reports) {
 		if err := step(); err != nil {
 			return c.summary, fmt.Errorf("verify: %w", err)
 		}

@@ -358,6 +358,16 @@ var breakages = []breakage{
 		p.do(t, "HSET", p.key("lanes"), "#", "x")
 		return id
 	}, pending},
+	{"a pause since no time", domain.FindingLanesDamaged, func(t tester, p *patient) domain.TaskID {
+		id := p.enqueue(t)
+		p.do(t, "HSET", p.key("lanes"), "!other", "long ago")
+		return id
+	}, pending},
+	{"a pause of no queue", domain.FindingLanesDamaged, func(t tester, p *patient) domain.TaskID {
+		id := p.enqueue(t)
+		p.do(t, "HSET", p.key("lanes"), "!a b", 1700000000000000)
+		return id
+	}, pending},
 	{"an index of no lane", domain.FindingKeyUnknown, func(t tester, p *patient) domain.TaskID {
 		p.do(t, "ZADD", p.key("ready:many"), 1, "x")
 		return uuid.Nil

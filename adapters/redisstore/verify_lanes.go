@@ -41,7 +41,7 @@ func (c *queueCheck) readLanes() (map[string]string, error) {
 	c.names, c.number = nil, map[string]int{}
 	for name, text := range fields {
 		n, err := strconv.Atoi(text)
-		if name == laneGeneration || name == laneCount || err != nil || n < 0 || n >= maxLanes {
+		if name == laneGeneration || name == laneCount || pausedQueue(name) != "" || err != nil || n < 0 || n >= maxLanes {
 			continue
 		}
 		for len(c.names) <= n {
@@ -67,9 +67,19 @@ func lanesProblem(fields map[string]string, partitions int) string {
 			lanes--
 		}
 	}
+	for name, text := range fields {
+		queue := pausedQueue(name)
+		if queue == "" {
+			continue
+		}
+		lanes--
+		if domain.ValidateName("queue", queue) != nil || !isPauseTime(text) {
+			return fmt.Sprintf("queue %.80q is paused since %.20q", queue, text)
+		}
+	}
 	byNumber := map[int]string{}
 	for name, text := range fields {
-		if name == laneGeneration || name == laneCount {
+		if name == laneGeneration || name == laneCount || pausedQueue(name) != "" {
 			continue
 		}
 		n, err := strconv.Atoi(text)
@@ -106,7 +116,7 @@ func (c *queueCheck) lanes() error {
 		}
 		problem := lanesProblem(fields, c.client.cfg.Partitions)
 		if problem == "" && len(fields) > 0 {
-			return nil
+			return c.pauses()
 		}
 		if problem == "" {
 			// No lanes and no tasks is a new queue.
@@ -142,6 +152,65 @@ func (c *queueCheck) lanes() error {
 		}
 	}
 	return fmt.Errorf("%w: the lanes of the queue keep changing", domain.ErrStoreUnavailable)
+}
+
+// isPauseTime reports whether a text can be when a pause began.
+func isPauseTime(text string) bool {
+	at, err := strconv.ParseInt(text, 10, 64)
+	return err == nil && !microTime(at).IsZero()
+}
+
+// pauses compares which queues are paused here with the first partition, which
+// counts. They differ after a pause or its end that reached a part of the partitions
+// only, and then a person must say what is right.
+func (c *queueCheck) pauses() error {
+	first := newQueueKeys(c.client.cfg.Namespace, 0).lanes
+	if c.keys.lanes == first || c.foreign[first] {
+		return nil
+	}
+	var differing []string
+	// A change that is under way is soon over.
+	for range 3 {
+		here, err := c.pausedIn(c.keys.lanes)
+		if err != nil {
+			return err
+		}
+		there, err := c.pausedIn(first)
+		if err != nil {
+			return err
+		}
+		differing = slices.DeleteFunc(slices.Concat(here, there), func(queue string) bool {
+			return slices.Contains(here, queue) && slices.Contains(there, queue)
+		})
+		if len(differing) == 0 {
+			return nil
+		}
+	}
+	for _, queue := range differing {
+		c.tell(domain.Finding{
+			Kind: domain.FindingLanesDamaged, Place: c.keys.lanes,
+			Detail: fmt.Sprintf("queue %.80q is paused in a part of the partitions only: pause it, or resume it, once more", queue),
+		})
+	}
+	return nil
+}
+
+// pausedIn returns the queues that a table of lanes says to be paused, by name.
+func (c *queueCheck) pausedIn(key string) ([]string, error) {
+	ctx, cancel := c.client.bound(c.ctx)
+	defer cancel()
+	fields, err := c.client.rdb.HKeys(ctx, key).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read the paused queues: %w", c.client.translate(ctx, err))
+	}
+	var out []string
+	for _, name := range fields {
+		if queue := pausedQueue(name); queue != "" {
+			out = append(out, queue)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 // recordedLanes asks the records for the names of lanes.
@@ -212,6 +281,19 @@ func (c *queueCheck) replaceLanes(old map[string]string, names []string) (bool, 
 	args = append(args, laneGeneration, newGeneration(c.client.cfg.Partitions), laneCount, len(names))
 	for n, name := range names {
 		args = append(args, name, n)
+	}
+	now, err := c.now(c.keys.lanes)
+	if err != nil {
+		return false, err
+	}
+	for name, value := range old {
+		// A pause whose time is damaged goes on.
+		if queue := pausedQueue(name); queue != "" && domain.ValidateName("queue", queue) == nil {
+			if !isPauseTime(value) {
+				value = strconv.FormatInt(now, 10)
+			}
+			args = append(args, name, value)
+		}
 	}
 	done, err := c.client.run(c.ctx, repairLanesScript, []string{c.keys.lanes}, args...)
 	return done == int64(1), err

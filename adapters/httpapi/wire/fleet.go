@@ -64,3 +64,38 @@ type RunningTask struct {
 	// StartedAt is when the run began, by the store's clock.
 	StartedAt *time.Time `json:"started_at"`
 }
+
+// History tells what happened to tasks, over all processes: one point for each step,
+// oldest first and without gaps; the last one is under way.
+type History struct {
+	StepSeconds int            `json:"step_seconds"`
+	Points      []HistoryPoint `json:"points"`
+}
+
+// HistoryPoint is one step of the history.
+type HistoryPoint struct {
+	// At is the beginning of the step, by the store's clock.
+	At time.Time `json:"at"`
+	// Enqueued are the tasks that were taken in; Completed, Failed and Retried the
+	// runs that ended so: done, failed for good, and failed with another attempt to
+	// come.
+	Enqueued  int64 `json:"enqueued"`
+	Completed int64 `json:"completed"`
+	Failed    int64 `json:"failed"`
+	Retried   int64 `json:"retried"`
+	// Pending and Processing are the tasks that were ready and running when that was
+	// last counted.
+	Pending    int64 `json:"pending"`
+	Processing int64 `json:"processing"`
+	// WaitMS is how long tasks were ready before they began, RunMS how long runs took,
+	// in milliseconds. Each is at most 1/32 beside a true one.
+	WaitMS Percentiles `json:"wait_ms"`
+	RunMS  Percentiles `json:"run_ms"`
+}
+
+// Percentiles are null where nothing ran.
+type Percentiles struct {
+	P50 *float64 `json:"p50"`
+	P95 *float64 `json:"p95"`
+	P99 *float64 `json:"p99"`
+}

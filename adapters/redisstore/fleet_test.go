@@ -1,0 +1,212 @@
+package redisstore_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/redisstore"
+	"logsift/adapters/redisstore/redistest"
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// scriptCalls is how many scripts a server has run.
+func scriptCalls(t *testing.T, rdb redis.UniversalClient) int {
+	t.Helper()
+	info, err := rdb.Info(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	for line := range strings.Lines(info) {
+		if rest, ok := strings.CutPrefix(line, "cmdstat_evalsha:calls="); ok {
+			n, err := strconv.Atoi(rest[:strings.IndexByte(rest, ',')])
+			require.NoError(t, err)
+			return n
+		}
+	}
+	return 0
+}
+
+// What goes into a paused queue wakes nobody: a claim that waits would find nothing,
+// and do so again with each task.
+func TestAPausedQueueWakesNobody(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client, err := redisstore.Open(t.Context(), redisstore.Config{URL: server.URL(), Namespace: "n", PollInterval: time.Minute})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	queue := redisstore.NewTaskQueue(client)
+	t.Cleanup(queue.Close)
+	rdb := raw(t, server)
+
+	require.NoError(t, queue.PauseQueue(t.Context(), domain.DefaultQueue))
+	got := make(chan []*domain.Task, 1)
+	go func() {
+		tasks, err := queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute, Wait: time.Minute})
+		if err != nil {
+			t.Errorf("dequeue: %v", err)
+		}
+		got <- tasks
+	}()
+	require.Eventually(t, func() bool { return rdb.HExists(t.Context(), "{n:0}:meta", "idle").Val() }, 5*time.Second, time.Millisecond)
+	// The confirmation of the subscription wakes the claim once.
+	require.Eventually(t, func() bool { return rdb.PubSubNumSub(t.Context(), "{n:0}:wake").Val()["{n:0}:wake"] == 1 }, 5*time.Second, time.Millisecond)
+
+	const tasks = 50
+	steps := tasks
+	before := scriptCalls(t, rdb)
+	for i := range tasks {
+		task := newTask("{}")
+		if i%2 == 1 {
+			task.Delay = time.Millisecond
+		}
+		batch := []*domain.Task{task}
+		if i%5 == 0 {
+			batch = append(batch, newTask("{}"))
+		}
+		_, err := queue.Enqueue(t.Context(), batch...)
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool {
+		_, err := queue.PromoteDue(t.Context(), 100)
+		require.NoError(t, err)
+		steps++
+		return rdb.ZCard(t.Context(), "{n:0}:due").Val() == 0
+	}, 5*time.Second, time.Millisecond)
+	require.Empty(t, got)
+	require.LessOrEqual(t, scriptCalls(t, rdb)-before, steps+3, "the steps of this test, one refresh of the lanes, and no claims")
+	require.NoError(t, queue.ResumeQueue(t.Context(), domain.DefaultQueue))
+	select {
+	case tasks := <-got:
+		require.Len(t, tasks, 1)
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "the end of the pause did not wake the claim: a task of the pause had used up the wake-up")
+	}
+}
+
+func TestPausesAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := newPatientIn(t, w, raw(t, w.server))
+	queue := redisstore.NewTaskQueue(w.open(t))
+	t.Cleanup(queue.Close)
+	require.NoError(t, queue.PauseQueue(t.Context(), "first"))
+	for i := range 1023 {
+		p.do(t, "HSET", p.key("lanes"), "!q"+strconv.Itoa(i), 1700000000000000)
+	}
+	err := queue.PauseQueue(t.Context(), "last")
+	var invalid *domain.ValidationError
+	require.ErrorAs(t, err, &invalid)
+	require.Equal(t, "queue", invalid.Field)
+	require.NoError(t, queue.PauseQueue(t.Context(), "first"), "a repeat is none more")
+	require.NoError(t, queue.ResumeQueue(t.Context(), "q7"))
+	require.NoError(t, queue.PauseQueue(t.Context(), "last"))
+	require.Empty(t, p.verify(t, false))
+}
+
+func TestARepairKeepsPauses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := newPatientIn(t, w, raw(t, w.server))
+	queue := redisstore.NewTaskQueue(w.open(t))
+	t.Cleanup(queue.Close)
+	p.enqueue(t)
+	for _, name := range []string{domain.DefaultQueue, "other"} {
+		require.NoError(t, queue.PauseQueue(t.Context(), name))
+	}
+	before, err := queue.ListQueues(t.Context())
+	require.NoError(t, err)
+	p.do(t, "HSET", p.key("lanes"), "#", "x", "!other", "long ago")
+	found := p.verify(t, true)
+	require.Equal(t, []domain.FindingKind{domain.FindingLanesDamaged}, kinds(found))
+	require.True(t, found[0].Repaired())
+	require.Empty(t, p.verify(t, false))
+	after, err := queue.ListQueues(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, before[0].PausedAt, after[0].PausedAt)
+	require.True(t, after[1].Paused, "a pause whose time is damaged goes on")
+	require.WithinDuration(t, time.Now(), after[1].PausedAt, time.Minute)
+	require.Empty(t, p.drain(t))
+}
+
+// A pause that reached a part of the partitions only is told, and a repeat makes it
+// whole.
+func TestAPauseOfSomePartitionsIsFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.partitions = 3
+	p := newPatientIn(t, w, raw(t, w.server))
+	queue := redisstore.NewTaskQueue(w.open(t))
+	t.Cleanup(queue.Close)
+	require.NoError(t, queue.PauseQueue(t.Context(), "mail"))
+	require.Empty(t, p.verify(t, true))
+	p.do(t, "HDEL", "{"+w.namespace+":2}:lanes", "!mail")
+	found := p.verify(t, true)
+	require.Equal(t, []domain.FindingKind{domain.FindingLanesDamaged}, kinds(found))
+	require.Contains(t, found[0].Detail, `"mail"`)
+	require.False(t, found[0].Repaired(), "which of both is meant only a person knows")
+	require.NoError(t, queue.PauseQueue(t.Context(), "mail"))
+	require.Empty(t, p.verify(t, true))
+}
+
+func TestReportsThatAreDamagedAreLeftOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := newPatientIn(t, w, raw(t, w.server))
+	registry := redisstore.NewSchedulerRegistry(w.open(t))
+	sound := domain.SchedulerReport{ID: uuid.New()}
+	_, err := registry.ReportScheduler(t.Context(), sound, time.Minute)
+	require.NoError(t, err)
+	reports, ends := "{"+w.namespace+":fleet}:schedulers", "{"+w.namespace+":fleet}:ends"
+	for _, record := range []string{"", "short", "1234567{", "1234567{}", "1234567null"} {
+		id := uuid.New()
+		p.do(t, "HSET", reports, id, record)
+		p.do(t, "ZADD", ends, 9e15, id)
+	}
+	p.do(t, "ZADD", ends, 9e15, uuid.New())
+	p.do(t, "ZADD", ends, 9e15, "none")
+	list, err := registry.ListSchedulers(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.Equal(t, sound.ID, list[0].ID)
+
+	p.do(t, "DEL", ends)
+	p.do(t, "SET", ends, "foreign")
+	_, err = registry.ListSchedulers(t.Context())
+	require.Error(t, err)
+	found := p.verify(t, true)
+	require.Equal(t, []domain.FindingKind{domain.FindingKeyType}, kinds(found))
+	_, err = registry.ReportScheduler(t.Context(), sound, time.Minute)
+	require.NoError(t, err)
+	list, err = registry.ListSchedulers(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+}
+
+// Nothing is left of schedulers once the last of them is gone for long.
+func TestReportsLeaveNothingInRedis(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rdb := raw(t, w.server)
+	registry := redisstore.NewSchedulerRegistry(w.open(t))
+	report := func() {
+		_, err := registry.ReportScheduler(t.Context(), domain.SchedulerReport{ID: uuid.New()}, time.Minute)
+		require.NoError(t, err)
+	}
+	for range 5 {
+		report()
+		w.advance(2 * time.Minute)
+	}
+	report()
+	for _, part := range []string{"schedulers", "ends"} {
+		key := "{" + w.namespace + ":fleet}:" + part
+		ttl := rdb.PTTL(t.Context(), key).Val()
+		require.Positive(t, ttl)
+		require.LessOrEqual(t, ttl, ports.MaxReportTTL)
+	}
+	require.Equal(t, int64(1), rdb.HLen(t.Context(), "{"+w.namespace+":fleet}:schedulers").Val(), "what has ended is removed")
+}
