@@ -21,6 +21,9 @@ func applicationModule() fx.Option {
 			newScheduler,
 			fx.Annotate(func(s *application.DefaultScheduler) *application.DefaultScheduler { return s }, fx.As(new(ports.TaskScheduler))),
 			application.NewQueueService,
+			func(logs ports.LogRepository, logger *zap.Logger) *application.KeyedCalls {
+				return application.NewKeyedCalls(logs, logger)
+			},
 			application.NewLogAnalysisProcessor,
 		),
 	)

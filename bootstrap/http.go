@@ -38,6 +38,7 @@ type apiParams struct {
 	Logger    *zap.Logger
 	Queue     *application.QueueService
 	Logs      *application.LogService
+	Keyed     *application.KeyedCalls
 	Scheduler ports.TaskScheduler
 	Events    ports.TaskEventReader
 	Store     storeReady
@@ -49,9 +50,11 @@ type apiParams struct {
 func newAPI(p apiParams) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Queue: p.Queue, Logs: p.Logs, Readiness: probe{store: p.Store, scheduler: p.Scheduler, degraded: p.Degraded},
-		Events:    p.Events,
-		Dashboard: dashboard.Handler(),
-		Keys:      p.Keys, Audit: p.Audit.Logger,
+		KeyedCalls: p.Keyed,
+		Settings:   p.Config.Settings(),
+		Events:     p.Events,
+		Dashboard:  dashboard.Handler(),
+		Keys:       p.Keys, Audit: p.Audit.Logger,
 		Logger: p.Logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}, httpapi.Config{AllowedHosts: p.Config.hosts(), BehindTLS: p.Config.BehindTLS})

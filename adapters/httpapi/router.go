@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"logsift/adapters/httpapi/apikey"
+	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 	"logsift/ports"
 )
@@ -77,6 +78,11 @@ type Deps struct {
 	// refused: at info level, but at debug level if it stored logs. It holds who, from
 	// where, what, and of which tasks, never what was sent. Nil writes none.
 	Audit *zap.Logger
+	// Settings are shown to administrators as they are, so that they hold no secrets.
+	Settings wire.Settings
+	// KeyedCalls keeps the answers to requests with an Idempotency-Key. Nil keeps
+	// none: then only tasks and log entries are recognised, by their ids.
+	KeyedCalls KeyedCalls
 	// Logger gets unexpected errors, and at debug level each request. Nil logs
 	// nothing.
 	Logger *zap.Logger
@@ -164,6 +170,8 @@ type API struct {
 	dashboard http.Handler // nil for none
 	events    ports.TaskEventReader
 	keys      func() apikey.Keys // nil asks for none
+	keyed     KeyedCalls
+	settings  wire.Settings
 	logger    *zap.Logger
 	auditLog  *zap.Logger // nil writes none
 	now       func() time.Time
@@ -184,7 +192,7 @@ type API struct {
 func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
-		queue: auditedQueue{deps.Queue}, logs: auditedLogs{deps.Logs}, readiness: deps.Readiness,
+		queue: auditedQueue{deps.Queue}, logs: auditedLogs{deps.Logs}, readiness: deps.Readiness, keyed: deps.KeyedCalls, settings: deps.Settings,
 		dashboard: deps.Dashboard, events: deps.Events,
 		keys: deps.Keys, logger: deps.Logger, auditLog: deps.Audit, now: deps.Now, newID: deps.NewID,
 		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes},
@@ -226,6 +234,7 @@ const (
 	otlpPath      = "/v1/logs"
 	lokiPath      = "/loki/api/v1/push"
 	sessionPath   = "/api/v1/session"
+	settingsPath  = "/api/v1/settings"
 )
 
 func (a *API) routes() *mux.Router {
@@ -260,6 +269,8 @@ func (a *API) routes() *mux.Router {
 	r.Handle(sessionPath, a.handle(a.getSession)).Methods(get...)
 	r.Handle(sessionPath, a.handle(a.signIn)).Methods(http.MethodPost)
 	r.Handle(sessionPath, a.handle(a.signOut)).Methods(http.MethodDelete)
+
+	r.Handle(settingsPath, a.handle(a.getSettings)).Methods(get...)
 
 	r.Handle(otlpPath, a.speak(otlpFailure, a.pushOTLP)).Methods(http.MethodPost)
 	r.Handle(lokiPath, a.speak(lokiFailure, a.pushLoki)).Methods(http.MethodPost)
