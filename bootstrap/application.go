@@ -26,11 +26,16 @@ func applicationModule() fx.Option {
 			fx.Annotate(func(s *application.DefaultScheduler) *application.DefaultScheduler { return s }, fx.As(new(ports.TaskScheduler))),
 			application.NewQueueService,
 			application.NewFleetService,
+			newKeyedCalls,
 			application.NewLogAnalysisProcessor,
 		),
 		// Whoever takes tasks in is counted.
 		fx.Decorate(application.CountEnqueued),
 	)
+}
+
+func newKeyedCalls(logs ports.LogRepository, logger *zap.Logger) *application.KeyedCalls {
+	return application.NewKeyedCalls(logs, logger)
 }
 
 func newHistory(logs ports.LogRepository, logger *zap.Logger) *application.History {

@@ -179,6 +179,12 @@ const (
 	GroupMetrics
 )
 
+// groupNames are the groups as people see them.
+var groupNames = map[int]string{
+	GroupStore: "store", GroupKeys: "keys", GroupAPI: "api", GroupWork: "work", GroupQueues: "queues",
+	GroupAnalysis: "analysis", GroupLogging: "logging",
+}
+
 // setting is one thing that can be set: a flag --some-name, the environment
 // variable LOGSIFT_SOME_NAME, and the key some_name of the file.
 type setting struct {

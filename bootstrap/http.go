@@ -40,6 +40,7 @@ type apiParams struct {
 	Queue     *application.QueueService
 	Fleet     *application.FleetService
 	Logs      *application.LogService
+	Keyed     *application.KeyedCalls
 	Scheduler ports.TaskScheduler
 	Events    ports.TaskEventReader
 	Store     storeReady
@@ -52,9 +53,11 @@ type apiParams struct {
 func newAPI(p apiParams) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Queue: p.Queue, Fleet: p.Fleet, Logs: p.Logs,
-		Readiness: probe{store: p.Store, scheduler: p.Scheduler, degraded: p.Analyzer.degraded},
-		Events:    p.Events,
-		Metrics:   p.Observers.metrics, Observers: p.Observers.requests, Intake: p.Observers.intake,
+		Readiness:  probe{store: p.Store, scheduler: p.Scheduler, degraded: p.Analyzer.degraded},
+		KeyedCalls: p.Keyed,
+		Settings:   p.Config.Settings(),
+		Events:     p.Events,
+		Metrics:    p.Observers.metrics, Observers: p.Observers.requests, Intake: p.Observers.intake,
 		Dashboard: dashboard.Handler(),
 		Keys:      p.Keys, Audit: p.Audit.Logger,
 		Logger: p.Logger, Now: time.Now,

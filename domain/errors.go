@@ -37,6 +37,10 @@ var (
 	// ErrQueueFull: as many tasks wait as may wait; nothing was stored. The same
 	// call goes through once workers have caught up.
 	ErrQueueFull = errors.New("queue full")
+	// ErrKeyReused: the first request with this key was another one.
+	ErrKeyReused = errors.New("the key was used for another request")
+	// ErrKeyInUse: the first request with this key has no answer yet.
+	ErrKeyInUse = errors.New("the first request with the key is under way")
 	// ErrStateConflict: the state was saved by another meanwhile.
 	ErrStateConflict = errors.New("state was changed meanwhile")
 	// ErrStoreUnavailable: the store cannot be reached, or did not answer in

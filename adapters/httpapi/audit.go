@@ -26,10 +26,13 @@ type auditRecord struct {
 	intake bool
 	queue  string
 
-	mu     sync.Mutex // guards the rest, which services may tell of from goroutines
-	holder apikey.Holder
-	ids    []domain.TaskID // the first maxAuditIDs
-	count  int
+	mu       sync.Mutex // guards the rest, which services may tell of from goroutines
+	holder   apikey.Holder
+	ids      []domain.TaskID // the first maxAuditIDs
+	count    int
+	bulk     *domain.BulkResult
+	dryRun   bool
+	replayed bool
 }
 
 type auditKey struct{}
@@ -76,6 +79,30 @@ func (rec *auditRecord) tasks(ids ...domain.TaskID) {
 	}
 	rec.count += len(ids)
 	rec.ids = append(rec.ids, ids[:min(len(ids), maxAuditIDs-len(rec.ids))]...)
+}
+
+// changed remembers what a bulk action did, or would do.
+func (rec *auditRecord) changed(req domain.BulkRequest, result domain.BulkResult) {
+	if !req.DryRun {
+		rec.tasks(req.IDs...)
+	}
+	if rec == nil {
+		return
+	}
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.bulk, rec.dryRun = &result, req.DryRun
+}
+
+// replay remembers that the request got the answer of an earlier one, and did
+// nothing.
+func (rec *auditRecord) replay() {
+	if rec == nil {
+		return
+	}
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.replayed = true
 }
 
 // audit writes one line to the audit log for each request that is to change
@@ -144,6 +171,13 @@ func (rec *auditRecord) fields(status int, r *http.Request) []zap.Field {
 		}
 		out = append(out, zap.Strings("task_ids", ids), zap.Int("tasks", rec.count))
 	}
+	if rec.bulk != nil {
+		out = append(out, zap.Bool("dry_run", rec.dryRun),
+			zap.Int("matched", rec.bulk.Matched), zap.Int("changed", rec.bulk.Changed), zap.Int("refused", rec.bulk.Refused))
+	}
+	if rec.replayed {
+		out = append(out, zap.Bool("replayed", true))
+	}
 	return out
 }
 
@@ -185,6 +219,13 @@ func (q auditedQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) erro
 func (q auditedQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
 	auditOf(ctx).tasks(ids...)
 	return q.QueueService.RunTaskNow(ctx, ids...)
+}
+
+// ChangeTasks tells of the tasks that were named, and of what was done.
+func (q auditedQueue) ChangeTasks(ctx context.Context, req domain.BulkRequest) (domain.BulkResult, error) {
+	result, err := q.QueueService.ChangeTasks(ctx, req)
+	auditOf(ctx).changed(req, result)
+	return result, err
 }
 
 // auditedLogs tells the audit log what tasks analyse the logs.

@@ -16,6 +16,7 @@ import (
 
 	"logsift/adapters/httpapi"
 	"logsift/adapters/httpapi/apikey"
+	"logsift/domain"
 )
 
 // audited is an API that asks for keys and keeps an audit log.
@@ -89,6 +90,19 @@ func TestTheAuditLogNamesTheTasks(t *testing.T) {
 	batch := do("POST", batchPath, strings.Repeat(`{"type":"echo"}`+"\n", 50), "application/x-ndjson")
 	require.EqualValues(t, 50, batch["tasks"])
 	require.Len(t, batch["task_ids"], 20, "a line is bounded")
+
+	w.queue.result = domain.BulkResult{Matched: 3, Changed: 2, Refused: 1}
+	for dry, ids := range map[string]any{"true": nil, "false": []any{id}} {
+		bulk := do("POST", tasksPath+":run", `{"ids":["`+id+`"],"dry_run":`+dry+`}`, "application/json")
+		require.Equal(t, ids, bulk["task_ids"], "a dry run changes none")
+		require.Equal(t, dry, fmt.Sprint(bulk["dry_run"]))
+		require.Equal(t, []any{int64(3), int64(2), int64(1)}, []any{bulk["matched"], bulk["changed"], bulk["refused"]})
+	}
+	for _, replayed := range []any{nil, true} {
+		lines.TakeAll()
+		w.do("POST", tasksPath+":run", `{"filter":{},"all":true}`, append(ring.bearer("admin"), "Idempotency-Key", "k")...)
+		require.Equal(t, replayed, lines.All()[0].ContextMap()["replayed"])
+	}
 
 	logs := do("POST", logsPath, "canary\n", "text/plain")
 	require.Equal(t, []any{analysisTask.String()}, logs["task_ids"])

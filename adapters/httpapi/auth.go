@@ -29,6 +29,15 @@ var everybody = apikey.Holder{Role: apikey.Admin}
 
 type holderKey struct{}
 
+type callerKey struct{}
+
+// callerID returns the id of the API key that a request came with, "" where none is
+// asked for.
+func callerID(ctx context.Context) string {
+	id, _ := ctx.Value(callerKey{}).(string)
+	return id
+}
+
 // InProcessHandler returns the handler of all routes for callers within the process.
 // It asks for no key and allows every host.
 func (a *API) InProcessHandler() http.Handler {
@@ -72,6 +81,9 @@ func (a *API) authorize(next http.Handler) http.Handler {
 		if !holder.Role.Includes(need.role) {
 			a.failIn(answer, w, r, refuse(errForbidden, "the key has the role %s, this needs the role %s", holder.Role, need.role))
 			return
+		}
+		if holder.ID != "" {
+			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, holder.ID))
 		}
 		next.ServeHTTP(w, r)
 	})

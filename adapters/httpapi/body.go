@@ -21,6 +21,7 @@ import (
 // Content types of bodies.
 const (
 	mediaJSON     = "application/json"
+	mediaProblem  = "application/problem+json"
 	mediaPlain    = "text/plain"
 	mediaProtobuf = "application/x-protobuf"
 )

@@ -9,6 +9,15 @@
 // the exception, since they come as they are: their unknown fields are kept, and
 // a broken line is rejected without the others.
 //
+// What changes tasks by POST is carried out once for each Idempotency-Key, by which a
+// client repeats a request whose answer it did not get. The first answer is kept for
+// 24 hours, by all processes together, and given again with Idempotency-Replayed:
+// true; another request with the key is refused with 422, and one whose first has no
+// answer yet with 409. Keys count for a caller, a method and a path. Refusals that
+// the client can mend, and what passes by itself (429, 5xx), are not kept. If a
+// process dies between a change and its answer, the key is free again within a
+// minute: a repeat makes no second task, but is told of the state that the first left.
+//
 // Bodies are bounded, on the wire and after decompression (gzip, zstd and snappy
 // are understood), and so is the memory that all of them hold together.
 //

@@ -40,14 +40,16 @@ var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 type queueStub struct {
 	mu     sync.Mutex
 	tasks  map[domain.TaskID]*domain.Task
-	writes int               // calls that could have changed something
-	err    error             // what every call but GetSchedulerStats returns, if not nil
-	filter domain.TaskFilter // of the newest list
-	page   domain.TaskPage
-	bulk   domain.BulkRequest // the newest one
-	result domain.BulkResult  // of every bulk action
-	stats  domain.QueueStats
-	sched  domain.SchedulerStats
+	writes int   // calls that could have changed something
+	err    error // what every call but GetSchedulerStats returns, if not nil
+	// partErr is what each task of a call is refused with, if not nil.
+	partErr error
+	filter  domain.TaskFilter // of the newest list
+	page    domain.TaskPage
+	bulk    domain.BulkRequest // the newest one
+	result  domain.BulkResult  // of every bulk action
+	stats   domain.QueueStats
+	sched   domain.SchedulerStats
 }
 
 func (q *queueStub) write() error {
@@ -69,6 +71,9 @@ func (q *queueStub) ScheduleTasks(_ context.Context, tasks ...*domain.Task) ([]*
 }
 
 func (q *queueStub) schedule(t *domain.Task) (*domain.Task, error) {
+	if q.partErr != nil {
+		return nil, q.partErr
+	}
 	if err := t.Validate(); err != nil {
 		return nil, err
 	}
@@ -279,6 +284,7 @@ type world struct {
 	queue *queueStub
 	fleet *fleetStub
 	logs  *logsStub
+	keyed *keyedStub
 	ready map[string]error
 	log   *observer.ObservedLogs
 	api   *httpapi.API
@@ -292,10 +298,10 @@ func newWorld(cfg httpapi.Config, change ...func(*httpapi.Deps)) *world {
 			sched: domain.SchedulerStats{TaskTypes: []domain.TaskType{"echo", domain.TaskTypeLogAnalysis}},
 		},
 		fleet: &fleetStub{queues: map[string]domain.QueueInfo{}},
-		logs:  &logsStub{}, log: log,
+		logs:  &logsStub{}, keyed: &keyedStub{calls: map[string]*keyedStubCall{}}, log: log,
 	}
 	deps := httpapi.Deps{
-		Queue: w.queue, Fleet: w.fleet, Logs: w.logs, Logger: zap.New(core),
+		Queue: w.queue, Fleet: w.fleet, Logs: w.logs, KeyedCalls: w.keyed, Logger: zap.New(core),
 		Readiness: probeFunc(func(context.Context) map[string]error { return w.ready }),
 		Now:       func() time.Time { return now },
 	}

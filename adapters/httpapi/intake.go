@@ -51,6 +51,9 @@ func (a *API) newIntake(r *http.Request) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
+	if key != "" {
+		key = callersKey(r, key)
+	}
 	return &intake{names: defaultNames, key: key, now: a.now(), newID: a.newID, limit: a.cfg.MaxLogEntries, maxBytes: maxExpansion * a.cfg.MaxBodyBytes}, nil
 }
 

@@ -3,12 +3,8 @@ package httpapi
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
-	"net/http"
 
 	"github.com/google/uuid"
-
-	"logsift/domain"
 )
 
 // A log entry that is sent again is known by its id, which the store compares. An
@@ -64,28 +60,4 @@ func (in *intake) contentID(kind string, parts ...string) uuid.UUID {
 		return first
 	}
 	return derivedID("copy", string(first[:]), string(binary.BigEndian.AppendUint32(nil, n)))
-}
-
-const (
-	idempotencyHeader = "Idempotency-Key"
-	maxIdempotencyKey = 255
-)
-
-// idempotencyKey returns the key of the request, "" if it has none.
-func idempotencyKey(r *http.Request) (string, error) {
-	keys := r.Header.Values(idempotencyHeader)
-	if len(keys) == 0 {
-		return "", nil
-	}
-	key := keys[0]
-	ok := len(keys) == 1 && key != "" && len(key) <= maxIdempotencyKey
-	for i := 0; ok && i < len(key); i++ {
-		ok = key[i] >= ' ' && key[i] <= '~'
-	}
-	if !ok {
-		return "", &domain.ValidationError{
-			Field: idempotencyHeader, Rule: fmt.Sprintf("must be given once, as 1 to %d printable ASCII characters", maxIdempotencyKey),
-		}
-	}
-	return key, nil
 }

@@ -68,12 +68,12 @@ func (a *API) pushLoki(w http.ResponseWriter, r *http.Request) error {
 
 // lokiFailure answers with text.
 func lokiFailure(w http.ResponseWriter, _ *http.Request, p wire.Problem) {
-	send(w, retryable(p.Status), "text/plain; charset=utf-8", bytes.NewBufferString(orDefault(p.Detail, p.Title)+"\n"))
+	send(w, retryable(p.Status), "text/plain; charset=utf-8", []byte(orDefault(p.Detail, p.Title)+"\n"))
 }
 
 // lokiReady answers those who ask Loki whether it is there.
 func (a *API) lokiReady(w http.ResponseWriter, _ *http.Request) {
-	send(w, http.StatusOK, "text/plain; charset=utf-8", bytes.NewBufferString("ready\n"))
+	send(w, http.StatusOK, "text/plain; charset=utf-8", []byte("ready\n"))
 }
 
 // lokiIntake makes entries of the lines of streams.

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"net/http"
@@ -255,7 +254,7 @@ func writeOTLP(w http.ResponseWriter, media string, partial otlpPartial) error {
 		inner = protowire.AppendString(protowire.AppendTag(inner, 2, protowire.BytesType), partial.Message)
 		body = protowire.AppendBytes(protowire.AppendTag(body, 1, protowire.BytesType), inner)
 	}
-	send(w, http.StatusOK, media, bytes.NewBuffer(body))
+	send(w, http.StatusOK, media, body)
 	return nil
 }
 
@@ -284,5 +283,5 @@ func otlpFailure(w http.ResponseWriter, r *http.Request, p wire.Problem) {
 	}
 	body := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(code))
 	body = protowire.AppendString(protowire.AppendTag(body, 2, protowire.BytesType), text)
-	send(w, status, media, bytes.NewBuffer(body))
+	send(w, status, media, body)
 }

@@ -61,6 +61,8 @@ var problemKinds = []problemKind{
 	{err: domain.ErrUnknownTaskType, status: http.StatusBadRequest, name: "unknown-task-type", title: "Unknown task type"},
 	{err: domain.ErrInvalidCursor, status: http.StatusBadRequest, name: "invalid-cursor", title: "Invalid cursor", detail: "cursor was not issued by this list"},
 	{err: domain.ErrTaskExists, status: http.StatusUnprocessableEntity, name: "idempotency-key-reused", title: "Idempotency key reused", detail: "the Idempotency-Key was used for a task with other contents"},
+	{err: domain.ErrKeyReused, status: http.StatusUnprocessableEntity, name: "idempotency-key-reused", title: "Idempotency key reused", detail: "the Idempotency-Key was used for another request; a new request needs a new key"},
+	{err: domain.ErrKeyInUse, status: http.StatusConflict, name: "idempotency-key-in-use", title: "Idempotency key in use", detail: "the first request with this Idempotency-Key has no answer yet", retryAfter: 1},
 	{err: domain.ErrDuplicateTask, status: http.StatusConflict, name: "duplicate-task", title: "Duplicate task", detail: "an unfinished task holds the unique key"},
 	{err: domain.ErrInvalidTransition, status: http.StatusConflict, name: "invalid-transition", title: "The state of the task forbids this"},
 	{err: domain.ErrQueueFull, status: http.StatusTooManyRequests, name: "queue-full", title: "Queue full", detail: "too many tasks wait already; nothing was stored", retryAfter: 5},
@@ -214,7 +216,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, p wire.Problem) {
 		// A struct of strings always marshals.
 		panic(fmt.Sprintf("marshal problem: %v", err))
 	}
-	send(w, p.Status, "application/problem+json", body)
+	send(w, p.Status, mediaProblem, body)
 }
 
 // writeJSON answers with v. An error means that nothing was written.
@@ -223,21 +225,22 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
-	send(w, status, "application/json", body)
+	send(w, status, mediaJSON, body)
 	return nil
 }
 
 // encodeJSON returns v as JSON that ends with a newline, without HTML escapes.
-func encodeJSON(v any) (*bytes.Buffer, error) {
-	buf := &bytes.Buffer{}
-	enc := json.NewEncoder(buf)
+func encodeJSON(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
-	return buf, enc.Encode(v)
+	err := enc.Encode(v)
+	return buf.Bytes(), err
 }
 
-func send(w http.ResponseWriter, status int, contentType string, body *bytes.Buffer) {
+func send(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = body.WriteTo(w) // if the client is gone, there is nobody to tell
+	_, _ = bytes.NewReader(body).WriteTo(w) // if the client is gone, there is nobody to tell
 }

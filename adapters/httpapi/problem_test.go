@@ -54,7 +54,8 @@ func TestTheTableIsConsistent(t *testing.T) {
 		require.GreaterOrEqual(t, k.status, 400, k.name)
 		require.Equal(t, k.name, kindOf(fmt.Errorf("wrapped: %w", k.err)).name, "no earlier row hides it")
 		busy := k.status == http.StatusServiceUnavailable || k.status == http.StatusTooManyRequests
-		require.Equal(t, busy, k.retryAfter > 0, "%s: 429 and 503, and only those, say when to come back", k.name)
+		busy = busy || errors.Is(k.err, domain.ErrKeyInUse)
+		require.Equal(t, busy, k.retryAfter > 0, "%s: 429, 503 and a key in use, and only those, say when to come back", k.name)
 	}
 	require.Equal(t, unexpected, kindOf(errors.New("any")))
 	require.Equal(t, "invalid-request", kindOf(&domain.ValidationError{Field: "x"}).name)

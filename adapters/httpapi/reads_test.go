@@ -53,6 +53,14 @@ func TestStats(t *testing.T) {
 	})
 }
 
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	want := wire.Settings{Version: "v1", Settings: []wire.Setting{{Name: "addr", Group: "api", Value: "a", Default: "b", Usage: "where"}}}
+	w := newWorld(httpapi.Config{}, func(deps *httpapi.Deps) { deps.Settings = want })
+	require.Equal(t, want, answer[wire.Settings](t, w.do("GET", "/api/v1/settings", ""), http.StatusOK))
+	require.Contains(t, newWorld(httpapi.Config{}).do("GET", "/api/v1/settings", "").Body.String(), `"settings":[]`)
+}
+
 func TestAnomalies(t *testing.T) {
 	t.Parallel()
 	t.Run("an anomaly is shown with the analysis that found it", func(t *testing.T) {

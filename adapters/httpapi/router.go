@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"logsift/adapters/httpapi/apikey"
+	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 	"logsift/ports"
 )
@@ -123,6 +124,11 @@ type Deps struct {
 	Observers []RequestObserver
 	// Intake is told of log entries. Nil for nobody.
 	Intake IntakeObserver
+	// Settings are shown to administrators as they are, so that they hold no secrets.
+	Settings wire.Settings
+	// KeyedCalls keeps the answers to requests with an Idempotency-Key. Nil keeps
+	// none: then only tasks and log entries are recognised, by their ids.
+	KeyedCalls KeyedCalls
 	// Logger gets unexpected errors, and at debug level each request. Nil logs
 	// nothing.
 	Logger *zap.Logger
@@ -214,6 +220,8 @@ type API struct {
 	metrics   http.Handler
 	observers []RequestObserver
 	intake    IntakeObserver
+	keyed     KeyedCalls
+	settings  wire.Settings
 	logger    *zap.Logger
 	auditLog  *zap.Logger // nil writes none
 	now       func() time.Time
@@ -235,6 +243,7 @@ func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
 		queue: auditedQueue{deps.Queue}, fleet: deps.Fleet, logs: auditedLogs{deps.Logs}, readiness: deps.Readiness,
+		keyed: deps.KeyedCalls, settings: deps.Settings,
 		dashboard: deps.Dashboard, events: deps.Events,
 		metrics: deps.Metrics, observers: deps.Observers, intake: deps.Intake,
 		keys: deps.Keys, logger: deps.Logger, auditLog: deps.Audit, now: deps.Now, newID: deps.NewID,
@@ -296,6 +305,7 @@ const (
 	lokiPath      = "/loki/api/v1/push"
 	sessionPath   = "/api/v1/session"
 	metricsPath   = "/metrics"
+	settingsPath  = "/api/v1/settings"
 )
 
 func (a *API) routes() *mux.Router {
@@ -336,6 +346,8 @@ func (a *API) routes() *mux.Router {
 	r.Handle(sessionPath, a.handle(a.getSession)).Methods(get...)
 	r.Handle(sessionPath, a.handle(a.signIn)).Methods(http.MethodPost)
 	r.Handle(sessionPath, a.handle(a.signOut)).Methods(http.MethodDelete)
+
+	r.Handle(settingsPath, a.handle(a.getSettings)).Methods(get...)
 
 	r.Handle(otlpPath, a.speak(otlpFailure, a.pushOTLP)).Methods(http.MethodPost)
 	r.Handle(lokiPath, a.speak(lokiFailure, a.pushLoki)).Methods(http.MethodPost)

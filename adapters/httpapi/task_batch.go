@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -21,8 +22,9 @@ func (a *API) createTasks(w http.ResponseWriter, r *http.Request) error {
 	if _, err := mediaType(r, append([]string{mediaJSON}, ndjsonTypes...)...); err != nil {
 		return err
 	}
-	if r.Header.Get(idempotencyHeader) != "" {
-		return &domain.ValidationError{Field: idempotencyHeader, Rule: "is for single tasks; give the tasks of a batch a unique_key"}
+	ids, err := a.taskIDs(r)
+	if err != nil {
+		return err
 	}
 	data, free, err := a.readBody(w, r, a.cfg.MaxBodyBytes)
 	if err != nil {
@@ -33,39 +35,55 @@ func (a *API) createTasks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return a.once(w, r, data, func(ctx context.Context) (reply, error) {
+		results, err := a.scheduleBatch(ctx, items, ids)
+		if err != nil {
+			return reply{}, err
+		}
+		answer, err := newReply(http.StatusOK, wire.BatchResults{Results: results})
+		for _, result := range results {
+			answer.final = answer.final && !passing(result.Status)
+		}
+		return answer, err
+	})
+}
+
+// scheduleBatch schedules the tasks of a batch and returns what became of each.
+func (a *API) scheduleBatch(ctx context.Context, items [][]byte, ids taskIDs) ([]wire.BatchResult, error) {
 	results := make([]wire.BatchResult, len(items))
 	tasks, places := make([]*domain.Task, 0, len(items)), make([]int, 0, len(items))
 	for i, item := range items {
-		task, err := a.decodeBatchItem(item)
+		task, err := a.decodeBatchItem(item, ids.at(i))
 		if err != nil {
 			results[i] = a.refusedItem(i, err)
 			continue
 		}
 		tasks, places = append(tasks, task), append(places, i)
 	}
-	if len(tasks) > 0 {
-		stored, err := a.queue.ScheduleTasks(r.Context(), tasks...)
-		var batch *domain.BatchError
-		if err != nil && !errors.As(err, &batch) {
-			return err
-		}
-		for j, i := range places {
-			if itemErr := domain.ItemError(err, j); itemErr != nil {
-				results[i] = a.refusedItem(i, itemErr)
-				continue
-			}
-			view := taskView(stored[j])
-			results[i] = wire.BatchResult{Index: i, Status: http.StatusCreated, Task: &view}
-		}
+	if len(tasks) == 0 {
+		return results, nil
 	}
-	return writeJSON(w, http.StatusOK, wire.BatchResults{Results: results})
+	stored, err := a.queue.ScheduleTasks(ctx, tasks...)
+	var batch *domain.BatchError
+	if err != nil && !errors.As(err, &batch) {
+		return nil, err
+	}
+	for j, i := range places {
+		if itemErr := domain.ItemError(err, j); itemErr != nil {
+			results[i] = a.refusedItem(i, itemErr)
+			continue
+		}
+		view := taskView(stored[j])
+		results[i] = wire.BatchResult{Index: i, Status: http.StatusCreated, Task: &view}
+	}
+	return results, nil
 }
 
-func (a *API) decodeBatchItem(item []byte) (*domain.Task, error) {
+func (a *API) decodeBatchItem(item []byte, id domain.TaskID) (*domain.Task, error) {
 	if int64(len(item)) > a.cfg.MaxTaskBytes {
 		return nil, refuse(errTooLarge, "a task must be at most %d bytes", a.cfg.MaxTaskBytes)
 	}
-	return decodeTask(item, a.newID())
+	return decodeTask(item, id)
 }
 
 func (a *API) refusedItem(i int, err error) wire.BatchResult {

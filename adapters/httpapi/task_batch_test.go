@@ -89,12 +89,6 @@ func TestCreateTasks(t *testing.T) {
 		problem(t, res, http.StatusServiceUnavailable, "store-unavailable")
 		require.Equal(t, "1", res.Header().Get("Retry-After"))
 	})
-	t.Run("an idempotency key is refused, since it would not be kept", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		fieldProblem(t, w.do("POST", batchPath, `[{"type":"echo"}]`, "Idempotency-Key", "k"), "Idempotency-Key")
-		require.Zero(t, w.queue.writes)
-	})
 	t.Run("another content type is refused", func(t *testing.T) {
 		t.Parallel()
 		problem(t, newWorld(httpapi.Config{}).do("POST", batchPath, `[]`, "Content-Type", "text/csv"), http.StatusUnsupportedMediaType, "unsupported-media-type")

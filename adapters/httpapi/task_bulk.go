@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -26,11 +27,18 @@ func (a *API) changeTasks(action domain.TaskAction) func(http.ResponseWriter, *h
 		if err != nil {
 			return err
 		}
-		result, err := a.queue.ChangeTasks(r.Context(), req)
-		if err != nil {
-			return err
-		}
-		return writeJSON(w, http.StatusOK, a.bulkView(result, req.DryRun))
+		return a.once(w, r, data, func(ctx context.Context) (reply, error) {
+			result, err := a.queue.ChangeTasks(ctx, req)
+			if err != nil {
+				return reply{}, err
+			}
+			view := a.bulkView(result, req.DryRun)
+			answer, err := newReply(http.StatusOK, view)
+			for i := range view.Refusals {
+				answer.final = answer.final && !passing(view.Refusals[i].Problem.Status)
+			}
+			return answer, err
+		})
 	}
 }
 

@@ -21,13 +21,13 @@ import (
 var idempotencySpace = uuid.MustParse("8f2b6c1e-5d0a-4c57-9a43-1e7c0b9d6f28")
 
 // createTask schedules one task. With an Idempotency-Key, the id of the task is
-// made of the key, so that the store itself recognises the repeat, for as long as
-// it keeps the task.
+// made of the key too, so that the store itself recognises a repeat for as long as
+// it keeps the task, even where the first answer was never stored.
 func (a *API) createTask(w http.ResponseWriter, r *http.Request) error {
 	if _, err := mediaType(r, mediaJSON); err != nil {
 		return err
 	}
-	id, err := a.newTaskID(r)
+	ids, err := a.taskIDs(r)
 	if err != nil {
 		return err
 	}
@@ -36,28 +36,49 @@ func (a *API) createTask(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer free()
-	task, err := decodeTask(data, id)
+	task, err := decodeTask(data, ids.one())
 	if err != nil {
 		return err
 	}
-	stored, err := a.queue.ScheduleTasks(r.Context(), task)
-	if err := domain.ItemError(err, 0); err != nil {
-		return err
-	}
-	w.Header().Set("Location", tasksPath+"/"+stored[0].ID.String())
-	return writeJSON(w, http.StatusCreated, singleTaskView(stored[0]))
+	return a.once(w, r, data, func(ctx context.Context) (reply, error) {
+		stored, err := a.queue.ScheduleTasks(ctx, task)
+		if err := domain.ItemError(err, 0); err != nil {
+			return reply{}, err
+		}
+		answer, err := newReply(http.StatusCreated, singleTaskView(stored[0]))
+		answer.Location = tasksPath + "/" + stored[0].ID.String()
+		return answer, err
+	})
 }
 
-// newTaskID returns the id for the task of the request.
-func (a *API) newTaskID(r *http.Request) (domain.TaskID, error) {
+// taskIDs gives the tasks of one request their ids.
+type taskIDs struct {
+	key   string // of the request and its caller, "" for none
+	newID func() uuid.UUID
+}
+
+func (a *API) taskIDs(r *http.Request) (taskIDs, error) {
 	key, err := idempotencyKey(r)
-	if err != nil {
-		return uuid.Nil, err
+	if err == nil && key != "" {
+		key = callersKey(r, key)
 	}
-	if key == "" {
-		return a.newID(), nil
+	return taskIDs{key: key, newID: a.newID}, err
+}
+
+// one returns the id for the task of a request that makes one.
+func (t taskIDs) one() domain.TaskID {
+	if t.key == "" {
+		return t.newID()
 	}
-	return uuid.NewSHA1(idempotencySpace, []byte(key)), nil
+	return uuid.NewSHA1(idempotencySpace, []byte(t.key))
+}
+
+// at returns the id for the task at a place of a batch.
+func (t taskIDs) at(i int) domain.TaskID {
+	if t.key == "" {
+		return t.newID()
+	}
+	return uuid.NewSHA1(idempotencySpace, []byte(t.key+"\x00batch\x00"+strconv.Itoa(i)))
 }
 
 // readBody reads a whole body. Until free is called, it counts among the bytes
@@ -184,10 +205,6 @@ func (a *API) getTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.showTask(w, r, id)
-}
-
-func (a *API) showTask(w http.ResponseWriter, r *http.Request, id domain.TaskID) error {
 	task, err := a.queue.GetTask(r.Context(), id)
 	if err != nil {
 		return err
@@ -215,9 +232,15 @@ func (a *API) changeTask(change func(context.Context, ...domain.TaskID) error) f
 		if err != nil {
 			return err
 		}
-		if err := change(r.Context(), id); err != nil {
-			return err
-		}
-		return a.showTask(w, r, id)
+		return a.once(w, r, nil, func(ctx context.Context) (reply, error) {
+			if err := change(ctx, id); err != nil {
+				return reply{}, err
+			}
+			task, err := a.queue.GetTask(ctx, id)
+			if err != nil {
+				return reply{}, err
+			}
+			return newReply(http.StatusOK, singleTaskView(task))
+		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -177,51 +176,6 @@ func TestCreateTaskRefusesBadRequests(t *testing.T) {
 		t.Parallel()
 		w := newWorld(httpapi.Config{})
 		fieldProblem(t, w.do("POST", tasksPath+"?dry_run=1", good), "dry_run")
-		require.Zero(t, w.queue.writes)
-	})
-}
-
-func TestIdempotencyKey(t *testing.T) {
-	t.Parallel()
-	t.Run("a repeat gives the same answer and one task", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		first := w.do("POST", tasksPath, `{"type":"echo","payload":{"a":1}}`, "Idempotency-Key", "order 7")
-		again := w.do("POST", tasksPath, `{ "type": "echo", "payload": {"a": 1} }`, "Idempotency-Key", "order 7")
-		require.Equal(t, http.StatusCreated, again.Code)
-		require.Equal(t, first.Body.String(), again.Body.String())
-		require.Equal(t, first.Header().Get("Location"), again.Header().Get("Location"))
-		require.Len(t, w.queue.tasks, 1)
-	})
-	t.Run("many repeats at the same time make one task", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		var wg sync.WaitGroup
-		for range 50 {
-			wg.Go(func() { w.do("POST", tasksPath, `{"type":"echo"}`, "Idempotency-Key", "k") })
-		}
-		wg.Wait()
-		require.Len(t, w.queue.tasks, 1)
-	})
-	t.Run("other contents under the same key are refused", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo"}`, "Idempotency-Key", "k"), http.StatusCreated)
-		problem(t, w.do("POST", tasksPath, `{"type":"echo","priority":1}`, "Idempotency-Key", "k"), http.StatusUnprocessableEntity, "idempotency-key-reused")
-	})
-	t.Run("the id of a key never changes", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		got := answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo"}`, "Idempotency-Key", "k"), http.StatusCreated)
-		require.Equal(t, uuid.NewSHA1(uuid.MustParse("8f2b6c1e-5d0a-4c57-9a43-1e7c0b9d6f28"), []byte("k")), got.ID)
-	})
-	t.Run("a key that is none is refused", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		for _, key := range []string{"", strings.Repeat("k", 256), "a\tb", "ü"} {
-			fieldProblem(t, w.do("POST", tasksPath, `{"type":"echo"}`, "Idempotency-Key", key), "Idempotency-Key")
-		}
-		fieldProblem(t, w.do("POST", tasksPath, `{"type":"echo"}`, "Idempotency-Key", "a", "Idempotency-Key", "b"), "Idempotency-Key")
 		require.Zero(t, w.queue.writes)
 	})
 }
