@@ -53,7 +53,10 @@ func (k keyring) bearer(name string) []string {
 // guarded is an API that asks for keys.
 func guarded(cfg httpapi.Config) (*world, keyring) {
 	ring := newKeyring()
-	w := newWorld(cfg, func(deps *httpapi.Deps) { deps.Keys = func() apikey.Keys { return ring.keys } })
+	w := newWorld(cfg, func(deps *httpapi.Deps) {
+		deps.Keys = func() apikey.Keys { return ring.keys }
+		deps.Dashboard = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	})
 	return w, ring
 }
 
