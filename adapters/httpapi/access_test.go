@@ -53,7 +53,10 @@ func (k keyring) bearer(name string) []string {
 // guarded is an API that asks for keys.
 func guarded(cfg httpapi.Config) (*world, keyring) {
 	ring := newKeyring()
-	w := newWorld(cfg, func(deps *httpapi.Deps) { deps.Keys = func() apikey.Keys { return ring.keys } })
+	w := newWorld(cfg, func(deps *httpapi.Deps) {
+		deps.Keys = func() apikey.Keys { return ring.keys }
+		deps.Dashboard = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	})
 	return w, ring
 }
 
@@ -61,7 +64,7 @@ func guarded(cfg httpapi.Config) (*world, keyring) {
 // is about single tasks and logs writes, the rest is for administrators.
 func roleOf(r httpapi.Route) apikey.Role {
 	switch {
-	case regexp.MustCompile(`^/(healthz|readyz|openapi\.json|docs/?|ui/.*|api/v1/session|)$`).MatchString(r.Path):
+	case regexp.MustCompile(`^/(healthz|readyz|openapi\.json|docs/?|ui/?|api/v1/session|)$`).MatchString(r.Path):
 		return 0
 	case r.Path == "/api/v1/settings", r.Method == http.MethodDelete:
 		return apikey.Admin
