@@ -36,7 +36,8 @@ export const status = new Status();
  *
  * refresh(signal): reads what the page shows. It is called at once, after events, and
  *   from time to time; never twice at the same time, never while the tab is hidden. If
- *   it throws, it is called again after a while, and onError gets the error.
+ *   it throws, it is called again after a while, and onError gets the error. After an
+ *   answer that says that the request is wrong, it is called only when refresh() is.
  * query: filter of the events: {status, type, queue, task_id}.
  * events: false asks for none, for pages that the queue does not change.
  * onEvents(list): gets the events as they come, before the refresh.
@@ -67,6 +68,8 @@ class Watcher {
   #dirty = false;
   #begun = 0;
   #failures = 0;
+  /** Whether the server refused the request as it is: it will do so again. */
+  #refused = false;
   #succeeded = false;
 
   constructor(signal, options) {
@@ -118,10 +121,12 @@ class Watcher {
         await this.#options.refresh(this.#signal);
       } while (this.#again && !this.#signal.aborted);
       this.#failures = 0;
+      this.#refused = false;
       this.#succeeded = true;
     } catch (error) {
       if (!this.#signal.aborted) {
         this.#failures += 1;
+        this.#refused = refused(error);
         this.#options.onError?.(error, !this.#succeeded);
       }
     } finally {
@@ -134,7 +139,7 @@ class Watcher {
   /** Sets when the next refresh is, if none runs. */
   #schedule() {
     clearTimeout(this.#timer);
-    if (this.#running || this.#signal.aborted || document.hidden) {
+    if (this.#running || this.#signal.aborted || document.hidden || this.#refused) {
       return;
     }
     const every = this.#options.every ?? WITHOUT_EVENTS;
@@ -235,10 +240,15 @@ class Watcher {
     }
     if (document.hidden) {
       status.set('paused');
-    } else if (this.#failures > 0) {
+    } else if (this.#failures > 0 && !this.#refused) {
       status.set('offline');
     } else {
       status.set(this.#connected ? 'live' : 'polling');
     }
   }
+}
+
+/** Whether an error says that the same request will fail again. */
+function refused({ status: code }) {
+  return code >= 400 && code < 500 && code !== 408 && code !== 429;
 }

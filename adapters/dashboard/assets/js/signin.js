@@ -29,7 +29,7 @@ export function signInView(done) {
     h('form', { class: 'panel sign-in-panel', on: { submit } },
       logo(),
       h('h1', { class: 'page-title', tabindex: '-1' }, 'Sign in to logsift'),
-      h('p', { class: 'muted', id: 'sign-in-hint' }, 'This server needs an API key. Whoever runs it makes one with ', h('code', null, 'logsift key create'), '.'),
+      h('p', { class: 'muted', id: 'sign-in-hint' }, 'This server needs an API key. Whoever runs it makes one with ', h('code', null, 'logsift key create'), '. It is kept by the server as a cookie that no script reads.'),
       h('label', { class: 'label', for: 'sign-in-key' }, 'API key'),
       input, message, button));
 }

@@ -28,6 +28,7 @@ class FilterBar {
   #errors = new Map();
   #clear;
   #toggleText = h('span');
+  #toggleButton;
   #timer = 0;
 
   constructor(ctx, fields, onChange) {
@@ -78,14 +79,23 @@ class FilterBar {
       const error = errors.find((each) => each.field === name);
       box.textContent = error?.detail ?? '';
       setAttr(this.#inputs.get(name), 'aria-invalid', error ? 'true' : null);
+      if (error) {
+        this.#open(true);
+      }
     }
   }
 
   /** On narrow screens the fields are out of the way until they are wanted. */
   #toggle() {
-    const button = h('button', { class: 'button filter-toggle', type: 'button', 'aria-expanded': 'false' }, icon('filter'), this.#toggleText);
-    button.addEventListener('click', () => setAttr(button, 'aria-expanded', this.element.classList.toggle('open') ? 'true' : 'false'));
-    return button;
+    this.#toggleButton = h('button', {
+      class: 'button filter-toggle', type: 'button', 'aria-expanded': 'false', on: { click: () => this.#open(!this.element.classList.contains('open')) },
+    }, icon('filter'), this.#toggleText);
+    return this.#toggleButton;
+  }
+
+  #open(open) {
+    this.element.classList.toggle('open', open);
+    setAttr(this.#toggleButton, 'aria-expanded', open ? 'true' : 'false');
   }
 
   #field(field) {

@@ -25,8 +25,7 @@ export function emptyState({ title, text, command, action }) {
 export function errorState(error, retry) {
   return h('div', { class: 'empty error-state', role: 'alert' },
     h('p', { class: 'empty-title' }, error.title ?? 'Something went wrong in the dashboard'),
-    h('p', { class: 'muted' }, explain(error)),
-    fieldErrors(error),
+    fieldErrors(error) ?? h('p', { class: 'muted' }, explain(error)),
     error.requestId && h('p', { class: 'muted small' }, 'Request id ', h('code', null, error.requestId), ' – the server’s log has more under it.'),
     retry && h('button', { class: 'button', type: 'button', on: { click: () => retry() } }, 'Try again'));
 }

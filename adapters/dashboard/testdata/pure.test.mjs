@@ -1,0 +1,136 @@
+// Tests of the modules that need no document. They run in node, see js_test.go.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { address, Problem } from './assets/js/api.js';
+import { allowedActions, attempts, otherFailures, spans } from './assets/js/attempts.js';
+import { safeHref } from './assets/js/dom.js';
+import * as format from './assets/js/format.js';
+import { matchRoute, paths, routes } from './assets/js/routes.js';
+import * as series from './assets/js/series.js';
+
+const table = (name, f, cases) => test(name, () => {
+  for (const [args, want] of cases) {
+    assert.equal(f(...args), want, `${name}(${args.map(String)})`);
+  }
+});
+
+table('duration', format.duration, [
+  [[0], '0 ms'], [[0.4], '<1 ms'], [[999], '999 ms'], [[999.6], '1 s'], [[1234], '1.2 s'], [[9960], '10 s'], [[59_600], '1 min'], [[60_000], '1 min'],
+  [[185_000], '3 min 5 s'], [[7_440_000], '2 h 4 min'], [[180_000_000], '2 d 2 h'], [[-1500], '−1.5 s'], [[NaN], '–'], [[Infinity], '–'],
+]);
+
+table('relative', (iso, now) => format.relative(iso, Date.parse(now)), [
+  [['2026-11-24T12:00:00Z', '2026-11-24T12:00:01Z'], 'now'], [['2026-11-24T12:00:00Z', '2026-11-24T12:00:59Z'], '59 s ago'],
+  [['2026-11-24T12:00:00Z', '2026-11-24T12:05:59Z'], '5 min ago'], [['2026-11-24T12:00:00Z', '2026-11-24T11:56:00Z'], 'in 4 min'],
+  [['2026-11-20T12:00:00Z', '2026-11-24T12:00:00Z'], '4 d ago'], [[null, '2026-11-24T12:00:00Z'], '–'], [['nonsense', '2026-11-24T12:00:00Z'], '–'],
+]);
+
+table('compact', format.compact, [[[0], '0'], [[7.123], '7.12'], [[9999], '9,999'], [[12_345], '12.3K'], [[1_234_567], '1.2M'], [[NaN], '–']]);
+table('count', format.count, [[[1, 'task'], '1 task'], [[0, 'task'], '0 tasks'], [[2, 'entry', 'entries'], '2 entries']]);
+table('bytes', format.bytes, [[[0], '0 B'], [[999], '999 B'], [[1200], '1.2 kB'], [[999_600], '1 MB'], [[123_456_789], '123 MB']]);
+table('title', format.title, [[['PROCESSING'], 'Processing'], [['lease_expired'], 'Lease expired'], [[null], '']]);
+table('isUUID', format.isUUID, [[['01a20d74-8b2e-7c6e-b985-37c9220c6814'], true], [['01a20d74-8b2e-7c6e-b985-37c9220c681'], false], [[' 01a20d74-8b2e-7c6e-b985-37c9220c6814'], false]]);
+
+table('safeHref', safeHref, [
+  [['/'], true], [['/ui/tasks?x=javascript:1'], true], [['#main'], true], [['https://example.org/'], true],
+  [['javascript:alert(1)'], false], [[' javascript:alert(1)'], false], [['//evil.example'], false], [['data:text/html,x'], false], [['ui/tasks'], false],
+]);
+
+test('an address has no empty parameters and escapes the others', () => {
+  assert.equal(address('/queue/tasks', { status: 'FAILED', type: '', queue: null, cursor: undefined, text: 'a&b=c d' }), '/api/v1/queue/tasks?status=FAILED&text=a%26b%3Dc+d');
+  assert.equal(address('root:/readyz'), '/readyz');
+});
+
+test('a problem keeps what the API told', () => {
+  const problem = new Problem({ type: 'urn:logsift:problem:invalid-cursor', title: 'Invalid cursor', status: 400, detail: 'why', errors: [{ field: 'cursor', detail: 'why' }] }, 0);
+  assert.equal(problem.kind, 'invalid-cursor');
+  assert.equal(problem.message, 'why');
+  assert.deepEqual(problem.errors, [{ field: 'cursor', detail: 'why' }]);
+  assert.equal(new Problem({}, 0).offline, true);
+});
+
+test('paths lead to the pages that they name', () => {
+  assert.equal(matchRoute('/').route.title, 'Overview');
+  assert.deepEqual(matchRoute('/ui/tasks/a%20b').params, { id: 'a b' });
+  for (const path of ['/ui', '/ui/', '/ui/tasks/', '/ui/tasks/a/b', '/ui/tasks/%zz', '/other']) {
+    assert.equal(matchRoute(path), null, path);
+  }
+  for (const id of ['x', 'a/b', '%', 'ü?#']) {
+    assert.equal(matchRoute(paths.task(id)).params.id, id);
+    assert.equal(matchRoute(paths.anomaly(id)).params.id, id);
+  }
+  assert.equal(paths.list('/ui/tasks', { status: 'FAILED', type: '' }), '/ui/tasks?status=FAILED');
+  assert.equal(new Set(routes.filter((route) => route.key).map((route) => route.key)).size, routes.filter((route) => route.nav).length, 'each page of the navigation has a key of its own');
+});
+
+test('ticks are round and cover the values', () => {
+  assert.deepEqual(series.ticks(0), [0, 1]);
+  assert.deepEqual(series.ticks(NaN), [0, 1]);
+  assert.deepEqual(series.ticks(3, 4, true), [0, 1, 2, 3]);
+  assert.deepEqual(series.ticks(100), [0, 50, 100]);
+  for (const max of [0.013, 0.7, 1, 9, 99, 101, 12_345, 9e9]) {
+    const marks = series.ticks(max);
+    assert.ok(marks.at(-1) >= max && marks.at(-2) < max && marks.length <= 6, `${max}: ${marks}`);
+  }
+});
+
+test('buckets keep every value and are at most as many as wanted', () => {
+  const list = Array.from({ length: 1440 }, (_, i) => i);
+  const out = series.bucket(list, 120, (part) => part);
+  assert.equal(out.length, 120);
+  assert.deepEqual(out.flat(), list);
+  assert.deepEqual(series.bucket([1, 2], 120, (part) => part[0]), [1, 2]);
+  assert.deepEqual(series.bucket([], 120, (part) => part), []);
+});
+
+test('what is no number is left out, and makes a gap', () => {
+  assert.equal(series.mean([1, null, 3]), 2);
+  assert.equal(series.mean([null]), null);
+  assert.equal(series.greatest([1, NaN, 3]), 3);
+  assert.equal(series.last([1, 2, null]), 2);
+  assert.deepEqual(series.runs([null, 1, 2, null, 3]), [[[1, 1], [2, 2]], [[4, 3]]]);
+});
+
+test('labels fit beside each other', () => {
+  assert.ok(series.labelled(60, 400, 76).length <= 5);
+  assert.deepEqual(series.labelled(0, 400, 76), []);
+});
+
+const task = {
+  created_at: '2026-11-24T12:00:00Z',
+  history: [
+    { status: 'PENDING', at: '2026-11-24T12:00:00Z', attempt: 0, reason: '' },
+    { status: 'PROCESSING', at: '2026-11-24T12:00:02Z', attempt: 1, reason: '' },
+    { status: 'RETRYING', at: '2026-11-24T12:00:05Z', attempt: 1, reason: 'timeout' },
+    { status: 'PROCESSING', at: '2026-11-24T12:00:15Z', attempt: 2, reason: '' },
+  ],
+  errors: [
+    { started_at: '2026-11-24T12:00:02Z', at: '2026-11-24T12:00:05Z', reason: 'timeout', message: 'slow' },
+    { started_at: null, at: '2026-11-24T12:00:06Z', reason: 'corrupt_record', message: 'broken' },
+  ],
+};
+
+test('attempts are read from the history', () => {
+  const list = attempts(task);
+  assert.deepEqual(list.map(({ attempt, outcome, reason, waited }) => ({ attempt, outcome, reason, waited })), [
+    { attempt: 1, outcome: 'RETRYING', reason: 'timeout', waited: 2000 },
+    { attempt: 2, outcome: 'PROCESSING', reason: '', waited: 10_000 },
+  ]);
+  assert.equal(list[0].failure.message, 'slow');
+  assert.equal(list[1].endedAt, null);
+  assert.deepEqual(otherFailures(task, list).map((failure) => failure.message), ['broken']);
+  assert.deepEqual(spans(task, list, Date.parse('2026-11-24T12:00:20Z')), [{ from: 0.1, to: 0.25 }, { from: 0.75, to: 1 }]);
+  assert.deepEqual(attempts({ created_at: task.created_at }), []);
+});
+
+test('actions are those that the state allows', () => {
+  const names = (status, scheduled) => Object.entries(allowedActions(status, scheduled)).filter(([, yes]) => yes).map(([name]) => name);
+  assert.deepEqual(names('PENDING', false), ['cancel', 'delete']);
+  assert.deepEqual(names('PENDING', true), ['run', 'cancel', 'delete']);
+  assert.deepEqual(names('PROCESSING', false), ['cancel']);
+  assert.deepEqual(names('RETRYING', true), ['run', 'cancel', 'delete']);
+  assert.deepEqual(names('FAILED', false), ['retry', 'delete']);
+  assert.deepEqual(names('CANCELLED', false), ['retry', 'delete']);
+  assert.deepEqual(names('COMPLETED', false), ['delete']);
+});
