@@ -300,3 +300,14 @@ func explained(at time.Time) (domain.Anomaly, []domain.LogEntry) {
 		Cause:           "connection pool exhausted", Source: "llm+local",
 	}, entries
 }
+
+// withoutWorkers has a logsift work on nothing.
+func withoutWorkers(c *bootstrap.Config) { c.Workers = 0 }
+
+// claimNow takes a task of the type if one can be had at once.
+func (w *world) claimNow(typ domain.TaskType) []*domain.Task {
+	w.t.Helper()
+	tasks, err := w.queue.Dequeue(w.t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Hour, Types: []domain.TaskType{typ}})
+	require.NoError(w.t, err)
+	return tasks
+}

@@ -17,7 +17,7 @@ const TYPES = 4;
 
 export function mount(root, ctx) {
   const meta = h('span');
-  const notice = h('div');
+  const notice = h('div', { class: 'notices' });
   const body = h('div', { class: 'panel-body flush' }, skeleton(6));
   const list = table({
     label: 'Queues', key: (row) => row.name, href: (row) => paths.list('/ui/tasks', { queue: row.name, status: 'PENDING' }),
