@@ -72,7 +72,8 @@ func (w *world) start(changes ...func(*bootstrap.Config)) {
 	w.app = app
 }
 
-// call sends a request to the API and decodes the answer into out, if it is not nil.
+// call sends a request to the API and decodes the answer into out, if it is not nil and
+// the answer no problem.
 func (w *world) call(method, path, contentType string, body io.Reader, out any) int {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), method, w.app.URL()+path, body)
@@ -94,7 +95,7 @@ func (w *world) call(method, path, contentType string, body io.Reader, out any) 
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	require.NoError(w.t, err)
-	if out != nil {
+	if out != nil && res.StatusCode < http.StatusBadRequest {
 		require.NoError(w.t, json.Unmarshal(raw, out), "%d %s", res.StatusCode, raw)
 	}
 	return res.StatusCode
@@ -299,4 +300,15 @@ func explained(at time.Time) (domain.Anomaly, []domain.LogEntry) {
 		SuggestedAction: "Look for queries that hold their connection too long, and raise the pool of the checkout service to 100 until they are fixed.",
 		Cause:           "connection pool exhausted", Source: "llm+local",
 	}, entries
+}
+
+// withoutWorkers has a logsift work on nothing.
+func withoutWorkers(c *bootstrap.Config) { c.Workers = 0 }
+
+// claimNow takes a task of the type if one can be had at once.
+func (w *world) claimNow(typ domain.TaskType) []*domain.Task {
+	w.t.Helper()
+	tasks, err := w.queue.Dequeue(w.t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Hour, Types: []domain.TaskType{typ}})
+	require.NoError(w.t, err)
+	return tasks
 }

@@ -36,7 +36,7 @@ const FIELDS = [
 
 export function mount(root, ctx) {
   const sparks = new Sparks(ctx.signal);
-  const notice = h('div');
+  const notice = h('div', { class: 'notices' });
   const body = h('div', { class: 'panel-body flush' }, skeleton(8));
   const filters = filterBar(ctx, FIELDS, (values) => {
     showSpan(filters, values);

@@ -32,7 +32,7 @@ export function mount(root, ctx) {
 class Explorer {
   #ctx;
   #root;
-  #notice = h('div');
+  #notice = h('div', { class: 'notices' });
   #body = h('div', { class: 'panel-body flush' }, skeleton(10));
   #list = logList({ label: 'Log lines' });
   #filters;

@@ -17,7 +17,7 @@ const TYPES = 4;
 
 export function mount(root, ctx) {
   const meta = h('span');
-  const notice = h('div');
+  const notice = h('div', { class: 'notices' });
   const body = h('div', { class: 'panel-body flush' }, skeleton(6));
   const list = table({
     label: 'Queues', key: (row) => row.name, href: (row) => paths.list('/ui/tasks', { queue: row.name, status: 'PENDING' }),
@@ -27,7 +27,7 @@ export function mount(root, ctx) {
       { name: 'ready', label: 'Ready', class: 'num', cell: (row) => h('span', { title: number(row.pending_tasks) }, compact(row.pending_tasks)) },
       { name: 'types', label: 'By type', class: 'types-cell', cell: types },
       { name: 'oldest', label: 'Oldest waits', class: 'num nowrap', cell: (row) => (row.pending_tasks > 0 ? duration(row.oldest_pending_seconds * 1000) : '–') },
-      { name: 'action', label: '', class: 'num', cell: (row) => action(row, () => watcher.refresh()) },
+      { name: 'action', label: 'Action', class: 'num', cell: (row) => action(row, () => watcher.refresh()) },
     ],
   });
   root.append(pageHead('Queues', { meta }), notice, h('section', { class: 'panel', 'aria-label': 'Queues' }, body));

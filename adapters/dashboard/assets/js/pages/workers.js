@@ -13,7 +13,7 @@ const TICK = 1000;
 
 export function mount(root, ctx) {
   const meta = h('span');
-  const notice = h('div');
+  const notice = h('div', { class: 'notices' });
   const body = h('div', { class: 'stack' }, skeleton(8));
   const cards = new Map();
   root.append(pageHead('Workers', { meta }), notice, body);
