@@ -62,6 +62,7 @@ var rules = []rule{
 	{room: "adapters/openai/redact", never: []string{"net", "net/http", "os", "os/", "time"}},
 	{room: "adapters/openai/redact/redacttest", tests: true},
 	{room: "adapters/redisstore/redistest", libs: []string{"github.com/stretchr/testify", "github.com/google/uuid", "go.uber.org/goleak"}, tests: true},
+	{room: "adapters/httpapi/openapitest", ours: []string{"adapters/httpapi", "self"}, libs: []string{"*"}, tests: true},
 	{room: "bootstrap", ours: []string{"domain", "ports", "application", "application/bench", "adapters/*"}, libs: []string{"go.uber.org/fx", "go.uber.org/dig", "go.uber.org/zap", "github.com/spf13/pflag", "go.yaml.in/yaml/v3", "github.com/google/uuid", "golang.org/x/term", "github.com/prometheus/client_golang"}},
 	{room: "bootstrap/browsertest", tests: true},
 	{room: "bootstrap/chaostest", ours: []string{"domain", "ports", "application", "bootstrap", "adapters/*"}, libs: []string{"github.com/Shopify/toxiproxy", "github.com/anishathalye/porcupine", "github.com/rs/zerolog", "github.com/google/uuid", "go.uber.org/zap"}, tests: true},

@@ -44,7 +44,7 @@ var accessTable = map[string]access{
 	"GET /readyz":            public(),
 	"GET /openapi.json":      public(),
 	"GET /docs":              public(),
-	"GET /docs/":             public(),
+	"GET /docs/{asset}":      public(),
 	"GET /":                  public(), // the dashboard's page, or that this is an Elasticsearch
 	"GET /ui":                public(),
 	"GET /ui/":               public(),

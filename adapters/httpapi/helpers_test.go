@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/openapitest"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 )
@@ -330,7 +331,7 @@ func (w *world) do(method, target, body string, headers ...string) *httptest.Res
 		r.Header.Add(headers[i], headers[i+1])
 	}
 	out := httptest.NewRecorder()
-	w.api.Handler().ServeHTTP(out, r)
+	openapitest.API().Handler(w.api.Handler()).ServeHTTP(out, r)
 	return out
 }
 

@@ -107,13 +107,13 @@ func TestOneAnomaly(t *testing.T) {
 		w := newWorld(httpapi.Config{})
 		task := uuid.New()
 		w.logs.history = domain.AnomalyHistory{
-			FoundAnomaly: domain.FoundAnomaly{TaskID: task, FoundAt: now, Anomaly: domain.Anomaly{ID: "a1", Severity: domain.SeverityHigh, Count: 7}},
+			FoundAnomaly: domain.FoundAnomaly{TaskID: task, FoundAt: now, Anomaly: domain.Anomaly{ID: "a1", Kind: domain.AnomalyErrorBurst, Category: domain.CategoryData, Severity: domain.SeverityHigh, Count: 7, Source: "local"}},
 			TaskIDs:      []domain.TaskID{task, analysisTask}, Truncated: true,
 		}
 		require.JSONEq(t, `{
-			"id":"a1","task_id":"`+task.String()+`","found_at":"2026-11-23T12:00:00Z","kind":"","category":"","severity":"high",
+			"id":"a1","task_id":"`+task.String()+`","found_at":"2026-11-23T12:00:00Z","kind":"error_burst","category":"data","severity":"high",
 			"score":0,"confidence":0,"template_id":"","template":"","log_ids":[],"sample_lines":[],"count":7,"expected":0,
-			"first_seen":null,"last_seen":null,"services":[],"sessions":[],"evidence":"","explanation":"","suggested_action":"","cause":"","source":"",
+			"first_seen":null,"last_seen":null,"services":[],"sessions":[],"evidence":"","explanation":"","suggested_action":"","cause":"","source":"local",
 			"analyses":2,"task_ids":["`+task.String()+`","`+analysisTask.String()+`"],"truncated":true}`,
 			w.do("GET", anomaliesPath+"/a1", "").Body.String())
 		require.Equal(t, []any{"a1"}, w.logs.asked)

@@ -360,6 +360,9 @@ func (a *API) routes() *mux.Router {
 	if a.metrics != nil {
 		r.Handle(metricsPath, a.metrics).Methods(get...)
 	}
+	r.Handle("/openapi.json", a.handle(a.getOpenAPI)).Methods(get...)
+	r.Handle("/docs", a.handle(a.getDocs)).Methods(get...)
+	r.Handle("/docs/{asset:[^/]+}", a.handle(a.getDocsAsset)).Methods(get...)
 
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		a.fail(w, req, errNoRoute)

@@ -1,0 +1,237 @@
+package openapitest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// maxKept bounds how much of a body is kept, in bytes. Longer ones are not checked.
+const maxKept = 8 << 20
+
+// Handler returns a handler that passes everything on, and checks it. Panics go
+// through unchecked.
+func (c *Contract) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{request: r.Clone(r.Context())}
+		sent := &recordedBody{ReadCloser: r.Body}
+		r.Body = sent
+		answer := &recordedAnswer{ResponseWriter: w}
+		next.ServeHTTP(answer, r)
+		if answer.status == 0 {
+			answer.WriteHeader(http.StatusOK)
+		}
+		x.sent, x.whole = sent.kept.Bytes(), sent.whole()
+		x.status, x.header, x.body = answer.status, answer.header, answer.kept.Bytes()
+		if answer.kept.Len() < maxKept {
+			c.report(x)
+		}
+	})
+}
+
+// Transport returns a transport that passes everything on, and checks it once the
+// body of the answer was read to its end or is closed.
+func (c *Contract) Transport(next http.RoundTripper) http.RoundTripper {
+	return transport{c, next}
+}
+
+type transport struct {
+	contract *Contract
+	next     http.RoundTripper
+}
+
+// RoundTrip passes a request on.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	x := &exchange{request: r.Clone(r.Context())}
+	sent := &recordedBody{ReadCloser: http.NoBody}
+	if r.Body != nil {
+		sent.ReadCloser = r.Body
+		r = r.Clone(r.Context())
+		r.Body = sent
+	}
+	answer, err := t.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	x.status, x.header = answer.StatusCode, answer.Header.Clone()
+	got := &recordedBody{ReadCloser: answer.Body}
+	got.end = func() {
+		x.sent, x.whole, x.body = sent.kept.Bytes(), sent.whole(), got.kept.Bytes()
+		if got.whole() {
+			t.contract.report(x)
+		}
+	}
+	answer.Body = got
+	return answer, nil
+}
+
+// recordedBody keeps what is read of a body.
+type recordedBody struct {
+	io.ReadCloser
+
+	kept  bytes.Buffer
+	ended bool   // the whole was read
+	end   func() // is called once, when it was read or is closed
+}
+
+// Read keeps what it reads.
+func (b *recordedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if room := maxKept - b.kept.Len(); room > 0 {
+		b.kept.Write(p[:min(n, room)])
+	}
+	if err == io.EOF { //nolint:errorlint // readers return io.EOF itself
+		b.ended = true
+		b.finish()
+	}
+	return n, err
+}
+
+// Close closes the body.
+func (b *recordedBody) Close() error {
+	b.finish()
+	return b.ReadCloser.Close()
+}
+
+func (b *recordedBody) finish() {
+	if b.end != nil {
+		end := b.end
+		b.end = nil
+		end()
+	}
+}
+
+// whole is whether all of the body was kept.
+func (b *recordedBody) whole() bool {
+	return (b.ended || b.ReadCloser == http.NoBody) && b.kept.Len() < maxKept
+}
+
+// recordedAnswer keeps what is answered.
+type recordedAnswer struct {
+	http.ResponseWriter
+
+	status int
+	header http.Header
+	kept   bytes.Buffer
+}
+
+// WriteHeader keeps the final status with its headers.
+func (a *recordedAnswer) WriteHeader(status int) {
+	if a.status == 0 && status >= http.StatusOK {
+		a.status, a.header = status, a.Header().Clone()
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write keeps what it writes.
+func (a *recordedAnswer) Write(p []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if room := maxKept - a.kept.Len(); room > 0 {
+		a.kept.Write(p[:min(len(p), room)])
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (a *recordedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// report checks an exchange, and keeps what is wrong with it.
+func (c *Contract) report(x *exchange) {
+	for _, violation := range c.check(x) {
+		text := fmt.Sprintf("%s %s -> %d: %s", x.request.Method, x.request.URL, x.status, violation)
+		for _, part := range []struct {
+			name string
+			data []byte
+		}{{"request", x.sent}, {"answer", x.body}} {
+			text += fmt.Sprintf("\n    %s: %.500q", part.name, part.data)
+		}
+		if at := testLines(); at != "" {
+			text += "\n    at " + at
+		}
+		c.mu.Lock()
+		c.violations = append(c.violations, text)
+		c.mu.Unlock()
+	}
+}
+
+// note counts an exchange, and reports whether it is the first of its kind.
+func (c *Contract) note(x Exchange) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen[x]++
+	return c.seen[x] == 1
+}
+
+// testLines returns the lines of test files that called.
+func testLines() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	var lines []string
+	for {
+		frame, more := frames.Next()
+		if name := frame.File[strings.LastIndexByte(frame.File, '/')+1:]; strings.HasSuffix(name, "_test.go") {
+			lines = append(lines, fmt.Sprintf("%s:%d", name, frame.Line))
+		}
+		if !more {
+			return strings.Join(lines, ", ")
+		}
+	}
+}
+
+// Violations returns what broke the contract so far, and forgets it.
+func (c *Contract) Violations() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.violations
+	c.violations = nil
+	return out
+}
+
+// Unseen returns the operations that were never answered with success so far.
+func (c *Contract) Unseen() []string {
+	var out []string
+	for _, r := range c.routes {
+		for _, method := range []string{"get", "post", "put", "delete", "patch"} {
+			op, _ := c.operation(&r, method)
+			if id, ok := op["operationId"].(string); ok && !c.succeeded(id) {
+				out = append(out, id)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (c *Contract) succeeded(operation string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for x := range c.seen {
+		if x.Operation == operation && x.Status < http.StatusBadRequest {
+			return true
+		}
+	}
+	return false
+}
+
+// Checked returns the tests of a package, which fail if anything that [API] watched
+// broke the contract: it is what TestMain runs.
+func Checked(m *testing.M) interface{ Run() int } { return checked{m} }
+
+type checked struct{ *testing.M }
+
+// Run runs the tests.
+func (c checked) Run() int {
+	code := c.M.Run()
+	for _, violation := range API().Violations() {
+		fmt.Println("the contract of the API is broken:", violation)
+		code = max(code, 1)
+	}
+	return code
+}
