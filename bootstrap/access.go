@@ -31,7 +31,7 @@ func accessModule() fx.Option {
 // newKeys reads the keys and refuses an address that others can reach if none of them
 // is in use.
 func newKeys(config Config, logger *zap.Logger) (apiKeys, error) {
-	if config.Addr == "" || config.Keys == "" {
+	if config.Addr == "" && config.MetricsAddr == "" || config.Keys == "" {
 		return nil, nil
 	}
 	value, err := reload.New([]string{config.Keys}, func() (apikey.Keys, error) { return apikey.Load(config.Keys) }, time.Now, func(err error) {
@@ -51,16 +51,20 @@ func newKeys(config Config, logger *zap.Logger) (apiKeys, error) {
 // checkOpen refuses an address that other machines can reach, unless that is wanted
 // without keys.
 func (c *Config) checkOpen(lack string) error {
-	if c.InsecureNoAuth || loopback(c.Addr) {
+	return errors.Join(c.checkAddress("addr", c.Addr, lack), c.checkAddress("metrics-addr", c.MetricsAddr, lack))
+}
+
+func (c *Config) checkAddress(setting, addr, lack string) error {
+	if c.InsecureNoAuth || addr == "" || loopback(addr) {
 		return nil
 	}
 	file := c.Keys
 	if file == "" {
 		file = "keys.yaml"
 	}
-	return &domain.ValidationError{Field: "addr", Rule: fmt.Sprintf(
+	return &domain.ValidationError{Field: setting, Rule: fmt.Sprintf(
 		"%s is reachable from other machines, and %s: make one with \"logsift key create --keys %s --role admin --name NAME\" and set --keys %s, "+
-			"or listen on 127.0.0.1 only, or let everybody in with --insecure-no-auth", c.Addr, lack, file, file)}
+			"or listen on 127.0.0.1 only, or let everybody in with --insecure-no-auth", addr, lack, file, file)}
 }
 
 // loopback reports whether only this machine can reach an address.
@@ -77,13 +81,14 @@ func loopback(addr string) bool {
 // other names are kept away, by which a browser could be led to it.
 func (c *Config) hosts() []string {
 	addr := cmp.Or(c.Addr, c.MetricsAddr)
-	here := []string{"localhost", "127.0.0.1", "::1"}
-	if host, _, err := net.SplitHostPort(addr); err == nil && loopback(addr) {
-		here = append(here, host)
-	} else if len(c.AllowedHosts) == 0 || c.MetricsAddr == "" {
+	if !loopback(addr) {
 		return c.AllowedHosts
 	}
-	return append(here, c.AllowedHosts...)
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return c.AllowedHosts
+	}
+	return append([]string{"localhost", "127.0.0.1", "::1", host}, c.AllowedHosts...)
 }
 
 // newAuditLog returns the audit log: lines of JSON at the end of a file, or in the

@@ -80,7 +80,7 @@ func New(ctx context.Context, config Config) (*App, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	if config.Addr != "" && config.Keys == "" {
+	if config.Keys == "" {
 		if err := config.checkOpen("no API keys are set"); err != nil {
 			return nil, err
 		}

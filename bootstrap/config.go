@@ -57,8 +57,8 @@ type Config struct {
 	AuditLog string
 
 	// MetricsAddr is where /metrics, /healthz and /readyz are served besides the API,
-	// or without it; port 0 picks a free one. It is an address of this machine. Empty
-	// serves them with the API only.
+	// or without it; port 0 picks a free one. It is asked for keys and speaks TLS as Addr
+	// does. Empty serves them with the API only.
 	MetricsAddr string
 
 	// Workers is how many tasks are worked on at once; 0 for none.
@@ -176,7 +176,7 @@ const (
 	GroupQueues
 	GroupAnalysis
 	GroupLogging
-	GroupMetrics
+	GroupServer
 )
 
 // groupNames are the groups as people see them.
@@ -213,16 +213,16 @@ func (c *Config) settings() []setting {
 	fs.StringVar(&c.Keys, "keys", c.Keys, "file of the API keys, see logsift key; needed by an address that other machines reach")
 	add(GroupKeys)
 	fs.StringVar(&c.Addr, "addr", c.Addr, "where the API listens; port 0 picks a free one")
-	fs.BoolVar(&c.InsecureNoAuth, "insecure-no-auth", c.InsecureNoAuth, "let everybody in who reaches the address, without a key")
-	fs.StringSliceVar(&c.AllowedHosts, "allowed-hosts", c.AllowedHosts, "names that clients may reach the API by; those of this machine always if it listens there (default any elsewhere)")
-	fs.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "certificate of the API with its chain, a PEM file; with --tls-key, the API speaks TLS")
-	fs.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "private key of the certificate, a PEM file")
 	fs.BoolVar(&c.BehindTLS, "behind-tls", c.BehindTLS, "a proxy before the API speaks TLS: browsers are to use nothing else")
 	fs.StringVar(&c.AuditLog, "audit-log", c.AuditLog, "file to which each change by the API is appended, as JSON; - for standard error (default the program's own log)")
 	fs.IntVar(&c.MaxPending, "max-pending", c.MaxPending, "how many tasks may wait before log entries are refused with 429; 0 for no limit")
 	add(GroupAPI)
+	fs.BoolVar(&c.InsecureNoAuth, "insecure-no-auth", c.InsecureNoAuth, "let everybody in who reaches the address, without a key")
+	fs.StringSliceVar(&c.AllowedHosts, "allowed-hosts", c.AllowedHosts, "names that clients may reach the API by; those of this machine always if it listens there (default any elsewhere)")
+	fs.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "certificate of the API with its chain, a PEM file; with --tls-key, the API speaks TLS")
+	fs.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "private key of the certificate, a PEM file")
 	fs.StringVar(&c.MetricsAddr, "metrics-addr", c.MetricsAddr, "where /metrics, /healthz and /readyz are served by themselves, such as 127.0.0.1:9464; port 0 picks a free one (default with the API only)")
-	add(GroupMetrics)
+	add(GroupServer)
 	fs.IntVar(&c.Workers, "workers", c.Workers, "how many tasks to work on at once; 0 for the API only")
 	fs.DurationVar(&c.Lease, "lease", c.Lease, "how long a task is held without a sign of life from its worker")
 	fs.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout, "how long running tasks may go on after a stop")
@@ -391,8 +391,8 @@ func (c *Config) Validate() error {
 	check(domain.ValidateName("namespace", c.Namespace) == nil, "namespace", "must be 1 to 64 letters, digits, '.', '_' or '-'")
 	check(c.Partitions >= 1 && c.Partitions <= redisstore.MaxPartitions, "partitions", fmt.Sprintf("must be between 1 and %d", redisstore.MaxPartitions))
 	check(c.Addr == "" || validAddr(c.Addr), "addr", "must be host:port, such as 127.0.0.1:8080")
+	check(c.MetricsAddr == "" || validAddr(c.MetricsAddr), "metrics-addr", "must be host:port, such as 127.0.0.1:9464")
 	errs = append(errs, c.validateAccess())
-	check(c.MetricsAddr == "" || validAddr(c.MetricsAddr) && loopback(c.MetricsAddr), "metrics-addr", "must be host:port of this machine, such as 127.0.0.1:9464")
 	check(c.Workers >= 0 && c.Workers <= 10000, "workers", "must be between 0 and 10000")
 	check(c.Lease >= time.Second && c.Lease <= time.Hour, "lease", "must be between 1s and 1h")
 	check(c.DrainTimeout >= 0, "drain-timeout", "must not be negative")

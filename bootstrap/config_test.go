@@ -20,7 +20,7 @@ import (
 )
 
 const allGroups = bootstrap.GroupStore | bootstrap.GroupKeys | bootstrap.GroupAPI | bootstrap.GroupWork | bootstrap.GroupQueues |
-	bootstrap.GroupAnalysis | bootstrap.GroupLogging
+	bootstrap.GroupAnalysis | bootstrap.GroupLogging | bootstrap.GroupServer
 
 // settingValues are three valid values of each setting, none of them the
 // default: for the file, the environment and the flag.
@@ -30,6 +30,7 @@ var settingValues = map[string][3]string{
 	"allow-eviction":       {"true", "false", "true"},
 	"partitions":           {"2", "3", "64"},
 	"addr":                 {"127.0.0.1:1", "localhost:2", ":3"},
+	"metrics-addr":         {"127.0.0.1:1", "localhost:2", ":3"},
 	"keys":                 {"a.yaml", "b.yaml", "c.yaml"},
 	"insecure-no-auth":     {"true", "false", "true"},
 	"allowed-hosts":        {"a.test", "a.test,b.test", "::1"},

@@ -44,7 +44,7 @@ type apiParams struct {
 	Scheduler ports.TaskScheduler
 	Events    ports.TaskEventReader
 	Store     storeReady
-	Analyzer  analyzerState
+	State     analyzerState
 	Observers observers
 	Keys      apiKeys
 	Audit     auditLog
@@ -53,13 +53,13 @@ type apiParams struct {
 func newAPI(p apiParams) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Queue: p.Queue, Fleet: p.Fleet, Logs: p.Logs,
-		Readiness:  probe{store: p.Store, scheduler: p.Scheduler, degraded: p.Analyzer.degraded},
+		Readiness:  probe{store: p.Store, scheduler: p.Scheduler, degraded: p.State.degraded},
 		KeyedCalls: p.Keyed,
 		Settings:   p.Config.Settings(),
 		Events:     p.Events,
+		Dashboard:  dashboard.Handler(),
 		Metrics:    p.Observers.metrics, Observers: p.Observers.requests, Intake: p.Observers.intake,
-		Dashboard: dashboard.Handler(),
-		Keys:      p.Keys, Audit: p.Audit.Logger,
+		Keys: p.Keys, Audit: p.Audit.Logger,
 		Logger: p.Logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}, httpapi.Config{AllowedHosts: p.Config.hosts(), BehindTLS: p.Config.BehindTLS})
@@ -69,12 +69,12 @@ func newAPI(p apiParams) *httpapi.API {
 // the rest of the API.
 type metricsServer struct{ apiServer }
 
-func newMetricsServer(api *httpapi.API, config Config) *metricsServer {
-	s := &metricsServer{apiServer{failed: make(chan error, 1)}}
-	if config.MetricsAddr != "" {
-		s.server = httpapi.NewServer(api.OperationsHandler(), httpapi.ServerConfig{Addr: config.MetricsAddr})
+func newMetricsServer(api *httpapi.API, config Config, logger *zap.Logger) (*metricsServer, error) {
+	s, err := newServer(api.OperationsHandler(), httpapi.ServerConfig{Addr: config.MetricsAddr}, config, logger)
+	if err != nil {
+		return nil, err
 	}
-	return s
+	return &metricsServer{*s}, nil
 }
 
 // apiServer runs the API's server, or does nothing if there is to be none.
@@ -87,11 +87,15 @@ type apiServer struct {
 }
 
 func newAPIServer(api *httpapi.API, config Config, logger *zap.Logger) (*apiServer, error) {
+	return newServer(api.Handler(), httpapi.ServerConfig{Addr: config.Addr, OnShutdown: api.EndStreams}, config, logger)
+}
+
+// newServer makes a server, which does nothing without an address.
+func newServer(handler http.Handler, server httpapi.ServerConfig, config Config, logger *zap.Logger) (*apiServer, error) {
 	s := &apiServer{failed: make(chan error, 1)}
-	if config.Addr == "" {
+	if server.Addr == "" {
 		return s, nil
 	}
-	server := httpapi.ServerConfig{Addr: config.Addr, OnShutdown: api.EndStreams}
 	if config.TLSCert != "" {
 		var err error
 		if server.TLS, err = httpapi.NewTLS(config.TLSCert, config.TLSKey, time.Now, func(err error) {
@@ -100,7 +104,7 @@ func newAPIServer(api *httpapi.API, config Config, logger *zap.Logger) (*apiServ
 			return nil, &domain.ValidationError{Field: "tls-cert", Rule: "cannot be used: " + err.Error()}
 		}
 	}
-	s.server = httpapi.NewServer(api.Handler(), server)
+	s.server = httpapi.NewServer(handler, server)
 	return s, nil
 }
 

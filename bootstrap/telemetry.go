@@ -62,8 +62,8 @@ func newObservers(m *prommetrics.Metrics, registry *prometheus.Registry) observe
 }
 
 // collectMetrics adds what is read when somebody asks.
-func collectMetrics(m *prommetrics.Metrics, queue ports.TaskQueue, scheduler *application.DefaultScheduler, state analyzerState, config Config) error {
-	if err := m.CollectStore(queue, nil); err != nil {
+func collectMetrics(m *prommetrics.Metrics, queue ports.TaskQueue, queues ports.QueueController, scheduler *application.DefaultScheduler, state analyzerState, config Config) error {
+	if err := m.CollectStore(queue, queues); err != nil {
 		return err
 	}
 	if err := m.CollectScheduler(scheduler.GetSchedulerStats); err != nil {

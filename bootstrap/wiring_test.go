@@ -13,7 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
 
+	"logsift/adapters/memstore"
 	"logsift/adapters/redisstore/redistest"
+	"logsift/ports"
 )
 
 // testConfig is a configuration for tests: a free port, and no log of its own.
@@ -56,6 +58,22 @@ func TestTheWiringIsChecked(t *testing.T) {
 
 	config.Store = "mysql://localhost"
 	require.ErrorContains(t, fx.ValidateApp(fx.NopLogger, options(t.Context(), config, &opened{})), "store must be sqlite:PATH")
+}
+
+func TestNothingIsMeasuredWhereNobodyCanAsk(t *testing.T) {
+	t.Parallel()
+	plain := func(config Config) bool {
+		var queue ports.TaskQueue
+		require.NoError(t, fx.New(options(t.Context(), config, &opened{}), fx.NopLogger, fx.Populate(&queue)).Err())
+		_, plain := queue.(*memstore.TaskQueue)
+		return plain
+	}
+	config := testConfig("memory:")
+	require.False(t, plain(config))
+	config.Addr, config.MetricsAddr = "", "127.0.0.1:0"
+	require.False(t, plain(config))
+	config.MetricsAddr = ""
+	require.True(t, plain(config), "nothing is in the way of the work")
 }
 
 // storeOfEachKind returns a store of each kind for the test.

@@ -71,36 +71,11 @@ func (a *API) beginRequest(r *http.Request) (*http.Request, func(status int)) {
 	}
 }
 
-// routePattern returns the template of a route without the regular expressions of
-// its variables.
-func routePattern(template string) string {
-	var out strings.Builder
-	depth, skip := 0, false
-	for i := range len(template) {
-		switch c := template[i]; {
-		case c == '{':
-			depth++
-		case c == '}':
-			if depth--; depth == 0 {
-				skip = false
-			}
-		case c == ':' && depth == 1:
-			skip = true
-		}
-		if !skip {
-			out.WriteByte(template[i])
-		}
-	}
-	return out.String()
-}
-
-// noteRoute notes the pattern of the route for those who observe.
-func noteRoute(next http.Handler) http.Handler {
+// noteRoute notes the path of the route for those who observe.
+func (a *API) noteRoute(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if route, ok := r.Context().Value(routeKey{}).(*string); ok {
-			if template, err := mux.CurrentRoute(r).GetPathTemplate(); err == nil {
-				*route = routePattern(template)
-			}
+			*route = a.paths[mux.CurrentRoute(r)]
 		}
 		next.ServeHTTP(w, r)
 	})

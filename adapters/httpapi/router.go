@@ -312,7 +312,7 @@ func (a *API) routes() *mux.Router {
 	// A path is taken as it came: cleaning would answer "//" and ".." with a
 	// redirect, which turns a POST into a GET.
 	r := mux.NewRouter().SkipClean(true)
-	r.Use(noteRoute)
+	r.Use(a.noteRoute)
 	get := []string{http.MethodGet, http.MethodHead}
 
 	r.Handle(tasksPath, a.handle(a.createTask)).Methods(http.MethodPost)

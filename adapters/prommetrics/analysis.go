@@ -25,6 +25,7 @@ func (m *Metrics) Analyzer(name string, analyzer ports.LogAnalyzer) ports.LogAna
 	for _, outcome := range []string{analysisCompleted, analysisDegraded, analysisFailed} {
 		m.analyses.WithLabelValues(name, outcome)
 	}
+	m.analysisErrors.WithLabelValues(name, string(domain.AnalyzerUnavailable))
 	return &logAnalyzer{analyzer: analyzer, name: name, m: m}
 }
 

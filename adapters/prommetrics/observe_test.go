@@ -116,7 +116,7 @@ func TestAnalysesAreCounted(t *testing.T) {
 		`logsift_analyses_total{analyzer="openai",outcome="degraded"} 1`,
 		`logsift_analyses_total{analyzer="openai",outcome="failed"} 2`)
 	w.require(t, "logsift_analysis_errors_total",
-		`logsift_analysis_errors_total{analyzer="openai",kind="rate_limited"} 1`, `logsift_analysis_errors_total{analyzer="openai",kind="canceled"} 1`)
+		`logsift_analysis_errors_total{analyzer="openai",kind="unavailable"} 0`, `logsift_analysis_errors_total{analyzer="openai",kind="rate_limited"} 1`, `logsift_analysis_errors_total{analyzer="openai",kind="canceled"} 1`)
 	w.require(t, "logsift_analysis_log_entries_total", `logsift_analysis_log_entries_total{analyzer="openai"} 11`)
 	w.require(t, "logsift_anomalies_total",
 		`logsift_anomalies_total{kind="error_burst",severity="high"} 2`, `logsift_anomalies_total{kind="other",severity="low"} 1`)

@@ -28,7 +28,7 @@ On an address that other machines reach, serve asks for API keys: see logsift ke
 			return e.runApp(cmd, config)
 		},
 	}
-	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupKeys|bootstrap.GroupAPI|bootstrap.GroupMetrics|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging)
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupKeys|bootstrap.GroupAPI|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging|bootstrap.GroupServer)
 	return cmd
 }
 
@@ -52,7 +52,7 @@ serves /metrics, /healthz and /readyz.`,
 			return e.runApp(cmd, config)
 		},
 	}
-	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging|bootstrap.GroupMetrics)
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupKeys|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging|bootstrap.GroupServer)
 	return cmd
 }
 
