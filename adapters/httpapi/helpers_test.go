@@ -227,6 +227,9 @@ func (l *logsStub) ListAnomalies(_ context.Context, filter domain.AnomalyFilter)
 
 func (l *logsStub) GetAnomaly(_ context.Context, id string) (domain.AnomalyHistory, error) {
 	l.asked = []any{id}
+	if l.err == nil && l.history.ID == "" {
+		return l.history, domain.ErrAnomalyNotFound
+	}
 	return l.history, l.err
 }
 

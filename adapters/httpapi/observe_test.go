@@ -56,6 +56,7 @@ func observed(names ...string) (*world, *diary) {
 		Queue: w.queue, Logs: w.logs, Intake: d,
 		Readiness: probeFunc(func(context.Context) map[string]error { return w.ready }),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 			_, _ = io.WriteString(w, "figures for "+fmt.Sprint(r.Context().Value(witnessKey{})))
 		}),
 	}

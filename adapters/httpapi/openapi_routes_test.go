@@ -11,6 +11,8 @@ import (
 
 	"github.com/gorilla/mux"
 	"github.com/stretchr/testify/require"
+
+	"logsift/ports"
 )
 
 // document is as much of the contract as names its operations.
@@ -81,7 +83,10 @@ func TestTheContractHasExactlyTheRoutesOfTheRouter(t *testing.T) {
 	t.Parallel()
 	var doc document
 	require.NoError(t, json.Unmarshal(OpenAPI(), &doc))
-	require.Equal(t, doc.operations(t), walk(t, New(Deps{Queue: struct{ QueueService }{}}, Config{}).router))
+	everything := Deps{
+		Queue: struct{ QueueService }{}, Events: struct{ ports.TaskEventReader }{}, Dashboard: http.NotFoundHandler(), Metrics: http.NotFoundHandler(),
+	}
+	require.Equal(t, doc.operations(t), walk(t, New(everything, Config{}).router))
 
 	delete(doc.Paths, "/healthz")
 	require.NotContains(t, doc.operations(t), "GET /healthz", "the test sees what is missing")

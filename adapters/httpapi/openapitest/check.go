@@ -48,6 +48,9 @@ func (c *Contract) check(x *exchange) []string {
 		responses = elsewhere // an id that cannot be one
 	}
 	out := c.checkAnswer(x, responses)
+	if events := object(op["x-sse-events"]); events != nil && x.status == http.StatusOK {
+		out = append(out, c.checkEvents(x.body, events)...)
+	}
 	if x.status < http.StatusBadRequest {
 		for _, reason := range wrong {
 			out = append(out, "a request that breaks the document succeeded: "+reason)
@@ -235,6 +238,38 @@ func (c *Contract) checkAnswer(x *exchange, responses string) []string {
 	default:
 		// A payload is shown as it is stored, perhaps with a name twice.
 		out = append(out, c.checkBody(ptr, x.header.Get("Content-Type"), x.body, jsontext.AllowDuplicateNames(true))...)
+	}
+	return out
+}
+
+// checkEvents returns what of a stream of server-sent events breaks the schemas of
+// its events. The last one may be cut off.
+func (c *Contract) checkEvents(body []byte, events map[string]any) []string {
+	var out []string
+	blocks := strings.Split(string(body), "\n\n")
+	for _, block := range blocks[:len(blocks)-1] {
+		var name, data string
+		for line := range strings.Lines(block) {
+			field, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+			switch field {
+			case "event":
+				name = value
+			case "data":
+				data += value
+			}
+		}
+		if name == "" && data == "" {
+			continue // it tells the place, or how long to wait
+		}
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(data))
+		switch schema, ok := events[name].(string); {
+		case !ok:
+			out = append(out, fmt.Sprintf("there is no event %q", name))
+		case err != nil:
+			out = append(out, fmt.Sprintf("the data of the event %q is no JSON", name))
+		default:
+			out = append(out, prefixed("the event "+name, c.judge(pointer("components", "schemas", schema), value))...)
+		}
 	}
 	return out
 }

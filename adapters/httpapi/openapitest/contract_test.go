@@ -27,6 +27,13 @@ const (
 		`"scheduled_at":null,"started_at":null,"completed_at":null,"result":null,"last_error":"","errors":[]}`
 )
 
+// asEvents are the headers of a stream.
+var asEvents = map[string]string{"Content-Type": "text/event-stream"}
+
+const taskStep = `{"task_id":"0190f000-0000-7000-8000-000000000001","type":"echo","queue":"default","from":null,"to":"PENDING","attempt":0,"reason":"","at":"2026-11-23T12:00:00Z"}`
+
+func event(name, data string) string { return "id: 1\nevent: " + name + "\ndata: " + data + "\n\n" }
+
 // problem is a problem of the API.
 func problem(kind string, status string) string {
 	return `{"type":"urn:logsift:problem:` + kind + `","title":"T","status":` + status + `,"detail":"d"}`
@@ -101,6 +108,7 @@ func TestWhatKeepsToTheContractPasses(t *testing.T) {
 		"an id that is none":             {"GET", "/api/v1/queue/tasks/x:y", "", answered{404, asProblem, problem("no-such-path", "404")}},
 		"another method":                 {"PATCH", taskPath, "", answered{405, map[string]string{"Content-Type": "application/problem+json", "Allow": "GET"}, problem("method-not-allowed", "405")}},
 		"a line that is judged itself":   {"POST", "/_bulk", `x`, answered{200, map[string]string{"X-Elastic-Product": "Elasticsearch"}, `{"took":0,"errors":true,"items":[{"index":{"_index":"","status":400,"error":{"type":"t","reason":"r"}}}]}`}},
+		"a stream of events":             {"GET", "/api/v1/queue/events", "", answered{200, asEvents, "retry: 2000\n" + event("task", taskStep) + event("reset", "{}") + ":\nid: 1\n\nid: 2\nevent: ta"}},
 		"deep paths where they are told": {"GET", "/_nodes/_all/http", "", answered{200, map[string]string{"X-Elastic-Product": "Elasticsearch"}, `{}`}},
 	} {
 		require.Empty(t, ask(t, contract, c.method, c.target, c.sent, c.answer), name)
@@ -149,6 +157,9 @@ func TestWhatBreaksTheContractIsFound(t *testing.T) {
 		"a parameter out of its range":        {"GET", "/api/v1/queue/tasks?limit=1000", "", answered{200, nil, `{"tasks":[],"next_cursor":null}`}, "limit"},
 		"an id that is none":                  {"GET", "/api/v1/queue/tasks/x", "", answered{200, nil, task}, "id"},
 		"another word of a text":              {"GET", "/ready", "", answered{200, map[string]string{"Content-Type": "text/plain"}, "no"}, "ready"},
+		"an event of another name":            {"GET", "/api/v1/queue/events", "", answered{200, asEvents, event("tusk", taskStep)}, "tusk"},
+		"an event with a field more":          {"GET", "/api/v1/queue/events", "", answered{200, asEvents, event("reset", `{"x":1}`)}, "x"},
+		"an event that is no JSON":            {"GET", "/api/v1/queue/events", "", answered{200, asEvents, event("task", "x")}, "no JSON"},
 		"a 404 of another kind for a good id": {"GET", taskPath, "", answered{404, asProblem, problem("no-such-path", "404")}, "type"},
 	} {
 		require.Contains(t, ask(t, contract, c.method, c.target, c.sent, c.answer), c.want, name)
