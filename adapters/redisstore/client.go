@@ -31,7 +31,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Partitions < 1 || cfg.Partitions > MaxPartitions {
 		return nil, &domain.ValidationError{Field: "partitions", Value: strconv.Itoa(cfg.Partitions), Rule: fmt.Sprintf("must be between 1 and %d", MaxPartitions)}
 	}
-	opts, err := parseURL(cfg.URL)
+	opts, err := readOptions(cfg.URL)
 	if err != nil {
 		return nil, err
 	}

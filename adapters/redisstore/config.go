@@ -23,6 +23,10 @@ type Config struct {
 	// The last two take tls=true for TLS. User and password are for the servers
 	// that hold the data; sentinels that ask for some too get those of the
 	// parameters sentinel_user and sentinel_password.
+	//
+	// With TLS, ca_file=FILE names the certificates, in PEM, that are trusted instead
+	// of those of the system, and cert_file=FILE with key_file=FILE those that the
+	// server is shown if it asks for some. They are read when the store is opened.
 	URL string
 	// Namespace is the prefix of all keys, so that several systems can share a
 	// Redis. It defaults to "logsift".
@@ -68,8 +72,31 @@ func (c Config) withDefaults() Config {
 // ValidateURL checks the form of a Redis URL without connecting. The error
 // names what is wrong and never shows a password.
 func ValidateURL(raw string) error {
-	_, err := parseURL(raw)
-	return err
+	raw, files, err := cutTLSFiles(raw)
+	if err != nil {
+		return err
+	}
+	opts, err := parseURL(raw)
+	if err != nil {
+		return err
+	}
+	return files.check(opts)
+}
+
+// readOptions returns the options of a URL, with the certificates of its files.
+func readOptions(raw string) (*redis.UniversalOptions, error) {
+	raw, files, err := cutTLSFiles(raw)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := parseURL(raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := files.check(opts); err != nil {
+		return nil, err
+	}
+	return opts, files.read(opts.TLSConfig)
 }
 
 // parseURL turns a URL into go-redis options. Errors never show the URL, which
@@ -136,6 +163,10 @@ func parseGroupURL(scheme, rest string) (*redis.UniversalOptions, error) {
 	o, err := redis.ParseURL(base + "://" + user + hosts[0] + path + "?" + values.Encode())
 	if err != nil {
 		return nil, urlError(reasonOf(err))
+	}
+	if o.TLSConfig != nil {
+		// Each server has the name of its own, which is taken from its address.
+		o.TLSConfig.ServerName = ""
 	}
 	opts := &redis.UniversalOptions{
 		Addrs: hosts, Username: o.Username, Password: o.Password, DB: o.DB,

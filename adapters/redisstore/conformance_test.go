@@ -66,6 +66,7 @@ func (w *world) harness(t *testing.T) portstest.QueueHarness {
 	return h
 }
 
+// The other suites run in secure_test.go.
 func TestTaskQueueKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	portstest.TestTaskQueue(t, func(t *testing.T) portstest.QueueHarness {
@@ -93,16 +94,6 @@ func TestTaskEventsKeepTheContract(t *testing.T) {
 	}
 }
 
-func TestTaskQueueOfPartitionsKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.TestTaskQueue(t, func(t *testing.T) portstest.QueueHarness {
-		t.Helper()
-		w := newWorld(t)
-		w.partitions = 3
-		return w.harness(t)
-	})
-}
-
 // controlled gives the queue of the world to the suite of ports.QueueController.
 func (w *world) controlled(t *testing.T) portstest.ControllerHarness {
 	t.Helper()
@@ -115,33 +106,20 @@ func (w *world) controlled(t *testing.T) portstest.ControllerHarness {
 	return portstest.ControllerHarness{Queue: open(t), Advance: w.advance, Reopen: open, Restart: open}
 }
 
+// registry gives the registry of schedulers of the world to the suite.
+func (w *world) registry(t *testing.T) portstest.RegistryHarness {
+	t.Helper()
+	open := func(t *testing.T) ports.SchedulerRegistry {
+		t.Helper()
+		return redisstore.NewSchedulerRegistry(w.open(t))
+	}
+	return portstest.RegistryHarness{Registry: open(t), Advance: w.advance, Reopen: open, Restart: open}
+}
+
 func TestQueueControllerKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	portstest.TestQueueController(t, func(t *testing.T) portstest.ControllerHarness {
 		t.Helper()
 		return newWorld(t).controlled(t)
-	})
-}
-
-func TestQueueControllerOfPartitionsKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.TestQueueController(t, func(t *testing.T) portstest.ControllerHarness {
-		t.Helper()
-		w := newWorld(t)
-		w.partitions = 3
-		return w.controlled(t)
-	})
-}
-
-func TestSchedulerRegistryKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.TestSchedulerRegistry(t, func(t *testing.T) portstest.RegistryHarness {
-		t.Helper()
-		w := newWorld(t)
-		open := func(t *testing.T) ports.SchedulerRegistry {
-			t.Helper()
-			return redisstore.NewSchedulerRegistry(w.open(t))
-		}
-		return portstest.RegistryHarness{Registry: open(t), Advance: w.advance, Reopen: open, Restart: open}
 	})
 }

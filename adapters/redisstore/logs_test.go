@@ -28,14 +28,6 @@ func (w *world) logHarness(t *testing.T) portstest.LogHarness {
 	return portstest.LogHarness{Repository: w.logs(t), Advance: w.advance, Reopen: w.logs, Restart: w.logs}
 }
 
-func TestLogRepositoryKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.TestLogRepository(t, func(t *testing.T) portstest.LogHarness {
-		t.Helper()
-		return newWorld(t).logHarness(t)
-	})
-}
-
 func openLogs(t *testing.T, server *redistest.Server, config redisstore.Config) *redisstore.LogRepository {
 	t.Helper()
 	config.URL = server.URL()
