@@ -31,7 +31,7 @@ func (e *environment) taskCommand() *cobra.Command {
 		e.taskChangeCommand("retry", "Run failed and cancelled tasks again", "retry", "will run again"),
 		e.taskChangeCommand("cancel", "End tasks that are not finished", "cancel", "cancelled"),
 		e.taskChangeCommand("run", "Make waiting tasks ready at once", "run", "is ready"),
-		e.taskDeleteCommand(),
+		e.taskDeleteCommand(), e.taskWatchCommand(),
 	)
 	return cmd
 }
