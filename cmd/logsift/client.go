@@ -89,12 +89,7 @@ func (c *client) send(ctx context.Context, method, path string, header http.Head
 		return fmt.Errorf("read the answer of %s: %w", path, err)
 	}
 	if res.StatusCode >= http.StatusBadRequest {
-		problem := &problemError{}
-		if err := json.Unmarshal(raw, &problem.Problem); err != nil || problem.Status == 0 {
-			return fmt.Errorf("%s %s: HTTP %d, and no problem that logsift would tell: is %s a logsift server?", method, path, res.StatusCode, c.base)
-		}
-		problem.retryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
-		return problem
+		return c.problem(res, raw)
 	}
 	if out == nil || len(raw) == 0 {
 		return nil
@@ -103,6 +98,42 @@ func (c *client) send(ctx context.Context, method, path string, header http.Head
 		return fmt.Errorf("read the answer of %s: %w", path, err)
 	}
 	return nil
+}
+
+// problem is the error that an answer with this body tells of.
+func (c *client) problem(res *http.Response, body []byte) error {
+	problem := &problemError{}
+	if err := json.Unmarshal(body, &problem.Problem); err != nil || problem.Status == 0 {
+		return fmt.Errorf("%s %s: HTTP %d, and no problem that logsift would tell: is %s a logsift server?", res.Request.Method, res.Request.URL.Path, res.StatusCode, c.base)
+	}
+	problem.retryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
+	return problem
+}
+
+// stream begins to read a stream of events, after the one with this id if it is not
+// "". The stream is to be closed; it ends with ctx.
+func (c *client) stream(ctx context.Context, path, after string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	if after != "" {
+		req.Header.Set("Last-Event-ID", after)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask logsift: %w", err)
+	}
+	if res.StatusCode == http.StatusOK {
+		return res.Body, nil
+	}
+	defer func() { _ = res.Body.Close() }() // The answer was read, or is given up.
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", path, err)
+	}
+	return nil, c.problem(res, raw)
 }
 
 func (c *client) get(ctx context.Context, path string, query url.Values, out any) error {
