@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -227,7 +228,7 @@ func (h *History) merge(ctx context.Context, b *historyBatch) error {
 func (h *History) GetHistory(ctx context.Context, minutes int) ([]domain.HistoryPoint, error) {
 	if minutes < 1 || minutes > MaxHistoryMinutes {
 		return nil, &domain.ValidationError{
-			Field: "minutes", Value: fmt.Sprint(minutes), Rule: fmt.Sprintf("must be between 1 and %d", MaxHistoryMinutes),
+			Field: "minutes", Value: strconv.Itoa(minutes), Rule: fmt.Sprintf("must be between 1 and %d", MaxHistoryMinutes),
 		}
 	}
 	last := h.clock.now().Unix() / 60

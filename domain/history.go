@@ -46,9 +46,9 @@ const (
 // histogramBucket is the bucket of a duration. Below twice histogramSub each
 // microsecond has one; from there on the highest histogramBits+1 bits tell it.
 func histogramBucket(d time.Duration) int {
-	us := uint64(min(max(d, 0), MaxHistogramDuration) / time.Microsecond) //nolint:gosec // It is not negative.
+	us := uint64(min(max(d, 0), MaxHistogramDuration) / time.Microsecond)
 	shift := max(0, bits.Len64(us)-histogramBits-1)
-	return shift*histogramSub + int(us>>shift) //nolint:gosec // It is below 2*histogramSub.
+	return shift*histogramSub + int(us>>shift)
 }
 
 // histogramMiddle is the middle of a bucket.

@@ -123,7 +123,7 @@ func decodeReport(id string, record any) (domain.SchedulerReport, bool) {
 	}
 	var seen [8]byte
 	copy(seen[1:], text)
-	report.SeenAt = microTime(int64(binary.BigEndian.Uint64(seen[:]))) //nolint:gosec // It has 7 bytes.
+	report.SeenAt = microTime(int64(binary.BigEndian.Uint64(seen[:])))
 	stored, err := uuid.FromBytes([]byte(id))
 	return report, err == nil && stored == report.ID && report.Validate() == nil
 }

@@ -70,15 +70,19 @@ func (v *Verifier) Verify(ctx context.Context, req ports.VerifyRequest) (domain.
 		steps = append(steps, queue.run)
 	}
 	logs := &logsCheck{check: c, keys: newLogKeys(v.client)}
-	// Reports of schedulers are soon made anew: it is enough that they can be.
-	fleet := NewSchedulerRegistry(v.client)
-	reports := func() error { return c.keyTypes(map[string]string{fleet.reports: "hash", fleet.ends: "zset"}) }
-	for _, step := range append(steps, logs.run, reports) {
+	for _, step := range append(steps, logs.run, c.schedulers) {
 		if err := step(); err != nil {
 			return c.summary, fmt.Errorf("verify: %w", err)
 		}
 	}
 	return c.summary, nil
+}
+
+// schedulers checks that schedulers can tell of themselves; what they told is soon made
+// anew.
+func (c *check) schedulers() error {
+	registry := NewSchedulerRegistry(c.client)
+	return c.keyTypes(map[string]string{registry.reports: "hash", registry.ends: "zset"})
 }
 
 // check is one run of Verify. It is used by one goroutine.
