@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -60,7 +59,7 @@ func (tb *tab) axe() []axeFinding {
 	source, err := axeJS()
 	require.NoError(tb.t, err)
 	// It is run by the debugger, which no policy of the page binds.
-	require.NoError(tb.t, chromedp.Do(tb.ctx, chromedp.Evaluate[chromedp.Void]("globalThis.axe ?? void function(){"+source+"}()")))
+	eval[bool](tb, "(globalThis.axe || function(){"+source+"}(), true)")
 	raw := eval[string](tb, `axe.run(document, {resultTypes: ['violations'], elementRef: false}).then(r => JSON.stringify(r.violations))`)
 	var findings []axeFinding
 	require.NoError(tb.t, json.Unmarshal([]byte(raw), &findings))

@@ -53,7 +53,7 @@ func TestPagesShowTheirData(t *testing.T) {
 	for _, p := range []pageCase{
 		{"overview", "/", [][2]string{{".tile", "Pending"}, {"tbody tr", "410 Gone"}, {"tbody tr", "pool exhausted"}, {"svg.chart", ""}}},
 		{"tasks", "/ui/tasks", [][2]string{{"tbody tr", "Failed"}, {"tbody tr", "Scheduled"}, {"tbody tr", "Retrying"}, {"tbody tr", "encoder exited with status 137"}}},
-		{"task", "/ui/tasks/" + s.failed.String(), [][2]string{{"h1", "webhook.deliver"}, {".page-head .badge", "Failed"}, {"main", "503 Service Unavailable"}, {"main", "410 Gone"}, {"main pre", "order.paid"}}},
+		{"task", "/ui/tasks/" + s.failed.String(), [][2]string{{"h1", "Task"}, {"main", "webhook.deliver"}, {".page-head .badge", "Failed"}, {"main", "503 Service Unavailable"}, {"main", "410 Gone"}, {"main pre", "order.paid"}}},
 		{"panicked", "/ui/tasks/" + s.panicked.String(), [][2]string{{"main", "index out of range"}}},
 		{"anomalies", "/ui/anomalies", [][2]string{{"tbody tr", "pool exhausted"}, {"tbody tr", "redis"}, {"tbody tr svg.sparkline", ""}}},
 		{"anomaly", "/ui/anomalies/an-explained-one", [][2]string{{"h1", "Error burst"}, {".panel", "Explained by an AI service"}, {".log-line", "pool exhausted"}, {"svg.chart path", ""}}},

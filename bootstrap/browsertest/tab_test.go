@@ -202,7 +202,7 @@ func js(v any) string {
 func eval[T any](tb *tab, expression string) T {
 	tb.t.Helper()
 	v, err := chromedp.Run(tb.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-	require.NoError(tb.t, err, expression)
+	require.NoError(tb.t, err, "%.500s", expression)
 	return v
 }
 
