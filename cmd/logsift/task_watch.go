@@ -42,7 +42,7 @@ With -o json each step is an object on a line of its own, as the API's
 	status := cmd.Flags().String("status", "", "only steps into this status, such as FAILED")
 	typ := cmd.Flags().String("type", "", "only tasks of this type")
 	queue := cmd.Flags().String("queue", "", "only tasks of this queue")
-	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
+	return e.tasksCommand(cmd, nil, func(cmd *cobra.Command, args []string, c *client) error {
 		w := &taskWatch{environment: e, client: c, query: url.Values{}, pause: watchRetry}
 		for name, value := range map[string]string{"status": *status, "type": *typ, "queue": *queue} {
 			if value != "" {
