@@ -48,6 +48,15 @@ func newKeys(config Config, logger *zap.Logger) (apiKeys, error) {
 	return value.Get, nil
 }
 
+// ValidateOpen refuses an address that other machines can reach if no keys are set,
+// which a process does that serves there. The error is a *domain.ValidationError.
+func (c *Config) ValidateOpen() error {
+	if c.Keys != "" {
+		return nil
+	}
+	return c.checkOpen("no API keys are set")
+}
+
 // checkOpen refuses an address that other machines can reach, unless that is wanted
 // without keys.
 func (c *Config) checkOpen(lack string) error {

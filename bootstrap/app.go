@@ -73,17 +73,15 @@ func (o *opened) close() error {
 }
 
 // New wires the system that the configuration describes and opens its store;
-// nothing runs yet. An address that other machines reach needs API keys. The errors are those of the configuration or the store, as
-// they were, without the wiring's own words, and leave nothing open. Whoever does
-// not start an App must still stop it.
+// nothing runs yet. An address that other machines reach needs API keys. The errors
+// are those of the configuration or the store, as they were, without the wiring's own
+// words, and leave nothing open. Whoever does not start an App must still stop it.
 func New(ctx context.Context, config Config) (*App, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	if config.Keys == "" {
-		if err := config.checkOpen("no API keys are set"); err != nil {
-			return nil, err
-		}
+	if err := config.ValidateOpen(); err != nil {
+		return nil, err
 	}
 	a := &App{config: config, opened: &opened{}}
 	var api *httpapi.API

@@ -179,10 +179,13 @@ const (
 	GroupServer
 )
 
+// GroupAll has every setting.
+const GroupAll = GroupServer<<1 - 1
+
 // groupNames are the groups as people see them.
 var groupNames = map[int]string{
 	GroupStore: "store", GroupKeys: "keys", GroupAPI: "api", GroupWork: "work", GroupQueues: "queues",
-	GroupAnalysis: "analysis", GroupLogging: "logging",
+	GroupAnalysis: "analysis", GroupLogging: "logging", GroupServer: "server",
 }
 
 // setting is one thing that can be set: a flag --some-name, the environment
