@@ -36,6 +36,15 @@
 // was seen with its contents, the time and contents of a line for Loki. See
 // log_id.go.
 //
+// # Events
+//
+// /api/v1/queue/events is a stream of server-sent events: the steps of tasks that
+// any process makes, fed by the store. Each stream reads the store at its own pace
+// and holds one page at most, so that a client which is slow, or does not read at
+// all, holds up neither the queue nor other clients: it is cut off, or told that it
+// missed something. It comes back with the id of the last event (Last-Event-ID), to
+// any process, and misses nothing for a minute. [API.EndStreams] ends streams.
+//
 // # Errors
 //
 // Every error of the API is an RFC 9457 problem with a stable type; the one table from

@@ -12,6 +12,11 @@
 //
 // One mutex makes each step atomic. Nothing survives the process.
 //
+// # Events
+//
+// The newest 10,000 steps of tasks are kept in a ring, from the first read on until a
+// minute after the last.
+//
 // # Settings
 //
 // See [Config]. The package starts no goroutines and uses only mutexes, channels

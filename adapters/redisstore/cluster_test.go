@@ -42,6 +42,12 @@ func TestACluster(t *testing.T) {
 			return newWorld().logHarness(t)
 		})
 	})
+	t.Run("keeps the contract of events", func(t *testing.T) {
+		portstest.TestTaskEvents(t, func(t *testing.T) portstest.EventHarness {
+			t.Helper()
+			return newWorld().eventHarness(t)
+		})
+	})
 	t.Run("holds parts of a queue on every node, and claims drain them all", func(t *testing.T) {
 		testSpread(t, cluster)
 	})

@@ -75,6 +75,16 @@ func TestTaskQueueKeepsTheContract(t *testing.T) {
 	})
 }
 
+// eventHarness gives the queue of the world to the suite of events.
+func (w *world) eventHarness(t *testing.T) portstest.EventHarness {
+	t.Helper()
+	h := portstest.EventHarness{Queue: w.eventQueue(t), Advance: w.advance, Reopen: w.eventQueue}
+	if w.partitions > 1 {
+		h.Partition = func(id domain.TaskID) int { return redisstore.PartitionOf(id, w.partitions) }
+	}
+	return h
+}
+
 func TestTaskEventsKeepTheContract(t *testing.T) {
 	t.Parallel()
 	for name, partitions := range map[string]int{"one partition": 1, "three partitions": 3} {
@@ -84,11 +94,7 @@ func TestTaskEventsKeepTheContract(t *testing.T) {
 				t.Helper()
 				w := newWorld(t)
 				w.partitions = partitions
-				h := portstest.EventHarness{Queue: w.eventQueue(t), Advance: w.advance, Reopen: w.eventQueue}
-				if partitions > 1 {
-					h.Partition = func(id domain.TaskID) int { return redisstore.PartitionOf(id, partitions) }
-				}
-				return h
+				return w.eventHarness(t)
 			})
 		})
 	}

@@ -30,6 +30,18 @@
 // publishes one message. So a busy queue publishes nothing. One subscription hears
 // all partitions; a Cluster passes the messages on between its nodes.
 //
+// # Events
+//
+// The steps of tasks go to the stream "events" of each partition while somebody
+// reads them: each read has them kept for a minute and a quarter more, and every
+// script looks at that time in a hash that it reads, or by one more field. An entry
+// holds all steps of one call, in the layout of scripts/tell.lua; events are
+// numbered, and the newest 10,000 are kept, about 250 KB. The key goes by itself when
+// nobody reads any more. A reader that waits sets a flag, for which the next step
+// publishes one message, as a waiting claim does. A cursor holds number and time of
+// the newest event of each partition; if it is not among what is kept, be it
+// trimmed, lost in a fail-over or mended by a verifier, the reader is told of a loss.
+//
 // # Cluster
 //
 // With one partition the whole queue is on one node; with N it is on as many nodes

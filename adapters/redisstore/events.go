@@ -144,9 +144,9 @@ func (p *partition) readEvents(ctx context.Context, after *place, wait bool) (pa
 		if err != nil {
 			return out, err
 		}
-		events, err := p.decodeEvents(table, end, textAt(reply, i+1))
-		if err != nil {
-			return out, err
+		events, ok := p.decodeEvents(table, end, textAt(reply, i+1))
+		if !ok {
+			return p.forgetEvents(ctx)
 		}
 		if i == 2 {
 			behind := int(end.number - after.number) // how many of the entry are new
@@ -161,6 +161,18 @@ func (p *partition) readEvents(ctx context.Context, after *place, wait bool) (pa
 	return out, nil
 }
 
+// forgetEvents has all readers begin anew, since what is kept cannot be read.
+func (p *partition) forgetEvents(ctx context.Context) (partEvents, error) {
+	bounded, cancel := p.client.bound(ctx)
+	defer cancel()
+	if err := p.client.rdb.Del(bounded, p.keys.events).Err(); err != nil {
+		return partEvents{}, fmt.Errorf("forget damaged events: %w", p.client.translate(bounded, err))
+	}
+	out, err := p.readEvents(ctx, nil, false)
+	out.lost = true
+	return out, err
+}
+
 // parsePlace reads the id of an entry.
 func parsePlace(id string) (place, error) {
 	number, at, _ := strings.Cut(id, "-")
@@ -172,14 +184,14 @@ func parsePlace(id string) (place, error) {
 	return place{n, us}, nil
 }
 
-// decodeEvents reads an entry of the stream, whose layout tell.lua describes. end is
-// its last event.
-func (p *partition) decodeEvents(table *laneTable, end place, s string) ([]told, error) {
+// decodeEvents reads an entry of the stream, whose layout tell.lua describes; it
+// returns false if the entry is damaged. end is its last event.
+func (p *partition) decodeEvents(table *laneTable, end place, s string) ([]told, bool) {
 	const head = 21
 	var out []told
 	for s != "" {
 		if len(s) < head || len(s) < head+int(s[head-1]) {
-			return nil, fmt.Errorf("%w: an entry of the events is damaged", domain.ErrCorruptRecord)
+			return nil, false
 		}
 		e := domain.TaskEvent{
 			TaskID: domain.TaskID([]byte(s[:16])), From: statusOf[s[16]>>3], To: statusOf[s[16]&statusBits], Attempt: int(s[17]),
@@ -196,7 +208,7 @@ func (p *partition) decodeEvents(table *laneTable, end place, s string) ([]told,
 	for i := range out {
 		out[i].place = place{end.number - int64(len(out)-1-i), end.at}
 	}
-	return out, nil
+	return out, true
 }
 
 // A cursor holds the place in each partition, and a check sum over the namespace

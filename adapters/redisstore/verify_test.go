@@ -26,7 +26,7 @@ type tester interface {
 // patient is a queue and logs with the means to break them.
 type patient struct {
 	w        *world
-	queue    ports.TaskQueue
+	queue    *redisstore.TaskQueue
 	logs     *redisstore.LogRepository
 	verifier *redisstore.Verifier
 	rdb      redis.UniversalClient

@@ -30,6 +30,13 @@
 // of within 50 ms, from SQLite's change counter. Network file systems are not
 // supported, since write-ahead logging needs shared memory.
 //
+// # Events
+//
+// The steps of tasks go to the table event, in the transaction that makes them, while
+// somebody reads: each read has them kept for a minute more, and the newest 10,000 to
+// 15,000 are kept. The writer knows until when without reading, so that a queue that
+// nobody watches pays nothing.
+//
 // # Time
 //
 // The time is that of the machine, which all processes of a file share. Creation

@@ -118,6 +118,9 @@ func (c *client) stream(ctx context.Context, path, after string) (io.ReadCloser,
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	req.Header.Set("Accept", "text/event-stream")
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
 	if after != "" {
 		req.Header.Set("Last-Event-ID", after)
 	}

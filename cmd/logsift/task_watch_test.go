@@ -34,6 +34,11 @@ func watchServer(t *testing.T, streams, states []string) (url string, resumed fu
 			_ = json.NewEncoder(w).Encode(map[string]any{"id": watchedID, "type": "mail", "queue": "default", "status": state})
 			return
 		}
+		if r.Header.Get("Authorization") != "Bearer key" {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = fmt.Fprint(w, `{"status":401,"title":"Unauthorized"}`)
+			return
+		}
 		after = append(after, r.Header.Get("Last-Event-ID"))
 		n := len(after) - 1
 		if n >= len(streams) || streams[n] == "" {
@@ -81,7 +86,9 @@ func TestWatchComesBackWhereItWas(t *testing.T) {
 			t.Parallel()
 			url, resumed := watchServer(t, c.streams, c.states)
 			var stdout, stderr bytes.Buffer
-			e := &environment{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" }}
+			e := &environment{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: func(name string) string {
+				return map[string]string{apiKeyEnvVar: "key"}[name]
+			}}
 			require.Equal(t, c.status, e.execute(t.Context(), []string{"task", "watch", watchedID, "--server", url, "-o", "json"}), "%s", &stderr)
 			var steps []string
 			for line := range strings.Lines(stdout.String()) {

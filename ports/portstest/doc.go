@@ -1,5 +1,6 @@
 // Package portstest holds the contracts of the driven ports as tests that every
-// adapter passes: [TestTaskQueue], [TestLogRepository] and [TestLogAnalyzer].
+// adapter passes: [TestTaskQueue], [TestTaskEvents], [TestLogRepository] and
+// [TestLogAnalyzer].
 //
 // An adapter's test makes a harness, which is a fresh and isolated store with a
 // clock that the suite moves, and calls the suite; of the port's behaviour it then
