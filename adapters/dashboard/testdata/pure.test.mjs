@@ -92,9 +92,23 @@ test('what is no number is left out, and makes a gap', () => {
   assert.deepEqual(series.runs([null, 1, 2, null, 3]), [[[1, 1], [2, 2]], [[4, 3]]]);
 });
 
-test('labels fit beside each other', () => {
-  assert.ok(series.labelled(60, 400, 76).length <= 5);
-  assert.deepEqual(series.labelled(0, 400, 76), []);
+test('buckets hold the same items when the list has moved on', () => {
+  const minutes = (first) => Array.from({ length: 1440 }, (_, i) => first + i);
+  const early = new Set(series.bucket(minutes(1000), 120, String, 1000));
+  const late = series.bucket(minutes(1005), 120, String, 1005);
+  assert.ok(late.slice(1, -1).filter((each) => early.has(each)).length >= late.length - 3);
+  assert.deepEqual(series.bucket([5, 6, 7, 8], 2, (part) => part, 5), [[5], [6, 7], [8]]);
+});
+
+test('labels are at round times and fit beside each other', () => {
+  const hour = Array.from({ length: 60 }, (_, i) => new Date(Date.UTC(2026, 10, 24, 12, 3 + i)).toISOString());
+  const labels = series.timeLabels(hour, 480, 76, 0);
+  assert.deepEqual(labels.map(({ at }) => at.slice(11, 16)), ['12:10', '12:20', '12:30', '12:40', '12:50', '13:00']);
+  assert.equal(hour[labels[0].index], labels[0].at);
+  const day = Array.from({ length: 120 }, (_, i) => new Date(Date.UTC(2026, 10, 24, 0, 7 + 12 * i)).toISOString());
+  assert.deepEqual(series.timeLabels(day, 480, 76, -330).map(({ at }) => at.slice(11, 16)), ['02:30', '06:30', '10:30', '14:30', '18:30', '22:30'], 'round in the zone of the reader, here UTC+5:30');
+  assert.deepEqual(series.timeLabels([], 400, 76, 0), []);
+  assert.deepEqual(series.timeLabels([hour[0]], 400, 76, 0), []);
 });
 
 const task = {

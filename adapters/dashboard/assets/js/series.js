@@ -22,17 +22,17 @@ export function ticks(max, wanted = 4, whole = false) {
 }
 
 /**
- * Puts neighbours together until at most `most` are left. reduce gets the list of a
- * bucket; the last bucket may be of fewer.
+ * Puts neighbours together until about `most` are left. reduce gets the list of a bucket;
+ * the first and the last bucket may be of fewer. first is the number of the first item in
+ * a row without end: with it, the same items are put together when the list has moved on.
  */
-export function bucket(list, most, reduce) {
-  const size = Math.ceil(list.length / most);
-  if (size <= 1) {
-    return list.map((each) => reduce([each]));
-  }
+export function bucket(list, most, reduce, first = 0) {
+  const size = Math.max(1, Math.ceil(list.length / most));
   const out = [];
-  for (let i = 0; i < list.length; i += size) {
-    out.push(reduce(list.slice(i, i + size)));
+  for (let i = 0; i < list.length;) {
+    const end = Math.min(list.length, i + size - (first + i) % size);
+    out.push(reduce(list.slice(i, end)));
+    i = end;
   }
   return out;
 }
@@ -75,13 +75,25 @@ export function linePath(run, x, y) {
   return run.map(([i, value], at) => `${at === 0 ? 'M' : 'L'}${x(i).toFixed(1)} ${y(value).toFixed(1)}`).join('');
 }
 
-/** Which of n times get a label, so that labels of the width fit beside each other. */
-export function labelled(n, width, labelWidth) {
+/** Minutes between labels of a time axis. */
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440];
+
+/**
+ * The labels of a time axis at round times of the clock: [{index, at}] of ISO times in
+ * order, at most as many as fit into the width. offset is that of the reader's zone in
+ * minutes, as Date.getTimezoneOffset tells it.
+ */
+export function timeLabels(times, width, labelWidth, offset) {
+  const minutes = times.map((time) => Math.floor(Date.parse(time) / 60_000) - offset);
   const most = Math.max(1, Math.floor(width / labelWidth));
-  const step = Math.max(1, Math.ceil(n / most));
+  const span = (minutes.at(-1) ?? 0) - (minutes[0] ?? 0);
+  const step = STEPS.find((each) => span / each <= most) ?? STEPS.at(-1);
   const out = [];
-  for (let i = n - 1 - Math.floor(step / 2); i >= 0; i -= step) {
-    out.unshift(i);
+  for (let i = 1; i < minutes.length; i += 1) {
+    const round = Math.floor(minutes[i] / step) * step;
+    if (round > minutes[i - 1]) {
+      out.push({ index: i, at: new Date((round + offset) * 60_000).toISOString() });
+    }
   }
   return out;
 }

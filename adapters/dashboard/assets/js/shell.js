@@ -158,6 +158,10 @@ function themeButton() {
 }
 
 function sidebar() {
+  return [pageLinks(), h('a', { class: 'nav-link nav-docs', href: '/docs' }, icon('external'), h('span', null, 'API reference'))];
+}
+
+function pageLinks() {
   return h('ul', { class: 'nav' }, routes.filter((route) => route.nav).map((route) => h('li', null,
     h('a', { class: 'nav-link', href: route.path, dataset: { section: route.section } },
       icon(route.icon), h('span', null, route.nav), h('kbd', { 'aria-hidden': 'true' }, `g ${route.key}`)))));

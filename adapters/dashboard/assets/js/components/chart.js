@@ -3,7 +3,7 @@
 import { h, replace, s, setAttr } from '../dom.js';
 import { clock, dateTime, number } from '../format.js';
 import { icon } from '../icons.js';
-import { greatest, labelled, last, linePath, runs, ticks } from '../series.js';
+import { greatest, last, linePath, runs, ticks, timeLabels } from '../series.js';
 
 const HEIGHT = 168;
 const MARGIN = { top: 10, right: 10, bottom: 22 };
@@ -120,7 +120,7 @@ class TimeChart {
         s('line', { class: 'grid', x1: left, x2: right, y1: y(mark), y2: y(mark) }),
         s('text', { class: 'axis', x: left - 8, y: y(mark) + 3.5, 'text-anchor': 'end' }, this.#options.format(mark)),
       ]),
-      labelled(times.length, inner.width, LABEL_WIDTH).map((i) => s('text', { class: 'axis', x: x(i), y: HEIGHT - 6, 'text-anchor': 'middle' }, clock(times[i]))),
+      timeLabels(times, inner.width, LABEL_WIDTH, new Date().getTimezoneOffset()).map(({ index, at }) => s('text', { class: 'axis', x: x(index), y: HEIGHT - 6, 'text-anchor': 'middle' }, clock(at))),
       this.#options.series.map((series, at) => runs(values[at] ?? []).map((run) => this.#run(series, run, x, y))),
       s('g', { class: 'cursor' }));
     this.#show(this.#at);

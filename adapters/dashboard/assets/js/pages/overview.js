@@ -23,6 +23,7 @@ const RANKED = 40;
 const SEVERITIES = ['info', 'low', 'medium', 'high', 'critical'];
 /** How often history and readiness are read at most, in milliseconds. */
 const SLOWLY = 5000;
+const MINUTE = 60_000;
 
 const TILES = [
   ['Pending', 'PENDING', 'pending_tasks', 'pending', (s) => (s.oldest_pending_seconds > 0 ? `oldest waits ${duration(s.oldest_pending_seconds * 1000)}` : 'none waits')],
@@ -235,11 +236,15 @@ function chartOf(title, label, fields, reduce, options) {
     title,
     label,
     chart,
-    data: (points) => ({
-      times: bucket(points, POINTS, (list) => list.at(-1).at),
-      values: fields.map(([, , field]) => bucket(points, POINTS, (list) => reduce(list.map((point) => point[field])))),
-    }),
+    data: (points) => gather(points, fields.map(([, , field]) => (list) => reduce(list.map((point) => point[field])))),
   };
+}
+
+/** What a chart shows of the points: a value of each reducer for each bucket of minutes. */
+function gather(points, reducers) {
+  const first = points.length > 0 ? Math.floor(Date.parse(points[0].at) / MINUTE) : 0;
+  const each = (reduce) => bucket(points, POINTS, reduce, first);
+  return { times: each((list) => list[0].at), values: reducers.map(each) };
 }
 
 function chartPanel({ title, label, chart }) {
@@ -254,10 +259,7 @@ function latencyChart(title, label, field) {
     title,
     label,
     chart,
-    data: (points) => ({
-      times: bucket(points, POINTS, (list) => list.at(-1).at),
-      values: names.map((name) => bucket(points, POINTS, (list) => greatest(list.map((point) => point[field]?.[name] ?? NaN)))),
-    }),
+    data: (points) => gather(points, names.map((name) => (list) => greatest(list.map((point) => point[field]?.[name] ?? NaN)))),
   };
 }
 
