@@ -1,6 +1,6 @@
 # make alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help test lint generate bench benchstat chaos mutants run demo eval shippers verify
+.PHONY: browser help test lint generate bench benchstat chaos mutants run demo eval shippers verify
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -26,6 +26,10 @@ mutants: ## prove that the chaos run finds faults: each planted one is to be cau
 
 shippers: ## send logs with real shippers, which sh .ci/shippers installs
 	LOGSIFT_SHIPPERS=$${LOGSIFT_SHIPPERS:-$$HOME/.cache/logsift-shippers} go test -tags shippers -count=1 -timeout 10m -v ./bootstrap/shippertest
+
+browser: ## use the dashboard in a real Chromium, which sh .ci/tools installs
+	sh .ci/tools
+	go test -tags browser -count=1 -timeout 10m ./bootstrap/browsertest
 
 benchstat: ## compare the benchmarks of PKG with those of the commit BASE
 	sh .ci/benchstat

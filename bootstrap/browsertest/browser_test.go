@@ -18,9 +18,9 @@ import (
 
 const (
 	// patience is how long a test waits for what the page does soon.
-	patience = 15 * time.Second
+	patience = 30 * time.Second
 	// tabLife bounds a tab, and suiteLife the browser: what hangs ends.
-	tabLife   = 90 * time.Second
+	tabLife   = 4 * time.Minute
 	suiteLife = 10 * time.Minute
 )
 

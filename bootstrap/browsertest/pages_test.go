@@ -73,6 +73,8 @@ func TestEmptyPagesSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withoutWorkers)
 	const unknown = "018f3c2e-0000-7000-8000-000000000001"
+	tb := newTab(t, w.app.URL())
+	tb.allow("404") // of what does not exist
 	for _, p := range []pageCase{
 		{"overview", "/", [][2]string{{"main", "Send your first logs"}, {"main pre", "curl"}}},
 		{"tasks", "/ui/tasks", [][2]string{{".empty", "There are no tasks"}, {".empty pre", "curl"}}},
@@ -86,17 +88,12 @@ func TestEmptyPagesSayWhatToDo(t *testing.T) {
 		{"queues", "/ui/queues", [][2]string{{".empty", "No queues yet"}}},
 		{"no page", "/ui/nowhere", [][2]string{{"main", "no page"}}},
 	} {
-		t.Run(p.name, func(t *testing.T) {
-			t.Parallel()
-			tb := newTab(t, w.app.URL())
-			tb.allow("404") // of what does not exist
-			tb.open(p.path)
-			for _, want := range p.shows {
-				tb.shows(want[0], want[1])
-			}
-			tb.fits()
-			tb.accessible()
-		})
+		tb.open(p.path)
+		for _, want := range p.shows {
+			tb.shows(want[0], want[1])
+		}
+		tb.fits()
+		tb.accessible()
 	}
 }
 
