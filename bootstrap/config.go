@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"logsift/adapters/httpapi"
 	"logsift/adapters/openai"
 	"logsift/adapters/redisstore"
 	"logsift/application"
@@ -97,6 +98,9 @@ type Config struct {
 	// MaxPending is how many tasks may wait before log entries are refused; 0 for
 	// no limit.
 	MaxPending int
+	// RateLimit is how many requests a second one caller of the API may send; 0 for no
+	// limit. MaxConnections is how many connections the API serves at the same time.
+	RateLimit, MaxConnections int
 	// AnalysisQueue is the queue of automatic analysis tasks.
 	AnalysisQueue string
 
@@ -146,7 +150,7 @@ func DefaultConfig() Config {
 		Workers: 10, Lease: 15 * time.Second, DrainTimeout: 30 * time.Second,
 		TaskRetention: 24 * time.Hour, LogRetention: 7 * 24 * time.Hour, MaxRecoveries: 3,
 		Retry:     domain.RetryPolicy{Kind: domain.RetryQuadratic, Base: domain.DefaultRetryBase, Cap: domain.DefaultRetryCap},
-		BatchSize: 1000, BatchAge: 2 * time.Second, MaxPending: 10_000, AnalysisQueue: domain.DefaultQueue,
+		BatchSize: 1000, BatchAge: 2 * time.Second, MaxPending: 10_000, MaxConnections: httpapi.DefaultMaxConnections, AnalysisQueue: domain.DefaultQueue,
 		Analyzer: AnalyzerBuiltin, AITimeout: openai.DefaultTimeout, AITemperature: AnyTemperature,
 		AIMaxPromptTokens: openai.DefaultMaxPromptTokens, AIMaxAnswerTokens: openai.DefaultMaxAnswerTokens,
 		AICacheTTL: openai.DefaultCacheTTL, AIRedact: openai.RedactAuto, AIPrices: openai.Prices{Currency: openai.DefaultCurrency},
@@ -182,7 +186,7 @@ const (
 // groupNames are the groups as people see them.
 var groupNames = map[int]string{
 	GroupStore: "store", GroupKeys: "keys", GroupAPI: "api", GroupWork: "work", GroupQueues: "queues",
-	GroupAnalysis: "analysis", GroupLogging: "logging",
+	GroupAnalysis: "analysis", GroupLogging: "logging", GroupServer: "server",
 }
 
 // setting is one thing that can be set: a flag --some-name, the environment
@@ -216,6 +220,8 @@ func (c *Config) settings() []setting {
 	fs.BoolVar(&c.BehindTLS, "behind-tls", c.BehindTLS, "a proxy before the API speaks TLS: browsers are to use nothing else")
 	fs.StringVar(&c.AuditLog, "audit-log", c.AuditLog, "file to which each change by the API is appended, as JSON; - for standard error (default the program's own log)")
 	fs.IntVar(&c.MaxPending, "max-pending", c.MaxPending, "how many tasks may wait before log entries are refused with 429; 0 for no limit")
+	fs.IntVar(&c.RateLimit, "rate-limit", c.RateLimit, "how many requests a second a caller of the API may send, and twice as many at once; a caller is an API key, or an address; 0 for no limit")
+	fs.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "how many connections the API serves at the same time; others wait")
 	add(GroupAPI)
 	fs.BoolVar(&c.InsecureNoAuth, "insecure-no-auth", c.InsecureNoAuth, "let everybody in who reaches the address, without a key")
 	fs.StringSliceVar(&c.AllowedHosts, "allowed-hosts", c.AllowedHosts, "names that clients may reach the API by; those of this machine always if it listens there (default any elsewhere)")
@@ -401,6 +407,8 @@ func (c *Config) Validate() error {
 	check(c.MaxRecoveries >= 0 && c.MaxRecoveries <= 100, "max-recoveries", "must be between 0 and 100")
 	check(c.BatchSize >= 1 && c.BatchSize <= application.MaxBatchSize, "batch-size", fmt.Sprintf("must be between 1 and %d", application.MaxBatchSize))
 	check(c.BatchAge >= time.Millisecond && c.BatchAge <= time.Hour, "batch-age", "must be between 1ms and 1h")
+	check(c.RateLimit >= 0 && c.RateLimit <= 1_000_000, "rate-limit", "must be between 0 and 1000000")
+	check(c.MaxConnections >= 1 && c.MaxConnections <= 1_000_000, "max-connections", "must be between 1 and 1000000")
 	check(c.MaxPending >= 0, "max-pending", "must not be negative")
 	if err := domain.ValidateName("analysis-queue", c.AnalysisQueue); err != nil {
 		errs = append(errs, err)

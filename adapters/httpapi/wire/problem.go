@@ -17,8 +17,18 @@ type Problem struct {
 	// TaskID and TaskStatus tell which task's state forbids the step.
 	TaskID     string `json:"task_id,omitempty"`
 	TaskStatus string `json:"task_status,omitempty"`
+	// Limit is what the request was beyond, for a limit of the server.
+	Limit *Limit `json:"limit,omitempty"`
 	// Holder is the id of the unfinished task that holds the unique key.
 	Holder string `json:"holder,omitempty"`
+}
+
+// Limit is a limit of the server.
+type Limit struct {
+	// Name is body_bytes, task_bytes, batch_tasks, head_bytes, buffered_bytes or
+	// requests_per_second.
+	Name  string `json:"name"`
+	Value int64  `json:"value"`
 }
 
 // FieldError says what is wrong with one part of a request.

@@ -12,7 +12,7 @@ type Setting struct {
 	// Name is that of the flag, without dashes before it. The environment variable
 	// and the key in the file are named after it.
 	Name string `json:"name"`
-	// Group is store, keys, api, work, queues, analysis or logging.
+	// Group is store, keys, api, work, queues, analysis, logging or server.
 	Group string `json:"group"`
 	// Value and Default are as a user writes them, "" for nothing. Passwords and keys
 	// are shown as [redacted].
