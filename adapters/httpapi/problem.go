@@ -236,12 +236,18 @@ func retryable(status int) int {
 
 func writeProblem(w http.ResponseWriter, r *http.Request, p wire.Problem) {
 	p.RequestID = requestID(r.Context())
+	w.Header().Set("Link", helpLink(p))
 	body, err := encodeJSON(p)
 	if err != nil {
 		// A struct of strings always marshals.
 		panic(fmt.Sprintf("marshal problem: %v", err))
 	}
 	send(w, p.Status, mediaProblem, body)
+}
+
+// helpLink is the link to where the problem is explained (RFC 8288).
+func helpLink(p wire.Problem) string {
+	return "<" + problemsPath + "/" + strings.TrimPrefix(p.Type, problemTypes) + `>; rel="help"`
 }
 
 // writeJSON answers with v. An error means that nothing was written.

@@ -364,6 +364,9 @@ func (a *API) routes() *mux.Router {
 	a.elasticRoutes(r)
 	a.dashboardRoutes(r)
 
+	r.Handle(problemsPath, a.handle(a.listProblems)).Methods(get...)
+	r.Handle(problemsPath+"/{name:[a-z-]+}", a.handle(a.getProblem)).Methods(get...)
+
 	r.HandleFunc("/healthz", a.healthz).Methods(get...)
 	r.HandleFunc("/readyz", a.readyz).Methods(get...)
 	if a.metrics != nil {
