@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"logsift/adapters/httpapi"
 	"logsift/adapters/openai"
 	"logsift/adapters/redisstore"
 	"logsift/application"
@@ -97,6 +98,9 @@ type Config struct {
 	// MaxPending is how many tasks may wait before log entries are refused; 0 for
 	// no limit.
 	MaxPending int
+	// RateLimit is how many requests a second one caller of the API may send; 0 for no
+	// limit. MaxConnections is how many connections the API serves at the same time.
+	RateLimit, MaxConnections int
 	// AnalysisQueue is the queue of automatic analysis tasks.
 	AnalysisQueue string
 
@@ -146,7 +150,7 @@ func DefaultConfig() Config {
 		Workers: 10, Lease: 15 * time.Second, DrainTimeout: 30 * time.Second,
 		TaskRetention: 24 * time.Hour, LogRetention: 7 * 24 * time.Hour, MaxRecoveries: 3,
 		Retry:     domain.RetryPolicy{Kind: domain.RetryQuadratic, Base: domain.DefaultRetryBase, Cap: domain.DefaultRetryCap},
-		BatchSize: 1000, BatchAge: 2 * time.Second, MaxPending: 10_000, AnalysisQueue: domain.DefaultQueue,
+		BatchSize: 1000, BatchAge: 2 * time.Second, MaxPending: 10_000, MaxConnections: httpapi.DefaultMaxConnections, AnalysisQueue: domain.DefaultQueue,
 		Analyzer: AnalyzerBuiltin, AITimeout: openai.DefaultTimeout, AITemperature: AnyTemperature,
 		AIMaxPromptTokens: openai.DefaultMaxPromptTokens, AIMaxAnswerTokens: openai.DefaultMaxAnswerTokens,
 		AICacheTTL: openai.DefaultCacheTTL, AIRedact: openai.RedactAuto, AIPrices: openai.Prices{Currency: openai.DefaultCurrency},
@@ -225,6 +229,8 @@ func (c *Config) settings() []setting {
 	fs.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "certificate of the API with its chain, a PEM file; with --tls-key, the API speaks TLS")
 	fs.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "private key of the certificate, a PEM file")
 	fs.StringVar(&c.MetricsAddr, "metrics-addr", c.MetricsAddr, "where /metrics, /healthz and /readyz are served by themselves, such as 127.0.0.1:9464; port 0 picks a free one (default with the API only)")
+	fs.IntVar(&c.RateLimit, "rate-limit", c.RateLimit, "how many requests a second a caller of the API may send, and twice as many at once; a caller is an API key, or an address; 0 for no limit")
+	fs.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "how many connections the API serves at the same time; others wait")
 	add(GroupServer)
 	fs.IntVar(&c.Workers, "workers", c.Workers, "how many tasks to work on at once; 0 for the API only")
 	fs.DurationVar(&c.Lease, "lease", c.Lease, "how long a task is held without a sign of life from its worker")
@@ -404,6 +410,8 @@ func (c *Config) Validate() error {
 	check(c.MaxRecoveries >= 0 && c.MaxRecoveries <= 100, "max-recoveries", "must be between 0 and 100")
 	check(c.BatchSize >= 1 && c.BatchSize <= application.MaxBatchSize, "batch-size", fmt.Sprintf("must be between 1 and %d", application.MaxBatchSize))
 	check(c.BatchAge >= time.Millisecond && c.BatchAge <= time.Hour, "batch-age", "must be between 1ms and 1h")
+	check(c.RateLimit >= 0 && c.RateLimit <= 1_000_000, "rate-limit", "must be between 0 and 1000000")
+	check(c.MaxConnections >= 1 && c.MaxConnections <= 1_000_000, "max-connections", "must be between 1 and 1000000")
 	check(c.MaxPending >= 0, "max-pending", "must not be negative")
 	if err := domain.ValidateName("analysis-queue", c.AnalysisQueue); err != nil {
 		errs = append(errs, err)

@@ -62,7 +62,7 @@ func newAPI(p apiParams) *httpapi.API {
 		Keys: p.Keys, Audit: p.Audit.Logger,
 		Logger: p.Logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-	}, httpapi.Config{AllowedHosts: p.Config.hosts(), BehindTLS: p.Config.BehindTLS})
+	}, httpapi.Config{AllowedHosts: p.Config.hosts(), BehindTLS: p.Config.BehindTLS, RateLimit: p.Config.RateLimit})
 }
 
 // metricsServer serves the metrics and the health of a process that may not serve
@@ -87,7 +87,7 @@ type apiServer struct {
 }
 
 func newAPIServer(api *httpapi.API, config Config, logger *zap.Logger) (*apiServer, error) {
-	return newServer(api.Handler(), httpapi.ServerConfig{Addr: config.Addr, OnShutdown: api.EndStreams}, config, logger)
+	return newServer(api.Handler(), httpapi.ServerConfig{Addr: config.Addr, MaxConnections: config.MaxConnections, OnShutdown: api.EndStreams}, config, logger)
 }
 
 // newServer makes a server, which does nothing without an address.

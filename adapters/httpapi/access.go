@@ -42,6 +42,8 @@ func elastic(role apikey.Role, action string) access {
 var accessTable = map[string]access{
 	"GET /healthz":           public(),
 	"GET /readyz":            public(),
+	"GET /problems":          public(),
+	"GET /problems/{name}":   public(),
 	"GET /openapi.json":      public(),
 	"GET /docs":              public(),
 	"GET /docs/{asset}":      public(),

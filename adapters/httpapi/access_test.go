@@ -64,7 +64,7 @@ func guarded(cfg httpapi.Config) (*world, keyring) {
 // is about single tasks and logs writes, the rest is for administrators.
 func roleOf(r httpapi.Route) apikey.Role {
 	switch {
-	case regexp.MustCompile(`^/(healthz|readyz|openapi\.json|docs(/.*)?|ui/?|api/v1/session|)$`).MatchString(r.Path):
+	case regexp.MustCompile(`^/(healthz|readyz|problems(/.*)?|openapi\.json|docs(/.*)?|ui/?|api/v1/session|)$`).MatchString(r.Path):
 		return 0
 	case r.Path == "/api/v1/settings", r.Method == http.MethodDelete:
 		return apikey.Admin
@@ -79,6 +79,9 @@ func roleOf(r httpapi.Route) apikey.Role {
 
 // sample is a path that goes to the route.
 func sample(r httpapi.Route) string {
+	if r.Path == "/problems/{name}" {
+		return "/problems/too-large"
+	}
 	path := strings.NewReplacer("{id}", uuid.NewString(), "{index}", "logs", "{name}", "default", "{asset}", "start.js").Replace(r.Path)
 	return strings.TrimSuffix(path, "{path}")
 }

@@ -146,7 +146,7 @@ func (b *body) count(n int64) error {
 	b.read += n
 	b.held += n
 	if b.budget.used.Add(n) > b.budget.limit {
-		return errOverloaded
+		return beyond(errOverloaded, "buffered_bytes", b.budget.limit, "all bodies together are beyond %d bytes", b.budget.limit)
 	}
 	if b.read > b.limit {
 		return tooLarge(b.limit)
@@ -178,7 +178,7 @@ func (b *body) fault() error {
 }
 
 func tooLarge(limit int64) error {
-	return refuse(errTooLarge, "the body must be at most %d bytes, decompressed too", limit)
+	return beyond(errTooLarge, "body_bytes", limit, "the body must be at most %d bytes, decompressed too", limit)
 }
 
 // rawBody remembers the error of the connection, which decoders hide.

@@ -359,6 +359,7 @@ func problem(t *testing.T, res *httptest.ResponseRecorder, status int, kind stri
 	require.NotEmpty(t, p.Detail)
 	require.Equal(t, res.Header().Get("X-Request-Id"), p.RequestID)
 	require.NotEmpty(t, p.RequestID)
+	require.Equal(t, "</problems/"+kind+`>; rel="help"`, res.Header().Get("Link"))
 	return p
 }
 

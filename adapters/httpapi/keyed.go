@@ -85,6 +85,7 @@ func callersKey(r *http.Request, key string) string {
 type reply struct {
 	Status      int    `json:"status"`
 	Location    string `json:"location,omitempty"`
+	Link        string `json:"link,omitempty"`
 	ContentType string `json:"content_type"`
 	body        []byte
 	// final is whether the same request would be answered so again: what failed for
@@ -121,6 +122,9 @@ func passing(status int) bool {
 func (p *reply) send(w http.ResponseWriter) {
 	if p.Location != "" {
 		w.Header().Set("Location", p.Location)
+	}
+	if p.Link != "" {
+		w.Header().Set("Link", p.Link)
 	}
 	send(w, p.Status, p.ContentType, p.body)
 }
@@ -191,7 +195,7 @@ func (a *API) refusal(r *http.Request, err error) (reply, error) {
 	}
 	p.RequestID = requestID(r.Context())
 	answer, err := newReply(p.Status, p)
-	answer.ContentType = mediaProblem
+	answer.ContentType, answer.Link = mediaProblem, helpLink(p)
 	return answer, err
 }
 

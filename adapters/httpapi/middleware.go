@@ -175,6 +175,10 @@ func (a *API) guard(next http.Handler) http.Handler {
 		if a.secure(r) {
 			w.Header().Set("Strict-Transport-Security", hsts)
 		}
+		if limit := a.cfg.MaxHeadBytes; headSize(r) > limit {
+			a.fail(w, r, beyond(errHeadTooLarge, "head_bytes", int64(limit), "the request's line and headers must be at most %d bytes", limit))
+			return
+		}
 		if len(a.hosts) > 0 && !a.hosts[hostName(r.Host)] && !isInProcess(r) {
 			a.fail(w, r, errHost)
 			return
@@ -185,6 +189,17 @@ func (a *API) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// headSize is the size of a request's line and headers as HTTP/1.1 spells them.
+func headSize(r *http.Request) int {
+	size := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len("  \r\nHost: \r\n") + len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value) + len(": \r\n")
+		}
+	}
+	return size
 }
 
 // hostName returns the name of a Host header as it is compared: without port,

@@ -25,6 +25,8 @@ var (
 	errCrossOrigin      = errors.New("cross-origin request")
 	errTooLarge         = errors.New("body too large")
 	errBodyTimeout      = errors.New("body too slow")
+	errHeadTooLarge     = errors.New("head too large")
+	errRateLimited      = errors.New("too many requests")
 	errOverloaded       = errors.New("too many bodies at once")
 	errUnsupportedMedia = errors.New("unsupported media type")
 	errTooManyStreams   = errors.New("too many streams")
@@ -73,6 +75,8 @@ var problemKinds = []problemKind{
 	{err: domain.ErrClosed, status: http.StatusServiceUnavailable, name: "stopping", title: "Server is stopping", detail: "the server is stopping", retryAfter: 1},
 	{err: domain.ErrInvalid, status: http.StatusBadRequest, name: "invalid-request", title: "Invalid request", detail: "the request breaks a rule"},
 	{err: errTooLarge, status: http.StatusRequestEntityTooLarge, name: "too-large", title: "Body too large"},
+	{err: errHeadTooLarge, status: http.StatusRequestHeaderFieldsTooLarge, name: "head-too-large", title: "Request head too large"},
+	{err: errRateLimited, status: http.StatusTooManyRequests, name: "rate-limited", title: "Too many requests", retryAfter: 1},
 	{err: errBodyTimeout, status: http.StatusRequestTimeout, name: "body-timeout", title: "Body too slow", detail: "the body did not arrive in time"},
 	{err: errOverloaded, status: http.StatusServiceUnavailable, name: "overloaded", title: "Overloaded", detail: "the server is busy with other large bodies", retryAfter: 1},
 	{err: errTooManyStreams, status: http.StatusServiceUnavailable, name: "too-many-streams", title: "Too many streams", detail: "as many streams of events are open as may be; close one, or come back later", retryAfter: 5},
@@ -102,6 +106,10 @@ func kindOf(err error) problemKind {
 type refusal struct {
 	kind   error
 	detail string
+	// limit is the one that the request was beyond, nil for none.
+	limit *wire.Limit
+	// retryAfter stands for that of the kind, unless it is 0.
+	retryAfter int
 }
 
 func (e *refusal) Error() string { return e.detail }
@@ -110,6 +118,11 @@ func (e *refusal) Unwrap() error { return e.kind }
 // refuse returns an error of the kind, with a detail for the client.
 func refuse(kind error, format string, args ...any) error {
 	return &refusal{kind: kind, detail: fmt.Sprintf(format, args...)}
+}
+
+// beyond returns an error of the kind for a request that is beyond a limit.
+func beyond(kind error, name string, value int64, format string, args ...any) error {
+	return &refusal{kind: kind, detail: fmt.Sprintf(format, args...), limit: &wire.Limit{Name: name, Value: value}}
 }
 
 // fieldErrors are several faults of a request. They are a domain.ErrInvalid.
@@ -133,6 +146,10 @@ func problemOf(k problemKind) wire.Problem {
 func (a *API) problem(err error) wire.Problem {
 	k := kindOf(err)
 	p := problemOf(k)
+	var refused *refusal
+	if errors.As(err, &refused) {
+		p.Limit = refused.limit
+	}
 	if k.err == nil || k.status >= http.StatusInternalServerError {
 		return p
 	}
@@ -140,7 +157,6 @@ func (a *API) problem(err error) wire.Problem {
 		invalid    *domain.ValidationError
 		transition *domain.TransitionError
 		duplicate  *domain.DuplicateError
-		refused    *refusal
 		fields     fieldErrors
 	)
 	switch {
@@ -159,7 +175,7 @@ func (a *API) problem(err error) wire.Problem {
 		p.Errors = []wire.FieldError{{Field: invalid.Field, Detail: strings.TrimPrefix(p.Detail, invalid.Field+" ")}}
 	case errors.As(err, &fields):
 		p.Detail, p.Errors = fields.Error(), fields
-	case errors.As(err, &refused):
+	case refused != nil:
 		p.Detail = refused.detail
 	}
 	return p
@@ -194,10 +210,19 @@ func (a *API) failIn(answer dialect, w http.ResponseWriter, r *http.Request, err
 	case k.status >= http.StatusInternalServerError:
 		a.logger.Warn("request not served", append(requestFields(r), zap.Error(err))...)
 	}
-	if k.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(k.retryAfter))
+	if after := retryAfter(k, err); after > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(after))
 	}
 	answer(w, r, a.problem(err))
+}
+
+// retryAfter is after how many seconds the request may succeed, 0 if it will not.
+func retryAfter(k problemKind, err error) int {
+	var refused *refusal
+	if errors.As(err, &refused) && refused.retryAfter > 0 {
+		return refused.retryAfter
+	}
+	return k.retryAfter
 }
 
 // retryable returns the status for shippers. They keep what they sent only if the
@@ -211,12 +236,18 @@ func retryable(status int) int {
 
 func writeProblem(w http.ResponseWriter, r *http.Request, p wire.Problem) {
 	p.RequestID = requestID(r.Context())
+	w.Header().Set("Link", helpLink(p))
 	body, err := encodeJSON(p)
 	if err != nil {
 		// A struct of strings always marshals.
 		panic(fmt.Sprintf("marshal problem: %v", err))
 	}
 	send(w, p.Status, mediaProblem, body)
+}
+
+// helpLink is the link to where the problem is explained (RFC 8288).
+func helpLink(p wire.Problem) string {
+	return "<" + problemsPath + "/" + strings.TrimPrefix(p.Type, problemTypes) + `>; rel="help"`
 }
 
 // writeJSON answers with v. An error means that nothing was written.

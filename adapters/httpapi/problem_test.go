@@ -60,3 +60,21 @@ func TestTheTableIsConsistent(t *testing.T) {
 	require.Equal(t, unexpected, kindOf(errors.New("any")))
 	require.Equal(t, "invalid-request", kindOf(&domain.ValidationError{Field: "x"}).name)
 }
+
+func TestEveryProblemIsExplained(t *testing.T) {
+	t.Parallel()
+	statuses := map[string]int{unexpected.name: unexpected.status}
+	for _, k := range problemKinds {
+		help := problemHelp[k.name]
+		for _, text := range []string{help.meaning, help.action} {
+			require.NotEmpty(t, text, "problemHelp needs a row for %s", k.name)
+			require.True(t, strings.HasSuffix(text, "."), text)
+		}
+		if status, seen := statuses[k.name]; seen {
+			require.Equal(t, status, k.status, "%s has one status", k.name)
+		}
+		statuses[k.name] = k.status
+	}
+	require.NotEmpty(t, problemHelp[unexpected.name])
+	require.Len(t, problemHelp, len(statuses), "and no row is left over")
+}

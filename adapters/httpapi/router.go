@@ -146,6 +146,7 @@ const (
 	DefaultMaxBodyBytes     = 32 << 20
 	DefaultMaxBufferedBytes = 256 << 20
 	DefaultMaxLogEntries    = 250_000
+	DefaultMaxHeadBytes     = 16 << 10
 	DefaultReadyTimeout     = 2 * time.Second
 
 	DefaultMaxStreams         = 200
@@ -174,6 +175,12 @@ type Config struct {
 	MaxBufferedBytes int64
 	// MaxLogEntries bounds the entries of one request. 0 is DefaultMaxLogEntries.
 	MaxLogEntries int
+	// MaxHeadBytes bounds a request's line and headers; it is to be below the server's
+	// MaxHeaderBytes, whose answer names no limit. 0 is DefaultMaxHeadBytes.
+	MaxHeadBytes int
+	// RateLimit is how many requests a second a caller may send, and twice as many,
+	// but at least 20, at once. 0 is without bound.
+	RateLimit int
 	// ReadyTimeout is how long a readiness check may take. 0 is
 	// DefaultReadyTimeout.
 	ReadyTimeout time.Duration
@@ -193,6 +200,7 @@ func (c Config) withDefaults() Config {
 	c.MaxBodyBytes = orDefault(c.MaxBodyBytes, DefaultMaxBodyBytes)
 	c.MaxBufferedBytes = max(orDefault(c.MaxBufferedBytes, DefaultMaxBufferedBytes), c.MaxBodyBytes)
 	c.MaxLogEntries = orDefault(c.MaxLogEntries, DefaultMaxLogEntries)
+	c.MaxHeadBytes = orDefault(c.MaxHeadBytes, DefaultMaxHeadBytes)
 	c.ReadyTimeout = orDefault(c.ReadyTimeout, DefaultReadyTimeout)
 	c.MaxStreams = orDefault(c.MaxStreams, DefaultMaxStreams)
 	c.StreamKeepAlive = orDefault(c.StreamKeepAlive, DefaultStreamKeepAlive)
@@ -233,6 +241,7 @@ type API struct {
 	buffered budget
 	streams  streams
 	tries    tries
+	limiter  *limiter // nil limits nothing
 	router   *mux.Router
 	paths    map[*mux.Route]string // of all routes, see routePath
 	handler  http.Handler
@@ -247,7 +256,7 @@ func New(deps Deps, cfg Config) *API {
 		dashboard: deps.Dashboard, events: deps.Events,
 		metrics: deps.Metrics, observers: deps.Observers, intake: deps.Intake,
 		keys: deps.Keys, logger: deps.Logger, auditLog: deps.Audit, now: deps.Now, newID: deps.NewID,
-		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes},
+		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes}, limiter: newLimiter(cfg.RateLimit),
 		streams: streams{limit: cfg.MaxStreams, open: map[*stream]struct{}{}},
 	}
 	if a.logger == nil {
@@ -263,7 +272,7 @@ func New(deps Deps, cfg Config) *API {
 		a.hosts[hostName(host)] = true
 	}
 	a.router = a.routes()
-	a.router.Use(a.authorize)
+	a.router.Use(a.authorize, a.limitRate)
 	a.paths = routePaths(a.router)
 	a.handler = a.observe(a.audit(a.recoverPanics(a.guard(a.router))))
 	return a
@@ -354,6 +363,9 @@ func (a *API) routes() *mux.Router {
 	r.HandleFunc("/ready", a.lokiReady).Methods(get...)
 	a.elasticRoutes(r)
 	a.dashboardRoutes(r)
+
+	r.Handle(problemsPath, a.handle(a.listProblems)).Methods(get...)
+	r.Handle(problemsPath+"/{name:[a-z-]+}", a.handle(a.getProblem)).Methods(get...)
 
 	r.HandleFunc("/healthz", a.healthz).Methods(get...)
 	r.HandleFunc("/readyz", a.readyz).Methods(get...)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/net/netutil"
 
 	"logsift/adapters/httpapi/reload"
 )
@@ -23,7 +24,8 @@ const (
 	DefaultReadTimeout       = 60 * time.Second
 	DefaultWriteTimeout      = 120 * time.Second
 	DefaultIdleTimeout       = 120 * time.Second
-	DefaultMaxHeaderBytes    = 16 << 10
+	DefaultMaxHeaderBytes    = 64 << 10
+	DefaultMaxConnections    = 4096
 )
 
 // ServerConfig configures a [Server]. The zero value works.
@@ -45,6 +47,9 @@ type ServerConfig struct {
 	// MaxHeaderBytes bounds a request's head; net/http grants 4 KiB more. 0 is
 	// DefaultMaxHeaderBytes.
 	MaxHeaderBytes int
+	// MaxConnections is how many connections are served at the same time; those beyond
+	// wait until one ends. 0 is DefaultMaxConnections.
+	MaxConnections int
 	// OnShutdown is called when Shutdown begins, to end what would go on for ever,
 	// such as [API.EndStreams]. Nil: nothing.
 	OnShutdown func()
@@ -61,6 +66,7 @@ type ServerConfig struct {
 type Server struct {
 	addr   string
 	server *http.Server
+	most   int // connections
 
 	mu       sync.Mutex // guards listener, which Shutdown may close before Serve has it
 	listener net.Listener
@@ -77,7 +83,7 @@ func NewServer(handler http.Handler, cfg ServerConfig) *Server {
 		errorLog = l
 	}
 	s := &Server{
-		addr: orDefault(cfg.Addr, DefaultAddr),
+		addr: orDefault(cfg.Addr, DefaultAddr), most: orDefault(cfg.MaxConnections, DefaultMaxConnections),
 		server: &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: orDefault(cfg.ReadHeaderTimeout, DefaultReadHeaderTimeout),
@@ -124,7 +130,7 @@ func (s *Server) Listen(ctx context.Context) (net.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", s.addr, err)
 	}
-	s.listener = listener
+	s.listener = netutil.LimitListener(listener, s.most)
 	return listener.Addr(), nil
 }
 

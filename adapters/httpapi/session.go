@@ -126,9 +126,18 @@ func (t *tries) turn(now time.Time) {
 	}
 }
 
-// slot returns what an address is counted under: itself, or for IPv6 the network of
-// 64 bits that one client may have all of.
+// slot returns what an address is counted under.
 func (t *tries) slot(remote string) netip.Prefix {
+	slot := networkOf(remote)
+	if _, known := t.counts[slot]; !known && len(t.counts) >= maxTriers {
+		return netip.Prefix{}
+	}
+	return slot
+}
+
+// networkOf returns the address of host:port, or for IPv6 the network of 64 bits that
+// one client may have all of. It is zero if remote is none.
+func networkOf(remote string) netip.Prefix {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		return netip.Prefix{}
@@ -142,12 +151,9 @@ func (t *tries) slot(remote string) netip.Prefix {
 	if addr.Is6() {
 		bits = 64
 	}
-	slot, err := addr.Prefix(bits)
+	network, err := addr.Prefix(bits)
 	if err != nil {
 		return netip.Prefix{}
 	}
-	if _, known := t.counts[slot]; !known && len(t.counts) >= maxTriers {
-		return netip.Prefix{}
-	}
-	return slot
+	return network
 }

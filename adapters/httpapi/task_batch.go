@@ -81,7 +81,7 @@ func (a *API) scheduleBatch(ctx context.Context, items [][]byte, ids taskIDs) ([
 
 func (a *API) decodeBatchItem(item []byte, id domain.TaskID) (*domain.Task, error) {
 	if int64(len(item)) > a.cfg.MaxTaskBytes {
-		return nil, refuse(errTooLarge, "a task must be at most %d bytes", a.cfg.MaxTaskBytes)
+		return nil, beyond(errTooLarge, "task_bytes", a.cfg.MaxTaskBytes, "a task must be at most %d bytes", a.cfg.MaxTaskBytes)
 	}
 	return decodeTask(item, id)
 }
@@ -98,7 +98,7 @@ func splitBatch(data []byte) ([][]byte, error) {
 	var items [][]byte
 	add := func(item []byte) error {
 		if len(items) == MaxBatch {
-			return refuse(errTooLarge, "a batch must have at most %d tasks", MaxBatch)
+			return beyond(errTooLarge, "batch_tasks", MaxBatch, "a batch must have at most %d tasks", MaxBatch)
 		}
 		items = append(items, item)
 		return nil

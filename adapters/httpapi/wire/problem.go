@@ -17,8 +17,39 @@ type Problem struct {
 	// TaskID and TaskStatus tell which task's state forbids the step.
 	TaskID     string `json:"task_id,omitempty"`
 	TaskStatus string `json:"task_status,omitempty"`
+	// Limit is what the request was beyond, for a limit of the server.
+	Limit *Limit `json:"limit,omitempty"`
 	// Holder is the id of the unfinished task that holds the unique key.
 	Holder string `json:"holder,omitempty"`
+}
+
+// ProblemType explains one kind of problem.
+type ProblemType struct {
+	// Type is that of the problems, which ends with Name; their page is
+	// /problems/{name}, which the header Link of each problem has too.
+	Type   string `json:"type"`
+	Name   string `json:"name"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	// Meaning says what happened, Action what to do.
+	Meaning string `json:"meaning"`
+	Action  string `json:"action"`
+	// Retry is whether the same request may succeed later; the header Retry-After
+	// tells when.
+	Retry bool `json:"retry"`
+}
+
+// ProblemTypes are all kinds of problems, by name.
+type ProblemTypes struct {
+	Problems []ProblemType `json:"problems"`
+}
+
+// Limit is a limit of the server.
+type Limit struct {
+	// Name is body_bytes, task_bytes, batch_tasks, head_bytes, buffered_bytes or
+	// requests_per_second.
+	Name  string `json:"name"`
+	Value int64  `json:"value"`
 }
 
 // FieldError says what is wrong with one part of a request.
