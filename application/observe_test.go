@@ -67,9 +67,11 @@ func TestTheObserverIsToldHowEachRunEnds(t *testing.T) {
 			outcome: ports.RunRetried, reason: domain.ReasonTimeout, lasts: runs + application.DefaultTimeoutGrace,
 		},
 		"a cancelled task": {
-			process:   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-			meanwhile: func(t *testing.T, w *world, id domain.TaskID) { require.NoError(t, w.queue.CancelTask(t.Context(), id)) },
-			outcome:   ports.RunLeaseLost,
+			process: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+			meanwhile: func(t *testing.T, w *world, id domain.TaskID) {
+				require.NoError(t, w.queue.CancelTask(t.Context(), id))
+			},
+			outcome: ports.RunLeaseLost,
 		},
 		"a stop": {
 			process: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },

@@ -194,8 +194,12 @@ func (s *DefaultScheduler) observe(r *run, outcome ports.RunOutcome, reason doma
 
 // taskFields are what a log line about a run says of it.
 func taskFields(r *run) []zap.Field {
-	return []zap.Field{
+	fields := []zap.Field{
 		zap.Stringer("task_id", r.info.ID), zap.String("type", string(r.info.Type)),
 		zap.Int("attempt", r.info.Attempt+1), zap.Int("delivery", r.lease.Delivery),
 	}
+	if id := r.info.TraceID(); id != "" {
+		fields = append(fields, zap.String("trace_id", id))
+	}
+	return fields
 }

@@ -84,11 +84,11 @@ func newScheduler(p schedulerParams) (*application.DefaultScheduler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.RegisterProcessor(domain.TaskTypeLogAnalysis, p.Processor); err != nil {
+	if err := s.RegisterProcessor(domain.TaskTypeLogAnalysis, p.Observers.processor(p.Processor)); err != nil {
 		return nil, err
 	}
 	for _, taskType := range slices.Sorted(maps.Keys(config.Processors)) {
-		if err := s.RegisterProcessor(taskType, config.Processors[taskType]); err != nil {
+		if err := s.RegisterProcessor(taskType, p.Observers.processor(config.Processors[taskType])); err != nil {
 			return nil, err
 		}
 	}

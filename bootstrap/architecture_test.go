@@ -81,6 +81,7 @@ var onlyIn = map[string][]string{
 	"modernc.org/sqlite":           {"adapters/sqlitestore"},
 	"github.com/spf13/cobra":       {"cmd/logsift"},
 	"github.com/prometheus":        {"adapters/prommetrics", "bootstrap"},
+	"go.opentelemetry.io/otel":     {"adapters/oteltrace"},
 }
 
 // skipped are folders that hold no production code.

@@ -17,6 +17,7 @@ import (
 
 	"logsift/adapters/httpapi"
 	"logsift/adapters/openai"
+	"logsift/adapters/oteltrace"
 	"logsift/adapters/redisstore"
 	"logsift/application"
 	"logsift/domain"
@@ -61,6 +62,12 @@ type Config struct {
 	// or without it; port 0 picks a free one. It is asked for keys and speaks TLS as Addr
 	// does. Empty serves them with the API only.
 	MetricsAddr string
+
+	// OTLPEndpoint is the base URL of the OTLP/HTTP collector that takes the traces,
+	// such as http://127.0.0.1:4318; empty traces nothing. TraceRatio is the part of
+	// the traces that is recorded, 0 to 1.
+	OTLPEndpoint string
+	TraceRatio   float64
 
 	// Workers is how many tasks are worked on at once; 0 for none.
 	Workers int
@@ -154,7 +161,7 @@ func DefaultConfig() Config {
 		Analyzer: AnalyzerBuiltin, AITimeout: openai.DefaultTimeout, AITemperature: AnyTemperature,
 		AIMaxPromptTokens: openai.DefaultMaxPromptTokens, AIMaxAnswerTokens: openai.DefaultMaxAnswerTokens,
 		AICacheTTL: openai.DefaultCacheTTL, AIRedact: openai.RedactAuto, AIPrices: openai.Prices{Currency: openai.DefaultCurrency},
-		LogLevel: "info", LogFormat: "auto",
+		TraceRatio: 1, LogLevel: "info", LogFormat: "auto",
 	}
 }
 
@@ -231,6 +238,8 @@ func (c *Config) settings() []setting {
 	fs.StringVar(&c.MetricsAddr, "metrics-addr", c.MetricsAddr, "where /metrics, /healthz and /readyz are served by themselves, such as 127.0.0.1:9464; port 0 picks a free one (default with the API only)")
 	fs.IntVar(&c.RateLimit, "rate-limit", c.RateLimit, "how many requests a second a caller of the API may send, and twice as many at once; a caller is an API key, or an address; 0 for no limit")
 	fs.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "how many connections the API serves at the same time; others wait")
+	fs.StringVar(&c.OTLPEndpoint, "otlp-endpoint", c.OTLPEndpoint, "base URL of the OTLP/HTTP collector that takes traces, such as http://127.0.0.1:4318 (default OTEL_EXPORTER_OTLP_ENDPOINT; no traces without)")
+	fs.Float64Var(&c.TraceRatio, "trace-ratio", c.TraceRatio, "part of the traces that is recorded, 0 to 1; of those that begin elsewhere, their beginning decides")
 	add(GroupServer)
 	fs.IntVar(&c.Workers, "workers", c.Workers, "how many tasks to work on at once; 0 for the API only")
 	fs.DurationVar(&c.Lease, "lease", c.Lease, "how long a task is held without a sign of life from its worker")
@@ -327,6 +336,9 @@ func (c *Config) Load(fs *pflag.FlagSet, path string, getenv func(string) string
 		return err
 	}
 	c.AIKey = openai.Secret(getenv("LOGSIFT_AI_API_KEY"))
+	if fs.Lookup("otlp-endpoint") != nil && c.OTLPEndpoint == "" {
+		c.OTLPEndpoint = getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+	}
 	for _, s := range c.settings() {
 		key := strings.ReplaceAll(s.name, "-", "_")
 		env := "LOGSIFT_" + strings.ToUpper(key)
@@ -401,6 +413,10 @@ func (c *Config) Validate() error {
 	check(c.Partitions >= 1 && c.Partitions <= redisstore.MaxPartitions, "partitions", fmt.Sprintf("must be between 1 and %d", redisstore.MaxPartitions))
 	check(c.Addr == "" || validAddr(c.Addr), "addr", "must be host:port, such as 127.0.0.1:8080")
 	check(c.MetricsAddr == "" || validAddr(c.MetricsAddr), "metrics-addr", "must be host:port, such as 127.0.0.1:9464")
+	if c.OTLPEndpoint != "" {
+		errs = append(errs, oteltrace.ValidateEndpoint("otlp-endpoint", c.OTLPEndpoint))
+	}
+	check(c.TraceRatio >= 0 && c.TraceRatio <= 1, "trace-ratio", "must be between 0 and 1")
 	errs = append(errs, c.validateAccess())
 	check(c.Workers >= 0 && c.Workers <= 10000, "workers", "must be between 0 and 10000")
 	check(c.Lease >= time.Second && c.Lease <= time.Hour, "lease", "must be between 1s and 1h")

@@ -30,6 +30,8 @@ var settingValues = map[string][3]string{
 	"allow-eviction":       {"true", "false", "true"},
 	"partitions":           {"2", "3", "64"},
 	"addr":                 {"127.0.0.1:1", "localhost:2", ":3"},
+	"otlp-endpoint":        {"http://a:4318", "https://b", "http://127.0.0.1:1/x"},
+	"trace-ratio":          {"0.1", "0", "0.5"},
 	"metrics-addr":         {"127.0.0.1:1", "localhost:2", ":3"},
 	"keys":                 {"a.yaml", "b.yaml", "c.yaml"},
 	"insecure-no-auth":     {"true", "false", "true"},

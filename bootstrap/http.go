@@ -58,7 +58,7 @@ func newAPI(p apiParams) *httpapi.API {
 		Settings:   p.Config.Settings(),
 		Events:     p.Events,
 		Dashboard:  dashboard.Handler(),
-		Metrics:    p.Observers.metrics, Observers: p.Observers.requests, Intake: p.Observers.intake,
+		Metrics:    p.Observers.metrics, Observers: p.Observers.requests, Intake: p.Observers.intake, TraceID: p.Observers.traceID,
 		Keys: p.Keys, Audit: p.Audit.Logger,
 		Logger: p.Logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },

@@ -72,6 +72,10 @@ type Task struct {
 	// Delay asks Enqueue to make the task ready this long after the store's
 	// now. It excludes a ScheduledAt, and reads back as it was given.
 	Delay time.Duration
+	// TraceParent names the trace and the span that the task was enqueued in, as
+	// [ValidateTraceParent] says; "" for none. It is no part of the contents: of
+	// repeated enqueues, that of the first is kept.
+	TraceParent string
 
 	Status TaskStatus
 	// Attempt counts the runs that a handler reported.
@@ -195,6 +199,11 @@ func (t *Task) Validate() error {
 	if t.Delay < 0 || t.Delay > MaxScheduleAhead {
 		return &ValidationError{Field: "delay_seconds", Value: t.Delay.String(), Rule: "must be between 0 and 10 years"}
 	}
+	if t.TraceParent != "" {
+		if err := ValidateTraceParent(t.TraceParent); err != nil {
+			return err
+		}
+	}
 	if t.Delay > 0 && !t.ScheduledAt.IsZero() {
 		return &ValidationError{Field: "delay_seconds", Rule: "cannot be combined with scheduled_at"}
 	}
@@ -276,7 +285,7 @@ func (t *Task) Clone() *Task {
 }
 
 // SameContents reports whether both tasks ask for the same work: everything
-// that the caller of Enqueue sets is equal. A repeated enqueue is recognised
+// that the caller of Enqueue sets is equal, but for the trace. A repeated enqueue is recognised
 // by it.
 func (t *Task) SameContents(other *Task) bool {
 	return t.ID == other.ID && t.Type == other.Type && t.Queue == other.Queue &&

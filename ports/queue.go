@@ -48,7 +48,7 @@ type TaskEnqueuer interface {
 	// returns them as stored: CreatedAt and, for those with a Delay, ScheduledAt
 	// filled in. If a later step fails, the error says nothing of the earlier
 	// ones; repeating the call is safe. Of a task's fields only those that
-	// a caller may set are read (ID to Delay, and ScheduledAt). Tasks of one
+	// a caller may set are read (ID to TraceParent, and ScheduledAt). Tasks of one
 	// priority are claimed in the order of their creation, and within a call in
 	// the order of its arguments.
 	//

@@ -57,7 +57,7 @@ func (a *API) authorize(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, need, ok := a.accessOf(mux.CurrentRoute(r), r.Method)
 		if !ok {
-			a.logger.Error("route has no access rule, so that it is refused", append(requestFields(r), zap.String("route", path))...)
+			a.logger.Error("route has no access rule, so that it is refused", append(a.requestFields(r), zap.String("route", path))...)
 			a.fail(w, r, errForbidden)
 			return
 		}

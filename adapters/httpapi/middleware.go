@@ -38,10 +38,9 @@ func (a *API) observe(next http.Handler) http.Handler {
 		r, done := a.beginRequest(r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
 		defer func() { done(rec.status) }()
 		next.ServeHTTP(rec, r)
-		a.logger.Debug("request",
-			zap.String("request_id", id), zap.String("method", r.Method), zap.String("path", r.URL.Path),
+		a.logger.Debug("request", append(a.requestFields(r),
 			zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes),
-			zap.Duration("duration", a.now().Sub(start)), zap.String("remote", r.RemoteAddr))
+			zap.Duration("duration", a.now().Sub(start)), zap.String("remote", r.RemoteAddr))...)
 	})
 }
 
@@ -133,7 +132,7 @@ func (a *API) recoverPanics(next http.Handler) http.Handler {
 			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares the panic value itself
 				panic(v)
 			}
-			a.logger.Error("request panicked", append(requestFields(r),
+			a.logger.Error("request panicked", append(a.requestFields(r),
 				zap.String("panic", fmt.Sprint(v)), zap.ByteString("stack", debug.Stack()))...)
 			if rec, ok := w.(*recorder); ok && rec.status != 0 {
 				panic(http.ErrAbortHandler)
@@ -144,10 +143,16 @@ func (a *API) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-func requestFields(r *http.Request) []zap.Field {
-	return []zap.Field{
+func (a *API) requestFields(r *http.Request) []zap.Field {
+	fields := []zap.Field{
 		zap.String("request_id", requestID(r.Context())), zap.String("method", r.Method), zap.String("path", r.URL.Path),
 	}
+	if a.traceID != nil {
+		if id := a.traceID(r.Context()); id != "" {
+			fields = append(fields, zap.String("trace_id", id))
+		}
+	}
+	return fields
 }
 
 // defaultHeaders are those of every answer; a handler of pages sets its own policy

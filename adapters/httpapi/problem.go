@@ -206,9 +206,9 @@ func (a *API) failIn(answer dialect, w http.ResponseWriter, r *http.Request, err
 	k := kindOf(err)
 	switch {
 	case k.err == nil:
-		a.logger.Error("request failed", append(requestFields(r), zap.Error(err))...)
+		a.logger.Error("request failed", append(a.requestFields(r), zap.Error(err))...)
 	case k.status >= http.StatusInternalServerError:
-		a.logger.Warn("request not served", append(requestFields(r), zap.Error(err))...)
+		a.logger.Warn("request not served", append(a.requestFields(r), zap.Error(err))...)
 	}
 	if after := retryAfter(k, err); after > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(after))

@@ -129,6 +129,9 @@ type Deps struct {
 	// KeyedCalls keeps the answers to requests with an Idempotency-Key. Nil keeps
 	// none: then only tasks and log entries are recognised, by their ids.
 	KeyedCalls KeyedCalls
+	// TraceID tells the trace that a request belongs to, for the log; "" for none. Nil
+	// if there are no traces.
+	TraceID func(ctx context.Context) string
 	// Logger gets unexpected errors, and at debug level each request. Nil logs
 	// nothing.
 	Logger *zap.Logger
@@ -230,6 +233,7 @@ type API struct {
 	intake    IntakeObserver
 	keyed     KeyedCalls
 	settings  wire.Settings
+	traceID   func(context.Context) string // nil for none
 	logger    *zap.Logger
 	auditLog  *zap.Logger // nil writes none
 	now       func() time.Time
@@ -254,7 +258,7 @@ func New(deps Deps, cfg Config) *API {
 		queue: auditedQueue{deps.Queue}, fleet: deps.Fleet, logs: auditedLogs{deps.Logs}, readiness: deps.Readiness,
 		keyed: deps.KeyedCalls, settings: deps.Settings,
 		dashboard: deps.Dashboard, events: deps.Events,
-		metrics: deps.Metrics, observers: deps.Observers, intake: deps.Intake,
+		metrics: deps.Metrics, observers: deps.Observers, intake: deps.Intake, traceID: deps.TraceID,
 		keys: deps.Keys, logger: deps.Logger, auditLog: deps.Audit, now: deps.Now, newID: deps.NewID,
 		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes}, limiter: newLimiter(cfg.RateLimit),
 		streams: streams{limit: cfg.MaxStreams, open: map[*stream]struct{}{}},

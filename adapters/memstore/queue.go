@@ -122,7 +122,7 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 	}
 	t := &domain.Task{
 		ID: in.ID, Type: in.Type, Queue: in.Queue, Payload: append([]byte(nil), in.Payload...),
-		Priority: in.Priority, MaxRetries: in.MaxRetries, Timeout: in.Timeout, UniqueKey: in.UniqueKey,
+		Priority: in.Priority, MaxRetries: in.MaxRetries, Timeout: in.Timeout, UniqueKey: in.UniqueKey, TraceParent: in.TraceParent,
 		Delay: ceilMicro(in.Delay), Status: domain.TaskStatusPending,
 	}
 	if !in.ScheduledAt.IsZero() {

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"strings"
@@ -13,20 +14,25 @@ import (
 
 // A record is what a task is created with; it is written once.
 //
-//	version   1 byte, recordVersion
+//	version   1 byte, recordVersion, or tracedVersion
 //	lane      2 bytes, big-endian as all numbers here
 //	priority  1 byte
 //	scheduled 8 bytes, a double: microseconds since 1970; negative: a delay; 0
 //	retries   uvarint
 //	timeout   uvarint, nanoseconds
 //	queue, type, unique key: a uvarint length and the bytes
-//	payload   the rest
+//	payload   the rest, but for the last 25 bytes of a tracedVersion
+//	trace     its id (16 bytes), that of the span (8 bytes), flags (1 byte)
 //
 // The scripts read the first twelve bytes (HEAD in common.lua). Two records are
-// equal exactly if the tasks have the same contents.
+// equal, but for their versions and traces, exactly if the tasks have the same
+// contents.
 const (
 	recordVersion = 1
+	// tracedVersion is that of tasks with a TraceParent. enqueue.lua knows it too.
+	tracedVersion = 2
 	recordHead    = 12
+	recordTrace   = 25
 )
 
 // encodeRecord appends the record of a task.
@@ -35,7 +41,11 @@ func encodeRecord(b []byte, t *domain.Task, lane int) []byte {
 	if t.Delay > 0 {
 		scheduled = -float64(delayMicro(t.Delay))
 	}
-	b = append(b, recordVersion, byte(lane>>8), byte(lane), byte(t.Priority))
+	version := byte(recordVersion)
+	if t.TraceParent != "" {
+		version = tracedVersion
+	}
+	b = append(b, version, byte(lane>>8), byte(lane), byte(t.Priority))
 	b = binary.BigEndian.AppendUint64(b, math.Float64bits(scheduled))
 	b = binary.AppendUvarint(b, uint64(t.MaxRetries))
 	b = binary.AppendUvarint(b, uint64(t.Timeout))
@@ -43,8 +53,24 @@ func encodeRecord(b []byte, t *domain.Task, lane int) []byte {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
-	return append(b, t.Payload...)
+	b = append(b, t.Payload...)
+	if version == tracedVersion {
+		b = appendTrace(b, t.TraceParent)
+	}
+	return b
 }
+
+// appendTrace appends a valid trace parent without its version.
+func appendTrace(b []byte, parent string) []byte {
+	for _, part := range []string{parent[3:35], parent[36:52], parent[53:]} {
+		// A valid trace parent is of hexadecimal digits.
+		b, _ = hex.AppendDecode(b, []byte(part))
+	}
+	return b
+}
+
+// traceParent is the inverse of appendTrace.
+func traceParent(b string) string { return fmt.Sprintf("00-%x-%x-%x", b[:16], b[16:24], b[24:]) }
 
 // delayMicro rounds a delay up to whole microseconds, so that no task is early
 // and none loses its delay.
@@ -56,8 +82,19 @@ func decodeRecord(t *domain.Task, record string) error {
 	if len(record) < recordHead {
 		return corrupt(t.ID, "record", "is too short")
 	}
-	if record[0] != recordVersion {
-		return corrupt(t.ID, "record", fmt.Sprintf("has version %d; this program reads version %d", record[0], recordVersion))
+	switch record[0] {
+	case recordVersion:
+	case tracedVersion:
+		if len(record) < recordHead+recordTrace {
+			return corrupt(t.ID, "record", "is too short")
+		}
+		t.TraceParent = traceParent(record[len(record)-recordTrace:])
+		if domain.ValidateTraceParent(t.TraceParent) != nil {
+			return corrupt(t.ID, "record", "is damaged")
+		}
+		record = record[:len(record)-recordTrace]
+	default:
+		return corrupt(t.ID, "record", fmt.Sprintf("has version %d; this program reads up to version %d", record[0], tracedVersion))
 	}
 	t.Status = domain.TaskStatusPending
 	t.Priority = domain.Priority(record[3])

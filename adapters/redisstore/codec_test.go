@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,13 +27,32 @@ func TestRecordsReadBackAsTheyWereWritten(t *testing.T) {
 			UniqueKey:  rapid.StringN(0, -1, domain.MaxUniqueKey).Draw(rt, "unique_key"),
 			Delay:      time.Duration(rapid.Int64Range(0, 1e9).Draw(rt, "delay")) * time.Microsecond,
 			Status:     domain.TaskStatusPending,
+			TraceParent: rapid.SampledFrom([]string{
+				"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-ffffffffffffffffffffffffffffffff-ffffffffffffffff-ff",
+			}).Draw(rt, "trace_parent"),
 		}
 		record := encodeRecord(nil, want, rapid.IntRange(0, maxLanes).Draw(rt, "lane"))
 		got := &domain.Task{ID: want.ID}
 		require.NoError(rt, decodeRecord(got, string(record)))
 		require.Equal(rt, len(want.Payload), len(got.Payload))
 		require.True(rt, want.SameContents(got))
+		require.Equal(rt, want.TraceParent, got.TraceParent)
 	})
+}
+
+// TestRecordsFromBeforeTracesAreRead has the bytes of a record that was written
+// before records could have a trace: they are those of tasks without one.
+func TestRecordsFromBeforeTracesAreRead(t *testing.T) {
+	t.Parallel()
+	old := "\x01\x00\x03\x05" + strings.Repeat("\x00", 8) + "\x03" + "\x80\xe0\xa5\x96\xbb\x11" + "\x01q" + "\x01t" + "\x00" + "{}"
+	task := domain.NewTask(uuid.New(), "t", []byte(`{}`))
+	task.Queue = "q"
+	require.Equal(t, old, string(encodeRecord(nil, task, 3)), "a task without a trace costs nothing more")
+	got := &domain.Task{ID: task.ID}
+	require.NoError(t, decodeRecord(got, old))
+	require.True(t, task.SameContents(got))
+	require.ErrorContains(t, decodeRecord(got, "\x03"+old[1:]), "version 3")
+	require.ErrorIs(t, decodeRecord(got, "\x02"+old[1:]), domain.ErrCorruptRecord)
 }
 
 func TestADelayIsNeverRoundedToNothing(t *testing.T) {

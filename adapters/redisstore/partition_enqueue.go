@@ -125,7 +125,7 @@ func newEnqueueCall(table *laneTable, tasks []*domain.Task, places []int) *enque
 			c.lanes = append(c.lanes, lane)
 			c.wakes = c.wakes || !table.asleep(lane)
 		}
-		record := encodeRecord(make([]byte, 0, recordHead+32+len(t.Queue)+len(t.Type)+len(t.UniqueKey)+len(t.Payload)), t, lane)
+		record := encodeRecord(make([]byte, 0, recordHead+32+recordTrace+len(t.Queue)+len(t.Type)+len(t.UniqueKey)+len(t.Payload)), t, lane)
 		id := t.ID
 		c.tasks = append(c.tasks, id[:], record)
 		c.bytes += len(record)
@@ -229,7 +229,7 @@ func (p *partition) readEnqueued(ctx context.Context, reply []any, tasks []*doma
 func storedCopy(t *domain.Task, created time.Time) *domain.Task {
 	c := &domain.Task{
 		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: append([]byte(nil), t.Payload...),
-		Priority: t.Priority, MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey,
+		Priority: t.Priority, MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey, TraceParent: t.TraceParent,
 		Delay: t.Delay, Status: domain.TaskStatusPending, CreatedAt: created,
 		ScheduledAt: microTime(timeMicro(t.ScheduledAt)),
 	}

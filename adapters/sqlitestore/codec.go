@@ -51,7 +51,7 @@ const (
 const (
 	commonColumns = `t.seq, t.id, t.lane, t.unique_key, t.scheduled_us, t.started_us, t.attempt, t.deliveries, t.recoveries, t.failures`
 	stateColumns  = `, t.state, t.wake_us, t.claim, t.report`
-	askedColumns  = `, c.max_retries, c.timeout_ns, c.delay_ns, c.given_us, c.payload`
+	askedColumns  = `, c.max_retries, c.timeout_ns, c.delay_ns, c.given_us, c.payload, c.trace`
 	readColumns   = `, l.queue, l.type, l.priority, CASE WHEN t.state = 5 THEN (SELECT data FROM result r WHERE r.seq = t.seq) END`
 )
 
@@ -93,7 +93,10 @@ func readRecord(r *row, as shape, lanes map[int64]*lane) *record {
 		if payload := r.blob(next + 4); len(payload) > 0 {
 			t.Payload = payload
 		}
-		next += 5
+		if trace := r.blob(next + 5); len(trace) > 0 {
+			t.TraceParent = traceParent(trace)
+		}
+		next += 6
 	}
 	switch {
 	case as == whole:
@@ -118,6 +121,27 @@ func readRecord(r *row, as shape, lanes map[int64]*lane) *record {
 		rec.corrupt = rec.check(as)
 	}
 	return rec
+}
+
+// traceBlob returns a valid trace parent without its version, nil if it is "".
+func traceBlob(parent string) any {
+	if parent == "" {
+		return nil
+	}
+	b := make([]byte, 0, 25)
+	for _, part := range []string{parent[3:35], parent[36:52], parent[53:]} {
+		// A valid trace parent is of hexadecimal digits.
+		b, _ = hex.AppendDecode(b, []byte(part))
+	}
+	return b
+}
+
+// traceParent is the inverse of traceBlob. What is damaged makes no valid one.
+func traceParent(b []byte) string {
+	if len(b) != 25 {
+		return "?"
+	}
+	return fmt.Sprintf("00-%x-%x-%x", b[:16], b[16:24], b[24:])
 }
 
 // check finds what the types of the columns do not rule out.

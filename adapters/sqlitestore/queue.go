@@ -54,7 +54,7 @@ func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 func askedTask(t *domain.Task) *domain.Task {
 	return &domain.Task{
 		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: bytes.Clone(t.Payload), Priority: t.Priority,
-		MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey, Delay: t.Delay,
+		MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey, Delay: t.Delay, TraceParent: t.TraceParent,
 		ScheduledAt: timeOf(microsOf(t.ScheduledAt)), Status: domain.TaskStatusPending,
 	}
 }
@@ -113,14 +113,14 @@ func (tx *transaction) enqueue(asked, stored []*domain.Task, refused []error) er
 		if payload == nil {
 			payload = []byte{} // nil would be NULL.
 		}
-		rows = append(rows, n.seq, int64(t.MaxRetries), int64(t.Timeout), int64(t.Delay), n.given, payload)
+		rows = append(rows, n.seq, int64(t.MaxRetries), int64(t.Timeout), int64(t.Delay), n.given, payload, traceBlob(t.TraceParent))
 		tx.move(n.lane, 0, n.state)
 		tx.tell(t, 0, n.state, "")
 		made := *t
 		made.CreatedAt, made.ScheduledAt = timeOf(n.seq), timeOf(n.scheduled)
 		stored[n.at] = &made
 	}
-	if _, err := tx.insert("INSERT INTO contents (seq, max_retries, timeout_ns, delay_ns, given_us, payload) VALUES ", 6, rows, ""); err != nil {
+	if _, err := tx.insert("INSERT INTO contents (seq, max_retries, timeout_ns, delay_ns, given_us, payload, trace) VALUES ", 7, rows, ""); err != nil {
 		return err
 	}
 	// After what was stored: a call may name a task twice.

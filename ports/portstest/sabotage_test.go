@@ -213,6 +213,17 @@ var sabotages = map[string]struct {
 			}
 		},
 	},
+	"the trace is lost": {
+		"Enqueue/the_trace_of_a_task_comes_with_its_claim_and_is_no_part_of_its_contents", func(q *brokenQueue) {
+			q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+				tasks, err := q.TaskQueue.Dequeue(ctx, req)
+				for _, t := range tasks {
+					t.TraceParent = ""
+				}
+				return tasks, err
+			}
+		},
+	},
 	"clean-up ignores the retention": {
 		"Time/finished_tasks_go_after_their_retention_and_nothing_else_does", func(q *brokenQueue) {
 			q.purge = func(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {

@@ -29,6 +29,7 @@ var enqueueCases = []queueCase{
 			got := q.get(t, in.ID)
 			require.Equal(t, out[0], got, "what Enqueue returns is what is stored")
 			require.True(t, in.SameContents(got), "stored %+v, given %+v", got, in)
+			require.Equal(t, in.TraceParent, got.TraceParent)
 			require.Equal(t, domain.TaskStatusPending, got.Status)
 			require.False(t, got.CreatedAt.IsZero())
 			require.Zero(t, got.Attempt+got.Deliveries+got.Recoveries, "a caller cannot set the counters")
@@ -36,6 +37,36 @@ var enqueueCases = []queueCase{
 			require.Empty(t, got.Result)
 			require.Empty(t, got.Errors)
 			require.True(t, got.StartedAt.IsZero() && got.CompletedAt.IsZero())
+		},
+	},
+	{
+		name:    "the trace of a task comes with its claim and is no part of its contents",
+		promise: "TraceParent is kept from the first enqueue, whatever a repeated one says.",
+		run: func(t *testing.T, q *queueTest) {
+			const first, second = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+			for parent, again := range map[string]string{first: second, second: "", "": first} {
+				task := newTask(func(task *domain.Task) { task.TraceParent = parent })
+				out, err := q.Queue.Enqueue(t.Context(), task)
+				require.NoError(t, err)
+				require.Equal(t, parent, out[0].TraceParent)
+				task.TraceParent = again
+				out, err = q.Queue.Enqueue(t.Context(), task)
+				require.NoError(t, err, "a repeated enqueue in another trace")
+				require.Equal(t, parent, out[0].TraceParent)
+				out, err = q.Queue.Enqueue(t.Context(), task, task, newTask())
+				require.NoError(t, err, "and among others")
+				require.Equal(t, parent, out[1].TraceParent)
+				require.Equal(t, parent, q.get(t, task.ID).TraceParent)
+				changed := task.Clone()
+				changed.Payload = append(changed.Payload, ' ')
+				_, err = q.Queue.Enqueue(t.Context(), changed)
+				require.ErrorIs(t, err, domain.ErrTaskExists)
+			}
+			parents := map[string]int{}
+			for _, task := range q.claim(t, 10) {
+				parents[task.TraceParent]++
+			}
+			require.Equal(t, map[string]int{first: 1, second: 1, "": 4}, parents)
 		},
 	},
 	{
@@ -272,7 +303,7 @@ var enqueueCases = []queueCase{
 }
 
 // callerFields are the fields of a task that its creator sets.
-var callerFields = []string{"ID", "Type", "Queue", "Payload", "Priority", "MaxRetries", "Timeout", "UniqueKey", "Delay"}
+var callerFields = []string{"ID", "Type", "Queue", "Payload", "Priority", "MaxRetries", "Timeout", "TraceParent", "UniqueKey", "Delay"}
 
 // storeFields are those that belong to the store.
 var storeFields = []string{
@@ -292,7 +323,8 @@ func fillTask(t *testing.T, task *domain.Task) {
 	*task = domain.Task{
 		ID: uuid.New(), Type: "fancy.type-1", Queue: "fancy_queue", Payload: []byte(`["payload"]`),
 		Priority: domain.PriorityHigh, MaxRetries: 7, Timeout: 1234567 * time.Microsecond, UniqueKey: "ключ|\x01",
-		Delay: 42 * time.Second, Status: domain.TaskStatusFailed, Attempt: 3, Deliveries: 4, Recoveries: 5,
+		TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+		Delay:       42 * time.Second, Status: domain.TaskStatusFailed, Attempt: 3, Deliveries: 4, Recoveries: 5,
 		CreatedAt: time.Unix(1, 0), StartedAt: time.Unix(2, 0), CompletedAt: time.Unix(3, 0),
 		Lease: &domain.Lease{}, Result: []byte("result"), Errors: []domain.TaskError{{Message: "m"}},
 	}
