@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"logsift/adapters/httpapi/openapitest"
 	"logsift/adapters/httpapi/wire"
 	"logsift/adapters/redisstore/redistest"
 	"logsift/bootstrap"
@@ -56,7 +57,7 @@ func call(t *testing.T, a *bootstrap.App, method, path, contentType, body string
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
 	defer transport.CloseIdleConnections()
-	res, err := (&http.Client{Transport: transport}).Do(req)
+	res, err := (&http.Client{Transport: openapitest.API().Transport(transport)}).Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)

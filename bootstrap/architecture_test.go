@@ -67,6 +67,7 @@ var rules = []rule{
 	{room: "bootstrap/browsertest", tests: true},
 	{room: "bootstrap/chaostest", ours: []string{"domain", "ports", "application", "bootstrap", "adapters/*"}, libs: []string{"github.com/Shopify/toxiproxy", "github.com/anishathalye/porcupine", "github.com/rs/zerolog", "github.com/google/uuid", "go.uber.org/zap"}, tests: true},
 	{room: "bootstrap/faulttest", tests: true},
+	{room: "bootstrap/prismtest", tests: true},
 	{room: "bootstrap/shippertest", tests: true},
 	{room: "cmd/logsift", ours: []string{"bootstrap", "domain", "adapters/httpapi/wire"}, libs: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/google/uuid", "github.com/klauspost/compress", "github.com/mattn/go-runewidth"}},
 	{room: "mocks", ours: []string{"domain", "ports"}, libs: []string{"github.com/golang/mock"}, tests: true},

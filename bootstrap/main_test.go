@@ -4,9 +4,10 @@ import (
 	"os"
 	"testing"
 
+	"logsift/adapters/httpapi/openapitest"
 	"logsift/adapters/redisstore/redistest"
 )
 
 // TestMain fails if a goroutine is left after the tests, so every test of an App
-// is one of its stopping too.
-func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+// is one of its stopping too, and if an answer broke the contract of the API.
+func TestMain(m *testing.M) { os.Exit(redistest.Main(openapitest.Checked(m))) }

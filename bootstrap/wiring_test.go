@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
 
+	"logsift/adapters/httpapi/openapitest"
 	"logsift/adapters/memstore"
 	"logsift/adapters/redisstore/redistest"
 	"logsift/ports"
@@ -91,7 +92,7 @@ func status(t *testing.T, a *App, path string) int {
 	t.Helper()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	res, err := (&http.Client{Transport: transport}).Get(a.URL() + path)
+	res, err := (&http.Client{Transport: openapitest.API().Transport(transport)}).Get(a.URL() + path)
 	require.NoError(t, err)
 	_, _ = io.Copy(io.Discard, res.Body)
 	require.NoError(t, res.Body.Close())

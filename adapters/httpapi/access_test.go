@@ -55,7 +55,7 @@ func guarded(cfg httpapi.Config) (*world, keyring) {
 	ring := newKeyring()
 	w := newWorld(cfg, func(deps *httpapi.Deps) {
 		deps.Keys = func() apikey.Keys { return ring.keys }
-		deps.Dashboard = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+		deps.Dashboard = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/html") })
 	})
 	return w, ring
 }

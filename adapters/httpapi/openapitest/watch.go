@@ -14,6 +14,9 @@ import (
 // maxKept bounds how much of a body is kept, in bytes. Longer ones are not checked.
 const maxKept = 8 << 20
 
+// statusClientClosed is for the log alone: no client is there to see it.
+const statusClientClosed = 499
+
 // Handler returns a handler that passes everything on, and checks it. Panics go
 // through unchecked.
 func (c *Contract) Handler(next http.Handler) http.Handler {
@@ -28,7 +31,11 @@ func (c *Contract) Handler(next http.Handler) http.Handler {
 		}
 		x.sent, x.whole = sent.kept.Bytes(), sent.whole()
 		x.status, x.header, x.body = answer.status, answer.header, answer.kept.Bytes()
-		if answer.kept.Len() < maxKept {
+		if x.header.Get("Content-Type") == "" && len(x.body) > 0 {
+			x.header.Set("Content-Type", http.DetectContentType(x.body)) // as net/http does
+		}
+		gone := r.Context().Err() != nil || x.status == statusClientClosed
+		if answer.kept.Len() < maxKept && !gone {
 			c.report(x)
 		}
 	})

@@ -91,7 +91,7 @@ func Shared(t testing.TB) (*Server, string) {
 // tests that all passed, goroutines are left that the options do not except:
 //
 //	func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
-func Main(m *testing.M, options ...goleak.Option) int {
+func Main(m goleak.TestingM, options ...goleak.Option) int {
 	shared.running.Store(true)
 	code := m.Run()
 	if err := stopShared(); err != nil {
