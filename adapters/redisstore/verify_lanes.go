@@ -199,12 +199,12 @@ func (c *queueCheck) pauses() error {
 func (c *queueCheck) pausedIn(key string) ([]string, error) {
 	ctx, cancel := c.client.bound(c.ctx)
 	defer cancel()
-	fields, err := c.client.rdb.HKeys(ctx, key).Result()
+	fields, err := c.client.rdb.HGetAll(ctx, key).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read the paused queues: %w", c.client.translate(ctx, err))
 	}
 	var out []string
-	for _, name := range fields {
+	for name := range fields {
 		if queue := pausedQueue(name); queue != "" {
 			out = append(out, queue)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -39,7 +40,7 @@ func TestVerifyMendsARedisAndSaysSo(t *testing.T) {
 
 	stdout, stderr, status := runs(t, verify...)
 	require.Zero(t, status, stderr)
-	require.Equal(t, "checked 1 task, 2 log entries, 1 analysis, 1 state: nothing is broken\n", stdout)
+	require.Regexp(t, "^checked 1 task, 2 log entries, 1 analysis, [1-3] states?: nothing is broken\n$", stdout)
 	require.Empty(t, stderr, "progress is for terminals")
 
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
@@ -47,8 +48,9 @@ func TestVerifyMendsARedisAndSaysSo(t *testing.T) {
 	require.NoError(t, rdb.Del(t.Context(), "{logsift:0}:completed").Err())
 	stdout, stderr, status = runs(t, verify...)
 	require.Equal(t, exitFailed, status)
-	require.Equal(t, "not_indexed  "+id+"  in {logsift:0}:completed\n"+
-		"   it is COMPLETED, and in no index\nchecked 1 task, 2 log entries, 1 analysis, 1 state: 1 finding\n", stdout)
+	found, summary, _ := strings.Cut(stdout, "checked ")
+	require.Equal(t, "not_indexed  "+id+"  in {logsift:0}:completed\n   it is COMPLETED, and in no index\n", found)
+	require.Regexp(t, "^1 task, 2 log entries, 1 analysis, [1-3] states?: 1 finding\n$", summary)
 	require.Contains(t, stderr, "--repair")
 
 	stdout, stderr, status = runs(t, append(verify, "--repair", "-o", "json")...)
@@ -62,7 +64,11 @@ func TestVerifyMendsARedisAndSaysSo(t *testing.T) {
 	require.True(t, report.Findings[0].Repaired)
 	require.Equal(t, id, report.Findings[0].ID.String())
 	require.Equal(t, "put into completed", report.Findings[0].Action)
-	require.Equal(t, summaryView{Tasks: 1, Logs: 2, Analyses: 1, States: 1, Findings: 1, Repaired: 1, Clean: true}, report.Summary)
+	// The server goes on meanwhile: besides what the analyser learned, it stores the
+	// history of one hour, or of two.
+	require.Contains(t, []int64{1, 2, 3}, report.Summary.States)
+	report.Summary.States = 0
+	require.Equal(t, summaryView{Tasks: 1, Logs: 2, Analyses: 1, Findings: 1, Repaired: 1, Clean: true}, report.Summary)
 
 	_, _, status = runs(t, append(verify, "--repair")...)
 	require.Zero(t, status)
