@@ -14,7 +14,7 @@ const AROUND = 60_000;
 const TONES = { trace: 'neutral', debug: 'neutral', info: 'info', warn: 'warn', error: 'bad', fatal: 'severity-critical' };
 
 /** The level of an entry; unknown is none. */
-export function levelBadge(level) {
+function levelBadge(level) {
   if (!TONES[level]) {
     return h('span', { class: 'muted', title: 'The line tells no level' }, '–');
   }

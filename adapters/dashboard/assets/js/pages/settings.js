@@ -9,7 +9,7 @@ import { count, title } from '../format.js';
 import { icon } from '../icons.js';
 import { setTheme, theme } from '../prefs.js';
 
-const THEMES = [['auto', 'As the system'], ['light', 'Light'], ['dark', 'Dark']];
+const THEMES = [['auto', 'System theme'], ['light', 'Light'], ['dark', 'Dark']];
 
 export async function mount(root, ctx) {
   const version = h('span', null, '–');
@@ -41,7 +41,7 @@ function about(version) {
   const link = (href, text) => h('a', { class: 'button small', href }, icon('external'), text);
   return panel('About', [
     facts([['Version', version], ['Address', location.origin]]),
-    h('p', { class: 'links' }, link('/docs', 'API reference'), link('/openapi.json', 'OpenAPI document'), link('/metrics', 'Metrics')),
+    h('div', { class: 'links' }, link('/docs', 'API reference'), link('/openapi.json', 'OpenAPI document'), link('/metrics', 'Metrics')),
   ]);
 }
 
@@ -49,12 +49,12 @@ function visitor() {
   const signOut = h('button', { class: 'button small', type: 'button' }, 'Sign out');
   signOut.addEventListener('click', () => session.signOut().catch((error) => toast(error.message, { kind: 'bad' })));
   return panel('You', [
+    segmented('Theme', THEMES, theme(), setTheme),
     facts([
-      ['Theme', segmented('Theme', THEMES, theme(), setTheme)],
       session.required ? ['Key', userText(session.name)] : ['Access', 'No key is needed'],
       ['Role', title(session.role)],
     ]),
-    session.required && h('p', { class: 'links' }, signOut),
+    session.required && h('div', { class: 'links' }, signOut),
   ]);
 }
 
@@ -77,8 +77,8 @@ class Settings {
 
   get elements() {
     return [
-      h('form', { class: 'filters', role: 'search', 'aria-label': 'Filter', on: { submit: (event) => event.preventDefault() } },
-        h('div', { class: 'filter grow' }, h('label', { class: 'label', for: 'settings-search' }, 'Text'), this.#search),
+      h('form', { class: 'settings-filter', role: 'search', 'aria-label': 'Filter', on: { submit: (event) => event.preventDefault() } },
+        h('div', { class: 'settings-search' }, h('label', { class: 'label', for: 'settings-search' }, 'Text'), this.#search),
         h('label', { class: 'check' }, this.#changed, 'Only what differs from its default'), this.#shown),
       this.#groups,
     ];
