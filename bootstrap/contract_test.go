@@ -368,11 +368,12 @@ func (f *fuzzer) value(schema any, depth int) any {
 	case "object":
 		return f.object(n, depth)
 	case "array":
-		return rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) any {
-			inner := *f
-			inner.T = rt
-			return inner.value(n["items"], depth+1)
-		}), int(number(n["minItems"], 0)), 3).Draw(f.T, "list")
+		least := int(number(n["minItems"], 0))
+		list := make([]any, rapid.IntRange(least, max(least, 3)).Draw(f.T, "length"))
+		for i := range list {
+			list[i] = f.value(n["items"], depth+1)
+		}
+		return list
 	case "integer":
 		return rapid.IntRange(int(number(n["minimum"], -1000)), int(number(n["maximum"], 1000))).Draw(f.T, "integer")
 	case "number":
