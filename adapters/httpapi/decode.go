@@ -44,7 +44,7 @@ func decodeError(err error) error {
 		if errors.Is(syntactic.Err, io.ErrUnexpectedEOF) {
 			return &domain.ValidationError{Field: "body", Rule: "must be complete JSON"}
 		}
-		return &domain.ValidationError{Field: "body", Rule: fmt.Sprintf("must be valid JSON: byte %d is not", syntactic.ByteOffset)}
+		return fieldError(syntactic.JSONPointer, fmt.Sprintf("must be valid JSON in UTF-8: byte %d of the body is not", syntactic.ByteOffset))
 	}
 	var semantic *jsonv2.SemanticError
 	if !errors.As(err, &semantic) {

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,4 +169,46 @@ func TestConnectionsBeyondTheLimitWait(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode)
+}
+
+func TestOthersAreServedBesideSlowClients(t *testing.T) {
+	t.Parallel()
+	_, addr, _ := serve(t, newWorld(httpapi.Config{}).api.Handler(), httpapi.ServerConfig{
+		ReadHeaderTimeout: 200 * time.Millisecond, ReadTimeout: 300 * time.Millisecond, WriteTimeout: time.Second,
+	})
+	// Each of these sends its next byte just in time to never be idle, and none ends.
+	var slow sync.WaitGroup
+	for i := range 100 {
+		conn := dial(t, addr)
+		text := "GET /healthz HTTP/1.1\r\nX-Slow: "
+		if i%2 == 0 {
+			text = "POST " + tasksPath + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+		}
+		slow.Go(func() {
+			ticks := time.NewTicker(20 * time.Millisecond)
+			defer ticks.Stop()
+			_, err := io.WriteString(conn, text)
+			for err == nil {
+				<-ticks.C
+				_, err = io.WriteString(conn, " ")
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); slow.Wait() }()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
+	for served := 0; ; served++ {
+		res, err := client.Get("http://" + addr + "/healthz")
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusOK, res.StatusCode)
+		select {
+		case <-done:
+			require.Positive(t, served, "others were served meanwhile")
+			return
+		default:
+		}
+	}
 }
