@@ -26,7 +26,7 @@ const (
 
 // browser is the context of the one browser of all tests, which open their tabs
 // from it. TestMain sets it before any test runs.
-var browser context.Context //nolint:containedctx // TestMain has no other way to hand it to the tests.
+var browser context.Context
 
 // TestMain runs the browser for as long as the tests, and fails if a goroutine is
 // left after them.

@@ -34,7 +34,7 @@ var helperJS string
 // tab is one tab with cookies and storage of its own. It belongs to one test.
 type tab struct {
 	t    *testing.T
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // chromedp keeps the tab itself in its context.
 	base string
 
 	mu       sync.Mutex // guards the rest, which the browser's events change
