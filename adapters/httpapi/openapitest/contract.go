@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -158,7 +159,7 @@ func (c *Contract) at(ptr string) (map[string]any, string) {
 func step(v any, name string) any {
 	if list, ok := v.([]any); ok {
 		for i := range list {
-			if fmt.Sprint(i) == name {
+			if strconv.Itoa(i) == name {
 				return list[i]
 			}
 		}

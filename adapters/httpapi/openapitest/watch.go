@@ -36,7 +36,7 @@ func (c *Contract) Handler(next http.Handler) http.Handler {
 		}
 		gone := r.Context().Err() != nil || x.status == statusClientClosed
 		if answer.kept.Len() < maxKept && !gone {
-			c.report(x)
+			c.report(x) //nolint:contextcheck // the exchange has that of its request
 		}
 	})
 }
@@ -67,7 +67,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	x.status, x.header = answer.StatusCode, answer.Header.Clone()
 	got := &recordedBody{ReadCloser: answer.Body}
-	got.end = func() {
+	got.end = func() { //nolint:contextcheck // the exchange has that of its request
 		x.sent, x.whole, x.body = sent.kept.Bytes(), sent.whole(), got.kept.Bytes()
 		if got.whole() {
 			t.contract.report(x)
@@ -92,7 +92,7 @@ func (b *recordedBody) Read(p []byte) (int, error) {
 	if room := maxKept - b.kept.Len(); room > 0 {
 		b.kept.Write(p[:min(n, room)])
 	}
-	if err == io.EOF { //nolint:errorlint // readers return io.EOF itself
+	if err == io.EOF {
 		b.ended = true
 		b.finish()
 	}
