@@ -69,6 +69,7 @@ func TestTheObserverIsToldHowEachRunEnds(t *testing.T) {
 		"a cancelled task": {
 			process: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 			meanwhile: func(t *testing.T, w *world, id domain.TaskID) {
+				t.Helper()
 				require.NoError(t, w.queue.CancelTask(t.Context(), id))
 			},
 			outcome: ports.RunLeaseLost,
@@ -76,6 +77,7 @@ func TestTheObserverIsToldHowEachRunEnds(t *testing.T) {
 		"a stop": {
 			process: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 			meanwhile: func(t *testing.T, w *world, _ domain.TaskID) {
+				t.Helper()
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
 				require.Error(t, w.scheduler.Stop(ctx))

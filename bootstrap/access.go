@@ -106,7 +106,7 @@ func newAuditLog(config Config, logger *zap.Logger, o *opened) (auditLog, error)
 	if config.AuditLog == "" {
 		return auditLog{logger.Named("audit")}, nil
 	}
-	var out zapcore.WriteSyncer = zapcore.Lock(os.Stderr)
+	out := zapcore.Lock(os.Stderr)
 	if config.AuditLog != "-" {
 		file, err := openAppendOnly(config.AuditLog, func(err error) {
 			logger.Error("a line of the audit log was lost", zap.Error(err))

@@ -201,7 +201,7 @@ func TestCallersWithinTheProcessNeedNoKey(t *testing.T) {
 	w, _ := guarded(httpapi.Config{AllowedHosts: []string{"logs.test"}})
 	task := w.add(nil)
 	res := httptest.NewRecorder()
-	w.api.InProcessHandler().ServeHTTP(res, httptest.NewRequest("DELETE", tasksPath+"/"+task.ID.String(), nil))
+	w.api.InProcessHandler().ServeHTTP(res, httptest.NewRequest(http.MethodDelete, tasksPath+"/"+task.ID.String(), nil))
 	require.Equal(t, http.StatusNoContent, res.Code)
 }
 

@@ -1,3 +1,4 @@
+//nolint:bodyclose // openStream has each body closed when its test ends
 package httpapi_test
 
 import (

@@ -60,7 +60,7 @@ func (a *API) beginRequest(r *http.Request) (*http.Request, func(status int)) {
 	for i, o := range a.observers {
 		var ctx context.Context
 		ctx, ended[i] = o.BeginRequest(r)
-		r = r.WithContext(ctx)
+		r = r.WithContext(ctx) //nolint:contextcheck // an observer makes it of the request's
 	}
 	return r, func(status int) {
 		status = orDefault(status, http.StatusOK)

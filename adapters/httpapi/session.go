@@ -76,7 +76,7 @@ func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 // cookie returns the session's cookie: no script reads it, no other site has it sent
 // along, and where the browser speaks TLS, it is never sent without.
 func (a *API) cookie(r *http.Request, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure is set wherever the client speaks TLS
 		Name: sessionCookie, Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: a.secure(r),
 	}

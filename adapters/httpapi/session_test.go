@@ -71,7 +71,7 @@ func TestTheCookieIsSecureWhereTheBrowserSpeaksTLS(t *testing.T) {
 		"plain": {}, "TLS": {tls: &tls.ConnectionState{}, secure: true}, "a proxy with TLS": {cfg: httpapi.Config{BehindTLS: true}, secure: true},
 	} {
 		w, ring := guarded(c.cfg)
-		r := httptest.NewRequest("POST", "http://example.com"+sessionPath, strings.NewReader(fmt.Sprintf(`{"key":%q}`, ring.text["read"])))
+		r := httptest.NewRequest(http.MethodPost, "http://example.com"+sessionPath, strings.NewReader(fmt.Sprintf(`{"key":%q}`, ring.text["read"])))
 		r.TLS = c.tls
 		res := httptest.NewRecorder()
 		w.api.Handler().ServeHTTP(res, r)
@@ -105,7 +105,7 @@ func TestSignInsThatFailAreLimited(t *testing.T) {
 		deps.Keys, deps.Now = func() apikey.Keys { return ring.keys }, func() time.Time { return at }
 	})
 	try := func(remote, key string) int {
-		r := httptest.NewRequest("POST", sessionPath, strings.NewReader(fmt.Sprintf(`{"key":%q}`, key)))
+		r := httptest.NewRequest(http.MethodPost, sessionPath, strings.NewReader(fmt.Sprintf(`{"key":%q}`, key)))
 		r.RemoteAddr = remote
 		res := httptest.NewRecorder()
 		w.api.Handler().ServeHTTP(res, r)

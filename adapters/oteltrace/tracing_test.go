@@ -60,13 +60,13 @@ func record(t *testing.T, ratio float64) (*oteltrace.Tracing, func() map[string]
 func attributes(s tracetest.SpanStub) map[string]string {
 	out := map[string]string{}
 	for _, a := range s.Attributes {
-		out[string(a.Key)] = a.Value.Emit()
+		out[string(a.Key)] = a.Value.String()
 	}
 	return out
 }
 
 // request begins a request in a trace.
-func request(tracing *oteltrace.Tracing, t *testing.T) (context.Context, func(string, int)) {
+func request(t *testing.T, tracing *oteltrace.Tracing) (context.Context, func(string, int)) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/x?secret=1", nil).WithContext(t.Context())
 	r.Header.Set("traceparent", parentHeader)
@@ -92,7 +92,7 @@ func TestOneTraceGoesFromTheRequestToTheAICall(t *testing.T) {
 	tracing, spans := record(t, 1)
 	queue := tracing.Queue(memstore.NewTaskQueue(memstore.Config{}))
 	logs := tracing.Logs(memstore.NewLogRepository(memstore.Config{}))
-	ctx, done := request(tracing, t)
+	ctx, done := request(t, tracing)
 	task := domain.NewTask(uuid.New(), "work", []byte(`{"secret":1}`))
 	_, err := queue.Enqueue(ctx, task)
 	require.NoError(t, err)
@@ -170,7 +170,7 @@ func TestTheBeginningOfATraceDecidesWhetherItIsRecorded(t *testing.T) {
 	require.True(t, strings.HasSuffix(stored[0].TraceParent, "-00"), "others learn that it is not")
 	require.Empty(t, stored[0].TraceID())
 	done("/here", 200)
-	_, done = request(tracing, t)
+	_, done = request(t, tracing)
 	done("/there", 503)
 	got := spans()
 	require.Len(t, got, 1)
@@ -195,7 +195,7 @@ func TestACollectorThatIsAwayHoldsNothingUp(t *testing.T) {
 	require.NoError(t, err)
 	begun := time.Now()
 	for range 5000 {
-		_, done := request(tracing, t)
+		_, done := request(t, tracing)
 		done("/x", 200)
 	}
 	require.Less(t, time.Since(begun), 5*time.Second)

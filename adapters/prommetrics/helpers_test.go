@@ -24,11 +24,11 @@ type world struct {
 	registry *prometheus.Registry
 }
 
-func newWorld(t testing.TB, cfg prommetrics.Config) world {
-	t.Helper()
+func newWorld(tb testing.TB, cfg prommetrics.Config) world {
+	tb.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	m, err := prommetrics.New(registry, cfg)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return world{m, registry}
 }
 

@@ -28,6 +28,7 @@ func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 func TestAMeasuredQueueKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	portstest.TestTaskQueue(t, func(t *testing.T) portstest.QueueHarness {
+		t.Helper()
 		c := &clock{}
 		queue := newWorld(t, prommetrics.Config{}).Queue(memstore.NewTaskQueue(memstore.Config{Now: c.now}))
 		return portstest.QueueHarness{Queue: queue, Advance: c.advance}

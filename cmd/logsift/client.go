@@ -36,7 +36,7 @@ type client struct {
 
 // apiKeyEnvVar has the API key. There is no flag for it: every user of a machine can
 // read the command lines of the others.
-const apiKeyEnvVar = "LOGSIFT_API_KEY"
+const apiKeyEnvVar = "LOGSIFT_API_KEY" //nolint:gosec // the name of a variable
 
 // problemError is an answer of the API that tells of a problem.
 type problemError struct {

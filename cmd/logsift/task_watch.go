@@ -78,16 +78,16 @@ type taskWatch struct {
 	printed bool          // the head of the table is printed
 }
 
-// taskEnded ends a watch: the task is at its end.
-type taskEnded struct{ err error }
+// endedError ends a watch: the task is at its end.
+type endedError struct{ err error }
 
-func (*taskEnded) Error() string { return "the task has ended" }
+func (*endedError) Error() string { return "the task has ended" }
 
 // run follows one stream after another, until the task has ended or ctx has.
 func (w *taskWatch) run(ctx context.Context) error {
 	for {
 		err := w.follow(ctx)
-		var ended *taskEnded
+		var ended *endedError
 		var problem *problemError
 		switch {
 		case errors.As(err, &ended):
@@ -154,7 +154,7 @@ func (w *taskWatch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if status, err := domain.ParseTaskStatus(t.Status); err != nil || !status.Terminal() {
+	if !statusOf(t.Status).Terminal() {
 		return nil
 	}
 	at := time.Time{}
@@ -164,21 +164,31 @@ func (w *taskWatch) look(ctx context.Context) error {
 	return w.step(&wire.TaskEvent{TaskID: w.id, Type: t.Type, Queue: t.Queue, From: &t.Status, To: &t.Status, Attempt: t.Attempt, At: at})
 }
 
+// statusOf is the status of a name, or 0, which is not terminal, for one that is not
+// known here.
+func statusOf(name string) domain.TaskStatus {
+	status, err := domain.ParseTaskStatus(name)
+	if err != nil {
+		return 0
+	}
+	return status
+}
+
 // step shows a step, and ends the watch with the one task.
 func (w *taskWatch) step(s *wire.TaskEvent) error {
 	if err := w.print(s); err != nil || w.id == "" {
 		return err
 	}
 	if s.To == nil {
-		return &taskEnded{fmt.Errorf("task %s was removed", w.id)}
+		return &endedError{fmt.Errorf("task %s was removed", w.id)}
 	}
-	switch status, err := domain.ParseTaskStatus(*s.To); {
-	case err != nil || !status.Terminal():
+	switch status := statusOf(*s.To); {
+	case !status.Terminal():
 		return nil
 	case status == domain.TaskStatusCompleted:
-		return &taskEnded{}
+		return &endedError{}
 	default:
-		return &taskEnded{fmt.Errorf("task %s is %s: logsift task get %s tells more", w.id, *s.To, w.id)}
+		return &endedError{fmt.Errorf("task %s is %s: logsift task get %s tells more", w.id, *s.To, w.id)}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -75,7 +76,7 @@ func TestSessions(t *testing.T) {
 	t.Run("nothing of a session can be changed", func(t *testing.T) {
 		t.Parallel()
 		parts, others := strings.Split(session, "_"), strings.Split(shortSession, "_")
-		later := strings.Replace(session, parts[2], fmt.Sprint(now.Add(1000*time.Hour).Unix()), 1)
+		later := strings.Replace(session, parts[2], strconv.FormatInt(now.Add(1000*time.Hour).Unix(), 10), 1)
 		for _, forged := range []string{
 			"", "_", "___", "lss___", later, strings.Replace(session, parts[1], others[1], 1), strings.Replace(session, "lss_", "ls_", 1),
 			session + "A", session[:len(session)-1], strings.Repeat("a", 10_000), longText, parts[0] + "_" + parts[1] + "_" + parts[2] + "_",

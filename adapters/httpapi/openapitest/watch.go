@@ -152,18 +152,19 @@ func (a *recordedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter 
 // report checks an exchange, and keeps what is wrong with it.
 func (c *Contract) report(x *exchange) {
 	for _, violation := range c.check(x) {
-		text := fmt.Sprintf("%s %s -> %d: %s", x.request.Method, x.request.URL, x.status, violation)
+		var text strings.Builder
+		fmt.Fprintf(&text, "%s %s -> %d: %s", x.request.Method, x.request.URL, x.status, violation)
 		for _, part := range []struct {
 			name string
 			data []byte
 		}{{"request", x.sent}, {"answer", x.body}} {
-			text += fmt.Sprintf("\n    %s: %.500q", part.name, part.data)
+			fmt.Fprintf(&text, "\n    %s: %.500q", part.name, part.data)
 		}
 		if at := testLines(); at != "" {
-			text += "\n    at " + at
+			text.WriteString("\n    at " + at)
 		}
 		c.mu.Lock()
-		c.violations = append(c.violations, text)
+		c.violations = append(c.violations, text.String())
 		c.mu.Unlock()
 	}
 }
