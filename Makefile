@@ -1,6 +1,6 @@
 # make alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: browser help test lint generate bench benchstat chaos mutants run demo eval shippers verify
+.PHONY: help test lint generate bench benchstat chaos mutants run demo eval shippers browser deploy-check vulnerabilities verify
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -30,6 +30,13 @@ shippers: ## send logs with real shippers, which sh .ci/shippers installs
 browser: ## use the dashboard in a real Chromium, which sh .ci/tools installs
 	sh .ci/tools
 	go test -tags browser -count=1 -timeout 10m ./bootstrap/browsertest
+
+deploy-check: ## do what the deployment examples say, as far as that goes without a container engine
+	sh .ci/tools
+	sh .ci/deploy
+
+vulnerabilities: ## look for known vulnerabilities, and prove that one would be found
+	bash .ci/security
 
 benchstat: ## compare the benchmarks of PKG with those of the commit BASE
 	sh .ci/benchstat

@@ -71,9 +71,12 @@ var readmeCommands = []readmeCommand{
 	{"./logsift follow --server http://127.0.0.1:8080 --from-start --positions positions.json app.log", runFollow},
 	{"./logsift logs --server http://127.0.0.1:8080 --level error", runUntil("permission denied")},
 	{"./logsift anomalies list --server http://127.0.0.1:8080 --severity high", runUntil("permission denied")},
+	{"./logsift stats --server http://127.0.0.1:8080", runToEnd("completed", 0)},
 	{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/queue/tasks -d '{"type":"log_analysis","payload":{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]},"priority":8}'`, runToEnd(`"priority":8`, 0)},
 	{"curl 'http://127.0.0.1:8080/api/v1/queue/tasks?status=COMPLETED&limit=10'", runToEnd(`"status":"COMPLETED"`, 0)},
 	{"curl http://127.0.0.1:8080/api/v1/queue/stats", runToEnd(`"workers_count":10`, 0)},
+	{"./logsift key create --keys keys.yaml --role admin --name anna", runToEnd("ls_", 0)},
+	{"./logsift serve --keys keys.yaml", runServer},
 	{"./logsift verify --store redis://127.0.0.1:6379/0", runToEnd("nothing is broken", 0)},
 	{"./logsift bench --store redis://127.0.0.1:6379/1 --yes --work w3 -n 20000", runToEnd(`"bytes_done":`, 0)},
 }
@@ -210,11 +213,11 @@ func copyModule(t *testing.T, dir string) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == ".git" || d.Name() == "testdata"):
+		case d.IsDir() && slices.Contains([]string{".git", "testdata", "docs", "deploy"}, d.Name()):
 			return fs.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(dir, name), 0o700)
-		case !d.Type().IsRegular() || strings.HasSuffix(name, "_test.go") || !slices.Contains([]string{".go", ".mod", ".sum", ".gz", ".lua", ".sql", ".yaml", ".gohtml"}, filepath.Ext(name)):
+		case !d.Type().IsRegular() || strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, ".md"):
 			return nil
 		}
 		raw, err := fs.ReadFile(root, name)
@@ -305,7 +308,10 @@ func checkTestScript(t *testing.T, _ *reader, line string) {
 	t.Helper()
 	script, err := os.ReadFile(filepath.Join(moduleRoot, ".ci/test"))
 	require.NoError(t, err)
-	require.Regexp(t, `(?m)^exec go test -race .*\./\.\.\.$`, string(script))
+	for _, rest := range []string{"-vE", "-E"} { // together, they are all packages
+		require.Regexp(t, `(?m)^go test -race .* "\$@" \$\(echo "\$packages" \| grep `+rest+` "\$watching"\) \|\| status=\$\?$`, string(script))
+	}
+	require.Contains(t, string(script), "\npackages=$(go list ./...)\n")
 	check := exec.CommandContext(t.Context(), "sh", "-n")
 	check.Stdin = bytes.NewReader(script)
 	out, err := check.CombinedOutput()
@@ -340,7 +346,7 @@ func runDemo(t *testing.T, r *reader, line string) {
 func TestReadmesFlagsAndVariablesExist(t *testing.T) {
 	t.Parallel()
 	e := &environment{getenv: func(string) string { return "" }, stderr: &bytes.Buffer{}}
-	known := map[string]bool{"LOGSIFT_AI_API_KEY": true, "LOGSIFT_REDIS_SERVER": true, configEnvVar: true, "LOGSIFT_SERVER": true}
+	known := map[string]bool{"LOGSIFT_AI_API_KEY": true, "LOGSIFT_REDIS_SERVER": true, configEnvVar: true, "LOGSIFT_SERVER": true, apiKeyEnvVar: true}
 	var visit func(cmd *cobra.Command)
 	visit = func(cmd *cobra.Command) {
 		cmd.InitDefaultHelpFlag()
@@ -366,7 +372,7 @@ func TestReadmesEndpointsExist(t *testing.T) {
 	t.Parallel()
 	_, a := serve(t, "--store", "sqlite:"+t.TempDir()+"/logsift.db", "--workers", "0")
 	rows := regexp.MustCompile("(?m)^\\| `(GET|POST|DELETE) [^|]*\\|").FindAllString(readReadme(t), -1)
-	require.Len(t, rows, 15)
+	require.Len(t, rows, 22)
 	for _, row := range rows {
 		words := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row, -1)
 		method, first, _ := strings.Cut(words[0][1], " ")
@@ -380,7 +386,8 @@ func TestReadmesEndpointsExist(t *testing.T) {
 			paths = append(paths, more[1])
 		}
 		for _, path := range paths {
-			status, raw := a.call(t, method, strings.ReplaceAll(path, "{id}", uuid.NewString()), "", "")
+			path = strings.NewReplacer("{id}", uuid.NewString(), "{name}", "default", "/events", "/events?no=stream").Replace(path)
+			status, raw := a.call(t, method, path, "", "")
 			require.NotEqual(t, http.StatusMethodNotAllowed, status, "%s %s", method, path)
 			var problem wire.Problem
 			if status == http.StatusNotFound {
