@@ -1,6 +1,6 @@
 # make alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help test lint generate bench benchstat chaos mutants run demo eval shippers browser deploy-check vulnerabilities verify
+.PHONY: help test lint generate bench benchstat chaos mutants run demo eval shippers browser deployment vulnerabilities verify
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -31,7 +31,7 @@ browser: ## use the dashboard in a real Chromium, which sh .ci/tools installs
 	sh .ci/tools
 	go test -tags browser -count=1 -timeout 10m ./bootstrap/browsertest
 
-deploy-check: ## do what the deployment examples say, as far as that goes without a container engine
+deployment: ## do what the deployment examples say, as far as that goes without a container engine
 	sh .ci/tools
 	sh .ci/deploy
 
