@@ -44,7 +44,7 @@ func (a *API) getAnomaly(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, wire.AnomalyHistory{
+	return writeVersion(w, r, wire.AnomalyHistory{
 		Anomaly: anomalyView(&h.FoundAnomaly), Analyses: len(h.TaskIDs), TaskIDs: listOf(h.TaskIDs), Truncated: h.Truncated,
 	})
 }

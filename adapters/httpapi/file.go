@@ -65,7 +65,7 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Encoding", "gzip")
 	}
 	h.Set("ETag", etag)
-	if hasETag(r, etag) {
+	if namesTag(r, ifNoneMatch, etag, false) {
 		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
@@ -74,19 +74,6 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body) // if the client is gone, there is nobody to tell
-}
-
-// hasETag reports whether the client names the version among those that it has.
-func hasETag(r *http.Request, etag string) bool {
-	for _, header := range r.Header.Values("If-None-Match") {
-		for have := range strings.SplitSeq(header, ",") {
-			have = strings.TrimPrefix(strings.TrimSpace(have), "W/")
-			if have == etag || have == "*" {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // acceptsGzip reports whether the client takes gzip. Other codings, and weights but

@@ -86,6 +86,7 @@ type reply struct {
 	Status      int    `json:"status"`
 	Location    string `json:"location,omitempty"`
 	Link        string `json:"link,omitempty"`
+	ETag        string `json:"etag,omitempty"`
 	ContentType string `json:"content_type"`
 	body        []byte
 	// final is whether the same request would be answered so again: what failed for
@@ -100,6 +101,14 @@ func newReply(status int, v any) (reply, error) {
 		return reply{}, fmt.Errorf("encode the answer: %w", err)
 	}
 	return reply{Status: status, ContentType: mediaJSON, body: body, final: finalStatus(status)}, nil
+}
+
+// newTaskReply returns an answer that shows a task, with the tag that a GET of the task
+// has for it.
+func newTaskReply(status int, task *domain.Task) (reply, error) {
+	out, err := newReply(status, singleTaskView(task))
+	out.ETag = etagOf(out.body)
+	return out, err
 }
 
 // finalStatus reports whether a repeat of the request is to be told the same: it was
@@ -125,6 +134,9 @@ func (p *reply) send(w http.ResponseWriter) {
 	}
 	if p.Link != "" {
 		w.Header().Set("Link", p.Link)
+	}
+	if p.ETag != "" {
+		w.Header().Set("ETag", p.ETag)
 	}
 	send(w, p.Status, p.ContentType, p.body)
 }

@@ -23,6 +23,7 @@ func requireReplay(t *testing.T, first, again *httptest.ResponseRecorder) {
 	require.Equal(t, first.Code, again.Code)
 	require.Equal(t, first.Body.String(), again.Body.String())
 	require.Equal(t, first.Header().Get("Location"), again.Header().Get("Location"))
+	require.Equal(t, first.Header().Get("ETag"), again.Header().Get("ETag"))
 	require.Equal(t, first.Header().Get("Content-Type"), again.Header().Get("Content-Type"))
 	require.Empty(t, first.Header().Get("Idempotency-Replayed"))
 	require.Equal(t, "true", again.Header().Get("Idempotency-Replayed"))

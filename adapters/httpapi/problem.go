@@ -30,6 +30,7 @@ var (
 	errOverloaded       = errors.New("too many bodies at once")
 	errUnsupportedMedia = errors.New("unsupported media type")
 	errTooManyStreams   = errors.New("too many streams")
+	errPrecondition     = errors.New("precondition failed")
 )
 
 // problemKind is one row of the table from errors to problems.
@@ -81,6 +82,7 @@ var problemKinds = []problemKind{
 	{err: errOverloaded, status: http.StatusServiceUnavailable, name: "overloaded", title: "Overloaded", detail: "the server is busy with other large bodies", retryAfter: 1},
 	{err: errTooManyStreams, status: http.StatusServiceUnavailable, name: "too-many-streams", title: "Too many streams", detail: "as many streams of events are open as may be; close one, or come back later", retryAfter: 5},
 	{err: errUnsupportedMedia, status: http.StatusUnsupportedMediaType, name: "unsupported-media-type", title: "Unsupported media type"},
+	{err: errPrecondition, status: http.StatusPreconditionFailed, name: "precondition-failed", title: "Precondition failed"},
 	{err: errNoRoute, status: http.StatusNotFound, name: "no-such-path", title: "No such path", detail: "the API has no such path"},
 	{err: errMethod, status: http.StatusMethodNotAllowed, name: "method-not-allowed", title: "Method not allowed", detail: "the header Allow names the methods of this path"},
 	{err: errUnauthorized, status: http.StatusUnauthorized, name: "unauthorized", title: "API key needed", detail: "send a valid API key, as Authorization: Bearer KEY"},

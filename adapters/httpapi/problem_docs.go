@@ -39,6 +39,7 @@ var problemHelp = map[string]struct{ meaning, action string }{
 	"body-timeout":           {"The body did not arrive in time.", "Send the request again over a faster connection, or in smaller parts."},
 	"too-many-streams":       {"As many streams of events are open as may be.", "Close streams that nobody reads, or come back after the seconds of Retry-After."},
 	"unsupported-media-type": {"The server does not read this Content-Type or Content-Encoding here.", "Use one that the problem names."},
+	"precondition-failed":    {"What is there now is not the version that If-Match names, or is one that If-None-Match names: it has changed since the client read it. Nothing was done.", "Read it again, decide anew, and send the request with the ETag of that answer."},
 	"no-such-path":           {"The API has no such path.", "Look the path up in /openapi.json."},
 	"method-not-allowed":     {"The path does not have this method.", "Use one of the methods in the header Allow."},
 	"unauthorized":           {"The request has no valid API key.", "Send a key as Authorization: Bearer KEY. An administrator makes keys by: logsift key create."},

@@ -333,9 +333,9 @@ func (a *API) routes() *mux.Router {
 	r.Handle(batchPath, a.handle(a.createTasks)).Methods(http.MethodPost)
 	r.Handle(taskPath, a.handle(a.getTask)).Methods(get...)
 	r.Handle(taskPath, a.handle(a.deleteTask)).Methods(http.MethodDelete)
-	r.Handle(taskPath+":retry", a.handle(a.changeTask(a.queue.RetryTask))).Methods(http.MethodPost)
-	r.Handle(taskPath+":cancel", a.handle(a.changeTask(a.queue.CancelTask))).Methods(http.MethodPost)
-	r.Handle(taskPath+":run", a.handle(a.changeTask(a.queue.RunTaskNow))).Methods(http.MethodPost)
+	r.Handle(taskPath+":retry", a.handle(a.changeTask(domain.TaskActionRetry, a.queue.RetryTask))).Methods(http.MethodPost)
+	r.Handle(taskPath+":cancel", a.handle(a.changeTask(domain.TaskActionCancel, a.queue.CancelTask))).Methods(http.MethodPost)
+	r.Handle(taskPath+":run", a.handle(a.changeTask(domain.TaskActionRun, a.queue.RunTaskNow))).Methods(http.MethodPost)
 	for _, action := range domain.TaskActions() {
 		r.Handle(tasksPath+":"+action.String(), a.handle(a.changeTasks(action))).Methods(http.MethodPost)
 	}

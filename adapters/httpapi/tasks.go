@@ -45,7 +45,7 @@ func (a *API) createTask(w http.ResponseWriter, r *http.Request) error {
 		if err := domain.ItemError(err, 0); err != nil {
 			return reply{}, err
 		}
-		answer, err := newReply(http.StatusCreated, singleTaskView(stored[0]))
+		answer, err := newTaskReply(http.StatusCreated, stored[0])
 		answer.Location = tasksPath + "/" + stored[0].ID.String()
 		return answer, err
 	})
@@ -209,12 +209,15 @@ func (a *API) getTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, singleTaskView(task))
+	return writeVersion(w, r, singleTaskView(task))
 }
 
 func (a *API) deleteTask(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
+		return err
+	}
+	if err := a.checkVersion(r.Context(), r, id, domain.TaskActionDelete); err != nil {
 		return err
 	}
 	if err := a.queue.DeleteTask(r.Context(), id); err != nil {
@@ -226,13 +229,16 @@ func (a *API) deleteTask(w http.ResponseWriter, r *http.Request) error {
 
 // changeTask makes a handler of a change that a person asks for. It answers with
 // the task as it is afterwards.
-func (a *API) changeTask(change func(context.Context, ...domain.TaskID) error) func(http.ResponseWriter, *http.Request) error {
+func (a *API) changeTask(action domain.TaskAction, change func(context.Context, ...domain.TaskID) error) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, err := pathID(r)
 		if err != nil {
 			return err
 		}
 		return a.once(w, r, nil, func(ctx context.Context) (reply, error) {
+			if err := a.checkVersion(ctx, r, id, action); err != nil {
+				return reply{}, err
+			}
 			if err := change(ctx, id); err != nil {
 				return reply{}, err
 			}
@@ -240,7 +246,7 @@ func (a *API) changeTask(change func(context.Context, ...domain.TaskID) error) f
 			if err != nil {
 				return reply{}, err
 			}
-			return newReply(http.StatusOK, singleTaskView(task))
+			return newTaskReply(http.StatusOK, task)
 		})
 	}
 }
