@@ -89,6 +89,14 @@ func (a *API) authorize(next http.Handler) http.Handler {
 	})
 }
 
+// permits reports whether the caller may still have what the request asks for, which
+// it was let in for: meanwhile the key may have expired or been revoked.
+func (a *API) permits(r *http.Request) bool {
+	_, need, _ := a.accessOf(mux.CurrentRoute(r), r.Method)
+	holder, err := a.caller(r)
+	return err == nil && holder.Role.Includes(need.role)
+}
+
 // caller returns who sent the request. The error is an errUnauthorized.
 func (a *API) caller(r *http.Request) (apikey.Holder, error) {
 	if isInProcess(r) {

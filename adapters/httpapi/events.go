@@ -134,14 +134,16 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.head()
 	if r.Method != http.MethodHead {
-		a.follow(ctx, s, page)
+		a.follow(ctx, s, page, func() bool { return a.permits(r) })
 	}
 	return nil
 }
 
-// follow sends pages until the client has gone or the stream is to end.
-func (a *API) follow(ctx context.Context, s *stream, page domain.TaskEventPage) {
-	for {
+// follow sends pages until the client has gone, is no longer permitted to have them,
+// or the stream is to end. It asks for the permission before each page, and so at the
+// latest when the stream was silent for its time.
+func (a *API) follow(ctx context.Context, s *stream, page domain.TaskEventPage, permitted func() bool) {
+	for permitted() {
 		s.add(page)
 		if s.send() != nil {
 			return

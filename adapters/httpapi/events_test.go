@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/apikey"
 	"logsift/adapters/httpapi/wire"
 	"logsift/adapters/memstore"
 	"logsift/adapters/sqlitestore"
@@ -292,6 +293,71 @@ func TestStreamKeepsTheConnectionAlive(t *testing.T) {
 			require.NoError(t, res.Body.Close())
 		})
 	})
+}
+
+func TestStreamEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		lifetime time.Duration // 0: the key does not expire
+		revoked  time.Duration // 0: it is not revoked
+		events   bool          // whether something happens after the key has ended
+		want     time.Duration // when the stream ends
+	}{
+		"revoked while all is quiet":   {revoked: 20 * time.Second, want: 30 * time.Second},
+		"revoked while tasks go on":    {revoked: 20 * time.Second, events: true, want: 25 * time.Second},
+		"expired while all is quiet":   {lifetime: 20 * time.Second, want: 30 * time.Second},
+		"a session longer than it may": {want: apikey.SessionLifetime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				var expires time.Time
+				if c.lifetime > 0 {
+					expires = begun.Add(c.lifetime)
+				}
+				key, text := apikey.New("reader", apikey.Read, begun, expires)
+				_, session, _, err := apikey.Of(key).SignIn(text, begun)
+				require.NoError(t, err)
+				keys := func() apikey.Keys {
+					now := key
+					if c.revoked > 0 && time.Since(begun) >= c.revoked {
+						now.Revoked = begun.Add(c.revoked)
+					}
+					return apikey.Of(now)
+				}
+				steps := []func(ports.EventRequest) (domain.TaskEventPage, error){page("begin")}
+				if c.events {
+					steps = append(steps, page("secret", domain.TaskEvent{Cursor: "secret", Type: "mail"}))
+					steps[1] = after(c.want, begun, steps[1])
+				}
+				w := newWorld(httpapi.Config{}, func(deps *httpapi.Deps) {
+					deps.Events, deps.Keys, deps.Now = &scriptedReader{steps: steps}, keys, time.Now
+				})
+				inBubble(t, w.api, func(client *http.Client) {
+					res, stream := openStream(t, client, "http://logsift"+eventsPath, "Cookie", "logsift_session="+session)
+					for {
+						e, more := stream.next()
+						if !more {
+							break
+						}
+						require.Equal(t, "begin", e.id, "nothing is told after the key has ended")
+						require.Less(t, time.Since(begun), c.want, "the stream goes on")
+					}
+					require.Equal(t, c.want, time.Since(begun))
+					require.NoError(t, res.Body.Close())
+				})
+			})
+		})
+	}
+}
+
+// after is a step that takes until so long after the beginning.
+func after(d time.Duration, begun time.Time, step func(ports.EventRequest) (domain.TaskEventPage, error)) func(ports.EventRequest) (domain.TaskEventPage, error) {
+	return func(req ports.EventRequest) (domain.TaskEventPage, error) {
+		<-time.After(d - time.Since(begun))
+		return step(req)
+	}
 }
 
 func TestStreamsThatAreNotReadHoldUpNobody(t *testing.T) {

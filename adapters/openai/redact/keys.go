@@ -143,6 +143,8 @@ var shapes = [...]shape{
 	{prefix: "hvs.", set: setURL64, min: 24, class: ServiceKey},
 	{prefix: "key-", set: setHex, min: 32, exact: true, class: ServiceKey},
 	{prefix: "lin_api_", set: setAlnum, min: 40, class: ServiceKey},
+	{prefix: "ls_", set: setWord, min: 63, digits: 1, class: ServiceKey},    // logsift's own keys
+	{prefix: "lss_", set: setURL64, min: 100, digits: 1, class: ServiceKey}, // and its sessions
 	{prefix: "LTAI", set: setAlnum, min: 20, exact: true, class: ServiceKey},
 	{prefix: "nfp_", set: setAlnum, min: 36, class: ServiceKey},
 	{prefix: "NRAK-", set: setUpper, min: 27, class: ServiceKey},

@@ -78,6 +78,12 @@ var keyShapes = []keyShape{
 	}},
 	{"openai_key", "OpenAI project", after("sk-", "proj-", url64, 156)},
 	{"anthropic_key", "Anthropic", func(r *rand.Rand) string { return "sk-" + "ant-api03-" + draw(r, url64, 93) + "AA" }},
+	{"service_key", "logsift", func(r *rand.Rand) string {
+		return "ls" + "_" + draw(r, strings.ToLower(base32), 10) + "_" + draw(r, strings.ToLower(base32), 52)
+	}},
+	{"service_key", "logsift session", func(r *rand.Rand) string {
+		return "lss" + "_" + draw(r, strings.ToLower(base32), 10) + "_" + "17" + draw(r, digits, 8) + "_" + draw(r, url64, 86)
+	}},
 	{"npm_token", "npm", after("np", "m_", alnums, 36)},
 	{"pypi_token", "PyPI", after("pypi-", "AgEIcHlwaS5vcmc", url64, 120)},
 	{"sendgrid_key", "SendGrid", func(r *rand.Rand) string { return "S" + "G." + draw(r, url64, 22) + "." + draw(r, url64, 43) }},
