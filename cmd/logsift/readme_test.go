@@ -106,6 +106,13 @@ func blocks(markdown string) ([]block, error) {
 
 var shellComment = regexp.MustCompile(`(?m)\s+#.*$`)
 
+// shellLines returns the commands of a script, continued lines put together and
+// comments taken off.
+func shellLines(script string) []string {
+	text := regexp.MustCompile(`\s*\\\n\s*`).ReplaceAllString(shellComment.ReplaceAllString("\n"+script, ""), " ")
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+}
+
 // commandsOf returns the commands of the sh blocks, continued lines put together
 // and comments taken off. Other blocks may be the demo's output (text) and the
 // one picture; anything else is an error, so that no block goes unchecked.
@@ -118,8 +125,7 @@ func commandsOf(markdown string) ([]string, error) {
 	for _, b := range all {
 		switch {
 		case b.language == "sh":
-			text := regexp.MustCompile(`\s*\\\n\s*`).ReplaceAllString(shellComment.ReplaceAllString(b.text, ""), " ")
-			out = append(out, strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })...)
+			out = append(out, shellLines(b.text)...)
 		case b.language == "text" && strings.Contains(b.text, "logsift analyze FILE..."):
 		case b.language == "" && strings.Contains(b.text, "cmd/logsift ──▶ bootstrap"):
 		default:
@@ -176,12 +182,23 @@ type reader struct {
 	dir, redis, api string
 	env             []string
 	running         []*process
+	// replace holds old and new of what else is not as written.
+	replace []string
+	// last is what the last line that has ended printed.
+	last string
 }
 
 func newReader(t *testing.T) *reader {
 	t.Helper()
 	r := &reader{dir: t.TempDir(), redis: redistest.Start(t).Addr()}
 	copyModule(t, r.dir)
+	r.prepare(t)
+	return r
+}
+
+// prepare puts the files of a user there, and makes the environment that of a new one.
+func (r *reader) prepare(t *testing.T) {
+	t.Helper()
 	for name, line := range map[string]string{
 		"app.log":  usualLines(300) + "2026-05-01 08:05:00 ERROR cannot open /etc/app.conf: permission denied\n",
 		"GOOD.log": usualLines(300),
@@ -191,7 +208,6 @@ func newReader(t *testing.T) *reader {
 		require.NoError(t, os.WriteFile(filepath.Join(r.dir, name), []byte(line), 0o600))
 	}
 	r.env = append(os.Environ(), "XDG_DATA_HOME="+filepath.Join(r.dir, "data"), "LOGSIFT_ADDR=127.0.0.1:0", "NO_PROXY=127.0.0.1")
-	return r
 }
 
 // usualLines are n lines, one each second, with nothing unusual in them.
@@ -231,7 +247,8 @@ func copyModule(t *testing.T, dir string) {
 // shell makes the command of a line, with what is not as written replaced.
 func (r *reader) shell(t *testing.T, line string) *exec.Cmd {
 	t.Helper()
-	line = strings.NewReplacer("FILE...", "app.log b.log", "127.0.0.1:6379", r.redis, "127.0.0.1:8080", r.api).Replace(line)
+	pairs := append([]string{"FILE...", "app.log b.log", "127.0.0.1:6379", r.redis, "127.0.0.1:8080", r.api}, r.replace...)
+	line = strings.NewReplacer(pairs...).Replace(line)
 	// exec, so that a signal reaches the program and not the shell.
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+line)
 	cmd.Dir, cmd.Env = r.dir, r.env
@@ -247,7 +264,8 @@ func (r *reader) output(t *testing.T, line string, status int) string {
 	err := cmd.Run()
 	require.NotNil(t, cmd.ProcessState, "%s: %v", line, err)
 	require.Equal(t, status, cmd.ProcessState.ExitCode(), "%s: %s", line, stderr.String())
-	return stdout.String()
+	r.last = stdout.String()
+	return r.last
 }
 
 func runToEnd(want string, status int) func(*testing.T, *reader, string) {
@@ -270,7 +288,7 @@ func runUntil(want string) func(*testing.T, *reader, string) {
 func runServer(t *testing.T, r *reader, line string) {
 	t.Helper()
 	p := startCommand(t, r.shell(t, line))
-	_, api, ok := strings.Cut(p.awaitReady(t), "listening on http://")
+	_, api, ok := strings.Cut(p.awaitReady(t), "://")
 	require.True(t, ok)
 	r.api, r.running = api, append(r.running, p)
 }
@@ -343,8 +361,8 @@ func runDemo(t *testing.T, r *reader, line string) {
 
 // Beyond the commands, the README names flags, variables and endpoints.
 
-func TestReadmesFlagsAndVariablesExist(t *testing.T) {
-	t.Parallel()
+// knownNames are the flags of all commands, and the variables.
+func knownNames() map[string]bool {
 	e := &environment{getenv: func(string) string { return "" }, stderr: &bytes.Buffer{}}
 	known := map[string]bool{"LOGSIFT_AI_API_KEY": true, "LOGSIFT_REDIS_SERVER": true, configEnvVar: true, "LOGSIFT_SERVER": true, apiKeyEnvVar: true}
 	var visit func(cmd *cobra.Command)
@@ -361,6 +379,12 @@ func TestReadmesFlagsAndVariablesExist(t *testing.T) {
 		}
 	}
 	visit(e.rootCommand())
+	return known
+}
+
+func TestReadmesFlagsAndVariablesExist(t *testing.T) {
+	t.Parallel()
+	known := knownNames()
 	// Options of other programs.
 	known["--data-binary"] = true
 	for _, name := range regexp.MustCompile(`--[a-z][a-z-]+|LOGSIFT_[A-Z_]+[A-Z]`).FindAllString(readReadme(t), -1) {
