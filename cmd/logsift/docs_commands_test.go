@@ -154,7 +154,7 @@ func makes(file, want string) func(*testing.T, *reader, string) {
 	return func(t *testing.T, r *reader, line string) {
 		t.Helper()
 		r.output(t, line, 0)
-		raw, err := os.ReadFile(filepath.Join(r.dir, file)) //nolint:gosec // A file of the test.
+		raw, err := os.ReadFile(filepath.Join(r.dir, file))
 		require.NoError(t, err)
 		require.Contains(t, string(raw), want, line)
 	}
@@ -165,7 +165,7 @@ func installSettings(t *testing.T, r *reader, line string) {
 	t.Helper()
 	r.output(t, line, 0)
 	file := filepath.Join(r.dir, "etc/logsift.yaml")
-	raw, err := os.ReadFile(file) //nolint:gosec // A file of the test.
+	raw, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, []byte(strings.NewReplacer(r.replace...).Replace(string(raw))), 0o600))
 }

@@ -56,11 +56,6 @@ func newDocReader(t *testing.T, commands []readmeCommand) *docReader {
 	return r
 }
 
-// substitute has the reader write with instead of what.
-func (r *reader) substitute(what, with string) {
-	r.replace = append([]string{what, with}, r.replace...)
-}
-
 // guides are the names of the guides and what is in them.
 func guides(t *testing.T) map[string]string {
 	t.Helper()
@@ -69,7 +64,7 @@ func guides(t *testing.T) map[string]string {
 	require.NotEmpty(t, names)
 	out := map[string]string{}
 	for _, name := range names {
-		raw, err := os.ReadFile(name) //nolint:gosec // The guides of this module.
+		raw, err := os.ReadFile(name)
 		require.NoError(t, err)
 		out[filepath.Base(name)] = string(raw)
 	}
@@ -170,13 +165,13 @@ func stands(text, in string) error {
 // sameShape tells whether the objects of a guide's JSON have the keys, and values of
 // the kinds, of a real answer. Of arrays the first elements count; of several
 // objects, a line each, the first.
-func sameShape(shown, real string) error {
+func sameShape(shown, answer string) error {
 	var want, got any
 	if err := json.Unmarshal([]byte(shown), &want); err != nil {
 		return fmt.Errorf("this is no JSON: %w:\n%s", err, shown)
 	}
-	if err := json.NewDecoder(strings.NewReader(real)).Decode(&got); err != nil {
-		return fmt.Errorf("the answer is no JSON: %w:\n%s", err, real)
+	if err := json.NewDecoder(strings.NewReader(answer)).Decode(&got); err != nil {
+		return fmt.Errorf("the answer is no JSON: %w:\n%s", err, answer)
 	}
 	if a, b := shape(want), shape(got); a != b {
 		return fmt.Errorf("the guide shows JSON of the shape\n%s\nand the answer has\n%s", a, b)
@@ -208,10 +203,10 @@ var varying = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{16}\b|[0-
 
 // sameLines tells whether each line that a guide shows is in a real output, varying
 // parts and white space aside. A line … stands for some that are left out.
-func sameLines(shown, real string) error {
+func sameLines(shown, answer string) error {
 	mask := func(line string) string { return squeeze(varying.ReplaceAllString(line, "#")) }
 	var got []string
-	for line := range strings.Lines(real) {
+	for line := range strings.Lines(answer) {
 		got = append(got, mask(line))
 	}
 	for line := range strings.Lines(shown) {
@@ -221,7 +216,7 @@ func sameLines(shown, real string) error {
 		}
 		i := slices.Index(got, line)
 		if i < 0 {
-			return fmt.Errorf("the output has no such line, or not there: %q\n%s", line, real)
+			return fmt.Errorf("the output has no such line, or not there: %q\n%s", line, answer)
 		}
 		got = got[i+1:]
 	}
