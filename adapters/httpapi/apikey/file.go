@@ -271,5 +271,5 @@ func writeAtomically(path string, data []byte) error {
 	if err := os.Rename(file.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return syncDir(path)
 }

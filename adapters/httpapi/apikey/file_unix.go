@@ -50,9 +50,9 @@ func keepOwner(path string, file *os.File) error {
 	return file.Chmod(like.Mode().Perm())
 }
 
-// syncDir has a change of names in a folder survive a crash.
+// syncDir has the name of a file survive a crash.
 func syncDir(path string) error {
-	dir, err := os.Open(path)
+	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
