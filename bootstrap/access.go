@@ -1,7 +1,6 @@
 package bootstrap
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -86,10 +85,9 @@ func loopback(addr string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// hosts are the names that the API answers to; none for any. On the loopback address
-// other names are kept away, by which a browser could be led to it.
-func (c *Config) hosts() []string {
-	addr := cmp.Or(c.Addr, c.MetricsAddr)
+// hosts are the names that a server at the address answers to; none for any. On the
+// loopback address other names are kept away, by which a browser could be led to it.
+func (c *Config) hosts(addr string) []string {
 	if !loopback(addr) {
 		return c.AllowedHosts
 	}

@@ -242,3 +242,32 @@ func TestAllowedHosts(t *testing.T) {
 		require.NoError(t, a.Stop(t.Context()))
 	}
 }
+
+// TestTheMetricsHaveHostsOfTheirOwn: a Prometheus on another machine asks for the
+// metrics of an API that only this machine can reach, and the other way round.
+func TestTheMetricsHaveHostsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		addr, metrics         string
+		wantAddr, wantMetrics int
+	}{
+		{"127.0.0.1:0", "0.0.0.0:0", http.StatusMisdirectedRequest, http.StatusOK},
+		{"0.0.0.0:0", "127.0.0.1:0", http.StatusOK, http.StatusMisdirectedRequest},
+	} {
+		cfg := config("memory:")
+		cfg.Addr, cfg.MetricsAddr, cfg.InsecureNoAuth = c.addr, c.metrics, true
+		a := start(t, cfg)
+		for addr, want := range map[string]int{a.Addr(): c.wantAddr, a.MetricsAddr(): c.wantMetrics} {
+			_, port, err := net.SplitHostPort(addr)
+			require.NoError(t, err)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+port+"/metrics", http.NoBody)
+			require.NoError(t, err)
+			req.Host, req.Close = "logs.example", true
+			res, err := http.DefaultTransport.RoundTrip(req)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			require.Equal(t, want, res.StatusCode, c)
+		}
+		require.NoError(t, a.Stop(t.Context()))
+	}
+}

@@ -62,7 +62,7 @@ func newAPI(p apiParams) *httpapi.API {
 		Keys: p.Keys, Audit: p.Audit.Logger,
 		Logger: p.Logger, Now: time.Now,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-	}, httpapi.Config{AllowedHosts: p.Config.hosts(), BehindTLS: p.Config.BehindTLS, RateLimit: p.Config.RateLimit})
+	}, httpapi.Config{AllowedHosts: p.Config.hosts(p.Config.Addr), BehindTLS: p.Config.BehindTLS, RateLimit: p.Config.RateLimit})
 }
 
 // metricsServer serves the metrics and the health of a process that may not serve
@@ -70,7 +70,7 @@ func newAPI(p apiParams) *httpapi.API {
 type metricsServer struct{ apiServer }
 
 func newMetricsServer(api *httpapi.API, config Config, logger *zap.Logger) (*metricsServer, error) {
-	s, err := newServer(api.OperationsHandler(), httpapi.ServerConfig{Addr: config.MetricsAddr}, config, logger)
+	s, err := newServer(api.OperationsHandler(config.hosts(config.MetricsAddr)), httpapi.ServerConfig{Addr: config.MetricsAddr}, config, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -172,7 +172,11 @@ const hsts = "max-age=31536000"
 
 // guard refuses hosts that are not allowed and what browsers send for other
 // sites, and sets the headers of every answer.
-func (a *API) guard(next http.Handler) http.Handler {
+func (a *API) guard(allowedHosts []string, next http.Handler) http.Handler {
+	hosts := make(map[string]bool, len(allowedHosts))
+	for _, host := range allowedHosts {
+		hosts[hostName(host)] = true
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range defaultHeaders {
 			w.Header().Set(name, value)
@@ -184,7 +188,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 			a.fail(w, r, beyond(errHeadTooLarge, "head_bytes", int64(limit), "the request's line and headers must be at most %d bytes", limit))
 			return
 		}
-		if len(a.hosts) > 0 && !a.hosts[hostName(r.Host)] && !isInProcess(r) {
+		if len(hosts) > 0 && !hosts[hostName(r.Host)] && !isInProcess(r) {
 			a.fail(w, r, errHost)
 			return
 		}

@@ -117,7 +117,7 @@ func TestOperationsAreServedAlone(t *testing.T) {
 	w, _ := observed()
 	get := func(url string) *httptest.ResponseRecorder {
 		rec := httptest.NewRecorder()
-		w.api.OperationsHandler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, url, nil))
+		w.api.OperationsHandler([]string{"example.com"}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, url, nil))
 		return rec
 	}
 	for _, path := range []string{"/metrics", "/healthz", "/readyz"} {

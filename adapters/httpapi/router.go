@@ -240,7 +240,6 @@ type API struct {
 	newID     func() uuid.UUID
 	cfg       Config
 
-	hosts    map[string]bool // AllowedHosts in lower case, empty for any
 	origins  http.CrossOriginProtection
 	buffered budget
 	streams  streams
@@ -260,7 +259,7 @@ func New(deps Deps, cfg Config) *API {
 		dashboard: deps.Dashboard, events: deps.Events,
 		metrics: deps.Metrics, observers: deps.Observers, intake: deps.Intake, traceID: deps.TraceID,
 		keys: deps.Keys, logger: deps.Logger, auditLog: deps.Audit, now: deps.Now, newID: deps.NewID,
-		cfg: cfg, hosts: map[string]bool{}, buffered: budget{limit: cfg.MaxBufferedBytes}, limiter: newLimiter(cfg.RateLimit),
+		cfg: cfg, buffered: budget{limit: cfg.MaxBufferedBytes}, limiter: newLimiter(cfg.RateLimit),
 		streams: streams{limit: cfg.MaxStreams, open: map[*stream]struct{}{}},
 	}
 	if a.logger == nil {
@@ -272,27 +271,31 @@ func New(deps Deps, cfg Config) *API {
 	if a.newID == nil {
 		a.newID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	}
-	for _, host := range cfg.AllowedHosts {
-		a.hosts[hostName(host)] = true
-	}
 	a.router = a.routes()
 	a.router.Use(a.authorize, a.limitRate)
 	a.paths = routePaths(a.router)
-	a.handler = a.observe(a.audit(a.recoverPanics(a.guard(a.router))))
+	a.handler = a.outer(cfg.AllowedHosts, a.router)
 	return a
 }
 
 // Handler returns the handler of all routes.
 func (a *API) Handler() http.Handler { return a.handler }
 
+// outer puts around a handler what is done for every request, whichever it is.
+func (a *API) outer(hosts []string, next http.Handler) http.Handler {
+	return a.observe(a.audit(a.recoverPanics(a.guard(hosts, next))))
+}
+
 // OperationsHandler returns a handler of /metrics, /healthz and /readyz alone, for a
-// process that does not offer the rest.
-func (a *API) OperationsHandler() http.Handler {
-	none := a.observe(a.recoverPanics(a.guard(a.router.NotFoundHandler)))
+// server that does not offer the rest. The allowed hosts are those of its own, as in
+// Config.AllowedHosts: it may be reached by other names than the API.
+func (a *API) OperationsHandler(allowedHosts []string) http.Handler {
+	some := a.outer(allowedHosts, a.router)
+	none := a.observe(a.recoverPanics(a.guard(allowedHosts, a.router.NotFoundHandler)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case metricsPath, "/healthz", "/readyz":
-			a.handler.ServeHTTP(w, r)
+			some.ServeHTTP(w, r)
 		default:
 			none.ServeHTTP(w, r)
 		}

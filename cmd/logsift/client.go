@@ -261,7 +261,7 @@ func (e *environment) withClient(cmd *cobra.Command, config *bootstrap.Config, s
 		if ip := net.ParseIP(u.Hostname()); key != "" && u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			e.note("warning: the API key goes to %s without TLS, for all to read on the way: use https", u.Host)
 		}
-		return f(&client{http: &http.Client{}, base: strings.TrimRight(server, "/"), key: key})
+		return f(&client{http: &http.Client{CheckRedirect: refuseRedirect}, base: strings.TrimRight(server, "/"), key: key})
 	}
 	if err := e.load(cmd, config); err != nil {
 		return err
@@ -270,6 +270,12 @@ func (e *environment) withClient(cmd *cobra.Command, config *bootstrap.Config, s
 	return e.withApp(cmd.Context(), *config, func(app *bootstrap.App) error {
 		return f(&client{http: app.Client(), base: "http://127.0.0.1"})
 	})
+}
+
+// refuseRedirect follows no redirect, as the API has none. A proxy that sends from http
+// to https would have a POST repeated as a GET, whose answer is not that of the POST.
+func refuseRedirect(next *http.Request, _ []*http.Request) error {
+	return fmt.Errorf("the server sends on to %s://%s: use that as --server", next.URL.Scheme, next.URL.Host)
 }
 
 // withApp runs f while an App runs.

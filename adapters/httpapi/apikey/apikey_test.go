@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -166,6 +167,34 @@ func TestAFileKeepsKeys(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
 	require.NoError(t, err)
 	require.Equal(t, []string{path}, left, "nothing is left beside it")
+}
+
+func TestAChangeKeepsTheOwnerAndTheMode(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	key, _, err := apikey.Create(path, "anna", apikey.Admin, now, time.Time{})
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(path, 0o640))
+	root := os.Geteuid() == 0
+	if root { // The server runs as another user.
+		require.NoError(t, os.Chown(path, 65534, 65533))
+	}
+	before, err := os.Stat(path)
+	require.NoError(t, err)
+	_, err = apikey.Revoke(path, key.ID, now)
+	require.NoError(t, err)
+	after, err := os.Stat(path)
+	require.NoError(t, err)
+	require.False(t, os.SameFile(before, after), "a reader never sees half a file")
+	require.Equal(t, before.Mode(), after.Mode())
+	owner := func(info os.FileInfo) string {
+		sys := reflect.Indirect(reflect.ValueOf(info.Sys()))
+		return fmt.Sprint(sys.FieldByName("Uid"), ":", sys.FieldByName("Gid"))
+	}
+	require.Equal(t, owner(before), owner(after), "the server could not see that the key was revoked")
+	if root {
+		require.Equal(t, "65534:65533", owner(after))
+	}
 }
 
 func TestChangesAtATimeLoseNone(t *testing.T) {

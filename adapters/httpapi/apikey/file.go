@@ -251,7 +251,7 @@ func write(path string, keys []Key) error {
 	return nil
 }
 
-// writeAtomically replaces a file; it is readable by its owner only.
+// writeAtomically replaces a file; a new one is readable by its owner only.
 func writeAtomically(path string, data []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // with mode 0600
 	if err != nil {
@@ -262,8 +262,14 @@ func writeAtomically(path string, data []byte) error {
 	if err == nil {
 		err = file.Sync()
 	}
+	if err == nil {
+		err = keepOwner(path, file)
+	}
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), path)
+	if err := os.Rename(file.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(path)
 }

@@ -3,7 +3,8 @@
 //
 // There is no goroutine: the files are looked at while their value is asked for, at
 // most once in [Interval]. A file that cannot be read any more, or has become
-// invalid, changes nothing; that is told once for each change.
+// invalid, changes nothing; that is told once for each change, and it is tried again
+// at each look: it may become readable without a change, by another mode.
 package reload
 
 import (
@@ -28,6 +29,7 @@ type Value[T any] struct {
 	mu     sync.Mutex // guards what follows: one caller looks, the others go on with the value there is
 	looked time.Time
 	seen   []os.FileInfo
+	stale  bool // whether the files have changed and could not be read
 }
 
 // New reads the value; read gets it from the files of the paths. The error is that
@@ -61,16 +63,19 @@ func (v *Value[T]) refresh() {
 	}
 	v.looked = now
 	seen := v.look()
-	if same(v.seen, seen) {
+	changed := !same(v.seen, seen)
+	if !changed && !v.stale {
 		return
 	}
 	v.seen = seen
 	value, err := v.read()
-	if err != nil {
+	v.stale = err != nil
+	switch {
+	case err == nil:
+		v.value.Store(&value)
+	case changed:
 		v.failed(err)
-		return
 	}
-	v.value.Store(&value)
 }
 
 // look returns what identifies the contents of the files, nil for one that is not

@@ -22,13 +22,14 @@ func TestAChangedFileIsReadAgain(t *testing.T) {
 	}
 	now, reads := time.Unix(0, 0), 0
 	var failures []error
+	var forbidden error
 	read := func() (string, error) {
 		reads++
 		raw, err := os.ReadFile(path)
 		if string(raw) == "broken" {
 			err = errors.New("broken")
 		}
-		return string(raw), err
+		return string(raw), errors.Join(err, forbidden)
 	}
 	_, err := reload.New([]string{path}, read, func() time.Time { return now }, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
@@ -52,9 +53,22 @@ func TestAChangedFileIsReadAgain(t *testing.T) {
 	require.Equal(t, "two", later(), "the value from before stays")
 	require.Equal(t, "two", later())
 	require.Len(t, failures, 1, "it is told once")
-	require.NoError(t, os.Remove(path))
+	write("mended")
+	forbidden = errors.New("its mode lets others change it")
 	require.Equal(t, "two", later())
 	require.Len(t, failures, 2)
+	forbidden = nil
+	require.Equal(t, "mended", later(), "it can be read, although it has not changed")
+	reads = 0
+	require.Equal(t, "mended", later())
+	require.Zero(t, reads)
+	write("broken")
+	require.Equal(t, "mended", later())
+	write("two")
+	require.Equal(t, "two", later())
+	require.NoError(t, os.Remove(path))
+	require.Equal(t, "two", later())
+	require.Len(t, failures, 4)
 	write("three")
 	require.Equal(t, "three", later())
 	require.NoError(t, os.WriteFile(path+".other", nil, 0o600))

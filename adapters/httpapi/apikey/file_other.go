@@ -1,0 +1,15 @@
+//go:build !unix
+
+package apikey
+
+import "os"
+
+// lock does nothing where there are no such locks: keys are to be changed by one
+// command at a time.
+func lock(string) (unlock func(), err error) { return func() {}, nil }
+
+// keepOwner does nothing where files take their rights from the folder.
+func keepOwner(string, *os.File) error { return nil }
+
+// syncDir does nothing where folders cannot be synced.
+func syncDir(string) error { return nil }
