@@ -18,6 +18,12 @@
 // process dies between a change and its answer, the key is free again within a
 // minute: a repeat makes no second task, but is told of the state that the first left.
 //
+// One task and one anomaly have strong entity tags. If-None-Match gets 304 for the
+// version that the client has; a change of one task with If-Match is refused with 412
+// if the task is another version by then (RFC 9110, section 13). That check comes just
+// before the change, not in one step with it, see conditional.go. A repeat by its
+// Idempotency-Key is given the first answer, whatever the version is by then.
+//
 // Bodies are bounded, on the wire and after decompression (gzip, zstd and snappy
 // are understood), and so is the memory that all of them hold together.
 //
