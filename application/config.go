@@ -108,8 +108,8 @@ type SchedulerConfig struct {
 	// goroutines at once. Nil is math/rand/v2.
 	Random func() float64
 	// NewID makes the ids of claims, of log analysis tasks and of the scheduler. They
-	// must be
-	// random. It is called by many goroutines at once. Nil is UUIDs of version 7.
+	// must be random. It is called by many goroutines at once. Nil is UUIDs of
+	// version 7.
 	NewID func() uuid.UUID
 }
 

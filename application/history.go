@@ -93,21 +93,12 @@ func (h *History) dropOldest() {
 	delete(h.open, oldest)
 }
 
-// started counts how long the task of a run that begins had been ready. It is not
-// known of a task that a person runs again, or that a draining worker gave back.
-func (h *History) started(r *run, waited time.Duration) {
-	t := &r.info
-	if h == nil || t.Deliveries != t.Attempt+t.Recoveries+1 {
+// started counts how long the task of a run that begins had been ready.
+func (h *History) started(wait time.Duration) {
+	if h == nil {
 		return
 	}
-	ready := t.CreatedAt
-	if t.ScheduledAt.After(ready) {
-		ready = t.ScheduledAt
-	}
-	if n := len(t.Errors); n > 0 && t.Errors[n-1].At.After(ready) {
-		ready = t.Errors[n-1].At
-	}
-	h.count(h.clock.now(), func(m *minuteCounts) { m.Wait.Add(t.StartedAt.Sub(ready) + waited) })
+	h.count(h.clock.now(), func(m *minuteCounts) { m.Wait.Add(wait) })
 }
 
 // ended counts a run whose report the store has taken.

@@ -180,12 +180,14 @@ func (c *keyedCall) carryOut(ctx context.Context, run func(context.Context) ([]b
 
 // settle stores the answer, or frees the key.
 func (c *keyedCall) settle(ctx context.Context, answer []byte, keep bool) {
+	// The bound is for the store: a large answer takes its time before.
+	small, err := compress(answer)
 	ctx, cancel := context.WithTimeout(ctx, keyedCallSettle)
 	defer cancel()
-	var err error
-	if keep {
-		err = c.keep(ctx, answer)
-	} else {
+	switch {
+	case keep && err == nil:
+		err = c.keep(ctx, small)
+	case !keep:
 		c.state.Data = nil
 		_, err = c.calls.states.SaveState(ctx, c.state, releasedHold)
 	}
@@ -194,12 +196,8 @@ func (c *keyedCall) settle(ctx context.Context, answer []byte, keep bool) {
 	}
 }
 
-// keep stores the answer: its parts first, then the head that names them.
-func (c *keyedCall) keep(ctx context.Context, answer []byte) error {
-	small, err := compress(answer)
-	if err != nil {
-		return err
-	}
+// keep stores a compressed answer: its parts first, then the head that names them.
+func (c *keyedCall) keep(ctx context.Context, small []byte) error {
 	c.record.Done = true
 	if len(small) <= maxAnswerPart {
 		return c.save(ctx, small, KeyedCallRetention)

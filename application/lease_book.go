@@ -37,14 +37,19 @@ type run struct {
 	claimed, began time.Time
 	took           time.Duration
 
-	// begun is when the processor was called, set before that if somebody observes.
-	begun time.Time
-
 	// The book's lock guards these.
 	until  time.Time               // the lease lasts until then at least, by this process's monotonic clock
 	cancel context.CancelCauseFunc // ends the processor's context; nil before it runs
 	ended  bool                    // the processor is done, its report or release is under way
 	lost   bool
+}
+
+// waited returns how long the task of a run that has begun had been ready before, and
+// whether that is known, as domain.Task.QueueWait says: by the store's clock up to the
+// claim, by that of the process from then on.
+func (r *run) waited() (wait time.Duration, known bool) {
+	wait, known = r.info.QueueWait()
+	return wait + r.began.Sub(r.claimed), known
 }
 
 func newRun(task *domain.Task) *run {

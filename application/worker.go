@@ -43,13 +43,12 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 		return s.pool.leave()
 	}
 	r.began = time.Now()
-	s.cfg.History.started(r, r.began.Sub(r.claimed))
+	if wait, known := r.waited(); known {
+		s.cfg.History.started(wait)
+	}
 	timeout := orDefault(r.info.Timeout, domain.DefaultTimeout)
 	task, stop := context.WithTimeoutCause(held, timeout, errTimedOut)
 	r.returned = make(chan struct{})
-	if s.cfg.Observer != nil {
-		r.begun = time.Now()
-	}
 	unwatch := context.AfterFunc(task, func() { s.supervise(ctx, r, context.Cause(task)) })
 
 	e := ending{err: errGoexit}
@@ -180,15 +179,12 @@ func (s *DefaultScheduler) observe(r *run, outcome ports.RunOutcome, reason doma
 	if s.cfg.Observer == nil {
 		return
 	}
-	wait, known := r.info.QueueWait()
-	switch {
-	case !known:
+	wait, known := r.waited()
+	if !known {
 		wait = -1
-	case !r.admitted.IsZero(): // It was claimed ahead.
-		wait += r.begun.Sub(r.admitted)
 	}
 	s.cfg.Observer.ObserveRun(ports.RunEnd{
-		Task: &r.info, Outcome: outcome, Reason: reason, Wait: wait, Duration: time.Since(r.begun),
+		Task: &r.info, Outcome: outcome, Reason: reason, Wait: wait, Duration: r.took,
 	})
 }
 

@@ -285,8 +285,8 @@ func (t *Task) Clone() *Task {
 }
 
 // SameContents reports whether both tasks ask for the same work: everything
-// that the caller of Enqueue sets is equal, but for the trace. A repeated enqueue is recognised
-// by it.
+// that the caller of Enqueue sets is equal, but for the trace. A repeated enqueue is
+// recognised by it.
 func (t *Task) SameContents(other *Task) bool {
 	return t.ID == other.ID && t.Type == other.Type && t.Queue == other.Queue &&
 		string(t.Payload) == string(other.Payload) && t.Priority == other.Priority &&

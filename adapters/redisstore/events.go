@@ -89,14 +89,7 @@ func (q *TaskQueue) readEvents(ctx context.Context, req ports.EventRequest, at [
 		page.Next = q.encodeEventCursor(now)
 		return page, nil
 	}
-	var all []told
-	for _, p := range parts {
-		all = append(all, p.events...)
-	}
-	if len(parts) > 1 {
-		// Stable: what a partition told in one order stays so, since its times rise.
-		slices.SortStableFunc(all, func(a, b told) int { return a.event.At.Compare(b.event.At) })
-	}
+	all := mergeEvents(parts)
 	at = slices.Clone(at)
 	for _, t := range all[:min(len(all), req.Max)] {
 		at[t.part] = t.place
@@ -105,6 +98,32 @@ func (q *TaskQueue) readEvents(ctx context.Context, req ports.EventRequest, at [
 	}
 	page.Next = q.encodeEventCursor(at)
 	return page, nil
+}
+
+// mergeEvents puts the events of all partitions in the order of their times. Those of
+// one partition stay in the order in which it told them, as cursors need, even if its
+// clock was set back between them: each counts as no older than those before it.
+func mergeEvents(parts []partEvents) []told {
+	type timed struct {
+		told
+		after time.Time
+	}
+	var all []timed
+	for _, p := range parts {
+		var newest time.Time
+		for _, t := range p.events {
+			if t.event.At.After(newest) {
+				newest = t.event.At
+			}
+			all = append(all, timed{t, newest})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b timed) int { return a.after.Compare(b.after) })
+	out := make([]told, len(all))
+	for i, t := range all {
+		out[i] = t.told
+	}
+	return out
 }
 
 // partEvents is what a partition tells.

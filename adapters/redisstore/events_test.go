@@ -192,3 +192,33 @@ func TestCloseEndsReaders(t *testing.T) {
 }
 
 var _ portstest.EventQueue = (*redisstore.TaskQueue)(nil)
+
+func TestEventsKeepTheirOrderWhenTheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.partitions = 3
+	queue := w.eventQueue(t)
+	page := readEvents(t, queue, "")
+	const tasks = 30
+	for range tasks {
+		_, err := queue.Enqueue(t.Context(), newTask(`{}`))
+		require.NoError(t, err)
+	}
+	w.advance(-10 * time.Second)
+	require.Len(t, claim(t, queue, tasks), tasks)
+
+	steps := map[domain.TaskID][]domain.TaskStatus{}
+	for range 2 * tasks {
+		var err error
+		page, err = queue.ReadTaskEvents(t.Context(), ports.EventRequest{After: page.Next, Max: 7})
+		require.NoError(t, err)
+		require.False(t, page.Lost)
+		for _, e := range page.Events {
+			steps[e.TaskID] = append(steps[e.TaskID], e.To)
+		}
+	}
+	require.Len(t, steps, tasks)
+	for id, to := range steps {
+		require.Equal(t, []domain.TaskStatus{domain.TaskStatusPending, domain.TaskStatusProcessing}, to, "task %s", id)
+	}
+}

@@ -51,7 +51,8 @@ func NewTaskQueue(client *Client) *TaskQueue {
 	return q
 }
 
-// Close ends waiting calls with domain.ErrClosed, stops listening for wake-ups, and waits for enqueues under way. It may be called more than once.
+// Close ends waiting calls with domain.ErrClosed, stops listening for wake-ups, and
+// waits for enqueues under way. It may be called more than once.
 func (q *TaskQueue) Close() {
 	q.waker.close()
 	q.teller.close()

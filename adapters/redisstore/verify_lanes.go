@@ -106,6 +106,7 @@ func lanesProblem(fields map[string]string, partitions int) string {
 // lanes checks the table of lanes. Nobody can enqueue or claim while it is
 // damaged. A table that is lost or damaged is made anew from the records.
 func (c *queueCheck) lanes() error {
+	populated := false // there were tasks before the newest look
 	for range 5 {
 		fields, err := c.readLanes()
 		if err != nil {
@@ -128,6 +129,11 @@ func (c *queueCheck) lanes() error {
 			}
 			if n == 0 {
 				return nil
+			}
+			if !populated {
+				// Lanes are stored before tasks, and so may have come meanwhile.
+				populated = true
+				continue
 			}
 			problem = "it is gone, and there are tasks"
 		}

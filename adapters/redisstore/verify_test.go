@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -367,4 +368,44 @@ func TestEveryPartitionIsVerified(t *testing.T) {
 	}
 	require.Empty(t, again.verify(t, false))
 	require.Len(t, p.drain(t), 30, "no task is lost, and a process that runs goes on")
+}
+
+// afterLanes is a hook that does something once, after the first look at a table of
+// lanes.
+type afterLanes struct {
+	key  string
+	once sync.Once
+	then func()
+}
+
+func (h *afterLanes) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *afterLanes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h *afterLanes) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if cmd.Name() == "hgetall" && cmd.Args()[1] == h.key {
+			h.once.Do(h.then)
+		}
+		return err
+	}
+}
+
+func TestTheFirstTaskIsNoFinding(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	client := p.w.open(t)
+	enqueued := false
+	redisstore.Hook(client, &afterLanes{key: p.key("lanes"), then: func() {
+		p.enqueue(t)
+		enqueued = true
+	}})
+	_, err := redisstore.NewVerifier(client).Verify(t.Context(), ports.VerifyRequest{Report: func(f domain.Finding) {
+		t.Errorf("false alarm: %+v", f)
+	}})
+	require.NoError(t, err)
+	require.True(t, enqueued, "between the look at the lanes and that at the tasks")
 }

@@ -2,6 +2,7 @@ package sqlitestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -167,28 +168,45 @@ func eventCursor(no int64) string { return cursorOf(position{major: no}, eventLi
 // readEvents returns the events after a number. It writes only if nobody has read
 // for a while.
 func (q *TaskQueue) readEvents(ctx context.Context, req ports.EventRequest, after int64) (domain.TaskEventPage, error) {
+	const action = "read task events"
 	var page domain.TaskEventPage
-	var log eventLog
-	look := func(s *statements) (err error) {
-		page = domain.TaskEventPage{Next: req.After}
-		if log, err = readEventLog(s); err != nil || log.until < q.db.now()+ports.EventLinger.Microseconds() {
+	var kept bool
+	look := func(s *statements) error {
+		log, err := readEventLog(s)
+		// What was kept anew is read, however long that took.
+		kept = kept || log.until >= q.db.now()+ports.EventLinger.Microseconds()
+		if err != nil || !kept {
 			return err
 		}
-		if req.After == "" || after < log.first || after > log.last {
-			page.Next, page.Lost = eventCursor(log.last), req.After != ""
-			return nil
-		}
-		if err := loadEvents(s, &page, after, req.Max); err == nil && len(page.Events) > 0 {
-			page.Next = page.Events[len(page.Events)-1].Cursor
-		}
+		page, err = eventPage(s, log, req, after)
 		return err
 	}
-	const action = "read task events"
 	err := q.db.read(ctx, action, look)
-	if err == nil && log.until < q.db.now()+ports.EventLinger.Microseconds() {
+	if err == nil && !kept {
 		if err = q.db.writer.do(ctx, action, (*transaction).keepEvents); err == nil {
+			kept = true
 			err = q.db.read(ctx, action, look)
 		}
+	}
+	if err != nil {
+		return domain.TaskEventPage{}, err
+	}
+	return page, nil
+}
+
+// eventPage reads a page. One that cannot be read is lost.
+func eventPage(s *statements, log eventLog, req ports.EventRequest, after int64) (domain.TaskEventPage, error) {
+	now := domain.TaskEventPage{Next: eventCursor(log.last), Lost: req.After != ""}
+	if req.After == "" || after < log.first || after > log.last {
+		return now, nil
+	}
+	page := domain.TaskEventPage{Next: req.After}
+	err := loadEvents(s, &page, after, req.Max)
+	switch {
+	case errors.Is(err, domain.ErrCorruptRecord):
+		return now, nil
+	case err == nil && len(page.Events) > 0:
+		page.Next = page.Events[len(page.Events)-1].Cursor
 	}
 	return page, err
 }

@@ -117,7 +117,7 @@ func TestAFileOfTheFirstVersionIsBroughtUpToDate(t *testing.T) {
 
 	db, _ := openIn(t, path)
 	logs := NewLogRepository(db)
-	require.Equal(t, int64(5), count(t, db, "PRAGMA user_version"))
+	require.Equal(t, int64(6), count(t, db, "PRAGMA user_version"))
 	for id, want := range map[string]int{"shared": 6, ids[1]: 3, ids[2][:256]: 0, "none": 0} {
 		page, err := logs.ListAnomalies(t.Context(), domain.AnomalyFilter{ID: id})
 		require.NoError(t, err)

@@ -18,7 +18,7 @@ local newest = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
 local number, at
 if newest then number, at = string.match(newest[1], '^(%d+)-(%d+)$') end
 
-local anew = watch < now or tonumber(number) ~= told
+local anew = watch <= now or tonumber(number) ~= told
 if anew or watch < now + linger or watch > now + 2 * linger then
   -- A removal first lets the rest through when memory is full.
   redis.call('HDEL', meta, '')
