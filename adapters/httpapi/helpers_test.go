@@ -226,6 +226,8 @@ func (l *logsStub) ListAnomalies(_ context.Context, filter domain.AnomalyFilter)
 }
 
 func (l *logsStub) GetAnomaly(_ context.Context, id string) (domain.AnomalyHistory, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.asked = []any{id}
 	if l.err == nil && l.history.ID == "" {
 		return l.history, domain.ErrAnomalyNotFound
@@ -234,6 +236,8 @@ func (l *logsStub) GetAnomaly(_ context.Context, id string) (domain.AnomalyHisto
 }
 
 func (l *logsStub) ListAnomalyLogs(_ context.Context, id string, limit int, cursor string) (domain.AnomalyLogs, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.asked = []any{id, limit, cursor}
 	return l.behind, l.err
 }
