@@ -123,6 +123,17 @@ type sentAnomaly struct {
 // describe makes what is sent of an anomaly. hide takes out of every text that may
 // come from a log what is not to leave the process.
 func describe(a *domain.Anomaly, hide func(string) string) sentAnomaly {
+	// The lines come first: what a whole line shows to be a secret is one in the texts
+	// that quote it, too.
+	var samples []string
+	for _, line := range a.SampleLines {
+		if len(samples) == maxSamples {
+			break
+		}
+		if sample := outgoing(line, hide, maxSample); sample != "" && !slices.Contains(samples, sample) {
+			samples = append(samples, sample)
+		}
+	}
 	out := sentAnomaly{
 		Kind: a.Kind, Severity: a.Severity.String(), Category: a.Category, Count: a.Count, Expected: a.Expected,
 		Evidence: outgoing(a.Evidence, hide, maxEvidence), Template: outgoing(a.Template, hide, maxText),
@@ -132,14 +143,7 @@ func describe(a *domain.Anomaly, hide func(string) string) sentAnomaly {
 			out.Services = append(out.Services, source)
 		}
 	}
-	for _, line := range a.SampleLines {
-		if len(out.Samples) == maxSamples {
-			break
-		}
-		if sample := outgoing(line, hide, maxSample); sample != "" && sample != out.Template && !slices.Contains(out.Samples, sample) {
-			out.Samples = append(out.Samples, sample)
-		}
-	}
+	out.Samples = slices.DeleteFunc(samples, func(sample string) bool { return sample == out.Template })
 	if !a.FirstSeen.IsZero() {
 		out.First = a.FirstSeen.UTC().Format(time.RFC3339)
 		out.Last = a.LastSeen.UTC().Format(time.RFC3339)

@@ -36,15 +36,19 @@ type Session struct {
 	numbers  map[string]int
 	distinct map[Class]int
 	counts   map[string]int
+	// known are the long ones among the values, which are secrets wherever they stand:
+	// what told so of the first may not stand beside the next.
+	known []known
 	// What follows is scratch space of one call.
 	view  view
 	found []span
 	key   []byte
 }
 
-// Redact returns text with placeholders for its secrets, and text itself if it has
-// none. Redacting the result again changes nothing. Text should be a whole line or
-// a whole entry: a secret that was cut off before may no longer be recognised.
+// Redact returns text with placeholders for its secrets, those of 16 bytes and more
+// that earlier texts of the session had included, and text itself if it has none.
+// Redacting the result again changes nothing. Text should be a whole line or a whole
+// entry: a secret that was cut off before may no longer be recognised.
 func (s *Session) Redact(text string) string {
 	v := s.view.of(text)
 	s.found = s.scan(v, s.found[:0])
@@ -74,6 +78,15 @@ func Plain(text string) string {
 // Counts returns how many placeholders were written, by class.
 func (s *Session) Counts() map[string]int { return maps.Clone(s.counts) }
 
+// known is a value that was found before.
+type known struct {
+	value string
+	class Class
+}
+
+// minKnown is the length, in bytes, from which a value is no accident where it stands.
+const minKnown = 16
+
 // placeholderSize is about the length of one.
 const placeholderSize = 32
 
@@ -85,6 +98,9 @@ func (s *Session) write(out *strings.Builder, class Class, value string) {
 		s.distinct[class]++
 		number = s.distinct[class]
 		s.numbers[string(s.key)] = number
+		if len(value) >= minKnown {
+			s.known = append(s.known, known{strings.Clone(value), class})
+		}
 	}
 	s.counts[string(class)]++
 	out.WriteString(placeholderBegin)

@@ -20,3 +20,16 @@ func TestTheSameValueHasTheSamePlaceholder(t *testing.T) {
 	require.Equal(t, "<SECRET:aws_access_key:1>", other.Redact(second), "sessions share nothing")
 	require.Equal(t, "plain", other.Redact("plain"))
 }
+
+func TestASecretIsOneWhereverItStands(t *testing.T) {
+	t.Parallel()
+	s := redact.New(redact.Config{}).Session()
+	require.Equal(t, "password=<SECRET:password:1>", s.Redact("password=the-quiet-elephant-of-1969"))
+	require.Equal(t, "seen once: <SECRET:password:1>, and <SECRET:password:1>", s.Redact("seen once: the-quiet-elephant-of-1969, and the-quiet-elephant-of-1969"))
+	require.Equal(t, "the quiet elephant", s.Redact("the quiet elephant"))
+	require.Equal(t, map[string]int{"password": 3}, s.Counts())
+
+	short := redact.New(redact.Config{}).Session()
+	require.Equal(t, "password=<SECRET:password:1>", short.Redact("password=elephant"))
+	require.Equal(t, "an elephant", short.Redact("an elephant"), "a short value may stand there by accident")
+}

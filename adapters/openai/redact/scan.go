@@ -36,6 +36,16 @@ type scanner struct {
 func (s *Session) scan(v *view, out []span) []span {
 	sc := scanner{view: v, ips: s.ips, found: out}
 	sc.scan()
+	for _, k := range s.known {
+		for from := 0; ; {
+			at := strings.Index(v.text[from:], k.value)
+			if at < 0 {
+				break
+			}
+			from += at + len(k.value)
+			sc.add(from-len(k.value), from, k.class)
+		}
+	}
 	return sc.found
 }
 
