@@ -216,11 +216,15 @@ func (l *logsStub) GetLog(_ context.Context, id domain.LogID) (domain.LogEntry, 
 }
 
 func (l *logsStub) ListLogs(_ context.Context, filter domain.LogFilter) (domain.LogPage, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.filter = filter
 	return l.page, l.err
 }
 
 func (l *logsStub) ListAnomalies(_ context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.anomalies = filter
 	return l.found, l.err
 }
@@ -244,6 +248,7 @@ func (l *logsStub) ListAnomalyLogs(_ context.Context, id string, limit int, curs
 
 // fleetStub is a fleet service that keeps which queues are paused.
 type fleetStub struct {
+	mu         sync.Mutex // guards what calls change
 	queues     map[string]domain.QueueInfo
 	schedulers []domain.SchedulerReport
 	minutes    int // of the newest call for the history
@@ -252,6 +257,8 @@ type fleetStub struct {
 }
 
 func (f *fleetStub) ListQueues(context.Context) ([]domain.QueueInfo, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	out := slices.SortedFunc(maps.Values(f.queues), func(a, b domain.QueueInfo) int { return strings.Compare(a.Name, b.Name) })
 	return out, f.err
 }
@@ -268,6 +275,8 @@ func (f *fleetStub) set(name string, pausedAt time.Time) (domain.QueueInfo, erro
 	if err := domain.ValidateName("queue", name); err != nil || f.err != nil {
 		return domain.QueueInfo{}, cmp.Or(f.err, err)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	info := f.queues[name]
 	info.Name, info.Paused, info.PausedAt = name, !pausedAt.IsZero(), pausedAt
 	f.queues[name] = info
@@ -279,6 +288,8 @@ func (f *fleetStub) ListSchedulers(context.Context) ([]domain.SchedulerReport, e
 }
 
 func (f *fleetStub) GetHistory(_ context.Context, minutes int) ([]domain.HistoryPoint, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.minutes = minutes
 	return f.history, f.err
 }

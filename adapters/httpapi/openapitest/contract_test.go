@@ -53,6 +53,7 @@ func ask(t *testing.T, c *Contract, method, target, sent string, a answered) str
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("X-Request-Id", "r")
+		w.Header().Set("ETag", `"1"`)
 		w.Header().Set("Content-Type", "application/json")
 		for name, value := range a.header {
 			w.Header().Set(name, value)
