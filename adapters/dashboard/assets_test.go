@@ -101,6 +101,35 @@ func badImports(tree fs.FS, name, text string) []string {
 	return out
 }
 
+var exported = regexp.MustCompile(`(?m)^export\s+(?:async\s+)?(?:function\*?|const|let|class)\s+(\w+)`)
+
+// unused returns what modules export and no other script names.
+func unused(t *testing.T, tree fs.FS) []string {
+	t.Helper()
+	scripts := map[string]string{}
+	require.NoError(t, fs.WalkDir(tree, ".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || path.Ext(name) != ".js" {
+			return err
+		}
+		src, err := fs.ReadFile(tree, name)
+		scripts[name] = withoutComments(name, string(src))
+		return err
+	}))
+	var out []string
+	for name, text := range scripts {
+		for _, found := range exported.FindAllStringSubmatch(text, -1) {
+			word, used := regexp.MustCompile(`\b`+found[1]+`\b`), false
+			for other, text := range scripts {
+				used = used || other != name && word.MatchString(text)
+			}
+			if !used {
+				out = append(out, name+": "+found[1])
+			}
+		}
+	}
+	return out
+}
+
 func assets(t *testing.T) fs.FS {
 	t.Helper()
 	tree, err := fs.Sub(embedded, "assets")
@@ -111,6 +140,17 @@ func assets(t *testing.T) fs.FS {
 func TestTheFilesAreSafeAndComplete(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, faults(assets(t)))
+}
+
+// TestWhatModulesExportIsUsed finds code that nothing runs any more. What is only
+// exported for the tests of testdata is named here.
+func TestWhatModulesExportIsUsed(t *testing.T) {
+	t.Parallel()
+	require.ElementsMatch(t, []string{"js/api.js: Problem", "js/dom.js: safeHref"}, unused(t, assets(t)))
+	require.Equal(t, []string{"js/y.js: z"}, unused(t, fstest.MapFS{
+		"js/x.js": {Data: []byte("import { y } from './y.js';\ny(); // not z")},
+		"js/y.js": {Data: []byte("export const y = () => z();\nexport async function z() {}")},
+	}))
 }
 
 func TestFaultsAreCaught(t *testing.T) {

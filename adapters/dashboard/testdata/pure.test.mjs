@@ -28,7 +28,6 @@ table('relative', (iso, now) => format.relative(iso, Date.parse(now)), [
 
 table('compact', format.compact, [[[0], '0'], [[7.123], '7.12'], [[9999], '9,999'], [[12_345], '12.3K'], [[1_234_567], '1.2M'], [[NaN], '–']]);
 table('count', format.count, [[[1, 'task'], '1 task'], [[0, 'task'], '0 tasks'], [[2, 'entry', 'entries'], '2 entries']]);
-table('bytes', format.bytes, [[[0], '0 B'], [[999], '999 B'], [[1200], '1.2 kB'], [[999_600], '1 MB'], [[123_456_789], '123 MB']]);
 table('title', format.title, [[['PROCESSING'], 'Processing'], [['lease_expired'], 'Lease expired'], [[null], '']]);
 table('isUUID', format.isUUID, [[['01a20d74-8b2e-7c6e-b985-37c9220c6814'], true], [['01a20d74-8b2e-7c6e-b985-37c9220c681'], false], [[' 01a20d74-8b2e-7c6e-b985-37c9220c6814'], false]]);
 

@@ -134,18 +134,3 @@ export function title(name) {
   const text = String(name ?? '').replaceAll('_', ' ');
   return text.charAt(0).toUpperCase() + text.slice(1).toLowerCase();
 }
-
-/** Bytes: "512 B", "1.2 kB", "3.4 MB". */
-export function bytes(n) {
-  if (!Number.isFinite(n)) {
-    return '–';
-  }
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let value = n;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 || value >= 99.95 ? Math.round(value) : Number(value.toFixed(1))} ${units[unit]}`;
-}

@@ -43,7 +43,7 @@ function fieldErrors(error) {
 }
 
 /** What went wrong and what to do, in a sentence or two. */
-export function explain(error) {
+function explain(error) {
   if (error.status === 403) {
     return `Your key has no right to do this. ${error.detail ?? ''}`.trim();
   }

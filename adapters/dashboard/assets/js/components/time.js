@@ -1,5 +1,5 @@
 // Times that say how long ago they were, and go on saying so.
-import { h, setAttr, setText } from '../dom.js';
+import { h, setText } from '../dom.js';
 import { dateTime, exact, relative } from '../format.js';
 
 const TICK = 5000;
@@ -18,13 +18,6 @@ export function timeFull(iso) {
     return h('span', { class: 'muted' }, '–');
   }
   return h('time', { datetime: iso, title: exact(iso) }, dateTime(iso));
-}
-
-/** Gives an element of timeAgo another time. */
-export function setTimeAgo(element, iso) {
-  setAttr(element, 'datetime', iso);
-  setAttr(element, 'title', exact(iso));
-  setText(element, relative(iso, Date.now()));
 }
 
 /** Keeps all relative times of the document true. */
