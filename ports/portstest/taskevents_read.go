@@ -218,25 +218,27 @@ func (e *eventTest) requireWoken(t *testing.T, by ports.TaskQueue) {
 	t.Helper()
 	// Once to have what listens begin, and again, when it is sure to wait.
 	for range 2 {
-		woken := make(chan domain.TaskEventPage, 1)
+		type outcome struct {
+			page domain.TaskEventPage
+			err  error
+		}
+		woken := make(chan outcome, 1) // read here only: the reader may outlive a test that has failed
 		go func() {
 			page, err := e.events.ReadTaskEvents(t.Context(), ports.EventRequest{After: e.at, Max: 10, Wait: time.Minute})
-			if err != nil {
-				t.Errorf("read: %v", err)
-			}
-			woken <- page
+			woken <- outcome{page, err}
 		}()
 		select {
-		case page := <-woken:
-			t.Fatalf("it must wait, and gives %v", page)
+		case got := <-woken:
+			t.Fatalf("it must wait, and gives %v", got)
 		case <-time.After(100 * time.Millisecond):
 		}
 		tasks, err := by.Enqueue(t.Context(), newTask())
 		require.NoError(t, err)
 		select {
-		case page := <-woken:
-			require.Equal(t, []domain.TaskID{tasks[0].ID}, eventIDs(page.Events))
-			e.at = page.Next
+		case got := <-woken:
+			require.NoError(t, got.err)
+			require.Equal(t, []domain.TaskID{tasks[0].ID}, eventIDs(got.page.Events))
+			e.at = got.page.Next
 		case <-time.After(soon):
 			t.Fatal("the reader still waits")
 		}
