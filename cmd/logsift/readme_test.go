@@ -392,6 +392,15 @@ func TestReadmesFlagsAndVariablesExist(t *testing.T) {
 	}
 }
 
+func TestReadmesFilesExist(t *testing.T) {
+	t.Parallel()
+	links := regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(readReadme(t), -1)
+	require.NotEmpty(t, links)
+	for _, link := range links {
+		require.FileExists(t, filepath.Join(moduleRoot, link[1]))
+	}
+}
+
 func TestReadmesEndpointsExist(t *testing.T) {
 	t.Parallel()
 	_, a := serve(t, "--store", "sqlite:"+t.TempDir()+"/logsift.db", "--workers", "0")
