@@ -109,6 +109,7 @@ func TestBulk(t *testing.T) {
 		for _, media := range []string{"application/json", "application/x-ndjson", "application/vnd.elasticsearch+x-ndjson; compatible-with=9", "application/vnd.elasticsearch+json;compatible-with=8", "application/json; charset=UTF-8"} {
 			w := newWorld(httpapi.Config{})
 			require.Equal(t, http.StatusOK, w.do("PUT", "/_bulk", "{\"index\":{}}\n{\"message\":\"m\"}\n", "Content-Type", media).Code, media)
+			require.Equal(t, http.StatusOK, w.do("PUT", "/app-logs/_bulk", "{\"index\":{}}\n{\"message\":\"m\"}\n", "Content-Type", media).Code, media)
 		}
 	})
 }

@@ -22,6 +22,7 @@ import (
 
 	"logsift/adapters/httpapi"
 	"logsift/adapters/httpapi/apikey"
+	"logsift/adapters/httpapi/openapitest"
 	"logsift/adapters/httpapi/wire"
 	"logsift/adapters/memstore"
 	"logsift/adapters/sqlitestore"
@@ -499,7 +500,7 @@ func TestStreamFilters(t *testing.T) {
 	} {
 		api := eventAPI(&scriptedReader{steps: []func(ports.EventRequest) (domain.TaskEventPage, error){page("5", events...), failing(domain.ErrClosed)}}, httpapi.Config{})
 		out := httptest.NewRecorder()
-		api.Handler().ServeHTTP(out, httptest.NewRequest(http.MethodGet, eventsPath+query, http.NoBody))
+		openapitest.API().Handler(api.Handler()).ServeHTTP(out, httptest.NewRequest(http.MethodGet, eventsPath+query, http.NoBody))
 		var got []string
 		stream := newSSEReader(io.NopCloser(out.Body))
 		for e, ok := stream.next(); ok; e, ok = stream.next() {

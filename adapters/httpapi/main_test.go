@@ -8,4 +8,4 @@ import (
 	"logsift/adapters/httpapi/openapitest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(openapitest.Checked(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(openapitest.CheckedWhole(m)) }

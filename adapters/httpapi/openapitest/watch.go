@@ -2,6 +2,7 @@ package openapitest
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -230,9 +231,18 @@ func (c *Contract) succeeded(operation string) bool {
 
 // Checked returns the tests of a package, which fail if anything that [API] watched
 // broke the contract: it is what TestMain runs.
-func Checked(m *testing.M) interface{ Run() int } { return checked{m} }
+func Checked(m *testing.M) interface{ Run() int } { return checked{M: m} }
 
-type checked struct{ *testing.M }
+// CheckedWhole is [Checked] for the package that implements the API: its tests fail
+// too if an operation of the document was never answered with success, unless only
+// some of them run.
+func CheckedWhole(m *testing.M) interface{ Run() int } { return checked{M: m, whole: true} }
+
+type checked struct {
+	*testing.M
+
+	whole bool
+}
 
 // Run runs the tests.
 func (c checked) Run() int {
@@ -241,5 +251,21 @@ func (c checked) Run() int {
 		fmt.Println("the contract of the API is broken:", violation)
 		code = max(code, 1)
 	}
+	if code == 0 && c.whole && !selected() {
+		for _, operation := range API().Unseen() {
+			fmt.Println("no test of the package has the operation answered with success:", operation)
+			code = 1
+		}
+	}
 	return code
+}
+
+// selected is whether the command line chose among the tests.
+func selected() bool {
+	for _, name := range []string{"test.run", "test.skip", "test.list", "test.fuzz"} {
+		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {
+			return true
+		}
+	}
+	return testing.Short()
 }
