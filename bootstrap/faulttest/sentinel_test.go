@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"logsift/adapters/httpapi/wire"
 	"logsift/adapters/redisstore/redistest"
 	"logsift/domain"
 )
@@ -106,8 +107,12 @@ func failover(t *testing.T) {
 	require.Equal(t, "master", w.info(t, "replication")["role"], "no failover before the fault")
 	w.server.Kill(t)
 	died := time.Now()
-	require.Eventually(t, func() bool { return a.post(t).status == http.StatusCreated }, patience, 20*time.Millisecond)
-	a.awaitTask(t, a.posted(t), domain.TaskStatusCompleted)
+	var first answer
+	require.Eventually(t, func() bool {
+		first = a.post(t)
+		return first.status == http.StatusCreated
+	}, patience, 20*time.Millisecond)
+	a.awaitTask(t, decode[wire.Task](t, first).ID, domain.TaskStatusCompleted)
 	resumed := time.Since(died)
 	l.awaitMore(t, 20)
 	acked, other := l.end()
