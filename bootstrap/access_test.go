@@ -136,8 +136,10 @@ func TestTheAPISpeaksTLS(t *testing.T) {
 	c.TLSCert, c.TLSKey = certificate(t, dir, "first")
 	a := start(t, c)
 	require.True(t, strings.HasPrefix(a.URL(), "https://127.0.0.1:"), a.URL())
-	// get asks with the newest certificate of the folder and returns the name on that of the server.
-	get := func(most uint16) (string, *http.Response, error) {
+	type seen struct{ name, proto, security string }
+	// get asks with the newest certificate of the folder, and returns the name on that of
+	// the server too.
+	get := func(most uint16) (seen, error) {
 		raw, err := os.ReadFile(c.TLSCert)
 		require.NoError(t, err)
 		roots := x509.NewCertPool()
@@ -146,25 +148,23 @@ func TestTheAPISpeaksTLS(t *testing.T) {
 		defer transport.CloseIdleConnections()
 		res, err := (&http.Client{Transport: transport}).Get(a.URL() + "/healthz")
 		if err != nil {
-			return "", nil, err
+			return seen{}, err
 		}
 		_, err = io.Copy(io.Discard, res.Body)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
-		return res.TLS.PeerCertificates[0].Subject.CommonName, res, nil
+		return seen{res.TLS.PeerCertificates[0].Subject.CommonName, res.Proto, res.Header.Get("Strict-Transport-Security")}, nil
 	}
-	name, res, err := get(0)
+	got, err := get(0)
 	require.NoError(t, err)
-	require.Equal(t, "first", name)
-	require.Equal(t, "HTTP/2.0", res.Proto)
-	require.Equal(t, "max-age=31536000", res.Header.Get("Strict-Transport-Security"))
-	_, _, err = get(tls.VersionTLS11)
+	require.Equal(t, seen{"first", "HTTP/2.0", "max-age=31536000"}, got)
+	_, err = get(tls.VersionTLS11)
 	require.ErrorContains(t, err, "protocol version")
 
 	certificate(t, dir, "second")
 	require.Eventually(t, func() bool {
-		name, _, err := get(0)
-		return err == nil && name == "second"
+		got, err := get(0)
+		return err == nil && got.name == "second"
 	}, patience, 20*time.Millisecond, "a renewed certificate needs no restart")
 
 	require.NoError(t, os.WriteFile(c.TLSKey, []byte("broken"), 0o600))
