@@ -58,7 +58,8 @@ func TestTheHarnessSeesFaults(t *testing.T) {
 
 func TestTheHarnessSeesBarriersAndPagesThatAreTooWide(t *testing.T) {
 	t.Parallel()
-	tb := newTab(t, site(t, "", `<p style="color:#bbb;background:#fff">pale text</p><button></button><div style="width:3000px">wide</div>`))
+	tb := newTab(t, site(t, "", `<p style="color:#bbb;background:#fff">pale text</p><button></button><div style="width:3000px">wide</div>
+		<svg width="100" height="20"><text x="99" y="12" text-anchor="middle">13:45</text><text x="40" y="12" text-anchor="middle">13:30</text></svg>`))
 	tb.open("/")
 	var ids []string
 	for _, f := range tb.axe() {
@@ -66,6 +67,7 @@ func TestTheHarnessSeesBarriersAndPagesThatAreTooWide(t *testing.T) {
 	}
 	require.Subset(t, ids, []string{"color-contrast serious", "button-name critical"})
 	require.NotEmpty(t, eval[[]string](tb, "__t.wide()"))
+	require.Equal(t, []string{"13:45"}, eval[[]string](tb, "__t.cut()"))
 
 	tb = newTab(t, site(t, "", `<p>fine</p><button>Go</button>`))
 	tb.open("/")

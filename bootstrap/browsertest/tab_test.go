@@ -277,7 +277,7 @@ func (tb *tab) choose(selector, value string) {
 	tb.await(fmt.Sprintf("__t.choose(%s, %s)", js(selector), js(value)), fmt.Sprintf("%s should offer %q", selector, value))
 }
 
-// fits fails if the page is wider than the window.
+// fits fails if the page is wider than the window, or a text than its drawing.
 func (tb *tab) fits() {
 	tb.t.Helper()
 	wide := eval[[]string](tb, "__t.wide()")
@@ -285,6 +285,7 @@ func (tb *tab) fits() {
 		tb.picture("wide")
 	}
 	require.Empty(tb.t, wide, "elements reach out of the window at %s", eval[string](tb, "location.pathname"))
+	require.Empty(tb.t, eval[[]string](tb, "__t.cut()"), "texts are cut off at %s", eval[string](tb, "location.pathname"))
 }
 
 // picture keeps a picture of the window.

@@ -54,6 +54,14 @@
         .slice(0, 10);
     },
 
+    // cut names the texts of drawings that reach out of them at the left or the right.
+    cut() {
+      return [...document.querySelectorAll('svg text')].filter(visible).filter((el) => {
+        const [inner, outer] = [el.getBoundingClientRect(), el.ownerSVGElement.getBoundingClientRect()];
+        return inner.left < outer.left - 1 || inner.right > outer.right + 1;
+      }).map((el) => el.textContent);
+    },
+
     focused() {
       const el = document.activeElement;
       return el === document.body ? '' : `${el.tagName.toLowerCase()} ${label(el)}`.slice(0, 200);

@@ -7,7 +7,9 @@ import { greatest, last, linePath, runs, ticks, timeLabels } from '../series.js'
 
 const HEIGHT = 168;
 const MARGIN = { top: 10, right: 10, bottom: 22 };
+/** The room of a label of the time axis, and about half of what it fills of that. */
 const LABEL_WIDTH = 76;
+const HALF_LABEL = 18;
 /** About the width of a figure of the axis, to leave room for the longest label. */
 const FIGURE = 6.4;
 const LEAST_LEFT = 32;
@@ -120,7 +122,9 @@ class TimeChart {
         s('line', { class: 'grid', x1: left, x2: right, y1: y(mark), y2: y(mark) }),
         s('text', { class: 'axis', x: left - 8, y: y(mark) + 3.5, 'text-anchor': 'end' }, this.#options.format(mark)),
       ]),
-      timeLabels(times, inner.width, LABEL_WIDTH, new Date().getTimezoneOffset()).map(({ index, at }) => s('text', { class: 'axis', x: x(index), y: HEIGHT - 6, 'text-anchor': 'middle' }, clock(at))),
+      timeLabels(times, inner.width, LABEL_WIDTH, new Date().getTimezoneOffset()).map(({ index, at }) => s('text', {
+        class: 'axis', x: Math.min(x(index), this.#width - HALF_LABEL), y: HEIGHT - 6, 'text-anchor': 'middle',
+      }, clock(at))),
       this.#options.series.map((series, at) => runs(values[at] ?? []).map((run) => this.#run(series, run, x, y))),
       s('g', { class: 'cursor' }));
     this.#show(this.#at);
