@@ -19,9 +19,11 @@
 // "due" for scheduled and retrying tasks, and the list "finished" for the
 // retention. Ids are stored as their 16 bytes.
 //
-// The hash "lanes" gives each pair of queue and type its number, has a field "!QUEUE"
-// for each queue that is paused, and a generation that changes with each pause and its
-// end. Claims compare the generation anyway, so a pause costs them nothing, and from
+// The hash "lanes" gives each pair of queue and type its number, and has a field
+// "!QUEUE" for each queue that is paused. The hash "meta" holds what each script looks
+// at, in one read: the generation of the lanes, which changes with each pause and its
+// end, the newest sequence number, and whether a claim or a reader of events waits.
+// Claims compare the generation anyway, so a pause costs them nothing, and from
 // its return on no process gets a task of the queue. What schedulers tell of themselves
 // has the hash tag {namespace:fleet}.
 //

@@ -147,7 +147,7 @@ func (p *partition) readEvents(ctx context.Context, after *place, wait bool) (pa
 	var table *laneTable
 	reply, err := p.withLanes(ctx, func(t *laneTable) ([]any, error) {
 		table = t
-		return p.client.runSlice(ctx, eventsScript, []string{p.keys.meta, p.keys.lanes, p.keys.events},
+		return p.client.runSlice(ctx, eventsScript, []string{p.keys.meta, p.keys.events},
 			p.client.offset(), t.generation, len(t.names), from, eventEntries, mode, ports.EventLinger.Microseconds())
 	})
 	if err != nil {

@@ -123,7 +123,7 @@ func (p *partition) setPaused(ctx context.Context, name string, paused bool) err
 		if paused && table.generation == "" {
 			return stale(), p.begin(ctx)
 		}
-		return p.client.runSlice(ctx, pauseScript, []string{p.keys.lanes, p.keys.meta},
+		return p.client.runSlice(ctx, pauseScript, p.keys.forLanes(),
 			p.client.offset(), table.generation, len(table.names), newGeneration(p.client.cfg.Partitions),
 			p.keys.wake, maxPauses, pauseMark+name, step)
 	})
@@ -138,8 +138,8 @@ func (p *partition) setPaused(ctx context.Context, name string, paused bool) err
 
 // begin gives the lanes a generation where they have none: there never was a task.
 func (p *partition) begin(ctx context.Context) error {
-	for _, key := range []string{p.first, p.keys.lanes} {
-		if _, _, err := p.callLanes(ctx, key, "begin"); err != nil {
+	for _, keys := range [][]string{p.first.forLanes(), p.keys.forLanes()} {
+		if _, _, err := p.callLanes(ctx, keys, "begin"); err != nil {
 			return err
 		}
 	}

@@ -120,7 +120,8 @@ func TestARepairKeepsPauses(t *testing.T) {
 	}
 	before, err := queue.ListQueues(t.Context())
 	require.NoError(t, err)
-	p.do(t, "HSET", p.key("lanes"), "#", "x", "!other", "long ago")
+	p.do(t, "HSET", p.key("meta"), "lanes", "x")
+	p.do(t, "HSET", p.key("lanes"), "!other", "long ago")
 	found := p.verify(t, true)
 	require.Equal(t, []domain.FindingKind{domain.FindingLanesDamaged}, kinds(found))
 	require.True(t, found[0].Repaired())

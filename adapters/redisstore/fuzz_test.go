@@ -196,7 +196,7 @@ func FuzzVerifyLanes(f *testing.F) {
 	f.Add("", "-1", "x|y|z", "999999999999", "|", -5)
 	f.Fuzz(func(t *testing.T, a, numberA, b, numberB, recorded string, at int) {
 		fields := map[string]string{a: numberA, b: numberB}
-		lanesProblem(fields, 1)
+		lanesProblem(storedLanes{generation: recorded, count: numberA, fields: fields}, 1)
 		names := mendedLanes(fields, map[int]string{at: recorded})
 		require.LessOrEqual(t, len(names), maxLanes)
 		seen := map[string]bool{}

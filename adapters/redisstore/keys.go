@@ -45,9 +45,12 @@ func (k *queueKeys) all(ready []string) []string {
 		k.tasks, k.state, k.results, k.errors,
 		k.active, k.scheduled, k.retrying, k.due,
 		k.completed, k.failed, k.cancelled, k.finList,
-		k.unique, k.uniqueOf, k.meta, k.lanes, k.events,
+		k.unique, k.uniqueOf, k.meta, k.events,
 	}, ready...)
 }
+
+// forLanes lists the keys of the scripts that take the table of lanes.
+func (k *queueKeys) forLanes() []string { return []string{k.lanes, k.meta} }
 
 // ready is the key of the ready tasks of one lane.
 func (k *queueKeys) ready(lane int) string { return k.prefix + "ready:" + strconv.Itoa(lane) }

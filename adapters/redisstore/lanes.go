@@ -74,11 +74,11 @@ func (p *partition) laneTable() *laneTable {
 func (p *partition) refreshLanes(ctx context.Context, add ...string) (*laneTable, error) {
 	if len(add) > 0 && p.number > 0 {
 		// The first partition has its generation before any other; see newGeneration.
-		if _, _, err := p.callLanes(ctx, p.first, "begin"); err != nil {
+		if _, _, err := p.callLanes(ctx, p.first.forLanes(), "begin"); err != nil {
 			return nil, err
 		}
 	}
-	generation, reply, err := p.callLanes(ctx, p.keys.lanes, "", add...)
+	generation, reply, err := p.callLanes(ctx, p.keys.forLanes(), "", add...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,12 +125,12 @@ func (p *partition) readLanes(generation string, reply []any) (*laneTable, error
 
 // callLanes runs the script of the lanes, and returns their generation, and name
 // and number of each.
-func (p *partition) callLanes(ctx context.Context, key, begin string, add ...string) (string, []any, error) {
+func (p *partition) callLanes(ctx context.Context, keys []string, begin string, add ...string) (string, []any, error) {
 	args := []any{newGeneration(p.client.cfg.Partitions), maxLanes, begin}
 	for _, name := range add {
 		args = append(args, name)
 	}
-	reply, err := p.client.runSlice(ctx, lanesScript, []string{key}, args...)
+	reply, err := p.client.runSlice(ctx, lanesScript, keys, args...)
 	if err != nil {
 		return "", nil, err
 	}

@@ -22,23 +22,23 @@ type partition struct {
 	keys     queueKeys
 	lanes    lanes
 	enqueues gatherer
-	// first is the key of the lanes of the first partition, which tells how many
-	// partitions there are.
-	first string
+	// first are the keys of the first partition, which tells how many there are.
+	first queueKeys
 }
 
 var (
-	enqueueScript = loadScript("enqueue")
-	claimScript   = loadScript("claim")
-	extendScript  = loadScript("extend")
-	updateScript  = loadScript("update")
-	releaseScript = loadScript("release")
+	enqueueScript    = loadScript("enqueue")
+	enqueueOneScript = loadScript("enqueue_one")
+	claimScript      = loadScript("claim")
+	extendScript     = loadScript("extend")
+	updateScript     = loadScript("update")
+	releaseScript    = loadScript("release")
 )
 
 func newPartition(client *Client, number int) *partition {
 	p := &partition{
 		number: number, client: client, keys: newQueueKeys(client.cfg.Namespace, number),
-		first: newQueueKeys(client.cfg.Namespace, 0).lanes,
+		first: newQueueKeys(client.cfg.Namespace, 0),
 	}
 	p.lanes.table = &laneTable{}
 	return p
@@ -54,7 +54,7 @@ func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 	detached := context.WithoutCancel(ctx)
 	reply, err := p.withLanes(detached, func(table *laneTable) ([]any, error) {
 		keys := append([]string{
-			k.tasks, k.state, k.errors, k.active, k.due, k.scheduled, k.retrying, k.meta, k.lanes, k.claim(req.ID), k.events,
+			k.tasks, k.state, k.errors, k.active, k.due, k.scheduled, k.retrying, k.meta, k.claim(req.ID), k.events,
 		}, table.ready...)
 		lanes := table.claimable(req.Queues, req.Types)
 		args := make([]any, 0, 6+len(lanes))

@@ -102,6 +102,8 @@ type enqueueCall struct {
 	bytes   int
 	// wakes is whether one of its lanes may be claimed from.
 	wakes bool
+	// plain is whether there is one task, ready at once and without a unique key.
+	plain bool
 
 	reply []any
 	err   error
@@ -133,12 +135,22 @@ func newEnqueueCall(table *laneTable, tasks []*domain.Task, places []int) *enque
 			c.uniques = append(c.uniques, uniqueKey{place: n + 1, key: t.UniqueKey})
 		}
 	}
+	if t := tasks[places[0]]; len(places) == 1 && t.UniqueKey == "" && t.Delay == 0 && t.ScheduledAt.IsZero() {
+		c.plain = true
+	}
 	return c
 }
 
 // callEnqueue stores what the calls want, which are of one generation, in one
 // step, and gives each its part of the reply.
 func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
+	if len(calls) == 1 && calls[0].plain {
+		done, err := p.callEnqueueOne(ctx, calls[0])
+		if done || err != nil {
+			calls[0].err = err
+			return
+		}
+	}
 	k := &p.keys
 	var lanes []int
 	count, keyed := 0, 0
@@ -155,8 +167,8 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 			}
 		}
 	}
-	keys := make([]string, 0, 8+len(lanes))
-	keys = append(keys, k.tasks, k.unique, k.uniqueOf, k.scheduled, k.due, k.meta, k.lanes, k.events)
+	keys := make([]string, 0, 7+len(lanes))
+	keys = append(keys, k.tasks, k.unique, k.uniqueOf, k.scheduled, k.due, k.meta, k.events)
 	args := make([]any, 0, 4+2*count+len(lanes)+2*keyed)
 	args = append(args, p.client.offset(), calls[0].generation, wake, strconv.Itoa(count))
 	for _, c := range calls {
@@ -187,6 +199,27 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 			c.reply, reply = reply[:c.count()], reply[c.count():]
 		}
 	}
+}
+
+// callEnqueueOne stores the single task of a call, and reports false if that needs
+// the script for many.
+func (p *partition) callEnqueueOne(ctx context.Context, c *enqueueCall) (bool, error) {
+	k := &p.keys
+	wake := ""
+	if c.wakes {
+		wake = k.wake
+	}
+	reply, err := p.client.run(ctx, enqueueOneScript, []string{k.tasks, k.meta, k.ready(c.lanes[0]), k.events},
+		c.generation, wake, c.tasks[0], c.tasks[1], p.client.offset())
+	if err != nil {
+		return false, err
+	}
+	created, ok := reply.(int64)
+	if !ok {
+		return false, fmt.Errorf("redis script enqueue_one: reply is %T, not a number", reply)
+	}
+	c.reply = []any{created}
+	return created != 0, nil
 }
 
 // readEnqueued turns the replies into stored tasks and item errors.

@@ -88,7 +88,7 @@ func (c *Client) checkPartitions(ctx context.Context) error {
 	// The error of each is looked at below.
 	_, _ = c.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i := range generations {
-			generations[i] = pipe.HGet(ctx, newQueueKeys(c.cfg.Namespace, i).lanes, laneGeneration)
+			generations[i] = pipe.HGet(ctx, newQueueKeys(c.cfg.Namespace, i).meta, laneGeneration)
 		}
 		return nil
 	})

@@ -355,7 +355,12 @@ var breakages = []breakage{
 	}, pending},
 	{"a number of lanes that is wrong", domain.FindingLanesDamaged, func(t tester, p *patient) domain.TaskID {
 		id := p.enqueue(t)
-		p.do(t, "HSET", p.key("lanes"), "#", "x")
+		p.do(t, "HSET", p.key("meta"), "lanes", "x")
+		return id
+	}, pending},
+	{"a generation that is gone", domain.FindingLanesDamaged, func(t tester, p *patient) domain.TaskID {
+		id := p.enqueue(t)
+		p.do(t, "HDEL", p.key("meta"), "generation")
 		return id
 	}, pending},
 	{"a pause since no time", domain.FindingLanesDamaged, func(t tester, p *patient) domain.TaskID {

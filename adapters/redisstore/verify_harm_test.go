@@ -127,7 +127,7 @@ func TestRandomHarmIsMended(t *testing.T) {
 		for range rapid.IntRange(1, 8).Draw(rt, "harms") {
 			id := rapid.SampledFrom(ids).Draw(rt, "id")
 			index := rapid.SampledFrom(indexes).Draw(rt, "index")
-			switch rapid.SampledFrom([]string{"zrem", "zadd", "due", "undue", "state", "nostate", "record", "norecord", "unique", "nounique", "finished", "seq", "lane", "results"}).Draw(rt, "harm") {
+			switch rapid.SampledFrom([]string{"zrem", "zadd", "due", "undue", "state", "nostate", "record", "norecord", "unique", "nounique", "finished", "seq", "lane", "lanes", "results"}).Draw(rt, "harm") {
 			case "zrem":
 				p.do(rt, "ZREM", p.key(index), id)
 			case "zadd":
@@ -161,8 +161,11 @@ func TestRandomHarmIsMended(t *testing.T) {
 			case "seq":
 				p.do(rt, "HSET", p.key("meta"), "seq", rapid.SampledFrom([]string{"0", "x", "-5"}).Draw(rt, "seq"))
 			case "lane":
-				p.do(rt, "HSET", p.key("lanes"), rapid.SampledFrom([]string{"default|work", "other|work", "#", ""}).Draw(rt, "lane"),
+				p.do(rt, "HSET", p.key("lanes"), rapid.SampledFrom([]string{"default|work", "other|work"}).Draw(rt, "lane"),
 					rapid.SampledFrom([]string{"0", "1", "7", "x"}).Draw(rt, "number"))
+			case "lanes":
+				p.do(rt, "HSET", p.key("meta"), rapid.SampledFrom([]string{"lanes", "generation"}).Draw(rt, "field"),
+					rapid.SampledFrom([]string{"0", "1", "7", "x"}).Draw(rt, "value"))
 			case "results":
 				p.do(rt, "HSET", p.key("results"), uuid.New(), "x")
 			}

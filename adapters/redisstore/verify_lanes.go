@@ -6,16 +6,27 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"logsift/domain"
 )
 
 var repairLanesScript = loadScript("repair_lanes")
 
-// Fields of the table of lanes that are no lane.
+// Fields of meta that tell of the table of lanes.
 const (
-	laneGeneration = ""
-	laneCount      = "#"
+	laneGeneration = "generation"
+	laneCount      = "lanes"
 )
+
+// storedLanes is the table of lanes as it is stored.
+type storedLanes struct {
+	generation, count string
+	// fields are numbers by names of lanes, and since when queues are paused.
+	fields map[string]string
+}
+
+func (s storedLanes) empty() bool { return s.generation == "" && s.count == "" && len(s.fields) == 0 }
 
 // loadLanes reads the table of lanes as far as it can be read.
 func (c *queueCheck) loadLanes() error {
@@ -24,24 +35,19 @@ func (c *queueCheck) loadLanes() error {
 }
 
 // readLanes reads the table of lanes, and returns it as it is stored.
-func (c *queueCheck) readLanes() (map[string]string, error) {
-	fields := map[string]string{}
-	if !c.foreign[c.keys.lanes] {
-		ctx, cancel := c.client.bound(c.ctx)
-		defer cancel()
-		var err error
-		if fields, err = c.client.rdb.HGetAll(ctx, c.keys.lanes).Result(); err != nil {
-			return nil, fmt.Errorf("read the lanes: %w", c.client.translate(ctx, err))
-		}
+func (c *queueCheck) readLanes() (storedLanes, error) {
+	stored, err := c.storedLanes()
+	if err != nil {
+		return stored, fmt.Errorf("read the lanes: %w", err)
 	}
-	c.generation, c.count = fields[laneGeneration], fields[laneCount]
+	c.generation, c.count = stored.generation, stored.count
 	if c.count == "" {
 		c.count = "0"
 	}
 	c.names, c.number = nil, map[string]int{}
-	for name, text := range fields {
+	for name, text := range stored.fields {
 		n, err := strconv.Atoi(text)
-		if name == laneGeneration || name == laneCount || pausedQueue(name) != "" || err != nil || n < 0 || n >= maxLanes {
+		if pausedQueue(name) != "" || err != nil || n < 0 || n >= maxLanes {
 			continue
 		}
 		for len(c.names) <= n {
@@ -50,24 +56,42 @@ func (c *queueCheck) readLanes() (map[string]string, error) {
 		c.names[n], c.number[name] = name, n
 	}
 	c.readyKeys = max(c.readyKeys, len(c.names))
-	return fields, nil
+	return stored, nil
+}
+
+// foreignLanes reports whether a key that the table of lanes is in holds something
+// else.
+func (c *queueCheck) foreignLanes() bool { return c.foreign[c.keys.lanes] || c.foreign[c.keys.meta] }
+
+// storedLanes reads both keys of the table in one step, but not one that holds
+// something else.
+func (c *queueCheck) storedLanes() (storedLanes, error) {
+	ctx, cancel := c.client.bound(c.ctx)
+	defer cancel()
+	known, fields := &redis.SliceCmd{}, &redis.MapStringStringCmd{}
+	_, err := c.client.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		if !c.foreign[c.keys.meta] {
+			known = pipe.HMGet(ctx, c.keys.meta, laneGeneration, laneCount)
+		}
+		if !c.foreign[c.keys.lanes] {
+			fields = pipe.HGetAll(ctx, c.keys.lanes)
+		}
+		return nil
+	})
+	if err != nil {
+		return storedLanes{}, c.client.translate(ctx, err)
+	}
+	return storedLanes{generation: textAt(known.Val(), 0), count: textAt(known.Val(), 1), fields: fields.Val()}, nil
 }
 
 // lanesProblem says what is wrong with the table of lanes of a queue of so many
 // partitions, "" for nothing.
-func lanesProblem(fields map[string]string, partitions int) string {
-	if len(fields) == 0 {
+func lanesProblem(stored storedLanes, partitions int) string {
+	if stored.empty() {
 		return ""
 	}
-	generation, hasGeneration := fields[laneGeneration]
-	count, hasCount := fields[laneCount]
-	lanes := len(fields)
-	for _, has := range []bool{hasGeneration, hasCount} {
-		if has {
-			lanes--
-		}
-	}
-	for name, text := range fields {
+	lanes := len(stored.fields)
+	for name, text := range stored.fields {
 		queue := pausedQueue(name)
 		if queue == "" {
 			continue
@@ -78,8 +102,8 @@ func lanesProblem(fields map[string]string, partitions int) string {
 		}
 	}
 	byNumber := map[int]string{}
-	for name, text := range fields {
-		if name == laneGeneration || name == laneCount || pausedQueue(name) != "" {
+	for name, text := range stored.fields {
+		if pausedQueue(name) != "" {
 			continue
 		}
 		n, err := strconv.Atoi(text)
@@ -91,14 +115,14 @@ func lanesProblem(fields map[string]string, partitions int) string {
 		}
 		byNumber[n] = name
 	}
-	if count != strconv.Itoa(lanes) {
-		return fmt.Sprintf("it says that there are %.20q lanes, and there are %d", count, lanes)
+	if stored.count != strconv.Itoa(lanes) {
+		return fmt.Sprintf("it says that there are %.20q lanes, and there are %d", stored.count, lanes)
 	}
-	if generation == "" {
+	if stored.generation == "" {
 		return "it has no generation"
 	}
-	if partitions > 1 && generationPartitions(generation) != partitions {
-		return fmt.Sprintf("its generation, %.80q, does not tell of %d partitions", generation, partitions)
+	if partitions > 1 && generationPartitions(stored.generation) != partitions {
+		return fmt.Sprintf("its generation, %.80q, does not tell of %d partitions", stored.generation, partitions)
 	}
 	return ""
 }
@@ -108,15 +132,15 @@ func lanesProblem(fields map[string]string, partitions int) string {
 func (c *queueCheck) lanes() error {
 	populated := false // there were tasks before the newest look
 	for range 5 {
-		fields, err := c.readLanes()
+		stored, err := c.readLanes()
 		if err != nil {
 			return err
 		}
-		if c.lost = c.foreign[c.keys.lanes]; c.lost {
+		if c.lost = c.foreignLanes(); c.lost {
 			return nil
 		}
-		problem := lanesProblem(fields, c.client.cfg.Partitions)
-		if problem == "" && len(fields) > 0 {
+		problem := lanesProblem(stored, c.client.cfg.Partitions)
+		if problem == "" && !stored.empty() {
 			return c.pauses()
 		}
 		if problem == "" {
@@ -147,7 +171,7 @@ func (c *queueCheck) lanes() error {
 		if err != nil {
 			return err
 		}
-		done, err := c.replaceLanes(fields, mendedLanes(fields, recorded))
+		done, err := c.replaceLanes(stored, mendedLanes(stored.fields, recorded))
 		if err != nil {
 			return err
 		}
@@ -246,7 +270,7 @@ func mendedLanes(fields map[string]string, recorded map[int]string) []string {
 	}
 	var names []string
 	for name := range fields {
-		if name != laneGeneration && name != laneCount && strings.Count(name, "|") == 1 {
+		if strings.Count(name, "|") == 1 {
 			names = append(names, name)
 		}
 	}
@@ -279,12 +303,12 @@ func mendedLanes(fields map[string]string, recorded map[int]string) []string {
 
 // replaceLanes stores a new table in the place of the old one, with a generation
 // that tells the clients. It reports false if the old one has changed.
-func (c *queueCheck) replaceLanes(old map[string]string, names []string) (bool, error) {
-	args := []any{len(old)}
-	for name, value := range old {
+func (c *queueCheck) replaceLanes(old storedLanes, names []string) (bool, error) {
+	args := []any{old.generation, old.count, len(old.fields)}
+	for name, value := range old.fields {
 		args = append(args, name, value)
 	}
-	args = append(args, laneGeneration, newGeneration(c.client.cfg.Partitions), laneCount, len(names))
+	args = append(args, newGeneration(c.client.cfg.Partitions), len(names))
 	for n, name := range names {
 		args = append(args, name, n)
 	}
@@ -292,7 +316,7 @@ func (c *queueCheck) replaceLanes(old map[string]string, names []string) (bool, 
 	if err != nil {
 		return false, err
 	}
-	for name, value := range old {
+	for name, value := range old.fields {
 		// A pause whose time is damaged goes on.
 		if queue := pausedQueue(name); queue != "" && domain.ValidateName("queue", queue) == nil {
 			if !isPauseTime(value) {
@@ -301,16 +325,16 @@ func (c *queueCheck) replaceLanes(old map[string]string, names []string) (bool, 
 			args = append(args, name, value)
 		}
 	}
-	done, err := c.client.run(c.ctx, repairLanesScript, []string{c.keys.lanes}, args...)
+	done, err := c.client.run(c.ctx, repairLanesScript, c.keys.forLanes(), args...)
 	return done == int64(1), err
 }
 
 // addLane gives a queue and type a lane, as an enqueue would.
 func (c *queueCheck) addLane(name string) error {
-	if c.foreign[c.keys.lanes] {
+	if c.foreignLanes() {
 		return nil
 	}
-	reply, err := c.call(lanesScript, []string{c.keys.lanes}, newGeneration(c.client.cfg.Partitions), maxLanes, "", name)
+	reply, err := c.call(lanesScript, c.keys.forLanes(), newGeneration(c.client.cfg.Partitions), maxLanes, "", name)
 	if err != nil || isStale(reply) { // {-1}: there are too many
 		return err
 	}

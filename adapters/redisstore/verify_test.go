@@ -355,7 +355,7 @@ func TestEveryPartitionIsVerified(t *testing.T) {
 		prefix := fmt.Sprintf("{%s:%d}:", w.namespace, i)
 		require.NotEmpty(t, tasks[i])
 		p.do(t, "ZREM", prefix+"ready:0", tasks[i][0])
-		p.do(t, "HSET", prefix+"lanes", "", "damaged")
+		p.do(t, "HSET", prefix+"meta", "generation", "damaged")
 	}
 	_, err := p.queue.GetQueueStats(t.Context())
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
@@ -380,15 +380,15 @@ type afterLanes struct {
 
 func (h *afterLanes) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (h *afterLanes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
+func (h *afterLanes) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
-func (h *afterLanes) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		err := next(ctx, cmd)
-		if cmd.Name() == "hgetall" && cmd.Args()[1] == h.key {
-			h.once.Do(h.then)
+func (h *afterLanes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			if cmd.Name() == "hgetall" && cmd.Args()[1] == h.key {
+				h.once.Do(h.then)
+			}
 		}
 		return err
 	}

@@ -5,7 +5,7 @@
 -- there is no such task, or its status, which forbids it.
 -- include: common
 -- include: keys
-if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+if lanes_stale(K.meta, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 watch(now)
 local out = {}

@@ -1,7 +1,7 @@
 -- Claims ready tasks for a lease, the best first, after promoting due ones. A
 -- repeat with the same claim id gives the tasks that the claim still holds.
--- KEYS: tasks, state, errors, active, due, scheduled, retrying, meta, lanes, the
--- key of this claim, events, then the ready keys of all lanes.
+-- KEYS: tasks, state, errors, active, due, scheduled, retrying, meta, the key
+-- of this claim, events, then the ready keys of all lanes.
 -- ARGV: clock offset, generation of the lanes, their number, claim id, most
 -- tasks, lease in microseconds, then the lanes to take from.
 -- Reply: {-1} if the lanes are stale; else microseconds until the next task is
@@ -9,10 +9,9 @@
 -- errors. A task whose record is gone, or whose id is none, is dropped from the
 -- index.
 local K = { tasks = KEYS[1], state = KEYS[2], errors = KEYS[3], active = KEYS[4], due = KEYS[5],
-  scheduled = KEYS[6], retrying = KEYS[7], meta = KEYS[8], lanes = KEYS[9], claim = KEYS[10],
-  events = KEYS[11] }
-local known = redis.call('HMGET', K.lanes, '', '#')
-if (known[1] or '') ~= ARGV[2] or tonumber(known[2] or 0) ~= tonumber(ARGV[3]) then return { -1 } end
+  scheduled = KEYS[6], retrying = KEYS[7], meta = KEYS[8], claim = KEYS[9], events = KEYS[10] }
+local m = redis.call('HMGET', K.meta, 'generation', 'lanes', 'watch')
+if (m[1] or '') ~= ARGV[2] or tonumber(m[2] or 0) ~= tonumber(ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local claim, max, lease = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local sub, byte, pack_in, unpack_from = string.sub, string.byte, struct.pack, struct.unpack
@@ -51,8 +50,7 @@ if before then
 end
 
 local tell, tell_all
-local watch = redis.call('HGET', K.meta, 'watch')
-if watch and (tonumber(watch) or 0) > now then
+if m[3] and (tonumber(m[3]) or 0) > now then
   -- include: tell
 end
 
@@ -60,7 +58,7 @@ local due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 if due and tonumber(due) <= now then
   -- include: common
   -- As in keys.lua: a damaged record must not stop the claim.
-  K.ready = function(lane) return KEYS[12 + lane] or KEYS[12] or K.scheduled end
+  K.ready = function(lane) return KEYS[11 + lane] or KEYS[11] or K.scheduled end
   promote(K, now, 200, tell)
   due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 end
@@ -69,7 +67,7 @@ local next_due = due and math.max(0, tonumber(due) - now) or -1
 -- Take from the lane with the best head for as long as it stays the best.
 local ids, scores, heads = {}, {}, {}
 for i = 7, #ARGV do
-  local key = KEYS[12 + ARGV[i]]
+  local key = KEYS[11 + ARGV[i]]
   if #ARGV == 7 then
     heads[1] = { key = key, score = 0 }
   else

@@ -80,8 +80,8 @@ local function next_after(key, now)
 end
 
 -- lanes_stale reports whether the client's list of lanes is not the stored one.
-local function lanes_stale(lanes, generation, count)
-  local known = redis.call('HMGET', lanes, '', '#')
+local function lanes_stale(meta, generation, count)
+  local known = redis.call('HMGET', meta, 'generation', 'lanes')
   return (known[1] or '') ~= generation or tonumber(known[2] or 0) ~= tonumber(count)
 end
 

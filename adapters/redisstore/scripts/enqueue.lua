@@ -1,6 +1,6 @@
 -- Stores tasks as PENDING, ready or scheduled. The first write needs memory, so
 -- that a full server refuses the whole call.
--- KEYS: tasks, unique, unique_of, scheduled, due, meta, lanes, events, then the ready
+-- KEYS: tasks, unique, unique_of, scheduled, due, meta, events, then the ready
 -- keys of the lanes that are used.
 -- ARGV: clock offset, generation of the lanes, wake channel ('' if all lanes are of
 -- paused queues, so that nobody is woken), number of tasks; id
@@ -9,35 +9,16 @@
 -- Reply: {-1} if the lanes are stale; else for each task its created_at, 0 if the
 -- same task is stored already, -2 if another one has its id, or the id that holds
 -- its unique key.
-local tasks, unique, unique_of, scheduled, due_key, meta, lanes =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-if (redis.call('HGET', lanes, '') or '') ~= ARGV[2] then return { -1 } end
+local tasks, unique, unique_of, scheduled, due_key, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local m = redis.call('HMGET', meta, 'seq', 'idle', 'watch', 'generation')
+if (m[4] or '') ~= ARGV[2] then return { -1 } end
 local now = store_now(ARGV[1])
 local count = tonumber(ARGV[4])
-local m = redis.call('HMGET', meta, 'seq', 'idle', 'watch')
 local seq = math.max(now - EPOCH, tonumber(m[1] or 0) + 1) - 1
 local tell, tell_all
 if m[3] and (tonumber(m[3]) or 0) > now then
-  local K = { meta = meta, events = KEYS[8] }
+  local K = { meta = meta, events = KEYS[7] }
   -- include: tell
-end
-
--- One task that is new, ready at once and without a unique key is most of all
--- calls; it is stored without the tables that many need, at half the cost.
-if count == 1 and #ARGV == 7 then
-  local id, record = ARGV[5], ARGV[6]
-  local _, lane, prio, due = struct.unpack('>BHBd', record)
-  if due >= 0 and due <= now and redis.call('HSETNX', tasks, id, record) == 1 then
-    seq = seq + 1
-    redis.call('ZADD', KEYS[9], digits((10 - prio) * WIDTH + seq), id)
-    redis.call('HSET', meta, 'seq', digits(seq))
-    if tell then
-      tell(id, 0, 1, 0, lane)
-      tell_all(now)
-    end
-    if m[2] and ARGV[3] ~= '' and redis.call('HDEL', meta, 'idle') == 1 then redis.call('PUBLISH', ARGV[3], '1') end
-    return { EPOCH + seq }
-  end
 end
 
 -- The contents of a record: without the trace that one of version 2 ends with, since
@@ -54,8 +35,8 @@ for n = 1, count do ids[n] = ARGV[3 + 2 * n] end
 local old = get_many('HMGET', tasks, ids)
 
 local key_of, ready_key = {}, {}
-for i = 9, #KEYS do ready_key[tonumber(ARGV[last + i - 8])] = KEYS[i] end
-for i = last + #KEYS - 7, #ARGV, 2 do key_of[tonumber(ARGV[i])] = ARGV[i + 1] end
+for i = 8, #KEYS do ready_key[tonumber(ARGV[last + i - 7])] = KEYS[i] end
+for i = last + #KEYS - 6, #ARGV, 2 do key_of[tonumber(ARGV[i])] = ARGV[i + 1] end
 
 local out, ready, sched, dues, keys, keys_of = {}, {}, {}, {}, {}, {}
 local seen, held, refused, is_ready, first_due = {}, {}, false, false, nil

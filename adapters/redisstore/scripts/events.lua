@@ -1,18 +1,17 @@
 -- Reads events, and has them kept for a while longer; anew if nobody has read for
 -- too long, or if what is kept is damaged.
--- KEYS: meta, lanes, events. ARGV: clock offset, generation of the lanes, their
+-- KEYS: meta, events. ARGV: clock offset, generation of the lanes, their
 -- number, the number of the event to begin with ('' for none), most entries, 'wait'
 -- to be told of the next event, how long the events are to be kept at least, in
 -- microseconds.
 -- Reply: {-1} if the lanes are stale; else number and time of the newest event,
 -- then id and contents of each entry.
-local meta, lanes, events = KEYS[1], KEYS[2], KEYS[3]
-local known = redis.call('HMGET', lanes, '', '#')
-if (known[1] or '') ~= ARGV[2] or tonumber(known[2] or 0) ~= tonumber(ARGV[3]) then return { -1 } end
+local meta, events = KEYS[1], KEYS[2]
+local m = redis.call('HMGET', meta, 'generation', 'lanes', 'watch', 'told')
+if (m[1] or '') ~= ARGV[2] or tonumber(m[2] or 0) ~= tonumber(ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local linger = tonumber(ARGV[7])
-local m = redis.call('HMGET', meta, 'watch', 'told')
-local watch, told = tonumber(m[1] or 0) or 0, tonumber(m[2] or 0) or 0
+local watch, told = tonumber(m[3] or 0) or 0, tonumber(m[4] or 0) or 0
 if not (told >= 0 and told < 2 ^ 53) then told = 0 end
 local newest = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
 local number, at

@@ -5,7 +5,7 @@
 -- string. A task without a stored state gets the state that its index implies.
 -- include: common
 -- include: keys
-if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
+if lanes_stale(K.meta, ARGV[1], ARGV[2]) then return { -1 } end
 local ids = {}
 for i = 3, #ARGV do ids[#ids + 1] = ARGV[i] end
 local records, states = get_many('HMGET', K.tasks, ids), get_many('HMGET', K.state, ids)

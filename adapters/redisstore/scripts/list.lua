@@ -6,7 +6,7 @@
 -- Reply: {-1} if the lanes are stale; else id and sequence number of each.
 -- include: common
 -- include: keys
-if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
+if lanes_stale(K.meta, ARGV[1], ARGV[2]) then return { -1 } end
 local high, low, limit = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local wanted = {}
 for i = 1, #ARGV[6] do wanted[tonumber(string.sub(ARGV[6], i, i))] = true end

@@ -5,7 +5,7 @@
 -- until the next one is due (-1: none).
 -- include: common
 -- include: keys
-if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+if lanes_stale(K.meta, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 K.asleep = {}
 for i = 6, #ARGV do K.asleep[tonumber(ARGV[i])] = true end

@@ -5,7 +5,7 @@
 -- include: common
 -- include: oldest
 -- include: keys
-if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+if lanes_stale(K.meta, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local out = {}
 for lane = 0, tonumber(ARGV[3]) - 1 do

@@ -7,7 +7,7 @@
 -- next lease ends (-1: none is held), and how many of the tasks are poison.
 -- include: common
 -- include: keys
-if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+if lanes_stale(K.meta, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 local most = tonumber(ARGV[6])
 watch(now)

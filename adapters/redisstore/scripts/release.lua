@@ -4,7 +4,7 @@
 -- Reply: {-1} if the lanes are stale; else for each 1, or 0 if it is not held.
 -- include: common
 -- include: keys
-if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+if lanes_stale(K.meta, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 watch(now)
 local out, freed = {}, {}

@@ -1,12 +1,17 @@
 -- Replaces the table of lanes, if it is still as the client has read it.
--- KEYS: lanes. ARGV: number of fields that were read, these (name, value), then
--- the fields of the new table.
+-- KEYS: lanes, meta. ARGV: generation and number of lanes that were read ('' for
+-- none), the number of fields that were read, these (name, value), then the new
+-- generation and number of lanes, and the fields of the new table.
 -- Reply: 1, or 0 if the table is another one by now.
-local fields = tonumber(ARGV[1])
-if redis.call('HLEN', KEYS[1]) ~= fields then return 0 end
-for i = 2, 1 + 2 * fields, 2 do
-  if redis.call('HGET', KEYS[1], ARGV[i]) ~= ARGV[i + 1] then return 0 end
+local lanes, meta = KEYS[1], KEYS[2]
+local known = redis.call('HMGET', meta, 'generation', 'lanes')
+if (known[1] or '') ~= ARGV[1] or (known[2] or '') ~= ARGV[2] then return 0 end
+local last = 3 + 2 * ARGV[3]
+if redis.call('HLEN', lanes) ~= tonumber(ARGV[3]) then return 0 end
+for i = 4, last, 2 do
+  if redis.call('HGET', lanes, ARGV[i]) ~= ARGV[i + 1] then return 0 end
 end
-redis.call('DEL', KEYS[1])
-for i = 2 + 2 * fields, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('DEL', lanes)
+redis.call('HSET', meta, 'generation', ARGV[last + 1], 'lanes', ARGV[last + 2])
+for i = last + 3, #ARGV, 2 do redis.call('HSET', lanes, ARGV[i], ARGV[i + 1]) end
 return 1

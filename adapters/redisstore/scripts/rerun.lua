@@ -6,7 +6,7 @@
 -- holds its unique key.
 -- include: common
 -- include: keys
-if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+if lanes_stale(K.meta, ARGV[2], ARGV[3]) then return { -1 } end
 local now = store_now(ARGV[1])
 watch(now)
 local out, woken = {}, false

@@ -6,7 +6,7 @@
 -- records.
 -- include: common
 -- include: keys
-if lanes_stale(K.lanes, ARGV[1], ARGV[2]) then return { -1 } end
+if lanes_stale(K.meta, ARGV[1], ARGV[2]) then return { -1 } end
 local n = 0
 for lane = 0, tonumber(ARGV[3]) - 1 do n = n + redis.call('ZCARD', K.ready(lane)) end
 for _, key in ipairs({ K.scheduled, K.active, K.retrying, K.completed, K.failed, K.cancelled }) do

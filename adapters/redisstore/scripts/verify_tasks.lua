@@ -23,7 +23,7 @@
 local function num(n) return string.format('%.0f', n) end
 local now = store_now(ARGV[1])
 local mode, ready_keys, longest = ARGV[5], tonumber(ARGV[4]), tonumber(ARGV[7])
-if lanes_stale(K.lanes, ARGV[2], ARGV[3]) then return { -1 } end
+if lanes_stale(K.meta, ARGV[2], ARGV[3]) then return { -1 } end
 local quarantine = KEYS[#KEYS]
 local FIRST, PER_TASK = 10, 9
 local DAY = 86400000000
