@@ -61,7 +61,7 @@ type TaskEnqueuer interface {
 }
 
 // MaxEnqueue is how many tasks Enqueue stores in one step at most.
-const MaxEnqueue = 1000
+const MaxEnqueue = 500
 
 // ClaimRequest asks for tasks to work on.
 type ClaimRequest struct {

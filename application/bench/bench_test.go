@@ -426,7 +426,7 @@ func TestPlan(t *testing.T) {
 			"workers":   {Work: "w3", N: 1, C: 10_001},
 			"depth":     {Work: "w7", N: 1},
 			"producers": {Work: "w1", N: 1},
-			"batch":     {Work: "w2", N: 1, Batch: ports.MaxEnqueue + 1},
+			"batch":     {Work: "w2", N: 1, Batch: 10_001},
 			"cap":       {Work: "w3", N: 1, Cap: -1},
 		} {
 			var invalid *domain.ValidationError

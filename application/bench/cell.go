@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"logsift/domain"
-	"logsift/ports"
 )
 
 // Cell is one measurement: a workload and its sizes. What a workload does not
@@ -109,6 +108,7 @@ func (c Cell) Workers() int {
 const (
 	maxTasks     = 100_000_000
 	maxProducers = 10_000
+	maxBatch     = 10_000
 )
 
 // Validate checks the sizes. The error is a *domain.ValidationError.
@@ -126,7 +126,7 @@ func (c Cell) Validate() error {
 		{"workers", c.Workers(), 10_000, true},
 		{"depth", c.Depth, maxTasks, c.Work == "w7" || c.Work == "w7m"},
 		{"producers", c.Producers, maxProducers, c.Work == "w1" || c.Work == "w5"},
-		{"batch", c.Batch, ports.MaxEnqueue, c.Work == "w2"},
+		{"batch", c.Batch, maxBatch, c.Work == "w2"},
 	} {
 		if s.used && (s.value < 1 || s.value > s.to) {
 			return &domain.ValidationError{Field: s.field, Value: strconv.Itoa(s.value), Rule: fmt.Sprintf("must be between 1 and %d", s.to)}
