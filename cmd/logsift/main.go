@@ -18,6 +18,7 @@ func main() {
 }
 
 func run() int {
+	spareSmallHeaps(os.Getenv)
 	// The first signal asks to stop, the second to stop without waiting for
 	// running tasks.
 	ctx, cancel := context.WithCancel(context.Background())
