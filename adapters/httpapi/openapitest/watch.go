@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -30,7 +31,7 @@ func (c *Contract) Handler(next http.Handler) http.Handler {
 		if answer.status == 0 {
 			answer.WriteHeader(http.StatusOK)
 		}
-		x.sent, x.whole = sent.kept.Bytes(), sent.whole()
+		x.sent, x.whole = sent.content()
 		x.status, x.header, x.body = answer.status, answer.header, answer.kept.Bytes()
 		if x.header.Get("Content-Type") == "" && len(x.body) > 0 {
 			x.header.Set("Content-Type", http.DetectContentType(x.body)) // as net/http does
@@ -69,8 +70,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	x.status, x.header = answer.StatusCode, answer.Header.Clone()
 	got := &recordedBody{ReadCloser: answer.Body}
 	got.end = func() { //nolint:contextcheck // the exchange has that of its request
-		x.sent, x.whole, x.body = sent.kept.Bytes(), sent.whole(), got.kept.Bytes()
-		if got.whole() {
+		x.sent, x.whole = sent.content()
+		body, whole := got.content()
+		if x.body = body; whole {
 			t.contract.report(x)
 		}
 	}
@@ -78,10 +80,12 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// recordedBody keeps what is read of a body.
+// recordedBody keeps what is read of a body. That of a request may still be read when
+// its answer is.
 type recordedBody struct {
 	io.ReadCloser
 
+	mu    sync.Mutex // guards the fields below
 	kept  bytes.Buffer
 	ended bool   // the whole was read
 	end   func() // is called once, when it was read or is closed
@@ -90,11 +94,13 @@ type recordedBody struct {
 // Read keeps what it reads.
 func (b *recordedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	b.mu.Lock()
 	if room := maxKept - b.kept.Len(); room > 0 {
 		b.kept.Write(p[:min(n, room)])
 	}
+	b.ended = b.ended || err == io.EOF
+	b.mu.Unlock()
 	if err == io.EOF {
-		b.ended = true
 		b.finish()
 	}
 	return n, err
@@ -107,16 +113,20 @@ func (b *recordedBody) Close() error {
 }
 
 func (b *recordedBody) finish() {
-	if b.end != nil {
-		end := b.end
-		b.end = nil
+	b.mu.Lock()
+	end := b.end
+	b.end = nil
+	b.mu.Unlock()
+	if end != nil {
 		end()
 	}
 }
 
-// whole is whether all of the body was kept.
-func (b *recordedBody) whole() bool {
-	return (b.ended || b.ReadCloser == http.NoBody) && b.kept.Len() < maxKept
+// content is what was read, and whether that is all of the body.
+func (b *recordedBody) content() ([]byte, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.kept.Bytes()), (b.ended || b.ReadCloser == http.NoBody) && b.kept.Len() < maxKept
 }
 
 // recordedAnswer keeps what is answered.
