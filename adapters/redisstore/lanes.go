@@ -165,6 +165,14 @@ func (t *laneTable) selected(queues []string, types []domain.TaskType) []int {
 // they turn out to be stale.
 func (p *partition) withLanes(ctx context.Context, call func(*laneTable) ([]any, error)) ([]any, error) {
 	table := p.laneTable()
+	if table.number == nil {
+		// A process that has not looked yet must not take tasks whose generation is
+		// lost for none.
+		var err error
+		if table, err = p.refreshLanes(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for range 5 {
 		reply, err := call(table)
 		if err != nil {

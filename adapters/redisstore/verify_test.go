@@ -370,6 +370,22 @@ func TestEveryPartitionIsVerified(t *testing.T) {
 	require.Len(t, p.drain(t), 30, "no task is lost, and a process that runs goes on")
 }
 
+// A process that begins after the loss says so too, rather than that there are none.
+func TestTasksWhoseGenerationIsLostAreNotTakenForNone(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	p.enqueue(t)
+	p.do(t, "DEL", p.key("meta"))
+	queue := redisstore.NewTaskQueue(p.w.open(t))
+	t.Cleanup(queue.Close)
+	_, err := queue.GetQueueStats(t.Context())
+	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
+	p.verify(t, true)
+	stats, err := queue.GetQueueStats(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, stats.Pending)
+}
+
 // afterLanes is a hook that does something once, after the first look at a table of
 // lanes.
 type afterLanes struct {
