@@ -1,6 +1,6 @@
 # make alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help test lint generate bench benchstat chaos mutants run demo eval shippers browser deployment vulnerabilities verify
+.PHONY: help test lint generate bench benchstat chaos mutants run demo eval redaction shippers browser deployment vulnerabilities fuzz verify
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -9,7 +9,7 @@ test: ## run all tests against a real redis-server
 	sh .ci/test
 
 lint: ## run the linters
-	go tool -modfile=.ci/lint.mod golangci-lint run ./...
+	sh .ci/lint
 
 generate: ## make the mocks anew
 	go generate ./...
@@ -17,26 +17,29 @@ generate: ## make the mocks anew
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-chaos: ## break real processes for 50 minutes and judge their histories
+chaos: ## break real processes for an hour and judge their histories
 	mkdir -p /tmp/logsift-chaos
-	go test -race -count=1 -timeout 0 -run TestChaos -v ./bootstrap/chaostest -chaos.seeds 1-20 -chaos.duration 2m -artifacts -outputdir /tmp/logsift-chaos
+	cd bootstrap/systemtest && go test -race -count=1 -timeout 0 -tags upgrade -run 'TestChaos|TestNemeses|TestAnOlder' -v ./chaos -chaos.seeds 1-20 -chaos.groupseeds 1-10 -chaos.duration 2m -artifacts -outputdir /tmp/logsift-chaos
 
 mutants: ## prove that the chaos run finds faults: each planted one is to be caught
-	go test -count=1 -timeout 30m -tags mutants -run 'TestScenarios|TestMutants' -v ./bootstrap/chaostest
+	cd bootstrap/systemtest && go test -count=1 -timeout 30m -tags mutants -run 'TestScenarios|TestMutants' -v ./chaos
 
 shippers: ## send logs with real shippers, which sh .ci/shippers installs
-	LOGSIFT_SHIPPERS=$${LOGSIFT_SHIPPERS:-$$HOME/.cache/logsift-shippers} go test -tags shippers -count=1 -timeout 10m -v ./bootstrap/shippertest
+	cd bootstrap/systemtest && LOGSIFT_SHIPPERS=$${LOGSIFT_SHIPPERS:-$$HOME/.cache/logsift-shippers} go test -tags shippers -count=1 -timeout 10m -v ./shipper
 
 browser: ## use the dashboard in a real Chromium, which sh .ci/tools installs
 	sh .ci/tools
-	go test -tags browser -count=1 -timeout 10m ./bootstrap/browsertest
+	cd bootstrap/systemtest && go test -tags browser -count=1 -timeout 10m ./browser
 
 deployment: ## do what the deployment examples say, as far as that goes without a container engine
 	sh .ci/tools
 	sh .ci/deploy
 
-vulnerabilities: ## look for known vulnerabilities, and prove that one would be found
-	bash .ci/security
+vulnerabilities: ## look for known vulnerabilities, in a copy of the database if DB names its folder, and prove that one would be found
+	LOGSIFT_VULNDB="$(DB)" bash .ci/security
+
+fuzz: ## fuzz every parser for FUZZTIME, 60s unless set
+	bash .ci/fuzz
 
 benchstat: ## compare the benchmarks of PKG with those of the commit BASE
 	sh .ci/benchstat
@@ -48,8 +51,11 @@ demo: ## see the whole system at work on a real sample
 	go run ./cmd/logsift demo
 
 DATA ?= ../shared/data
-eval: ## measure the built-in analyser on the labelled logs in DATA
-	go run ./adapters/builtin/eval -data $(DATA)
+eval: ## measure the engine, the built-in analyser by a library call, on the labelled logs in DATA
+	go run ./cmd/logsift-eval -data $(DATA)
+
+redaction: ## measure redaction on planted secrets, and false positives on the logs in DATA
+	go test -count=1 -v -run 'Found|Away|Stay' ./adapters/openai/redact -data $(abspath $(DATA))
 
 verify: ## run everything that the continuous integration runs
 	bash .ci/run

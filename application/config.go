@@ -42,8 +42,9 @@ const (
 type TaskPurger interface {
 	// PurgeTasks removes what belongs to the tasks; ids without anything are
 	// passed over. It is called in every round of purging, also without ids, and
-	// again with the same ids after an error.
-	PurgeTasks(ctx context.Context, ids ...domain.TaskID) error
+	// again with the same ids after an error. It takes a bounded step, and reports
+	// whether more is left to remove, so that it is called again soon.
+	PurgeTasks(ctx context.Context, ids ...domain.TaskID) (more bool, err error)
 }
 
 // SchedulerConfig configures a [DefaultScheduler]. The zero value works.
@@ -84,23 +85,23 @@ type SchedulerConfig struct {
 	// RetryPolicy says when a failed task runs again.
 	RetryPolicy domain.RetryPolicy
 	// MaxRecoveries is how often a task is taken back from a dead worker before
-	// it fails as poison; negative fails it at the first time. 0 is
-	// DefaultMaxRecoveries.
+	// it fails as poison, up to ports.MaxRecoveries; negative fails it at the
+	// first time. 0 is DefaultMaxRecoveries.
 	MaxRecoveries int
 	// Retention is how long finished tasks are kept. 0 is DefaultRetention.
 	Retention time.Duration
 	// PurgeInterval is how often those are looked for whose retention has
 	// passed. 0 is DefaultPurgeInterval.
 	PurgeInterval time.Duration
-	// Purger, if set, is told of the tasks that were removed.
+	// Purger, if set, learns which tasks were removed.
 	Purger TaskPurger
-	// Registry, if set, is told of the scheduler while it runs, if that has workers or
+	// Registry, if set, lists the scheduler while it runs, if that has workers or
 	// maintains the queue: every 2 s what has changed, and every 10 s in any case.
 	Registry ports.SchedulerRegistry
 	// History, if set, counts what the scheduler does, and is merged into its store
 	// while that runs and when it stops.
-	History *History
-	// Process is what the registry is told of the process.
+	History *RunHistory
+	// Process is what the registry shows of the process.
 	Process ProcessInfo
 	// Observer, if set, is told how runs end.
 	Observer ports.RunObserver
@@ -123,7 +124,7 @@ func (c SchedulerConfig) withDefaults() SchedulerConfig {
 	c.DrainGrace = orDefault(c.DrainGrace, DefaultDrainGrace)
 	c.Retention = orDefault(c.Retention, DefaultRetention)
 	c.PurgeInterval = orDefault(c.PurgeInterval, DefaultPurgeInterval)
-	c.MaxRecoveries = max(orDefault(c.MaxRecoveries, DefaultMaxRecoveries), 0)
+	c.MaxRecoveries = min(max(orDefault(c.MaxRecoveries, DefaultMaxRecoveries), 0), ports.MaxRecoveries)
 	if c.Random == nil {
 		c.Random = rand.Float64
 	}

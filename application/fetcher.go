@@ -2,8 +2,6 @@ package application
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,12 +20,15 @@ type fetcher struct {
 	claim ports.ClaimRequest
 	// repeated is whether an earlier call for this claim failed.
 	repeated bool
+	// bytes is how many bytes of tasks a claim asks for: less after one that failed,
+	// since a slow line may be why, and more again after those that came soon.
+	bytes int
 	// eager is whether the last claim got all that it asked for, so that there
 	// are likely more.
 	eager bool
-	// careful is whether the last claim had a suspect, so that the next one asks
-	// for one task only: others would have to be given back.
-	careful bool
+	// returned is how many tasks of the last claim were given back by isolate, so
+	// that the next one asks for so many more.
+	returned int
 }
 
 // run claims until claims ends, and starts the runs with the context runs.
@@ -36,20 +37,23 @@ type fetcher struct {
 // works on until their leases end.
 func (f *fetcher) run(claims, calls, runs context.Context) {
 	var wait backoff
+	f.bytes = ports.MaxCallBytes
 	for {
+		// Room that comes during the pause counts too: short tasks empty all slots in it.
+		if f.returned > 0 && !sleep(claims, isolationPause) {
+			return
+		}
 		room := f.pool.waitRoom(claims)
 		if room == 0 {
 			return
 		}
-		if f.careful {
-			room = 1
-		}
-		tasks, until, err := f.fetch(claims, calls, min(room, maxCall))
+		tasks, until, err := f.fetch(claims, calls, min(room+f.returned, maxCall))
 		if claims.Err() != nil && err != nil {
 			return
 		}
 		if !f.noteStore(claims, "Dequeue", err) {
 			f.repeated = true
+			f.bytes = max(f.bytes/4, minClaimBytes)
 			if !sleep(claims, wait.next(f.cfg.Random())) {
 				return
 			}
@@ -58,9 +62,12 @@ func (f *fetcher) run(claims, calls, runs context.Context) {
 		wait.reset()
 		f.eager = len(tasks) == f.claim.Max
 		f.claim, f.repeated = ports.ClaimRequest{}, false
-		f.deliver(claims, runs, tasks, until)
+		f.deliver(runs, tasks, until)
 	}
 }
+
+// minClaimBytes is enough for some hundred small tasks.
+const minClaimBytes = 64 << 10
 
 // fetch makes one claim call, and returns the tasks and until when their leases
 // last at least.
@@ -71,52 +78,27 @@ func (f *fetcher) fetch(claims, calls context.Context, room int) ([]*domain.Task
 			Queues: f.cfg.Queues, Types: f.types,
 		}
 	}
-	f.claim.Wait = 0
+	f.claim.Wait, f.claim.MaxBytes = 0, f.bytes
 	parent := calls
 	if !f.eager && !f.repeated {
 		f.claim.Wait = f.cfg.PollInterval
 		parent = claims
 	}
-	ctx, cancel := context.WithTimeout(parent, f.claim.Wait+callTimeout)
+	limit := f.claim.TimeLimit(callTimeout)
+	ctx, cancel := context.WithTimeout(parent, f.claim.Wait+limit)
 	defer cancel()
 	start := time.Now()
 	tasks, err := f.queue.Dequeue(ctx, f.claim)
-	if err != nil {
-		return nil, time.Time{}, err
+	if err == nil && time.Since(start) < limit/4 {
+		f.bytes = min(2*f.bytes, ports.MaxCallBytes)
 	}
-	if f.repeated && len(tasks) > 0 {
-		return f.confirm(calls, tasks)
-	}
-	return tasks, start.Add(f.cfg.Lease), nil
-}
-
-// confirm extends the leases of tasks that an earlier call may have claimed,
-// because nobody knows how long ago, and leaves out those that are lost.
-func (f *fetcher) confirm(calls context.Context, tasks []*domain.Task) ([]*domain.Task, time.Time, error) {
-	ctx, cancel := context.WithTimeout(calls, callTimeout)
-	defer cancel()
-	start := time.Now()
-	leases := make([]domain.Lease, len(tasks))
-	for i, t := range tasks {
-		leases[i] = newRun(t).lease
-	}
-	_, err := f.queue.ExtendLease(ctx, f.cfg.Lease, leases...)
-	held := make([]*domain.Task, 0, len(tasks))
-	for i, t := range tasks {
-		switch item := domain.ItemError(err, i); {
-		case item == nil:
-			held = append(held, t)
-		case errors.Is(item, domain.ErrLeaseLost):
-		default:
-			return nil, time.Time{}, item
-		}
-	}
-	return held, start.Add(f.cfg.Lease), nil
+	return tasks, start.Add(f.cfg.Lease), err
 }
 
 // deliver hands claimed tasks to the workers, or back to the queue if the
 // scheduler began to stop meanwhile.
-func (f *fetcher) deliver(claims, ctx context.Context, tasks []*domain.Task, until time.Time) {
+func (f *fetcher) deliver(ctx context.Context, tasks []*domain.Task, until time.Time) {
+	f.returned = 0
 	if len(tasks) == 0 {
 		return
 	}
@@ -125,40 +107,18 @@ func (f *fetcher) deliver(claims, ctx context.Context, tasks []*domain.Task, unt
 		runs[i] = newRun(t)
 	}
 	f.leases.add(runs, until)
-	i := slices.IndexFunc(runs, f.suspect)
-	f.careful = i >= 0
-	if f.careful {
-		f.deliverAlone(claims, ctx, runs[i], slices.Delete(slices.Clone(runs), i, i+1))
-		return
-	}
-	f.start(ctx, runs)
+	start, back := f.isolate(runs)
+	f.release(back)
+	f.returned = len(back)
+	f.start(ctx, start)
 }
 
 func (f *fetcher) start(ctx context.Context, runs []*run) {
-	start, refused := f.pool.admit(runs)
+	start, refused := f.pool.enter(runs)
 	for _, r := range start {
 		go f.work(ctx, r)
 	}
 	f.release(refused)
-}
-
-// suspect reports whether the next loss of its lease would make the task poison.
-func (f *fetcher) suspect(r *run) bool {
-	return r.info.Recoveries > 0 && r.info.Recoveries >= f.cfg.MaxRecoveries
-}
-
-// deliverAlone runs a suspect with nothing beside it, and gives the rest of its
-// claim back. What ran each time beside a task that kills its worker has lost as
-// many leases as that one; alone, only the killer fails as poison.
-func (f *fetcher) deliverAlone(claims, ctx context.Context, suspect *run, rest []*run) {
-	f.logger.Warn("task lost its workers often, it runs alone", taskFields(suspect)...)
-	f.release(rest)
-	if !f.pool.waitEmpty(claims) {
-		f.release([]*run{suspect})
-		return
-	}
-	f.start(ctx, []*run{suspect})
-	f.pool.waitEmpty(claims)
 }
 
 // giveBack gives claimed tasks back that found no slot for too long, since what

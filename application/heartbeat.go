@@ -68,6 +68,9 @@ func (s *DefaultScheduler) extend(ctx context.Context, runs []*run) bool {
 			storeErr = item
 		}
 	}
+	if storeErr != nil {
+		s.leasesMissed.Store(true)
+	}
 	return s.noteStore(ctx, "ExtendLease", storeErr)
 }
 
@@ -75,11 +78,11 @@ func (s *DefaultScheduler) extend(ctx context.Context, runs []*run) bool {
 // did not. A call that ended because its scheduler stopped says nothing.
 func (s *DefaultScheduler) noteStore(ctx context.Context, call string, err error) bool {
 	if err == nil {
-		s.outage.succeeded(call)
+		s.health.succeeded(call)
 		return true
 	}
 	if ctx.Err() == nil {
-		s.outage.failed(call, err)
+		s.health.failed(call, err)
 	}
 	return false
 }

@@ -37,6 +37,8 @@ type faultyQueue struct {
 	loseReply map[string]int  // calls that are carried out, and whose reply is lost
 	delay     map[string]time.Duration
 	slowReply time.Duration // how long the tasks of a claim are under way
+	line      int           // how many bytes of tasks a second are under way; 0 for any number
+	refuse    func(ports.TaskUpdate) bool
 	calls     map[string]int
 }
 
@@ -96,7 +98,14 @@ func (q *faultyQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*d
 	tasks, err := q.TaskQueue.Dequeue(ctx, req)
 	if len(tasks) > 0 {
 		var slow time.Duration
-		q.set(func(q *faultyQueue) { slow = q.slowReply })
+		q.set(func(q *faultyQueue) {
+			slow = q.slowReply
+			if q.line > 0 {
+				for _, t := range tasks {
+					slow += time.Duration(len(t.Payload)) * time.Second / time.Duration(q.line)
+				}
+			}
+		})
 		select {
 		case <-time.After(slow):
 		case <-ctx.Done():
@@ -112,6 +121,11 @@ func (q *faultyQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*d
 func (q *faultyQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate) error {
 	if err := q.before(ctx, "UpdateTask"); err != nil {
 		return err
+	}
+	var refuse func(ports.TaskUpdate) bool
+	q.set(func(q *faultyQueue) { refuse = q.refuse })
+	if refuse != nil && slices.ContainsFunc(updates, refuse) {
+		return fmt.Errorf("too large for the store: %w", domain.ErrStoreUnavailable)
 	}
 	return q.after("UpdateTask", q.TaskQueue.UpdateTask(ctx, updates...))
 }
@@ -219,6 +233,15 @@ func newTestTask(change ...func(*domain.Task)) *domain.Task {
 		f(task)
 	}
 	return task
+}
+
+// inBubble runs f as a parallel subtest whose clock is that of a bubble.
+func inBubble(t *testing.T, name string, f func(*testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, f)
+	})
 }
 
 // pass waits by the clock of the bubble, which takes no real time.

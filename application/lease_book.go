@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,8 +30,8 @@ type run struct {
 	settled atomic.Bool
 	// returned is closed when the processor has returned; set before it is called.
 	returned chan struct{}
-	// admitted is when the run began to wait for a slot, guarded by the pool.
-	admitted time.Time
+	// entered is when the run began to wait for a slot, guarded by the pool.
+	entered time.Time
 	// claimed is when this process got the task, began when the processor was called,
 	// and took how long the run was. Each is set before others see the run in the
 	// state that it tells of.
@@ -41,7 +42,11 @@ type run struct {
 	until  time.Time               // the lease lasts until then at least, by this process's monotonic clock
 	cancel context.CancelCauseFunc // ends the processor's context; nil before it runs
 	ended  bool                    // the processor is done, its report or release is under way
-	lost   bool
+	lost   bool                    // the store says so
+	// expired is whether the run was stopped because its lease was about to end while
+	// the store did not answer. Nobody may have the task yet: it is given back, or
+	// reported if the processor is done, once the store answers.
+	expired bool
 }
 
 // waited returns how long the task of a run that has begun had been ready before, and
@@ -85,16 +90,16 @@ func (b *leaseBook) add(runs []*run, until time.Time) {
 	}
 }
 
-// begin notes how to stop the run, and reports whether its lease is held still.
+// begin notes how to stop the run, and reports whether it may begin.
 func (b *leaseBook) begin(r *run, cancel context.CancelCauseFunc) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r.cancel = cancel
-	return !r.lost
+	return !r.lost && !r.expired
 }
 
-// end notes that the run's outcome is known, and reports whether its lease is
-// held still. It goes on being extended until remove.
+// end notes that the run's outcome is known, and reports whether its lease may be
+// held still. It goes on being extended until it is settled.
 func (b *leaseBook) end(r *run) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -102,18 +107,14 @@ func (b *leaseBook) end(r *run) bool {
 	return !r.lost
 }
 
-// remove forgets a run that was settled.
-func (b *leaseBook) remove(r *run) {
+// settled forgets a run; held is whether the store still had its lease.
+func (b *leaseBook) settled(r *run, held bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.held, r)
-}
-
-// over reports whether the lease may have ended.
-func (b *leaseBook) over(r *run, now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return !now.Before(r.until)
+	if !held && !r.expired {
+		b.lost.Add(1)
+	}
 }
 
 // snapshot returns the runs whose leases are held.
@@ -127,13 +128,27 @@ func (b *leaseBook) snapshot() []*run {
 	return runs
 }
 
+// recoveries returns how many leases each task lost that lost any, is held and has not
+// ended, but for those given.
+func (b *leaseBook) recoveries(but []*run) []int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []int
+	for r := range b.held {
+		if r.info.Recoveries > 0 && !r.ended && !slices.Contains(but, r) {
+			out = append(out, r.info.Recoveries)
+		}
+	}
+	return out
+}
+
 // running returns the tasks whose processors run and are waited for, in no order.
 func (b *leaseBook) running() []domain.RunningTask {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []domain.RunningTask
 	for r := range b.held {
-		if r.cancel != nil && !r.ended {
+		if r.cancel != nil && !r.ended && !r.expired {
 			out = append(out, domain.RunningTask{
 				TaskID: r.info.ID, Type: r.info.Type, Queue: r.info.Queue,
 				Attempt: r.info.Attempt + 1, StartedAt: r.info.StartedAt,
@@ -158,15 +173,19 @@ func (b *leaseBook) extended(r *run, until time.Time) {
 func (b *leaseBook) lose(r *run) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.loseLocked(r)
-}
-
-func (b *leaseBook) loseLocked(r *run) {
 	if _, held := b.held[r]; !held || r.ended {
 		return
 	}
 	r.lost = true
 	delete(b.held, r)
+	b.stop(r)
+}
+
+// stop ends the context of a run for good.
+func (b *leaseBook) stop(r *run) {
+	if r.expired {
+		return
+	}
 	b.lost.Add(1)
 	if r.cancel != nil {
 		r.cancel(errLeaseLost)
@@ -179,8 +198,9 @@ func (b *leaseBook) expire(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for r := range b.held {
-		if !now.Before(r.until.Add(-b.margin)) {
-			b.loseLocked(r)
+		if !r.ended && !now.Before(r.until.Add(-b.margin)) {
+			b.stop(r)
+			r.expired = true
 		}
 	}
 }
@@ -192,7 +212,7 @@ func (b *leaseBook) deadline() (time.Time, bool) {
 	defer b.mu.Unlock()
 	var first time.Time
 	for r := range b.held {
-		if !r.ended && (first.IsZero() || r.until.Before(first)) {
+		if !r.ended && !r.expired && (first.IsZero() || r.until.Before(first)) {
 			first = r.until
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // openBatch is a log batch that takes entries: its task waits in the queue.
@@ -21,6 +22,9 @@ type openBatch struct {
 	reserved, bytes, writing int
 	full                     bool
 }
+
+// maxSaveBytes bounds the messages that one call stores; the last may go beyond it.
+const maxSaveBytes = 4 << 20
 
 // enter takes the gate, which guards the open batch, and leave gives it back. It
 // is a channel rather than a mutex because it is held while a batch is opened,
@@ -51,8 +55,9 @@ func (s *LogService) reserve(ctx context.Context, entries []domain.LogEntry) (*o
 		s.open = b
 	}
 	b := s.open
-	n := 0
-	for n < len(entries) && b.reserved < s.cfg.BatchSize && b.bytes < s.cfg.BatchBytes {
+	n, bytes := 0, 0
+	for n < len(entries) && bytes < maxSaveBytes && b.reserved < s.cfg.BatchSize && b.bytes < s.cfg.BatchBytes {
+		bytes += len(entries[n].Message)
 		b.bytes += len(entries[n].Message)
 		b.reserved++
 		n++
@@ -71,13 +76,14 @@ func (s *LogService) openNew(ctx context.Context) (*openBatch, error) {
 	b := &openBatch{id: s.cfg.NewID(), openedAt: time.Now()}
 	task := s.cfg.task(b.id)
 	task.Delay = s.cfg.BatchAge
-	if _, err := s.queue.Enqueue(ctx, task); err != nil {
+	call := ports.Call{Op: ports.OpOpenBatch, Batch: b.id}
+	ctx = s.cfg.Observers.Begin(ctx, &call)
+	_, err := s.queue.Enqueue(ctx, task)
+	s.cfg.Observers.End(ctx, &call, err)
+	if err != nil {
 		return nil, fmt.Errorf("schedule the analysis of a log batch: %w", err)
 	}
 	s.depth.waiting++
-	if s.cfg.OnBatch != nil {
-		s.cfg.OnBatch()
-	}
 	return b, nil
 }
 
@@ -99,6 +105,34 @@ func (s *LogService) done(ctx context.Context, b *openBatch, closed bool) {
 		s.logger.Debug("full log batch is analysed when it is due, not at once",
 			zap.Stringer("task_id", b.id), zap.Error(err))
 	}
+}
+
+// analysing returns the task that analyses entries which were stored in the batch: that
+// of the batch, or a new one of their own if that was cancelled or deleted, or has
+// failed, since the batch was opened.
+func (s *LogService) analysing(ctx context.Context, b *openBatch, entries []domain.LogEntry) (domain.TaskID, error) {
+	task, err := s.queue.GetTask(ctx, b.id)
+	gone := errors.Is(err, domain.ErrTaskNotFound) ||
+		err == nil && (task.Status == domain.TaskStatusCancelled || task.Status == domain.TaskStatusFailed)
+	if !gone {
+		// A store that does not answer now has kept the task that it had.
+		return b.id, nil
+	}
+	s.gate <- struct{}{}
+	if s.open == b {
+		s.open = nil
+	}
+	s.leave()
+	s.logger.Warn("the analysis task of the open log batch is gone, its entries get another", zap.Stringer("task_id", b.id))
+	ids := make([]domain.LogID, len(entries))
+	for i := range entries {
+		ids[i] = entries[i].ID
+	}
+	own := s.cfg.task(s.cfg.NewID(), ids...)
+	if _, err := s.queue.Enqueue(ctx, own); err != nil {
+		return domain.TaskID{}, fmt.Errorf("schedule the analysis of log entries: %w", err)
+	}
+	return own.ID, nil
 }
 
 // runNow makes the task of a batch ready. A task that has begun is left alone.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -37,18 +36,18 @@ func (c *counter) Analyze(_ context.Context, req domain.AnalysisRequest) (domain
 	return domain.AnalysisResult{AnalysedCount: len(req.Logs)}, nil
 }
 
-// fleet is some processes that take in and analyse the logs of one store.
-type fleet struct {
+// processes are some that take in and analyse the logs of one store.
+type processes struct {
 	queue    ports.TaskQueue
 	services []*application.LogService
 	analyzer counter
 }
 
-// startFleet starts the processes; each has a queue and a repository of its own,
+// startProcesses starts the processes; each has a queue and a repository of its own,
 // which lead to the same store. The function that it returns stops them.
-func startFleet(t *testing.T, open func() (ports.TaskQueue, ports.LogRepository)) (*fleet, func()) {
+func startProcesses(t *testing.T, open func() (ports.TaskQueue, ports.LogRepository)) (*processes, func()) {
 	t.Helper()
-	f := &fleet{}
+	f := &processes{}
 	var schedulers []*application.DefaultScheduler
 	for range 3 {
 		queue, logs := open()
@@ -69,7 +68,7 @@ func startFleet(t *testing.T, open func() (ports.TaskQueue, ports.LogRepository)
 
 // produce sends entries to all processes at once. Every third call is sent again
 // to another process, as a shipper does that lost the answer.
-func (f *fleet) produce(t *testing.T) map[domain.LogID]bool {
+func (f *processes) produce(t *testing.T) map[domain.LogID]bool {
 	t.Helper()
 	var (
 		mu      sync.Mutex
@@ -102,7 +101,7 @@ func (f *fleet) produce(t *testing.T) map[domain.LogID]bool {
 }
 
 // idle reports whether no task waits or runs.
-func (f *fleet) idle(t *testing.T) bool {
+func (f *processes) idle(t *testing.T) bool {
 	t.Helper()
 	stats, err := f.queue.GetQueueStats(t.Context())
 	require.NoError(t, err)
@@ -110,7 +109,7 @@ func (f *fleet) idle(t *testing.T) bool {
 }
 
 // verify requires that each entry was analysed, and once.
-func (f *fleet) verify(t *testing.T, written map[domain.LogID]bool) {
+func (f *processes) verify(t *testing.T, written map[domain.LogID]bool) {
 	t.Helper()
 	f.analyzer.mu.Lock()
 	defer f.analyzer.mu.Unlock()
@@ -124,23 +123,20 @@ func (f *fleet) verify(t *testing.T, written map[domain.LogID]bool) {
 func TestSeveralProducersAndWorkersAnalyseEachEntryOnce(t *testing.T) {
 	t.Parallel()
 
-	t.Run("memstore", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			queue, logs := memstore.NewTaskQueue(memstore.Config{}), memstore.NewLogRepository(memstore.Config{})
-			f, stop := startFleet(t, func() (ports.TaskQueue, ports.LogRepository) { return queue, logs })
-			written := f.produce(t)
-			settle(time.Second)
-			require.True(t, f.idle(t))
-			f.verify(t, written)
-			stop()
-		})
+	inBubble(t, "memstore", func(t *testing.T) {
+		queue, logs := memstore.NewTaskQueue(memstore.Config{}), memstore.NewLogRepository(memstore.Config{})
+		f, stop := startProcesses(t, func() (ports.TaskQueue, ports.LogRepository) { return queue, logs })
+		written := f.produce(t)
+		settle(time.Second)
+		require.True(t, f.idle(t))
+		f.verify(t, written)
+		stop()
 	})
 
 	t.Run("redisstore", func(t *testing.T) {
 		t.Parallel()
 		server, namespace := redistest.Shared(t)
-		f, stop := startFleet(t, func() (ports.TaskQueue, ports.LogRepository) {
+		f, stop := startProcesses(t, func() (ports.TaskQueue, ports.LogRepository) {
 			client, err := redisstore.Open(t.Context(), redisstore.Config{URL: server.URL(), Namespace: namespace})
 			require.NoError(t, err)
 			queue := redisstore.NewTaskQueue(client)

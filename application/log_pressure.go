@@ -19,7 +19,8 @@ type queueDepth struct {
 }
 
 // admit returns domain.ErrQueueFull if as many tasks wait as may. Tasks whose time
-// has not come do not count: they wait for their time and not for a worker.
+// has not come do not count: they wait for their time and not for a worker. Nor do
+// those of other queues and types, which may be paused, or have no worker at all.
 func (s *LogService) admit(ctx context.Context) error {
 	if s.cfg.MaxPending == 0 {
 		return nil
@@ -29,14 +30,31 @@ func (s *LogService) admit(ctx context.Context) error {
 	}
 	defer s.leave()
 	if s.depth.readAt.IsZero() || time.Since(s.depth.readAt) >= depthInterval {
-		stats, err := s.queue.GetQueueStats(ctx)
+		waiting, err := s.countWaiting(ctx)
 		if err != nil {
 			return fmt.Errorf("read the depth of the queue: %w", err)
 		}
-		s.depth = queueDepth{readAt: time.Now(), waiting: stats.Pending + stats.Retrying}
+		s.depth = queueDepth{readAt: time.Now(), waiting: waiting}
 	}
 	if s.depth.waiting >= int64(s.cfg.MaxPending) {
 		return fmt.Errorf("%w: %d tasks wait, the limit is %d", domain.ErrQueueFull, s.depth.waiting, s.cfg.MaxPending)
 	}
 	return nil
+}
+
+// countWaiting counts the tasks that wait. It asks for those of the queue only if all
+// of the store are too many, since that costs more.
+func (s *LogService) countWaiting(ctx context.Context) (int64, error) {
+	stats, err := s.queue.GetQueueStats(ctx)
+	all := stats.Pending + stats.Retrying
+	if err != nil || all < int64(s.cfg.MaxPending) || s.cfg.Queues == nil {
+		return all, err
+	}
+	queues, err := s.cfg.Queues.ListQueues(ctx)
+	for _, q := range queues {
+		if q.Name == s.cfg.Queue {
+			return q.Pending[domain.TaskTypeLogAnalysis], err
+		}
+	}
+	return 0, err
 }

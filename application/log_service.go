@@ -23,7 +23,7 @@ const (
 	MaxBatchBytes     = 1 << 30
 	DefaultBatchBytes = 32 << 20
 	DefaultBatchAge   = 2 * time.Second
-	DefaultMaxAge     = 30 * 24 * time.Hour
+	DefaultMaxAge     = 7 * 24 * time.Hour
 )
 
 // LogServiceConfig configures a [LogService]. The zero value works.
@@ -37,29 +37,31 @@ type LogServiceConfig struct {
 	// BatchAge is how long a batch waits for more entries, from a millisecond to
 	// an hour. 0 is DefaultBatchAge.
 	BatchAge time.Duration
-	// Queue is that of the analysis tasks. "" is domain.DefaultQueue.
+	// Queue is the queue of the analysis tasks. "" is domain.DefaultQueue.
 	Queue string
-	// Baseline and Learn are those of the analysis tasks, as
+	// Baseline and Learn go into the analysis tasks, as
 	// domain.LogAnalysisPayload says.
 	Baseline string
 	Learn    bool
-	// MaxRetries is that of the analysis tasks, up to domain.MaxMaxRetries;
+	// MaxRetries is for the analysis tasks, up to domain.MaxMaxRetries;
 	// negative for none. 0 is domain.DefaultMaxRetries.
 	MaxRetries int
-	// Timeout is that of the analysis tasks. 0 is domain.DefaultTimeout.
+	// Timeout is for the analysis tasks. 0 is domain.DefaultTimeout.
 	Timeout time.Duration
 	// MaxAge is how long entries and analyses are kept at most, should their task
 	// not be purged before; negative for no end. It must be longer than a task
 	// may take with all of its retries. 0 is DefaultMaxAge.
 	MaxAge time.Duration
-	// MaxPending is how many tasks may wait in the queue, ready or for another
-	// attempt, before no more entries are taken in; tasks of every type count. The
-	// number is read at most four times a second, so that it may be exceeded by
-	// what other processes take in meanwhile, and by the batches of one call. 0 is
-	// no limit.
+	// MaxPending is how many analysis tasks of Queue may be ready before no more
+	// entries are taken in. The number is read at most four times a second, so that
+	// it may be exceeded by what other processes take in meanwhile, and by the
+	// batches of one call. 0 is no limit.
 	MaxPending int
-	// OnBatch, if set, is called when a batch is begun, by many goroutines at once.
-	OnBatch func()
+	// Queues tells how many tasks wait in Queue. If it is nil, all tasks of the store
+	// count that are ready or wait for another attempt.
+	Queues ports.QueueController
+	// Observers are told of each batch that is begun, as a ports.OpOpenBatch.
+	Observers ports.Observers
 	// NewID makes the ids of entries that have none, and of batches. It is called
 	// by many goroutines at once. Nil is UUIDs of version 7.
 	NewID func() uuid.UUID
@@ -99,9 +101,13 @@ func (c LogServiceConfig) validate() error {
 	return task.Validate()
 }
 
-// task returns the analysis task of a batch.
-func (c LogServiceConfig) task(batch domain.BatchID) *domain.Task {
-	task := domain.NewLogAnalysisTaskOf(batch, domain.LogAnalysisPayload{BatchID: &batch, Baseline: c.Baseline, Learn: c.Learn})
+// task returns the analysis task of a batch, or of log entries if some are named.
+func (c LogServiceConfig) task(id domain.TaskID, logs ...domain.LogID) *domain.Task {
+	payload := domain.LogAnalysisPayload{LogIDs: logs, Baseline: c.Baseline, Learn: c.Learn}
+	if len(logs) == 0 {
+		payload.BatchID = &id
+	}
+	task := domain.NewLogAnalysisTaskOf(id, payload)
 	task.Queue, task.MaxRetries, task.Timeout = c.Queue, c.MaxRetries, c.Timeout
 	return task
 }
@@ -111,8 +117,8 @@ func (c LogServiceConfig) task(batch domain.BatchID) *domain.Task {
 //
 // Entries are analysed in batches. The task of a batch is enqueued before its
 // first entry is stored and becomes ready when the batch is BatchAge old, or has
-// BatchSize entries or BatchBytes bytes; so whatever is stored is analysed, wherever this process
-// or the store stops, and each entry by one task. A crash in between leaves at
+// BatchSize entries or BatchBytes bytes; so whatever is stored is analysed, wherever
+// this process or the store stops, and each entry by one task. A crash in between leaves at
 // most a task whose batch is empty.
 type LogService struct {
 	logs   ports.LogRepository
@@ -186,11 +192,15 @@ func (s *LogService) CreateLogs(ctx context.Context, entries ...domain.LogEntry)
 			return receipt, fmt.Errorf("store log entries: %w", err)
 		}
 		reopened = 0
+		task, err := s.analysing(ctx, batch, entries[:n])
+		if err != nil {
+			return receipt, err
+		}
 		for _, e := range entries[:n] {
 			receipt.LogIDs = append(receipt.LogIDs, e.ID)
 		}
-		if !slices.Contains(receipt.TaskIDs, batch.id) {
-			receipt.TaskIDs = append(receipt.TaskIDs, batch.id)
+		if !slices.Contains(receipt.TaskIDs, task) {
+			receipt.TaskIDs = append(receipt.TaskIDs, task)
 		}
 		entries = entries[n:]
 	}
@@ -229,17 +239,11 @@ func (s *LogService) GetLog(ctx context.Context, id domain.LogID) (domain.LogEnt
 
 // ListLogs returns a page of entries, as ports.LogStore says.
 func (s *LogService) ListLogs(ctx context.Context, filter domain.LogFilter) (domain.LogPage, error) {
-	if err := filter.Validate(); err != nil {
-		return domain.LogPage{}, err
-	}
 	return s.logs.ListLogs(ctx, filter)
 }
 
 // ListAnomalies returns a page of anomalies, as ports.AnalysisStore says.
 func (s *LogService) ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
-	if err := filter.Validate(); err != nil {
-		return domain.AnomalyPage{}, err
-	}
 	return s.logs.ListAnomalies(ctx, filter)
 }
 
@@ -248,22 +252,27 @@ func (s *LogService) GetAnalysis(ctx context.Context, task domain.TaskID) (domai
 	return s.logs.GetAnalysis(ctx, task)
 }
 
+// purgeStep is how many old log entries, and analyses, one call of PurgeTasks removes
+// at most.
+const purgeStep = 1000
+
 // PurgeTasks removes the entries and analyses of tasks that were purged. With
-// them it removes some of those that are older than MaxAge, which a process may
-// have left behind that died between the two steps of a purge.
-func (s *LogService) PurgeTasks(ctx context.Context, ids ...domain.TaskID) error {
+// them it removes up to 1,000 entries and 1,000 analyses that are older than MaxAge, and
+// reports whether there may be more of these.
+func (s *LogService) PurgeTasks(ctx context.Context, ids ...domain.TaskID) (more bool, err error) {
 	if err := s.logs.DeleteBatches(ctx, ids...); err != nil {
-		return fmt.Errorf("delete the log batches of purged tasks: %w", err)
+		return false, fmt.Errorf("delete the log batches of purged tasks: %w", err)
 	}
 	if s.cfg.MaxAge < 0 {
-		return nil
+		return false, nil
 	}
-	const limit = 1000
-	if _, err := s.logs.PurgeLogs(ctx, s.cfg.MaxAge, limit); err != nil {
-		return fmt.Errorf("purge old log entries: %w", err)
+	logs, err := s.logs.PurgeLogs(ctx, s.cfg.MaxAge, purgeStep)
+	if err != nil {
+		return false, fmt.Errorf("purge old log entries: %w", err)
 	}
-	if _, err := s.logs.PurgeAnalyses(ctx, s.cfg.MaxAge, limit); err != nil {
-		return fmt.Errorf("purge old analyses: %w", err)
+	analyses, err := s.logs.PurgeAnalyses(ctx, s.cfg.MaxAge, purgeStep)
+	if err != nil {
+		return false, fmt.Errorf("purge old analyses: %w", err)
 	}
-	return nil
+	return logs == purgeStep || analyses == purgeStep, nil
 }

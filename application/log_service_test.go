@@ -54,12 +54,70 @@ func (w *logWorld) create(logs ...domain.LogEntry) domain.LogReceipt {
 	return receipt
 }
 
+// mockedLogs is a log service over mocks, whose queue says that no task is lost.
+func mockedLogs(t *testing.T, cfg application.LogServiceConfig) (*application.LogService, *mocks.MockTaskQueue, *mocks.MockLogRepository) {
+	t.Helper()
+	ctrl := gomock.NewController(t)
+	queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
+	queue.EXPECT().GetTask(gomock.Any(), gomock.Any()).Return(&domain.Task{Status: domain.TaskStatusPending}, nil).AnyTimes()
+	service, err := application.NewLogService(logs, queue, cfg, nil)
+	require.NoError(t, err)
+	return service, queue, logs
+}
+
+// payload is the task of an id, and what it is to analyse.
+func (w *logWorld) payload(id domain.TaskID) (*domain.Task, domain.LogAnalysisPayload) {
+	w.t.Helper()
+	task, err := w.queue.GetTask(w.t.Context(), id)
+	require.NoError(w.t, err)
+	payload, err := domain.ParseLogAnalysisPayload(task.Payload)
+	require.NoError(w.t, err)
+	return task, payload
+}
+
 // ready reports whether the task can be claimed now.
 func (w *logWorld) ready(id domain.TaskID) bool {
 	w.t.Helper()
 	task, err := w.queue.GetTask(w.t.Context(), id)
 	require.NoError(w.t, err)
 	return task.Ready(time.Now())
+}
+
+func TestEntriesOfABatchWhoseTaskIsGoneGetATaskOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(t *testing.T, w *logWorld, task domain.TaskID){
+		"cancelled": func(t *testing.T, w *logWorld, task domain.TaskID) {
+			t.Helper()
+			require.NoError(t, w.queue.CancelTask(t.Context(), task))
+		},
+		"deleted": func(t *testing.T, w *logWorld, task domain.TaskID) {
+			t.Helper()
+			require.NoError(t, w.queue.DeleteTask(t.Context(), task))
+		},
+		"failed before it began": func(t *testing.T, w *logWorld, task domain.TaskID) {
+			t.Helper()
+			require.NoError(t, w.queue.RunTaskNow(t.Context(), task))
+			got, err := w.queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute})
+			require.NoError(t, err)
+			require.NoError(t, w.queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *got[0].Lease, Outcome: ports.OutcomeFailed}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newLogWorld(t, application.LogServiceConfig{BatchAge: time.Hour, Queue: "logs"})
+			first := w.create(lines(1)...)
+			end(t, w, first.TaskIDs[0])
+			second := w.create(lines(2)...)
+			require.NotEqual(t, first.TaskIDs, second.TaskIDs)
+			task, payload := w.payload(second.TaskIDs[0])
+			require.True(t, task.Ready(time.Now()))
+			require.Equal(t, "logs", task.Queue)
+			require.Equal(t, second.LogIDs, payload.LogIDs)
+			third := w.create(lines(1)...)
+			task, payload = w.payload(third.TaskIDs[0])
+			require.Equal(t, task.ID, *payload.BatchID, "a new batch takes what comes then")
+		})
+	}
 }
 
 func TestNewLogServiceNamesABadSetting(t *testing.T) {
@@ -83,14 +141,11 @@ func TestNewLogServiceNamesABadSetting(t *testing.T) {
 
 func TestTheTaskOfABatchIsEnqueuedBeforeItsEntriesAreStored(t *testing.T) {
 	t.Parallel()
-	ctrl := gomock.NewController(t)
-	queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
 	batch := uuid.New()
-	service, err := application.NewLogService(logs, queue, application.LogServiceConfig{
+	service, queue, logs := mockedLogs(t, application.LogServiceConfig{
 		BatchSize: 2, BatchAge: time.Minute, Queue: "logs", MaxRetries: -1, Timeout: time.Second,
 		NewID: func() uuid.UUID { return batch },
-	}, nil)
-	require.NoError(t, err)
+	})
 	given, _ := entries(2)
 	want := domain.NewLogBatchTask(batch)
 	want.Queue, want.MaxRetries, want.Timeout, want.Delay = "logs", 0, time.Second, time.Minute
@@ -106,31 +161,23 @@ func TestTheTaskOfABatchIsEnqueuedBeforeItsEntriesAreStored(t *testing.T) {
 
 func TestNothingIsStoredIfTheTaskCannotBeEnqueued(t *testing.T) {
 	t.Parallel()
-	ctrl := gomock.NewController(t)
-	queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
-	service, err := application.NewLogService(logs, queue, application.LogServiceConfig{}, nil)
-	require.NoError(t, err)
+	service, queue, _ := mockedLogs(t, application.LogServiceConfig{})
 	queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).Return(nil, domain.ErrStoreFull)
-	_, err = service.CreateLogs(t.Context(), lines(1)...)
+	_, err := service.CreateLogs(t.Context(), lines(1)...)
 	require.ErrorIs(t, err, domain.ErrStoreFull)
 }
 
 func TestAnEntryThatBreaksALimitStoresNothing(t *testing.T) {
 	t.Parallel()
-	ctrl := gomock.NewController(t)
-	service, err := application.NewLogService(mocks.NewMockLogRepository(ctrl), mocks.NewMockTaskQueue(ctrl), application.LogServiceConfig{}, nil)
-	require.NoError(t, err)
-	_, err = service.CreateLogs(t.Context(), append(lines(2), domain.LogEntry{Message: " "})...)
+	service, _, _ := mockedLogs(t, application.LogServiceConfig{})
+	_, err := service.CreateLogs(t.Context(), append(lines(2), domain.LogEntry{Message: " "})...)
 	require.ErrorIs(t, err, domain.ErrInvalid)
 	require.ErrorContains(t, err, "log entry 2: message must not be empty")
 }
 
 func TestABatchThatWasClosedMeanwhileIsReplaced(t *testing.T) {
 	t.Parallel()
-	ctrl := gomock.NewController(t)
-	queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
-	service, err := application.NewLogService(logs, queue, application.LogServiceConfig{}, nil)
-	require.NoError(t, err)
+	service, queue, logs := mockedLogs(t, application.LogServiceConfig{})
 
 	t.Run("and the entries are stored in the new one", func(t *testing.T) {
 		var batches []domain.BatchID
@@ -161,106 +208,85 @@ func TestABatchThatWasClosedMeanwhileIsReplaced(t *testing.T) {
 func TestBatches(t *testing.T) {
 	t.Parallel()
 
-	t.Run("entries share a batch until it is old, and it is analysed then", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			w := newLogWorld(t, application.LogServiceConfig{})
-			first := w.create(lines(1)...)
-			pass(2*time.Second - time.Millisecond)
-			require.Equal(t, first.TaskIDs, w.create(lines(1)...).TaskIDs)
-			require.False(t, w.ready(first.TaskIDs[0]))
-			pass(time.Millisecond)
-			require.True(t, w.ready(first.TaskIDs[0]))
-			require.NotEqual(t, first.TaskIDs, w.create(lines(1)...).TaskIDs)
-			ids, err := w.logs.CloseBatch(t.Context(), first.TaskIDs[0])
+	inBubble(t, "entries share a batch until it is old, and it is analysed then", func(t *testing.T) {
+		w := newLogWorld(t, application.LogServiceConfig{})
+		first := w.create(lines(1)...)
+		pass(2*time.Second - time.Millisecond)
+		require.Equal(t, first.TaskIDs, w.create(lines(1)...).TaskIDs)
+		require.False(t, w.ready(first.TaskIDs[0]))
+		pass(time.Millisecond)
+		require.True(t, w.ready(first.TaskIDs[0]))
+		require.NotEqual(t, first.TaskIDs, w.create(lines(1)...).TaskIDs)
+		ids, err := w.logs.CloseBatch(t.Context(), first.TaskIDs[0])
+		require.NoError(t, err)
+		require.Len(t, ids, 2)
+	})
+
+	inBubble(t, "a full batch is analysed at once, and a large request is split", func(t *testing.T) {
+		w := newLogWorld(t, application.LogServiceConfig{BatchSize: 10})
+		receipt := w.create(lines(25)...)
+		require.Len(t, receipt.TaskIDs, 3)
+		require.True(t, w.ready(receipt.TaskIDs[0]))
+		require.True(t, w.ready(receipt.TaskIDs[1]))
+		require.False(t, w.ready(receipt.TaskIDs[2]))
+		more := w.create(lines(5)...)
+		require.Equal(t, receipt.TaskIDs[2:], more.TaskIDs)
+		require.True(t, w.ready(receipt.TaskIDs[2]))
+	})
+
+	inBubble(t, "a batch is full by the bytes of its messages too, of which the last may go beyond", func(t *testing.T) {
+		w := newLogWorld(t, application.LogServiceConfig{BatchBytes: 100})
+		logs := lines(5)
+		for i, size := range []int{60, 50, 100, 1, 1} {
+			logs[i].Message = strings.Repeat("x", size)
+		}
+		receipt := w.create(logs...)
+		require.Len(t, receipt.TaskIDs, 3)
+		for i, want := range []int{2, 1, 2} {
+			require.Equal(t, i < 2, w.ready(receipt.TaskIDs[i]))
+			ids, err := w.logs.CloseBatch(t.Context(), receipt.TaskIDs[i])
 			require.NoError(t, err)
-			require.Len(t, ids, 2)
-		})
-	})
-
-	t.Run("a full batch is analysed at once, and a large request is split", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			w := newLogWorld(t, application.LogServiceConfig{BatchSize: 10})
-			receipt := w.create(lines(25)...)
-			require.Len(t, receipt.TaskIDs, 3)
-			require.True(t, w.ready(receipt.TaskIDs[0]))
-			require.True(t, w.ready(receipt.TaskIDs[1]))
-			require.False(t, w.ready(receipt.TaskIDs[2]))
-			more := w.create(lines(5)...)
-			require.Equal(t, receipt.TaskIDs[2:], more.TaskIDs)
-			require.True(t, w.ready(receipt.TaskIDs[2]))
-		})
-	})
-
-	t.Run("a batch is full by the bytes of its messages too, of which the last may go beyond", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			w := newLogWorld(t, application.LogServiceConfig{BatchBytes: 100})
-			logs := lines(5)
-			for i, size := range []int{60, 50, 100, 1, 1} {
-				logs[i].Message = strings.Repeat("x", size)
-			}
-			receipt := w.create(logs...)
-			require.Len(t, receipt.TaskIDs, 3)
-			for i, want := range []int{2, 1, 2} {
-				require.Equal(t, i < 2, w.ready(receipt.TaskIDs[i]))
-				ids, err := w.logs.CloseBatch(t.Context(), receipt.TaskIDs[i])
-				require.NoError(t, err)
-				require.Len(t, ids, want)
-			}
-		})
+			require.Len(t, ids, want)
+		}
 	})
 
 	t.Run("the tasks have the baseline of the service", func(t *testing.T) {
 		t.Parallel()
 		w := newLogWorld(t, application.LogServiceConfig{Baseline: "normal", Learn: true})
 		receipt := w.create(lines(1)...)
-		task, err := w.queue.GetTask(t.Context(), receipt.TaskIDs[0])
-		require.NoError(t, err)
-		payload, err := domain.ParseLogAnalysisPayload(task.Payload)
-		require.NoError(t, err)
+		_, payload := w.payload(receipt.TaskIDs[0])
 		require.Equal(t, domain.LogAnalysisPayload{BatchID: &receipt.TaskIDs[0], Baseline: "normal", Learn: true}, payload)
 	})
 
-	t.Run("a full batch waits for whoever still stores into it", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			ctrl := gomock.NewController(t)
-			queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
-			service, err := application.NewLogService(logs, queue, application.LogServiceConfig{BatchSize: 2}, nil)
-			require.NoError(t, err)
-			begun := time.Now()
-			queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).Return(nil, nil)
-			slow := logs.EXPECT().SaveLogs(gomock.Any(), gomock.Any(), gomock.Any()).
-				DoAndReturn(func(context.Context, domain.BatchID, ...domain.LogEntry) (int, error) {
-					pass(time.Second)
-					return 2, nil
-				})
-			logs.EXPECT().SaveLogs(gomock.Any(), gomock.Any(), gomock.Any()).After(slow).Return(1, nil)
-			queue.EXPECT().RunTaskNow(gomock.Any(), gomock.Any()).
-				DoAndReturn(func(context.Context, ...domain.TaskID) error {
-					require.Equal(t, time.Second, time.Since(begun))
-					return nil
-				})
-			for range 2 {
-				go func() { _, _ = service.CreateLogs(t.Context(), lines(1)...) }()
-				synctest.Wait()
-			}
-			settle(time.Second)
-		})
+	inBubble(t, "a full batch waits for whoever still stores into it", func(t *testing.T) {
+		service, queue, logs := mockedLogs(t, application.LogServiceConfig{BatchSize: 2})
+		begun := time.Now()
+		queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).Return(nil, nil)
+		slow := logs.EXPECT().SaveLogs(gomock.Any(), gomock.Any(), gomock.Any()).
+			DoAndReturn(func(context.Context, domain.BatchID, ...domain.LogEntry) (int, error) {
+				pass(time.Second)
+				return 2, nil
+			})
+		logs.EXPECT().SaveLogs(gomock.Any(), gomock.Any(), gomock.Any()).After(slow).Return(1, nil)
+		queue.EXPECT().RunTaskNow(gomock.Any(), gomock.Any()).
+			DoAndReturn(func(context.Context, ...domain.TaskID) error {
+				require.Equal(t, time.Second, time.Since(begun))
+				return nil
+			})
+		for range 2 {
+			go func() { _, _ = service.CreateLogs(t.Context(), lines(1)...) }()
+			synctest.Wait()
+		}
+		settle(time.Second)
 	})
 
-	t.Run("flushing has the open batch analysed at once", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			w := newLogWorld(t, application.LogServiceConfig{})
-			require.NoError(t, w.service.Flush(t.Context()), "without an open batch it does nothing")
-			receipt := w.create(lines(3)...)
-			require.NoError(t, w.service.Flush(t.Context()))
-			require.True(t, w.ready(receipt.TaskIDs[0]))
-			require.NotEqual(t, receipt.TaskIDs, w.create(lines(1)...).TaskIDs)
-		})
+	inBubble(t, "flushing has the open batch analysed at once", func(t *testing.T) {
+		w := newLogWorld(t, application.LogServiceConfig{})
+		require.NoError(t, w.service.Flush(t.Context()), "without an open batch it does nothing")
+		receipt := w.create(lines(3)...)
+		require.NoError(t, w.service.Flush(t.Context()))
+		require.True(t, w.ready(receipt.TaskIDs[0]))
+		require.NotEqual(t, receipt.TaskIDs, w.create(lines(1)...).TaskIDs)
 	})
 
 	t.Run("each entry of many callers is in exactly one batch of at most its size", func(t *testing.T) {
@@ -303,30 +329,24 @@ func TestBatches(t *testing.T) {
 		require.Empty(t, written)
 	})
 
-	t.Run("whoever waits for the store's opening of a batch can give up", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			ctrl := gomock.NewController(t)
-			queue, logs := mocks.NewMockTaskQueue(ctrl), mocks.NewMockLogRepository(ctrl)
-			service, err := application.NewLogService(logs, queue, application.LogServiceConfig{}, nil)
-			require.NoError(t, err)
-			queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).DoAndReturn(func(ctx context.Context, _ ...*domain.Task) ([]*domain.Task, error) {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			})
-			slow, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			go func() { _, _ = service.CreateLogs(slow, lines(1)...) }()
-			synctest.Wait()
-			begun := time.Now()
-			quick, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			_, err = service.CreateLogs(quick, lines(1)...)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.Equal(t, time.Second, time.Since(begun))
-			pass(10 * time.Second)
-			synctest.Wait()
+	inBubble(t, "whoever waits for the store's opening of a batch can give up", func(t *testing.T) {
+		service, queue, _ := mockedLogs(t, application.LogServiceConfig{})
+		queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).DoAndReturn(func(ctx context.Context, _ ...*domain.Task) ([]*domain.Task, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
 		})
+		slow, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		go func() { _, _ = service.CreateLogs(slow, lines(1)...) }()
+		synctest.Wait()
+		begun := time.Now()
+		quick, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := service.CreateLogs(quick, lines(1)...)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(begun))
+		pass(10 * time.Second)
+		synctest.Wait()
 	})
 }
 
@@ -358,7 +378,9 @@ func TestALogServiceReadsAndPurges(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, anomalies.Anomalies, 1)
 
-		require.NoError(t, w.service.PurgeTasks(t.Context(), receipt.TaskIDs...))
+		more, err := w.service.PurgeTasks(t.Context(), receipt.TaskIDs...)
+		require.NoError(t, err)
+		require.False(t, more)
 		page, err = w.service.ListLogs(t.Context(), domain.LogFilter{})
 		require.NoError(t, err)
 		require.Empty(t, page.Logs)
@@ -374,12 +396,36 @@ func TestPurgingCollectsWhatADeadProcessLeft(t *testing.T) {
 		orphan := w.create(lines(1)...)
 		pass(time.Hour)
 		w.create(lines(1)...)
-		require.NoError(t, w.service.PurgeTasks(t.Context(), uuid.New()))
-		_, err := w.service.GetLog(t.Context(), orphan.LogIDs[0])
+		_, err := w.service.PurgeTasks(t.Context(), uuid.New())
+		require.NoError(t, err)
+		_, err = w.service.GetLog(t.Context(), orphan.LogIDs[0])
 		require.ErrorIs(t, err, domain.ErrLogNotFound)
 		page, err := w.service.ListLogs(t.Context(), domain.LogFilter{})
 		require.NoError(t, err)
 		require.Len(t, page.Logs, 1)
+	})
+}
+
+func TestPurgingKeepsUpWithManyEntriesThatAreDueAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newLogWorld(t, application.LogServiceConfig{MaxAge: time.Hour})
+		for range 11 {
+			w.create(lines(500)...)
+		}
+		pass(time.Hour - 10*time.Second)
+		recent := w.create(lines(1)...)
+		s, err := application.NewScheduler(w.queue, application.SchedulerConfig{
+			Workers: application.NoWorkers, Maintain: true, PurgeInterval: time.Minute, Purger: w.service,
+		}, nil)
+		require.NoError(t, err)
+		require.NoError(t, s.Start(t.Context()))
+		pass(time.Minute + time.Second)
+		page, err := w.service.ListLogs(t.Context(), domain.LogFilter{})
+		require.NoError(t, err)
+		require.Len(t, page.Logs, 1)
+		require.Equal(t, recent.LogIDs[0], page.Logs[0].ID)
+		require.NoError(t, s.Stop(t.Context()))
 	})
 }
 

@@ -33,12 +33,36 @@ func (s *DefaultScheduler) promote(ctx context.Context) {
 	})
 }
 
-// reap takes tasks back from dead workers until ctx ends.
+// reap takes tasks back from dead workers until ctx ends. When the store did not take
+// heartbeats, leases have ended whose workers may live: they are renewed, and what is
+// not extended then is taken back. Leases are not renewed anew before those have ended
+// that were, so that a store which fails in part all the time, or a queue that has a
+// part of it away, delays a recovery by one lease and does not prevent it. A process
+// that begins cannot know; it gives what has ended by then the time in which living
+// workers extend their leases once the store is back, and no more, since it may be one
+// that begins again and again.
 func (s *DefaultScheduler) reap(ctx context.Context) {
-	req := ports.ReapRequest{MaxRecoveries: s.cfg.MaxRecoveries, Limit: maxCall}
+	s.leasesMissed.Store(true)
+	lease := max(s.cfg.Lease/2, ports.MinLease)
+	var renewed time.Time // until when leases last that were renewed, and a little longer
 	s.repeat(ctx, "ReapExpired", reapInterval, func(ctx context.Context) (ports.Maintained, error) {
+		req := ports.ReapRequest{MaxRecoveries: s.cfg.MaxRecoveries, Limit: maxCall}
+		renew := time.Now().After(renewed) && s.leasesMissed.Swap(false)
+		if renew {
+			req.Renew = lease
+		}
 		done, err := s.queue.ReapExpired(ctx, req)
-		if done.Count > 0 {
+		more := done.Count == maxCall
+		if err == nil && !more {
+			lease = s.cfg.Lease
+		}
+		if err != nil || renew && more {
+			s.leasesMissed.Store(true)
+		}
+		switch {
+		case renew && done.Count > 0 && !more:
+			renewed = time.Now().Add(req.Renew + s.cfg.Lease/4)
+		case !renew && done.Count > 0:
 			s.counters.recovered.Add(int64(done.Count))
 			s.logger.Warn("took tasks back whose workers stopped reporting", zap.Int("tasks", done.Count))
 		}
@@ -75,11 +99,14 @@ func (s *DefaultScheduler) repeat(ctx context.Context, name string, interval tim
 
 // purge removes tasks whose retention has passed, and what belongs to them,
 // until ctx ends. It removes no further tasks before the purger has dealt with
-// those that are removed.
+// those that are removed. While there is more it rests between two steps for as long as
+// a step takes: it keeps up with what comes in, and leaves the store to others for half
+// of the time.
 func (s *DefaultScheduler) purge(ctx context.Context) {
 	var wait backoff
 	var removed []domain.TaskID
 	for {
+		begun := time.Now()
 		more, err := s.purgeOnce(ctx, &removed)
 		pause := s.cfg.PurgeInterval
 		switch {
@@ -88,7 +115,7 @@ func (s *DefaultScheduler) purge(ctx context.Context) {
 		default:
 			wait.reset()
 			if more {
-				pause = 0
+				pause = time.Since(begun)
 			}
 		}
 		if !sleep(ctx, pause) {
@@ -116,11 +143,12 @@ func (s *DefaultScheduler) purgeOnce(ctx context.Context, removed *[]domain.Task
 	more = len(*removed) >= purgeBatch
 	if s.cfg.Purger != nil {
 		call, cancel := context.WithTimeout(ctx, purgeTimeout)
-		err = s.cfg.Purger.PurgeTasks(call, *removed...)
+		moreOld, err := s.cfg.Purger.PurgeTasks(call, *removed...)
 		cancel()
 		if !s.noteStore(ctx, "PurgeTasks", err) {
 			return false, err
 		}
+		more = more || moreOld
 	}
 	*removed = nil
 	return more, nil

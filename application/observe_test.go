@@ -21,7 +21,6 @@ type runLog struct {
 	ends []ports.RunEnd
 }
 
-// ObserveRun implements ports.RunObserver.
 func (l *runLog) ObserveRun(end ports.RunEnd) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,33 +84,30 @@ func TestTheObserverIsToldHowEachRunEnds(t *testing.T) {
 			outcome: ports.RunReleased,
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				log := &runLog{}
-				w := startWorld(t, application.SchedulerConfig{Observer: log}, func(ctx context.Context, _ *domain.Task) ([]byte, error) { return nil, c.process(ctx) })
-				task := newTestTask()
-				if c.change != nil {
-					c.change(task)
-				}
-				w.enqueue(task)
-				settle(time.Millisecond)
-				if c.meanwhile != nil {
-					c.meanwhile(t, w, task.ID)
-				}
-				settle(20 * time.Second)
-				ends := log.take()
-				require.Len(t, ends, 1)
-				require.Equal(t, task.ID, ends[0].Task.ID)
-				require.Equal(t, c.outcome, ends[0].Outcome)
-				require.Equal(t, c.reason, ends[0].Reason)
-				require.Zero(t, ends[0].Wait)
-				if c.lasts > 0 {
-					require.Equal(t, c.lasts, ends[0].Duration)
-				}
-				settle(2 * time.Minute) // What ignored its context returns.
-				require.NoError(t, ignoreRepeat(w.scheduler.Stop(t.Context())))
-			})
+		inBubble(t, name, func(t *testing.T) {
+			log := &runLog{}
+			w := startWorld(t, application.SchedulerConfig{Observer: log}, func(ctx context.Context, _ *domain.Task) ([]byte, error) { return nil, c.process(ctx) })
+			task := newTestTask()
+			if c.change != nil {
+				c.change(task)
+			}
+			w.enqueue(task)
+			settle(time.Millisecond)
+			if c.meanwhile != nil {
+				c.meanwhile(t, w, task.ID)
+			}
+			settle(20 * time.Second)
+			ends := log.take()
+			require.Len(t, ends, 1)
+			require.Equal(t, task.ID, ends[0].Task.ID)
+			require.Equal(t, c.outcome, ends[0].Outcome)
+			require.Equal(t, c.reason, ends[0].Reason)
+			require.Zero(t, ends[0].Wait)
+			if c.lasts > 0 {
+				require.Equal(t, c.lasts, ends[0].Duration)
+			}
+			settle(2 * time.Minute) // What ignored its context returns.
+			require.NoError(t, ignoreRepeat(w.scheduler.Stop(t.Context())))
 		})
 	}
 }
@@ -143,10 +139,21 @@ func TestTheWaitBeforeARunIsTold(t *testing.T) {
 	})
 }
 
+// batchCount counts the batches that are begun.
+type batchCount int
+
+func (c *batchCount) Begin(ctx context.Context, _ ports.Call) context.Context { return ctx }
+
+func (c *batchCount) End(_ context.Context, call ports.Call) {
+	if call.Op == ports.OpOpenBatch && call.Err == nil {
+		*c++
+	}
+}
+
 func TestABatchIsTold(t *testing.T) {
 	t.Parallel()
-	batches := 0
-	w := newLogWorld(t, application.LogServiceConfig{BatchSize: 2, OnBatch: func() { batches++ }})
+	var begun batchCount
+	w := newLogWorld(t, application.LogServiceConfig{BatchSize: 2, Observers: ports.Observers{&begun}})
 	w.create(lines(3)...)
-	require.Equal(t, 2, batches)
+	require.EqualValues(t, 2, begun)
 }

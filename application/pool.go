@@ -20,14 +20,14 @@ type pool struct {
 	// once, besides, every processor has returned.
 	idle, gone chan struct{}
 
-	mu         sync.Mutex // guards the fields below
-	busy       int        // slots with a processor in them, those that are stuck among them
-	stuck      int        // slots whose processor nobody waits for any more
-	waiting    []*run     // claimed ahead, first in first out
-	pace       pace
-	unreported int // ended runs whose report is not acknowledged
-	owed       int // bytes of what they report
-	closed     bool
+	mu              sync.Mutex // guards the fields below
+	busy            int        // slots with a processor in them, those that are stuck among them
+	stuck           int        // slots whose processor nobody waits for any more
+	waiting         []*run     // claimed ahead, first in first out
+	completionRate  completionRate
+	unreported      int // ended runs whose report is not acknowledged
+	unreportedBytes int // bytes of what they report
+	closed          bool
 }
 
 func newPool(size, prefetch int, window time.Duration) *pool {
@@ -46,7 +46,7 @@ func (p *pool) waitRoom(ctx context.Context) int {
 	for {
 		p.mu.Lock()
 		room := p.roomLocked(time.Now())
-		if p.unreported >= p.maxUnreported || p.owed >= maxOwedBytes || p.stuck >= p.size {
+		if p.unreported >= p.maxUnreported || p.unreportedBytes >= maxUnreportedBytes || p.stuck >= p.size {
 			room = 0
 		}
 		closed := p.closed
@@ -65,28 +65,17 @@ func (p *pool) waitRoom(ctx context.Context) int {
 	}
 }
 
-// waitEmpty waits until nothing runs or waits to run but what is stuck, and
-// reports whether it did, rather than ctx ending first.
-func (p *pool) waitEmpty(ctx context.Context) bool {
-	for {
-		p.mu.Lock()
-		empty := p.busy == p.stuck && len(p.waiting) == 0
-		p.mu.Unlock()
-		if empty {
-			return true
-		}
-		select {
-		case <-p.freed:
-		case <-ctx.Done():
-			return false
-		}
-	}
+// free is how many slots have no run, and none that waits for one.
+func (p *pool) free() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(p.size-p.busy-len(p.waiting), 0)
 }
 
 // roomLocked is how many runs may be claimed. While some wait already, it is 0
 // until it is worth a claim.
 func (p *pool) roomLocked(now time.Time) int {
-	ahead := p.prefetch + p.pace.ended(now, p.window)
+	ahead := p.prefetch + p.completionRate.ended(now, p.window)
 	room := p.size + ahead - p.busy - len(p.waiting)
 	if len(p.waiting) > p.prefetch && room < ahead/2 {
 		return 0
@@ -102,21 +91,21 @@ func (p *pool) overdue(now time.Time) (runs []*run, next time.Time) {
 	patience := 10 * p.window
 	first := min(p.prefetch, len(p.waiting))
 	last := first
-	for last < len(p.waiting) && now.Sub(p.waiting[last].admitted) >= patience {
+	for last < len(p.waiting) && now.Sub(p.waiting[last].entered) >= patience {
 		last++
 	}
 	runs = slices.Clone(p.waiting[first:last])
 	p.waiting = slices.Delete(p.waiting, first, last)
 	if len(p.waiting) > first {
-		next = p.waiting[first].admitted.Add(patience)
+		next = p.waiting[first].entered.Add(patience)
 	}
 	return runs, next
 }
 
-// admit takes claimed runs in. It returns those to start now, each of which has
-// a slot until leave, and those to give back, since the pool was closed, or its
+// enter takes claimed runs in. It returns those to start now, each of which has
+// a slot until exit, and those to give back, since the pool was closed, or its
 // last slot got stuck, while they were claimed.
-func (p *pool) admit(runs []*run) (start, refused []*run) {
+func (p *pool) enter(runs []*run) (start, refused []*run) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || p.stuck == p.size {
@@ -127,7 +116,7 @@ func (p *pool) admit(runs []*run) (start, refused []*run) {
 	if n < len(runs) {
 		now := time.Now()
 		for _, r := range runs[n:] {
-			r.admitted = now
+			r.entered = now
 		}
 		p.waiting = append(p.waiting, runs[n:]...)
 		notify(p.queued)
@@ -135,16 +124,16 @@ func (p *pool) admit(runs []*run) (start, refused []*run) {
 	return runs[:n], nil
 }
 
-// leave frees a slot, or returns the next run to start in it.
-func (p *pool) leave() *run {
+// exit frees a slot, or returns the next run to start in it.
+func (p *pool) exit() *run {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.leaveLocked()
+	return p.exitLocked()
 }
 
-func (p *pool) leaveLocked() *run {
+func (p *pool) exitLocked() *run {
 	defer notify(p.freed)
-	p.pace.add(time.Now(), p.window)
+	p.completionRate.add(time.Now(), p.window)
 	if len(p.waiting) > 0 {
 		next := p.waiting[0]
 		p.waiting[0] = nil
@@ -156,9 +145,9 @@ func (p *pool) leaveLocked() *run {
 	return nil
 }
 
-// stick notes that a slot's processor did not return in time. If that leaves no
+// markStuck notes that a slot's processor did not return in time. If that leaves no
 // slot to wait for, it returns the runs that wait, which others should have.
-func (p *pool) stick() (refused []*run) {
+func (p *pool) markStuck() (refused []*run) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stuck++
@@ -170,31 +159,31 @@ func (p *pool) stick() (refused []*run) {
 	return refused
 }
 
-// unstick is leave for a slot that was stuck.
-func (p *pool) unstick() *run {
+// exitStuck is exit for a slot that was stuck.
+func (p *pool) exitStuck() *run {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stuck--
-	return p.leaveLocked()
+	return p.exitLocked()
 }
 
-// maxOwedBytes bounds what waits to be reported while the store is down, beyond
+// maxUnreportedBytes bounds what waits to be reported while the store is down, beyond
 // what the runs under way add to it.
-const maxOwedBytes = 32 << 20
+const maxUnreportedBytes = 32 << 20
 
-// owe counts an ended run whose report has so many bytes; paid uncounts it.
-func (p *pool) owe(bytes int) {
+// reserve counts an ended run whose report has so many bytes; release uncounts it.
+func (p *pool) reserve(bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unreported++
-	p.owed += bytes
+	p.unreportedBytes += bytes
 }
 
-func (p *pool) paid(bytes int) {
+func (p *pool) release(bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unreported--
-	p.owed -= bytes
+	p.unreportedBytes -= bytes
 	notify(p.freed)
 }
 
@@ -224,14 +213,14 @@ func notify(ch chan<- struct{}) {
 	}
 }
 
-// pace counts the runs that end, over a window of time that slides.
-type pace struct {
+// completionRate counts the runs that end, over a window of time that slides.
+type completionRate struct {
 	begin       time.Time // of the part of time that is counted in now
 	now, before int
 }
 
 // roll makes the part that t is in the present one.
-func (c *pace) roll(t time.Time, window time.Duration) {
+func (c *completionRate) roll(t time.Time, window time.Duration) {
 	switch passed := t.Sub(c.begin); {
 	case passed < window:
 	case passed < 2*window:
@@ -241,7 +230,7 @@ func (c *pace) roll(t time.Time, window time.Duration) {
 	}
 }
 
-func (c *pace) add(t time.Time, window time.Duration) {
+func (c *completionRate) add(t time.Time, window time.Duration) {
 	if window > 0 {
 		c.roll(t, window)
 		c.now++
@@ -250,7 +239,7 @@ func (c *pace) add(t time.Time, window time.Duration) {
 
 // ended is about how many runs ended in the window before t, at most
 // maxCall.
-func (c *pace) ended(t time.Time, window time.Duration) int {
+func (c *completionRate) ended(t time.Time, window time.Duration) int {
 	if window <= 0 {
 		return 0
 	}

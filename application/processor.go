@@ -26,8 +26,8 @@ const (
 //
 // A task that runs again after its analysis was stored is not analysed again.
 //
-// While the repository is unavailable, full or read-only, a run waits for it with growing pauses until
-// its context ends: an outage costs no attempt, and what an AI service was paid
+// While the repository is unavailable, full or read-only, a run waits for it with
+// growing pauses until its context ends: an outage costs no attempt, and what an AI service was paid
 // for is not thrown away.
 type LogAnalysisProcessor struct {
 	logs     ports.LogRepository
@@ -79,7 +79,7 @@ func (p *LogAnalysisProcessor) Process(ctx context.Context, task *domain.Task) (
 		LastAttempt: task.Attempt >= task.MaxRetries,
 	})
 	if err != nil {
-		return nil, steer(fmt.Errorf("analyse %d log entries: %w", len(logs), err))
+		return nil, classify(fmt.Errorf("analyse %d log entries: %w", len(logs), err))
 	}
 	result.LogCount = len(ids)
 	p.noteMissing(task.ID, &result, ids, logs)
@@ -166,8 +166,8 @@ func (p *LogAnalysisProcessor) noteMissing(task domain.TaskID, result *domain.An
 		zap.Stringer("task_id", task), zap.Int("missing", result.MissingCount), zap.Int("entries", len(ids)))
 }
 
-// steer tells the queue by the error what to do about an error of the analyser.
-func steer(err error) error {
+// classify marks an error of the analyser for the queue: retry, retry later, or never.
+func classify(err error) error {
 	var cause *domain.AnalyzerError
 	switch {
 	case !errors.As(err, &cause):

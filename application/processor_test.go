@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/golang/mock/gomock"
@@ -156,7 +155,7 @@ func TestMissingLogsAreToldNotFatal(t *testing.T) {
 	require.Equal(t, []string{"25 of 30 log entries are no longer stored"}, got.Warnings)
 }
 
-func TestErrorsOfTheAnalyserSteerTheTask(t *testing.T) {
+func TestErrorsOfTheAnalyserDecideAboutTheTask(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		err       error
@@ -223,43 +222,37 @@ func TestErrorsOfTheRepositoryAreRetried(t *testing.T) {
 func TestARunWaitsForARepositoryThatIsAway(t *testing.T) {
 	t.Parallel()
 	away := fmt.Errorf("connection refused: %w", domain.ErrStoreUnavailable)
-	t.Run("and analyses once", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			a := newAnalysis(t)
-			task := domain.NewLogBatchTask(uuid.New())
-			ids := []domain.LogID{uuid.New()}
-			gomock.InOrder(
-				a.logs.EXPECT().GetAnalysis(gomock.Any(), task.ID).Return(domain.Analysis{}, away).Times(2),
-				a.logs.EXPECT().GetAnalysis(gomock.Any(), task.ID).Return(domain.Analysis{}, domain.ErrAnalysisNotFound),
-				a.logs.EXPECT().CloseBatch(gomock.Any(), task.ID).Return(nil, away),
-				a.logs.EXPECT().CloseBatch(gomock.Any(), task.ID).Return(ids, nil),
-				a.logs.EXPECT().GetLogs(gomock.Any(), ids[0]).Return(nil, away),
-				a.logs.EXPECT().GetLogs(gomock.Any(), ids[0]).Return(nil, nil),
-				a.analyzer.EXPECT().Analyze(gomock.Any(), gomock.Any()).Return(domain.AnalysisResult{}, nil),
-				a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(away).Times(10),
-				a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(domain.ErrStoreFull),
-				a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(domain.ErrStoreReadOnly),
-				a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(nil),
-			)
-			_, err := a.processor.Process(t.Context(), task)
-			require.NoError(t, err)
-		})
+	inBubble(t, "and analyses once", func(t *testing.T) {
+		a := newAnalysis(t)
+		task := domain.NewLogBatchTask(uuid.New())
+		ids := []domain.LogID{uuid.New()}
+		gomock.InOrder(
+			a.logs.EXPECT().GetAnalysis(gomock.Any(), task.ID).Return(domain.Analysis{}, away).Times(2),
+			a.logs.EXPECT().GetAnalysis(gomock.Any(), task.ID).Return(domain.Analysis{}, domain.ErrAnalysisNotFound),
+			a.logs.EXPECT().CloseBatch(gomock.Any(), task.ID).Return(nil, away),
+			a.logs.EXPECT().CloseBatch(gomock.Any(), task.ID).Return(ids, nil),
+			a.logs.EXPECT().GetLogs(gomock.Any(), ids[0]).Return(nil, away),
+			a.logs.EXPECT().GetLogs(gomock.Any(), ids[0]).Return(nil, nil),
+			a.analyzer.EXPECT().Analyze(gomock.Any(), gomock.Any()).Return(domain.AnalysisResult{}, nil),
+			a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(away).Times(10),
+			a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(domain.ErrStoreFull),
+			a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(domain.ErrStoreReadOnly),
+			a.logs.EXPECT().SaveAnalysis(gomock.Any(), task.ID, gomock.Any()).Return(nil),
+		)
+		_, err := a.processor.Process(t.Context(), task)
+		require.NoError(t, err)
 	})
 
-	t.Run("until its context ends", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			a := newAnalysis(t)
-			task := domain.NewLogBatchTask(uuid.New())
-			a.logs.EXPECT().GetAnalysis(gomock.Any(), task.ID).Return(domain.Analysis{}, away).MinTimes(2)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			start := time.Now()
-			_, err := a.processor.Process(ctx, task)
-			require.ErrorIs(t, err, domain.ErrStoreUnavailable)
-			require.Equal(t, time.Minute, time.Since(start))
-		})
+	inBubble(t, "until its context ends", func(t *testing.T) {
+		a := newAnalysis(t)
+		task := domain.NewLogBatchTask(uuid.New())
+		a.logs.EXPECT().GetAnalysis(gomock.Any(), task.ID).Return(domain.Analysis{}, away).MinTimes(2)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		_, err := a.processor.Process(ctx, task)
+		require.ErrorIs(t, err, domain.ErrStoreUnavailable)
+		require.Equal(t, time.Minute, time.Since(start))
 	})
 }
 

@@ -29,18 +29,24 @@ const (
 // first, so that going on with NextCursor ends: it meets each task at most once, and
 // none that is enqueued meanwhile. A dry run knows of no unique keys.
 //
-// If the store fails on the way, the error is its own, and the result counts what
-// was done by then; doing it again is safe.
+// If the store fails after some tasks were changed or refused, the result counts those
+// and says in Stopped why there are no more; if it fails before, the error is its own.
+// Doing it again is safe.
 func (s *QueueService) ChangeTasks(ctx context.Context, req domain.BulkRequest) (domain.BulkResult, error) {
 	if err := req.Validate(); err != nil {
 		return domain.BulkResult{}, err
 	}
 	b := bulk{queue: s, req: req}
 	err := b.run(ctx)
-	if err != nil {
-		err = fmt.Errorf("%s tasks: %w", req.Action, err)
+	if err == nil {
+		return b.result, nil
 	}
-	return b.result, err
+	err = fmt.Errorf("%s tasks: %w", req.Action, err)
+	if b.result.Matched == 0 || req.DryRun {
+		return domain.BulkResult{}, err
+	}
+	b.result.Stopped = err
+	return b.result, nil
 }
 
 // bulk is a bulk action under way.

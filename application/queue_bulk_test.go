@@ -323,9 +323,34 @@ func TestBulkActionsOfAStoreThatFails(t *testing.T) {
 			queue.EXPECT().RetryTask(gomock.Any(), gomock.Any()).Return(domain.ErrStoreUnavailable),
 		)
 		got, err := application.NewQueueService(queue, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionRetry, IDs: ids})
-		require.ErrorIs(t, err, domain.ErrStoreUnavailable)
-		require.ErrorContains(t, err, "retry tasks: ")
+		require.NoError(t, err)
+		require.ErrorIs(t, got.Stopped, domain.ErrStoreUnavailable)
+		require.ErrorContains(t, got.Stopped, "retry tasks: ")
+		got.Stopped = nil
 		require.Equal(t, domain.BulkResult{Matched: 200, Changed: 200}, got)
+	})
+	t.Run("a filter says where to go on", func(t *testing.T) {
+		t.Parallel()
+		queue := mocks.NewMockTaskQueue(gomock.NewController(t))
+		page := domain.TaskPage{Tasks: []*domain.Task{newTestTask()}, NextCursor: "second"}
+		gomock.InOrder(
+			queue.EXPECT().ListTasks(gomock.Any(), gomock.Any()).Return(page, nil),
+			queue.EXPECT().CancelTask(gomock.Any(), gomock.Any()).Return(nil),
+			queue.EXPECT().ListTasks(gomock.Any(), gomock.Any()).Return(domain.TaskPage{Tasks: page.Tasks, NextCursor: "third"}, nil),
+			queue.EXPECT().CancelTask(gomock.Any(), gomock.Any()).Return(domain.ErrStoreFull),
+		)
+		got, err := application.NewQueueService(queue, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionCancel})
+		require.NoError(t, err)
+		require.ErrorIs(t, got.Stopped, domain.ErrStoreFull)
+		got.Stopped = nil
+		require.Equal(t, domain.BulkResult{Matched: 1, Changed: 1, NextCursor: "second"}, got)
+	})
+	t.Run("nothing was done", func(t *testing.T) {
+		t.Parallel()
+		queue := mocks.NewMockTaskQueue(gomock.NewController(t))
+		queue.EXPECT().RetryTask(gomock.Any(), gomock.Any()).Return(domain.ErrStoreFull)
+		_, err := application.NewQueueService(queue, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionRetry, IDs: ids})
+		require.ErrorIs(t, err, domain.ErrStoreFull)
 	})
 	t.Run("a dry run fails with it", func(t *testing.T) {
 		t.Parallel()

@@ -9,9 +9,13 @@ import (
 	"logsift/ports"
 )
 
-// QueueService is what a user of the queue calls: it takes tasks in, looks at
-// them, and changes them on a person's word. It is safe for concurrent use.
+// QueueService is what a user of the queue calls: it takes tasks in, looks at them as a
+// ports.TaskReader, and changes them on a person's word as a ports.TaskManager. It is
+// safe for concurrent use.
 type QueueService struct {
+	taskReader
+	taskManager
+
 	queue     ports.TaskQueue
 	scheduler ports.TaskScheduler
 }
@@ -19,8 +23,14 @@ type QueueService struct {
 // NewQueueService returns the service of a queue. The scheduler knows which
 // types of task can run; it need not have workers.
 func NewQueueService(queue ports.TaskQueue, scheduler ports.TaskScheduler) *QueueService {
-	return &QueueService{queue: queue, scheduler: scheduler}
+	return &QueueService{taskReader: queue, taskManager: queue, queue: queue, scheduler: scheduler}
 }
+
+// The roles of the queue that the service hands on as they are.
+type (
+	taskReader  = ports.TaskReader
+	taskManager = ports.TaskManager
+)
 
 // ScheduleTasks enqueues the tasks and returns them as they are stored, nil at
 // those that are refused. The error is then a *domain.BatchError; besides those
@@ -68,45 +78,6 @@ func checkTask(t *domain.Task, known []domain.TaskType) error {
 // ScheduleLogAnalysis enqueues one task that analyses these entries.
 func (s *QueueService) ScheduleLogAnalysis(ctx context.Context, logIDs ...domain.LogID) (*domain.Task, error) {
 	return s.scheduler.ScheduleLogAnalysis(ctx, logIDs...)
-}
-
-// GetTask returns the task, or domain.ErrTaskNotFound.
-func (s *QueueService) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task, error) {
-	return s.queue.GetTask(ctx, id)
-}
-
-// ListTasks returns a page of tasks, as ports.TaskReader says.
-func (s *QueueService) ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
-	if err := filter.Validate(); err != nil {
-		return domain.TaskPage{}, err
-	}
-	return s.queue.ListTasks(ctx, filter)
-}
-
-// DeleteTask removes tasks; one that is running is refused.
-func (s *QueueService) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
-	return s.queue.DeleteTask(ctx, ids...)
-}
-
-// RetryTask runs failed and cancelled tasks again.
-func (s *QueueService) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
-	return s.queue.RetryTask(ctx, ids...)
-}
-
-// CancelTask ends tasks that have not finished. A worker that has one stops its
-// run when it next extends the lease.
-func (s *QueueService) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
-	return s.queue.CancelTask(ctx, ids...)
-}
-
-// RunTaskNow makes waiting tasks ready at once.
-func (s *QueueService) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
-	return s.queue.RunTaskNow(ctx, ids...)
-}
-
-// GetQueueStats counts the tasks by state.
-func (s *QueueService) GetQueueStats(ctx context.Context) (domain.QueueStats, error) {
-	return s.queue.GetQueueStats(ctx)
 }
 
 // GetSchedulerStats describes this process's scheduler.

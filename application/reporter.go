@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -12,48 +13,63 @@ import (
 	"logsift/ports"
 )
 
-// Bounds of one report call: how many runs, and about how many bytes.
 const (
-	maxReports     = maxCall
-	maxReportBytes = 8 << 20
+	// maxReports bounds the runs of one report call, ports.MaxCallBytes its bytes.
+	maxReports = maxCall
+	// reportParts is into how many calls one is split that the store does not take.
+	reportParts = 8
+	// maxRefusals is how often a report is sent alone that the store does not take,
+	// though it takes others.
+	maxRefusals = 4
 )
 
-// settlement is what the queue is to be told about a run: how it ended, or that
+// report is what the queue is to be told about a run: how it ended, or that
 // the task is given back.
-type settlement struct {
+type report struct {
 	run     *run
 	update  ports.TaskUpdate
 	release bool
+	// reserved is its size when the pool was told of it.
+	reserved int
+	// share is with how many others it may travel at most, itself included; 0 for any
+	// number.
+	share int
+	// err is why the store did not take it last.
+	err error
+	// refusals is how often the store did not take it alone.
+	refusals int
+	// replaced is the report that the store did not take, for which update stands.
+	replaced *ports.TaskUpdate
 }
 
-func (st *settlement) size() int {
-	return len(st.update.Result) + len(st.update.Failure.Message) + len(st.update.Failure.Stack)
+func (rep *report) size() int {
+	return len(rep.update.Result) + len(rep.update.Failure.Message) + len(rep.update.Failure.Stack)
 }
 
-// outbox holds the settlements that the reporter has not sent.
+// outbox holds the reports that the reporter has not sent.
 type outbox struct {
 	wake chan struct{} // has an item when something changed
 
 	mu     sync.Mutex // guards the fields below
-	items  []settlement
+	items  []report
 	closed bool
 }
 
 func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
 
-// put adds settlements behind the others.
-func (o *outbox) put(items ...settlement) {
+// put adds reports behind the others.
+func (o *outbox) put(items ...report) {
 	o.mu.Lock()
 	o.items = append(o.items, items...)
 	o.mu.Unlock()
 	notify(o.wake)
 }
 
-// putBack adds settlements before the others.
-func (o *outbox) putBack(items []settlement) {
+// putBack adds reports that were taken behind the others.
+func (o *outbox) putBack(items []report) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.items = append(items, o.items...)
+	o.items = append(o.items, items...)
 }
 
 // close lets take say that nothing more will come.
@@ -64,15 +80,18 @@ func (o *outbox) close() {
 	notify(o.wake)
 }
 
-// take returns what one call should send, at least one settlement if there is
+// take returns what one call should send, at least one report if there is
 // one, and whether it is the last.
-func (o *outbox) take() (items []settlement, last bool) {
+func (o *outbox) take() (items []report, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n, size := 0, 0
-	for n < len(o.items) && n < maxReports {
+	n, most, size := 0, maxReports, 0
+	for n < len(o.items) && n < most {
+		if share := o.items[n].share; share > 0 {
+			most = min(most, max(share, n))
+		}
 		size += o.items[n].size()
-		if n > 0 && size > maxReportBytes {
+		if n > 0 && (n >= most || size > ports.MaxCallBytes) {
 			break
 		}
 		n++
@@ -81,25 +100,27 @@ func (o *outbox) take() (items []settlement, last bool) {
 	return items, o.closed && len(o.items) == 0
 }
 
-// settle hands the outcome of a run to the reporter.
-func (s *DefaultScheduler) settle(st settlement) {
-	s.pool.owe(st.size())
-	s.outbox.put(st)
+// report hands the outcome of a run to the reporter.
+func (s *DefaultScheduler) report(rep report) {
+	rep.reserved = rep.size()
+	s.pool.reserve(rep.reserved)
+	s.outbox.put(rep)
 }
 
 // release hands runs to the reporter that are to be given back.
 func (s *DefaultScheduler) release(runs []*run) {
 	for _, r := range runs {
 		if s.leases.end(r) {
-			s.settle(settlement{run: r, release: true})
+			s.report(report{run: r, release: true})
 		}
 	}
 }
 
-// report tells the queue how runs ended, until ctx ends or the outbox is closed
+// sendReports tells the queue how runs ended, until ctx ends or the outbox is closed
 // and empty. What comes while a call is under way travels with the next. A call
-// that fails is repeated for as long as the leases may last.
-func (s *DefaultScheduler) report(ctx context.Context) {
+// that fails is repeated until the store answers it. If the store answers others,
+// what it does not take is looked for, and holds nobody up meanwhile.
+func (s *DefaultScheduler) sendReports(ctx context.Context) {
 	var wait backoff
 	for ctx.Err() == nil {
 		items, last := s.outbox.take()
@@ -118,25 +139,106 @@ func (s *DefaultScheduler) report(ctx context.Context) {
 			wait.reset()
 			continue
 		}
+		pause := time.NewTimer(wait.next(s.cfg.Random()))
+		others := s.outbox.wake
+		if s.takesOthers(ctx, again) {
+			again = narrow(again)
+		} else {
+			others = nil // They would fail too.
+		}
+		select {
+		case <-pause.C:
+		case <-others:
+		case <-ctx.Done():
+		}
+		pause.Stop()
 		s.outbox.putBack(again)
-		sleep(ctx, wait.next(s.cfg.Random()))
 	}
 }
 
-// send sends settlements and returns those to send again.
-func (s *DefaultScheduler) send(ctx context.Context, items []settlement) (again []settlement) {
-	var reports, releases []settlement
+func runsOf(items []report) []*run {
+	runs := make([]*run, len(items))
+	for i, rep := range items {
+		runs[i] = rep.run
+	}
+	return runs
+}
+
+// takesOthers reports whether the store takes writes and reports, other than those
+// that it did not take: it extends their leases, and refuses a report of nobody.
+func (s *DefaultScheduler) takesOthers(ctx context.Context, items []report) bool {
+	if !s.extend(ctx, runsOf(items)) {
+		return false
+	}
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	nobody := domain.Lease{TaskID: items[0].run.lease.TaskID}
+	err := s.queue.UpdateTask(call, ports.TaskUpdate{Lease: nobody, Outcome: ports.OutcomeCompleted})
+	return errors.Is(domain.ItemError(err, 0), domain.ErrLeaseLost)
+}
+
+// narrow makes of reports that the store does not take, though it takes others,
+// what to send next: the same in smaller calls, and for a report that it does not take
+// alone, in the end, one that says so.
+func narrow(items []report) []report {
+	if len(items) > 1 {
+		for i := range items {
+			items[i].share = max(len(items)/reportParts, 1)
+		}
+		return items
+	}
+	rep := &items[0]
+	rep.refusals++
+	if rep.refusals >= maxRefusals && rep.replaced == nil && !rep.release {
+		rep.replace()
+	}
+	return items
+}
+
+// replace puts a report of a failure in place of one that the store does not take.
+func (rep *report) replace() {
+	refused := rep.update
+	rep.replaced = &refused
+	rep.update = ports.TaskUpdate{Lease: refused.Lease, Outcome: ports.OutcomeFailed, Failure: domain.TaskError{
+		Reason: domain.ReasonError, Message: fmt.Sprintf("the store does not take the report of this run, of %d bytes: %v", rep.reserved, rep.err),
+	}.Bounded()}
+}
+
+// noteReported counts a report that the store took.
+func (s *DefaultScheduler) noteReported(rep report) {
+	s.cfg.History.ended(rep.update.Outcome, rep.run.took)
+	if rep.replaced != nil {
+		s.logger.Error("store does not take a report, the task failed", append(taskFields(rep.run), zap.Int("bytes", rep.reserved), zap.Error(rep.err))...)
+		if rep.replaced.Outcome == ports.OutcomeCompleted {
+			s.counters.failed.Add(1)
+		}
+	}
+}
+
+// forget drops a report; held is whether the store still had the lease.
+func (s *DefaultScheduler) forget(rep report, held bool) {
+	s.leases.settled(rep.run, held)
+	s.pool.release(rep.reserved)
+}
+
+// send sends reports and returns those to send again.
+func (s *DefaultScheduler) send(ctx context.Context, items []report) (again []report) {
+	var reports, releases []report
 	var updates []ports.TaskUpdate
 	var leases []domain.Lease
-	for _, st := range items {
-		if st.release {
-			releases, leases = append(releases, st), append(leases, st.run.lease)
+	for _, rep := range items {
+		if rep.release {
+			releases, leases = append(releases, rep), append(leases, rep.run.lease)
 		} else {
-			reports, updates = append(reports, st), append(updates, st.update)
+			reports, updates = append(reports, rep), append(updates, rep.update)
 		}
 	}
 	if len(reports) > 0 {
-		call, cancel := context.WithTimeout(ctx, callTimeout)
+		size := 0
+		for _, rep := range reports {
+			size += rep.size()
+		}
+		call, cancel := context.WithTimeout(ctx, callTimeout+ports.TransferTime(size))
 		err := s.queue.UpdateTask(call, updates...)
 		cancel()
 		again = s.acknowledge(ctx, "UpdateTask", reports, err)
@@ -151,43 +253,34 @@ func (s *DefaultScheduler) send(ctx context.Context, items []settlement) (again 
 }
 
 // acknowledge takes the answer to a call apart and returns what to send again.
-func (s *DefaultScheduler) acknowledge(ctx context.Context, call string, items []settlement, err error) (again []settlement) {
+func (s *DefaultScheduler) acknowledge(ctx context.Context, call string, items []report, err error) (again []report) {
 	var storeErr error
-	givenUp := 0
-	for i, st := range items {
+	for i, rep := range items {
 		item := domain.ItemError(err, i)
 		switch {
 		case item == nil:
-			if st.release {
+			if rep.release {
 				s.counters.released.Add(1)
 			} else {
-				s.cfg.History.ended(st.update.Outcome, st.run.took)
+				s.noteReported(rep)
 			}
+			s.forget(rep, true)
 		case errors.Is(item, domain.ErrLeaseLost):
-			s.counters.leasesLost.Add(1)
-			s.logger.Debug("lease was lost before the report", taskFields(st.run)...)
-		case errors.Is(item, domain.ErrInvalid):
-			s.logger.Error("queue refuses a report", append(taskFields(st.run), zap.Error(item))...)
+			s.logger.Debug("lease was lost before the report", taskFields(rep.run)...)
+			s.forget(rep, false)
+		case errors.Is(item, domain.ErrInvalid) && rep.replaced == nil && !rep.release:
+			rep.err = item
+			rep.replace()
+			s.outbox.put(rep)
 		default:
-			storeErr = item
-			if !s.leases.over(st.run, time.Now()) {
-				again = append(again, st)
-				continue
-			}
-			s.counters.leasesLost.Add(1)
-			givenUp++
-			s.logger.Debug("report given up", taskFields(st.run)...)
+			storeErr, rep.err = item, item
+			again = append(again, rep)
 		}
-		s.leases.remove(st.run)
-		s.pool.paid(st.size())
-	}
-	if givenUp > 0 {
-		s.logger.Warn("reports given up, their leases ended before the store answered; the tasks run again", zap.Int("tasks", givenUp))
 	}
 	s.noteStore(ctx, call, storeErr)
 	if len(again) == 0 {
 		// Nothing is left to repeat, so no later call would take the error back.
-		s.outage.succeeded(call)
+		s.health.succeeded(call)
 	}
 	return again
 }

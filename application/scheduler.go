@@ -32,10 +32,12 @@ type DefaultScheduler struct {
 	logger   *zap.Logger
 	registry registry
 	counters counters
-	outage   *outage
+	health   *storeHealth
 	leases   *leaseBook
 	pool     *pool
 	outbox   *outbox
+	// leasesMissed is whether the store may have let leases end whose workers live.
+	leasesMissed atomic.Bool
 	// id names the scheduler to other processes, whose clock is that of the store.
 	id    domain.SchedulerID
 	clock *storeClock
@@ -79,7 +81,7 @@ func NewScheduler(queue ports.TaskQueue, cfg SchedulerConfig, logger *zap.Logger
 	}
 	s := &DefaultScheduler{
 		queue: queue, cfg: cfg, logger: logger,
-		outage: newOutage(logger),
+		health: newStoreHealth(logger),
 		pool:   newPool(cfg.workers(), cfg.Prefetch, cfg.PrefetchWindow),
 		outbox: newOutbox(),
 		id:     cfg.NewID(), clock: &storeClock{},
@@ -126,32 +128,32 @@ func (s *DefaultScheduler) Start(ctx context.Context) error {
 
 // launch starts the goroutines and sets drain, which ends them.
 func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType) {
-	var claimers, settlers, beats, heralds sync.WaitGroup
+	var fetchers, reporters, heartbeats, registrars sync.WaitGroup
 	runs, cancelRuns := context.WithCancelCause(base)
 	calls, cancelCalls := context.WithCancel(base)
 	claims, stopClaims := context.WithCancel(calls)
 	beat, stopBeat := context.WithCancel(base)
-	herald, stopHerald := context.WithCancel(base)
+	registrar, stopRegistrar := context.WithCancel(base)
 
 	if s.cfg.workers() > 0 {
 		f := &fetcher{DefaultScheduler: s, types: types}
-		claimers.Go(func() { f.run(claims, calls, runs) })
-		claimers.Go(func() { s.giveBack(claims) })
-		settlers.Go(func() { s.report(calls) })
-		beats.Go(func() { s.heartbeat(beat) })
+		fetchers.Go(func() { f.run(claims, calls, runs) })
+		fetchers.Go(func() { s.giveBack(claims) })
+		reporters.Go(func() { s.sendReports(calls) })
+		heartbeats.Go(func() { s.heartbeat(beat) })
 	}
 	active := s.cfg.workers() > 0 || s.cfg.Maintain
 	if s.cfg.History != nil {
-		heralds.Go(func() { s.keepHistory(herald, calls, active) })
+		registrars.Go(func() { s.keepHistory(registrar, calls, active) })
 	}
 	if active {
-		claimers.Go(func() { s.promote(claims) })
-		claimers.Go(func() { s.reap(claims) })
-		claimers.Go(func() { s.purge(claims) })
+		fetchers.Go(func() { s.promote(claims) })
+		fetchers.Go(func() { s.reap(claims) })
+		fetchers.Go(func() { s.purge(claims) })
 		if s.cfg.Registry != nil {
-			heralds.Go(func() {
-				s.announce(herald)
-				s.farewell(calls)
+			registrars.Go(func() {
+				s.register(registrar)
+				s.unregister(calls)
 			})
 		}
 	}
@@ -170,15 +172,15 @@ func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType)
 			}
 			cancelCalls()
 		})
-		claimers.Wait()
+		fetchers.Wait()
 		s.outbox.close()
-		settlers.Wait()
-		stopHerald()
-		heralds.Wait()
+		reporters.Wait()
+		stopRegistrar()
+		registrars.Wait()
 		abort()
 		cancelCalls()
 		stopBeat()
-		beats.Wait()
+		heartbeats.Wait()
 		cancelRuns(errDraining)
 		return s.awaitStuck(ctx)
 	}
@@ -294,6 +296,6 @@ func (s *DefaultScheduler) GetSchedulerStats() domain.SchedulerStats {
 		LeasesLost: c.leasesLost.Load(), ReleasedTasks: c.released.Load(),
 		PanickedTasks: c.panicked.Load(), TimedOutTasks: c.timedOut.Load(),
 		StartedAt: startedAt, TaskTypes: s.registry.list(),
-		LastStoreError: s.outage.lastError(),
+		LastStoreError: s.health.lastError(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"time"
 
@@ -13,15 +14,75 @@ import (
 	"logsift/ports"
 )
 
-// ending is how a processor ended.
-type ending struct {
+// runResult is how a processor ended.
+type runResult struct {
 	result []byte
-	err    error
-	// stack is where it panicked, "" if it did not.
+	err    error // its methods are this package's or the standard library's
+	// stack is where it panicked or ended its goroutine, "" if it returned.
 	stack string
+	// exited is whether its goroutine ends.
+	exited bool
 }
 
-var errGoexit = errors.New("the processor called runtime.Goexit")
+var (
+	errGoexit     = errors.New("the processor called runtime.Goexit")
+	errPanicValue = errors.New("panic: its value panics when it is printed")
+)
+
+// call runs the processor and sets res to how it ended. Whatever is the processor's
+// runs in here, the methods of its error and of the value that it panics with among
+// them: before each step, res is what holds if that panics or ends the goroutine. A
+// panic that leaves call is one of the panic's value.
+func (res *runResult) call(ctx context.Context, p ports.TaskProcessor, task *domain.Task) {
+	*res = runResult{err: errGoexit, exited: true}
+	defer func() {
+		v := recover()
+		if v == nil && !res.exited {
+			return
+		}
+		res.stack = string(debug.Stack())
+		if v != nil {
+			res.err = errPanicValue
+			res.err = errors.New(boundedMessage("panic: " + panicText(v)))
+			res.exited = false
+		}
+	}()
+	result, err := p.Process(ctx, task)
+	*res = runResult{result: result, err: plainError(err)}
+}
+
+// plainError returns an error that tells the queue the same as err, and has no methods
+// of a processor's.
+func plainError(err error) error {
+	if err == nil {
+		return nil
+	}
+	plain := errors.New(boundedMessage(err.Error()))
+	if domain.IsPermanent(err) {
+		return domain.Permanent(plain)
+	}
+	if delay, named := domain.RetryDelay(err); named {
+		return domain.RetryAfter(delay, plain)
+	}
+	return plain
+}
+
+// panicText shows the value of a panic. As the runtime does, it names only the type of
+// a value that has no text: what that holds may be without end.
+func panicText(v any) string {
+	switch v.(type) {
+	case error, fmt.Stringer:
+		return fmt.Sprint(v)
+	}
+	switch reflect.TypeOf(v).Kind() {
+	case reflect.Array, reflect.Slice, reflect.Map, reflect.Struct, reflect.Interface, reflect.Pointer:
+		return fmt.Sprintf("a value of type %T", v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func boundedMessage(s string) string { return domain.TaskError{Message: s}.Bounded().Message }
 
 // work runs r in its slot, and then whatever waits for the slot. The end of ctx
 // cancels the runs of a worker that is stopping.
@@ -40,7 +101,8 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 	held, cancel := context.WithCancelCause(ctx)
 	if !s.leases.begin(r, cancel) {
 		cancel(nil)
-		return s.pool.leave()
+		s.release([]*run{r})
+		return s.pool.exit()
 	}
 	r.began = time.Now()
 	if wait, known := r.waited(); known {
@@ -51,14 +113,10 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 	r.returned = make(chan struct{})
 	unwatch := context.AfterFunc(task, func() { s.supervise(ctx, r, context.Cause(task)) })
 
-	e := ending{err: errGoexit}
-	exited := true
+	var res runResult
 	defer func() {
-		if v := recover(); v != nil {
-			e = ending{err: fmt.Errorf("panic: %v", v), stack: string(debug.Stack())}
-			exited = false
-		} else if exited {
-			e.stack = string(debug.Stack())
+		if recover() != nil {
+			res.exited = false
 		}
 		unwatch()
 		cause := context.Cause(task)
@@ -66,18 +124,17 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 		cancel(nil)
 		close(r.returned)
 		if r.settled.CompareAndSwap(false, true) {
-			s.conclude(r, e, true, cause)
-			next = s.pool.leave()
+			s.conclude(r, res, true, cause)
+			next = s.pool.exit()
 		} else {
 			s.logger.Info("stuck processor returned", taskFields(r)...)
-			next = s.pool.unstick()
+			next = s.pool.exitStuck()
 		}
-		if exited && next != nil {
+		if res.exited && next != nil {
 			go s.work(ctx, next)
 		}
 	}()
-	result, err := s.registry.lookup(r.info.Type).Process(task, r.task)
-	e, exited = ending{result: result, err: err}, false
+	res.call(task, s.registry.lookup(r.info.Type), r.task)
 	return nil
 }
 
@@ -97,8 +154,8 @@ func (s *DefaultScheduler) supervise(ctx context.Context, r *run, cause error) {
 			grace.Reset(s.cfg.DrainGrace)
 		case <-grace.C:
 			if r.settled.CompareAndSwap(false, true) {
-				s.conclude(r, ending{}, false, cause)
-				s.release(s.pool.stick())
+				s.conclude(r, runResult{}, false, cause)
+				s.release(s.pool.markStuck())
 			}
 			return
 		}
@@ -107,57 +164,66 @@ func (s *DefaultScheduler) supervise(ctx context.Context, r *run, cause error) {
 
 // conclude decides what follows a run that ended for the given cause, nil if it
 // ended by itself, and hands that to the reporter.
-func (s *DefaultScheduler) conclude(r *run, e ending, returned bool, cause error) {
+func (s *DefaultScheduler) conclude(r *run, res runResult, returned bool, cause error) {
 	r.took = time.Since(r.began)
 	if !s.leases.end(r) {
-		s.logger.Debug("run stopped, its lease is lost", taskFields(r)...)
-		if !returned {
-			s.logger.Warn("processor ignores that its lease is lost, its worker is stuck until it returns", taskFields(r)...)
-		}
-		s.observe(r, ports.RunLeaseLost, "")
+		s.noteStopped(r, returned)
 		return
 	}
-	if len(e.result) > domain.MaxResult {
-		e.err = domain.Permanent(fmt.Errorf("result of %d bytes is too large, at most %d are kept", len(e.result), domain.MaxResult))
+	if len(res.result) > domain.MaxResult {
+		res.err = domain.Permanent(fmt.Errorf("result of %d bytes is too large, at most %d are kept", len(res.result), domain.MaxResult))
 	}
 	switch {
-	case returned && e.err == nil:
+	case returned && res.err == nil:
 		s.counters.processed.Add(1)
 		s.observe(r, ports.RunCompleted, "")
-		s.settle(settlement{run: r, update: ports.TaskUpdate{
-			Lease: r.lease, Outcome: ports.OutcomeCompleted, Result: e.result,
+		s.report(report{run: r, update: ports.TaskUpdate{
+			Lease: r.lease, Outcome: ports.OutcomeCompleted, Result: res.result,
 		}})
+	case errors.Is(cause, errLeaseLost):
+		// The store did not answer. Nobody may have taken the task from this worker.
+		s.noteStopped(r, returned)
+		s.release([]*run{r})
 	case errors.Is(cause, errDraining):
 		s.counters.cut.Add(1)
 		s.observe(r, ports.RunReleased, "")
 		s.release([]*run{r})
 	default:
-		s.fail(r, e, returned, errors.Is(cause, errTimedOut))
+		s.fail(r, res, returned, errors.Is(cause, errTimedOut))
 	}
 }
 
+// noteStopped notes that a run was stopped because of its lease.
+func (s *DefaultScheduler) noteStopped(r *run, returned bool) {
+	s.logger.Debug("run stopped, its lease is lost", taskFields(r)...)
+	if !returned {
+		s.logger.Warn("processor ignores that its lease is lost, its worker is stuck until it returns", taskFields(r)...)
+	}
+	s.observe(r, ports.RunLeaseLost, "")
+}
+
 // fail reports the failure of a run.
-func (s *DefaultScheduler) fail(r *run, e ending, returned, timedOut bool) {
+func (s *DefaultScheduler) fail(r *run, res runResult, returned, timedOut bool) {
 	reason := domain.ReasonError
 	switch {
 	case !returned:
 		reason = domain.ReasonTimeout
-		e.err = fmt.Errorf("time-out of %v passed, and the processor did not return within %v of it", r.info.Timeout, s.cfg.TimeoutGrace)
+		res.err = fmt.Errorf("time-out of %v passed, and the processor did not return within %v of it", r.info.Timeout, s.cfg.TimeoutGrace)
 		s.logger.Warn("processor ignores its time-out, its worker is stuck until it returns", taskFields(r)...)
-	case e.stack != "":
+	case res.stack != "":
 		reason = domain.ReasonPanic
 		s.counters.panicked.Add(1)
 	case timedOut:
 		reason = domain.ReasonTimeout
-		e.err = fmt.Errorf("time-out of %v passed: %w", r.info.Timeout, e.err)
+		res.err = fmt.Errorf("time-out of %v passed: %w", r.info.Timeout, res.err)
 	}
 	if reason == domain.ReasonTimeout {
 		s.counters.timedOut.Add(1)
 	}
-	next := s.cfg.RetryPolicy.Decide(&r.info, e.err, reason, s.cfg.Random())
+	next := s.cfg.RetryPolicy.Decide(&r.info, res.err, reason, s.cfg.Random())
 	update := ports.TaskUpdate{
 		Lease: r.lease, Outcome: ports.OutcomeFailed, RetryIn: next.In,
-		Failure: domain.TaskError{Reason: next.Reason, Message: e.err.Error(), Stack: e.stack}.Bounded(),
+		Failure: domain.TaskError{Reason: next.Reason, Message: res.err.Error(), Stack: res.stack}.Bounded(),
 	}
 	s.counters.processed.Add(1)
 	s.counters.failed.Add(1)
@@ -171,7 +237,7 @@ func (s *DefaultScheduler) fail(r *run, e ending, returned, timedOut bool) {
 		s.observe(r, ports.RunFailed, next.Reason)
 		s.logger.Warn("task failed for good", fields...)
 	}
-	s.settle(settlement{run: r, update: update})
+	s.report(report{run: r, update: update})
 }
 
 // observe tells the observer, if there is one, how a run ended.

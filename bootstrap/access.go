@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -12,15 +13,39 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"logsift/adapters/httpapi"
 	"logsift/adapters/httpapi/apikey"
-	"logsift/adapters/httpapi/reload"
 	"logsift/domain"
 )
 
-// apiKeys are the keys of the API as they are now; nil where none are asked for.
-type apiKeys func() apikey.Keys
+// apiKeys is the file of the API keys; its file is nil where none are asked for.
+type apiKeys struct{ file *apikey.File }
 
-// auditLog is where the API tells of changes.
+// current returns what gives the keys as they are now, nil where none are asked for.
+func (k apiKeys) current() func() apikey.Keys {
+	if k.file == nil {
+		return nil
+	}
+	return k.file.Keys
+}
+
+// ready tells whether callers can be let in by their keys.
+func (k apiKeys) ready() error {
+	if k.file == nil {
+		return nil
+	}
+	switch kept, err := k.file.State(); {
+	case kept:
+		return &httpapi.ComponentError{Degraded: true, Reason: "the file of the API keys cannot be read; its last keys are good for a minute", Detail: err.Error()}
+	case err != nil:
+		return &httpapi.ComponentError{Reason: "the file of the API keys cannot be used, so that no key is good", Detail: err.Error()}
+	case !k.file.Keys().Usable(time.Now()):
+		return &httpapi.ComponentError{Degraded: true, Reason: "all API keys have expired or were revoked"}
+	}
+	return nil
+}
+
+// auditLog is where the API writes changes.
 type auditLog struct{ *zap.Logger }
 
 func accessModule() fx.Option {
@@ -31,20 +56,20 @@ func accessModule() fx.Option {
 // is in use.
 func newKeys(config Config, logger *zap.Logger) (apiKeys, error) {
 	if config.Addr == "" && config.MetricsAddr == "" || config.Keys == "" {
-		return nil, nil
+		return apiKeys{}, nil
 	}
-	value, err := reload.New([]string{config.Keys}, func() (apikey.Keys, error) { return apikey.Load(config.Keys) }, time.Now, func(err error) {
-		logger.Error("the API keys have changed and cannot be read; those from before stay in use", zap.Error(err))
+	file, err := apikey.Open(config.Keys, time.Now, func(err error) {
+		logger.Error("the API keys have changed and cannot be read; no key is valid from now on, or at the latest in a minute", zap.Error(err))
 	})
 	if err != nil {
-		return nil, &domain.ValidationError{Field: "keys", Rule: "cannot be used: " + err.Error()}
+		return apiKeys{}, &domain.ValidationError{Field: "keys", Rule: "cannot be used: " + err.Error()}
 	}
-	if !value.Get().Usable(time.Now()) {
+	if !file.Keys().Usable(time.Now()) {
 		if err := config.checkOpen("none of the API keys in " + config.Keys + " is in use"); err != nil {
-			return nil, err
+			return apiKeys{}, err
 		}
 	}
-	return value.Get, nil
+	return apiKeys{file}, nil
 }
 
 // ValidateOpen refuses an address that other machines can reach if no keys are set,
@@ -98,6 +123,22 @@ func (c *Config) hosts(addr string) []string {
 	return append([]string{"localhost", "127.0.0.1", "::1", host}, c.AllowedHosts...)
 }
 
+// trustedProxies reads the setting. The error is a *domain.ValidationError.
+func (c *Config) trustedProxies() ([]netip.Prefix, error) {
+	out := make([]netip.Prefix, 0, len(c.TrustedProxies))
+	for _, text := range c.TrustedProxies {
+		network, err := netip.ParsePrefix(text)
+		if addr, single := netip.ParseAddr(text); err != nil && single == nil {
+			network, err = addr.Unmap().WithZone("").Prefix(addr.Unmap().BitLen())
+		}
+		if err != nil || network.Addr().Is4In6() { // Addresses are compared as IPv4, so that such a network has none.
+			return nil, &domain.ValidationError{Field: "trusted-proxies", Value: text, Rule: "must be addresses or networks, such as 10.0.0.7 or 10.0.0.0/8"}
+		}
+		out = append(out, network)
+	}
+	return out, nil
+}
+
 // newAuditLog returns the audit log: lines of JSON at the end of a file, or in the
 // program's own log.
 func newAuditLog(config Config, logger *zap.Logger, o *opened) (auditLog, error) {
@@ -119,14 +160,13 @@ func newAuditLog(config Config, logger *zap.Logger, o *opened) (auditLog, error)
 		TimeKey: "time", MessageKey: "action", LineEnding: "\n",
 		EncodeTime: zapcore.RFC3339NanoTimeEncoder, EncodeDuration: zapcore.SecondsDurationEncoder,
 	})
-	// A line that cannot be written is told of by the file.
-	return auditLog{zap.New(zapcore.NewCore(encoder, out, zapcore.DebugLevel), zap.ErrorOutput(zapcore.AddSync(discard{})))}, nil
+	// The file reports a line that cannot be written.
+	return auditLog{zap.New(zapcore.NewCore(printableEncoder{encoder, false}, out, zapcore.DebugLevel), zap.ErrorOutput(zapcore.AddSync(discard{})))}, nil
 }
 
 // discard drops what zap would print to standard error by itself.
 type discard struct{}
 
-// Write implements io.Writer.
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // appendOnly writes to the end of a file, each line by one write. It opens the path
@@ -160,7 +200,6 @@ func (a *appendOnly) open() error {
 	return nil
 }
 
-// Write implements io.Writer.
 func (a *appendOnly) Write(line []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -179,7 +218,7 @@ func (a *appendOnly) Write(line []byte) (int, error) {
 	return n, err
 }
 
-// moved reports whether the path is no longer that of the open file.
+// moved reports whether the path no longer names the open file.
 func (a *appendOnly) moved() bool {
 	at, err := os.Stat(a.path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -189,8 +228,7 @@ func (a *appendOnly) moved() bool {
 	return err == nil && mineErr == nil && !os.SameFile(at, mine)
 }
 
-// Sync implements zapcore.WriteSyncer: lines are in the hands of the system when they
-// are written.
+// Sync has nothing to do: Write hands each line to the system.
 func (a *appendOnly) Sync() error { return nil }
 
 // Close closes the file.

@@ -78,37 +78,28 @@ func TestAnAddressThatOthersReachNeedsKeys(t *testing.T) {
 	}
 }
 
-func TestKeysAreReadAgainWhenTheyChange(t *testing.T) {
+func TestAFileOfKeysThatIsGoneClosesTheAPI(t *testing.T) {
 	t.Parallel()
 	c := config("memory:")
 	c.Keys = filepath.Join(t.TempDir(), "keys.yaml")
-	first, text, err := bootstrap.CreateAPIKey(c.Keys, "first", "admin", 0)
+	_, text, err := bootstrap.CreateAPIKey(c.Keys, "anna", "admin", 0)
 	require.NoError(t, err)
 	a := start(t, c)
-	status := func(key string) int {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.URL()+"/api/v1/queue/stats", nil)
-		require.NoError(t, err)
-		req.Close = true
-		req.Header.Set("Authorization", "Bearer "+key)
-		res, err := http.DefaultTransport.RoundTrip(req)
-		require.NoError(t, err)
-		require.NoError(t, res.Body.Close())
-		return res.StatusCode
-	}
-	require.Equal(t, http.StatusOK, status(text))
-	require.Equal(t, http.StatusUnauthorized, status("x"))
-	_, second, err := bootstrap.CreateAPIKey(c.Keys, "second", "read", 0)
-	require.NoError(t, err)
-	_, err = bootstrap.RevokeAPIKey(c.Keys, first.ID)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return status(second) == http.StatusOK }, patience, 20*time.Millisecond)
-	require.Equal(t, http.StatusUnauthorized, status(text))
+	get := func(path string) (int, string) { return fetch(t, a.URL()+path, "Authorization", "Bearer "+text) }
 
-	// The commands, which open the store by themselves, need no key.
-	res, err := a.Client().Get("http://localhost/api/v1/queue/stats")
-	require.NoError(t, err)
-	require.NoError(t, res.Body.Close())
-	require.Equal(t, http.StatusOK, res.StatusCode)
+	status, body := get("/readyz")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, body, `"keys":{"ready":true}`)
+	require.NoError(t, os.Rename(c.Keys, c.Keys+".away"))
+	require.Eventually(t, func() bool { status, _ := get("/api/v1/queue/stats"); return status == http.StatusUnauthorized }, patience, 20*time.Millisecond)
+	status, body = get("/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Contains(t, body, `"keys":{"ready":false,"reason":"the file of the API keys cannot be used, so that no key is good"}`)
+	require.NotContains(t, body, "keys.yaml")
+	require.NoError(t, os.Rename(c.Keys+".away", c.Keys))
+	require.Eventually(t, func() bool { status, _ := get("/readyz"); return status == http.StatusOK }, patience, 20*time.Millisecond)
+	status, _ = get("/api/v1/queue/stats")
+	require.Equal(t, http.StatusOK, status)
 }
 
 // certificate writes a certificate for the loopback address, signed by itself, with its key.
@@ -213,6 +204,19 @@ func TestTheAuditLogIsAppendedToAFile(t *testing.T) {
 	require.ErrorContains(t, err, "audit-log cannot be opened")
 }
 
+func TestTrustedProxiesAreAddressesOrNetworks(t *testing.T) {
+	t.Parallel()
+	for text, ok := range map[string]bool{
+		"10.0.0.7": true, "10.0.0.7/8": true, "2001:db8::/32": true, "::1": true, "::ffff:10.0.0.7": true,
+		"::ffff:10.0.0.0/104": false, "10.0.0.7:80": false, "proxy.example": false, "": false,
+	} {
+		cfg := bootstrap.DefaultConfig()
+		cfg.TrustedProxies = []string{text}
+		err := cfg.Validate()
+		require.Equal(t, ok, err == nil, "%q: %v", text, err)
+	}
+}
+
 func TestAllowedHosts(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -222,6 +226,8 @@ func TestAllowedHosts(t *testing.T) {
 		want    int
 	}{
 		{"127.0.0.1:0", nil, "logs.example", http.StatusMisdirectedRequest},
+		{"127.0.0.1:0", nil, "127.0.0.1", http.StatusOK},
+		{"127.0.0.1:0", nil, "localhost:1", http.StatusOK},
 		{"127.0.0.1:0", []string{"logs.example"}, "logs.example:443", http.StatusOK},
 		{"127.0.0.1:0", []string{"logs.example"}, "localhost", http.StatusOK},
 		{"0.0.0.0:0", nil, "logs.example", http.StatusOK},
@@ -232,13 +238,8 @@ func TestAllowedHosts(t *testing.T) {
 		cfg := config("memory:")
 		cfg.Addr, cfg.AllowedHosts, cfg.InsecureNoAuth = c.addr, c.allowed, true
 		a := start(t, cfg)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.URL()+"/healthz", nil)
-		require.NoError(t, err)
-		req.Host, req.Close = c.host, true
-		res, err := http.DefaultTransport.RoundTrip(req)
-		require.NoError(t, err)
-		require.NoError(t, res.Body.Close())
-		require.Equal(t, c.want, res.StatusCode, c)
+		status, _ := fetch(t, a.URL()+"/healthz", "Host", c.host)
+		require.Equal(t, c.want, status, c)
 		require.NoError(t, a.Stop(t.Context()))
 	}
 }
@@ -260,13 +261,8 @@ func TestTheMetricsHaveHostsOfTheirOwn(t *testing.T) {
 		for addr, want := range map[string]int{a.Addr(): c.wantAddr, a.MetricsAddr(): c.wantMetrics} {
 			_, port, err := net.SplitHostPort(addr)
 			require.NoError(t, err)
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+port+"/metrics", http.NoBody)
-			require.NoError(t, err)
-			req.Host, req.Close = "logs.example", true
-			res, err := http.DefaultTransport.RoundTrip(req)
-			require.NoError(t, err)
-			require.NoError(t, res.Body.Close())
-			require.Equal(t, want, res.StatusCode, c)
+			status, _ := fetch(t, "http://127.0.0.1:"+port+"/metrics", "Host", "logs.example")
+			require.Equal(t, want, status, c)
 		}
 		require.NoError(t, a.Stop(t.Context()))
 	}

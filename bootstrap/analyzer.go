@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"go.uber.org/fx"
+	"go.uber.org/zap"
 
 	"logsift/adapters/builtin"
 	"logsift/adapters/memstore"
@@ -40,18 +41,32 @@ func analyzerModule(config *Config) fx.Option {
 // newBuiltin makes the built-in analyser, which keeps what it learns in the log
 // repository, or to this process if the configuration says so.
 func newBuiltin(config Config, logs ports.LogRepository) ports.LogAnalyzer {
-	var states ports.StateStore = logs
 	if config.PrivateLearning {
-		states = memstore.NewLogRepository(memstore.Config{})
+		return NewPrivateAnalyzer()
 	}
-	return builtin.New(builtin.Config{States: states})
+	return builtin.New(builtin.Config{Documents: logs, NormalAfter: config.NormalAfter})
+}
+
+type (
+	// Analyzer is the built-in analyser.
+	Analyzer = builtin.Analyzer
+	// Analysis is one of its analyses, which takes entries one by one.
+	Analysis = builtin.Analysis
+)
+
+// NewPrivateAnalyzer returns a built-in analyser that keeps what it learns in memory.
+func NewPrivateAnalyzer() *Analyzer {
+	return builtin.New(builtin.Config{Documents: memstore.NewLogRepository(memstore.Config{})})
 }
 
 // newOpenAI makes the analyser that has an AI service explain what the built-in
 // one detects.
-func newOpenAI(config Config, logs ports.LogRepository, o observers) (analyzer, error) {
+func newOpenAI(config Config, logs ports.LogRepository, o observers, logger *zap.Logger) (analyzer, error) {
 	settings := config.openai()
-	settings.Observer = o.calls
+	if settings.Exposed() {
+		logger.Warn("log lines and the key of the AI service are sent to another machine without TLS, so that anyone on the network can read them: use https (ai-base-url)")
+	}
+	settings.Observers = o.calls
 	a, err := openai.New(newBuiltin(config, logs), logs, settings)
 	if err != nil {
 		return analyzer{}, err

@@ -44,28 +44,25 @@ func analysis(t *testing.T, a *bootstrap.App, lines string) domain.AnalysisResul
 
 func TestAnAIServiceExplainsWhatTheBuiltInAnalyserFinds(t *testing.T) {
 	t.Parallel()
-	for name, store := range sharedStores(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url, asked := answeringAI(t)
-			c := withAI(config(store), url)
-			c.AIPrices.Input, c.AIPrices.Output, c.AIDailyBudget = 1_000_000, 2_000_000, 5_000_000
-			a := start(t, c)
-			first := analysis(t, a, someLines)
-			require.Equal(t, "openai", first.Analyzer, first.DegradedReason)
-			require.Equal(t, "llm+local", first.Anomalies[0].Source)
-			require.Equal(t, "It may not read its file.", first.Anomalies[0].Explanation)
-			require.NotEmpty(t, first.Anomalies[0].LogIDs)
-			require.EqualValues(t, 1200, first.Cost.AmountMicros)
-			require.EqualValues(t, 1, asked.Load())
+	onEachStore(t, func(t *testing.T, store string) {
+		url, asked := answeringAI(t)
+		c := withAI(config(store), url)
+		c.AIPrices.Input, c.AIPrices.Output, c.AIDailyBudget = 1_000_000, 2_000_000, 5_000_000
+		a := start(t, c)
+		first := analysis(t, a, someLines)
+		require.Equal(t, "openai", first.Analyzer, first.DegradedReason)
+		require.Equal(t, "llm+local", first.Anomalies[0].Source)
+		require.Equal(t, "It may not read its file.", first.Anomalies[0].Explanation)
+		require.NotEmpty(t, first.Anomalies[0].LogIDs)
+		require.EqualValues(t, 1200, first.Cost.AmountMicros)
+		require.EqualValues(t, 1, asked.Load())
 
-			// What was said is kept in the store, for other processes too.
-			second := analysis(t, start(t, c), someLines)
-			require.Equal(t, "It may not read its file.", second.Anomalies[0].Explanation)
-			require.Equal(t, 1, second.Cache.Hits)
-			require.EqualValues(t, 1, asked.Load())
-		})
-	}
+		// What was said is kept in the store, for other processes too.
+		second := analysis(t, start(t, c), someLines)
+		require.Equal(t, "It may not read its file.", second.Anomalies[0].Explanation)
+		require.Equal(t, 1, second.Cache.Hits)
+		require.EqualValues(t, 1, asked.Load())
+	})
 }
 
 func TestAnAIServiceThatRefusesTheKeyLosesNothing(t *testing.T) {

@@ -112,6 +112,7 @@ func coreOptions(ctx context.Context, config Config, o *opened) fx.Option {
 		storeModule(&config),
 		analyzerModule(&config),
 		applicationModule(),
+		fx.Decorate(observers.queue, observers.logs, observers.analyzer),
 	)
 }
 

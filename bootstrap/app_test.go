@@ -47,25 +47,42 @@ func start(t *testing.T, c bootstrap.Config) *bootstrap.App {
 }
 
 // call sends a request over the network and decodes the answer into out, if it
-// is not nil. Nothing of the connection stays, so that it keeps no server open.
+// is not nil.
 func call(t *testing.T, a *bootstrap.App, method, path, contentType, body string, out any) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, a.URL()+path, strings.NewReader(body))
-	require.NoError(t, err)
+	var headers []string
 	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
+		headers = []string{"Content-Type", contentType}
 	}
+	status, _, raw := roundTrip(t, openapitest.API().Transport, method, a.URL()+path, body, headers...)
+	if out != nil {
+		require.NoError(t, json.Unmarshal([]byte(raw), out), raw)
+	}
+	return status
+}
+
+// roundTrip sends a request over a connection of its own, and returns the answer. Headers are pairs; Host is the name that is asked for. checked, if it is not nil,
+// looks at both.
+func roundTrip(t *testing.T, checked func(http.RoundTripper) http.RoundTripper, method, url, body string, headers ...string) (status int, header http.Header, answer string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	req.Host = req.Header.Get("Host")
 	transport := &http.Transport{DisableKeepAlives: true}
 	defer transport.CloseIdleConnections()
-	res, err := (&http.Client{Transport: openapitest.API().Transport(transport)}).Do(req)
+	client := &http.Client{Transport: transport}
+	if checked != nil {
+		client.Transport = checked(transport)
+	}
+	res, err := client.Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
-	if out != nil {
-		require.NoError(t, json.Unmarshal(raw, out), string(raw))
-	}
-	return res.StatusCode
+	return res.StatusCode, res.Header, string(raw)
 }
 
 // sendLogs stores lines and returns the id of the task that analyses them.
@@ -121,54 +138,56 @@ func noAnomalies(w http.ResponseWriter, _ *http.Request) {
 		`"message":{"role":"assistant","content":"{\"summary\":\"\",\"findings\":[]}"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`)
 }
 
-// sharedStores are the stores that outlive a system.
-func sharedStores(t *testing.T) map[string]string {
+// onEachStore runs f, as a parallel subtest, on each store that outlives a system.
+func onEachStore(t *testing.T, f func(t *testing.T, store string)) {
 	t.Helper()
-	return map[string]string{
+	for name, store := range map[string]string{
 		"redis":  redistest.Start(t).URL(),
 		"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "logsift.db"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, store)
+		})
 	}
 }
 
 // The whole product, the same for each store: only the one setting differs.
 func TestLogsGoInAndAnomaliesComeOut(t *testing.T) {
 	t.Parallel()
-	for name, store := range sharedStores(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := start(t, config(store))
-			require.Equal(t, http.StatusOK, call(t, a, http.MethodGet, "/healthz", "", "", nil))
-			task := awaitStatus(t, a, sendLogs(t, a, someLines), "COMPLETED")
-			require.Equal(t, 1, task.Attempt)
-			require.Contains(t, string(task.Result), "permission denied")
+	onEachStore(t, func(t *testing.T, store string) {
+		a := start(t, config(store))
+		require.Equal(t, http.StatusOK, call(t, a, http.MethodGet, "/healthz", "", "", nil))
+		task := awaitStatus(t, a, sendLogs(t, a, someLines), "COMPLETED")
+		require.Equal(t, 1, task.Attempt)
+		require.Contains(t, string(task.Result), "permission denied")
 
-			var found wire.AnomalyList
-			require.Equal(t, http.StatusOK, call(t, a, http.MethodGet, "/api/v1/anomalies?severity=low&source=app", "", "", &found))
-			require.NotEmpty(t, found.Anomalies)
-			require.Contains(t, fmt.Sprint(found.Anomalies), "permission denied")
+		var found wire.AnomalyList
+		require.Equal(t, http.StatusOK, call(t, a, http.MethodGet, "/api/v1/anomalies?severity=low&source=app", "", "", &found))
+		require.NotEmpty(t, found.Anomalies)
+		require.Contains(t, fmt.Sprint(found.Anomalies), "permission denied")
 
-			var logs wire.LogList
-			require.Equal(t, http.StatusOK, call(t, a, http.MethodGet, "/api/v1/logs?level=error", "", "", &logs))
-			require.Len(t, logs.Logs, 1)
+		var logs wire.LogList
+		require.Equal(t, http.StatusOK, call(t, a, http.MethodGet, "/api/v1/logs?level=error", "", "", &logs))
+		require.Len(t, logs.Logs, 1)
 
-			body := fmt.Sprintf(`{"type":"log_analysis","payload":{"log_ids":[%q]},"priority":8}`, logs.Logs[0].ID)
-			var created wire.Task
-			require.Equal(t, http.StatusCreated, call(t, a, http.MethodPost, "/api/v1/queue/tasks", "application/json", body, &created))
-			awaitStatus(t, a, created.ID.String(), "COMPLETED")
+		body := fmt.Sprintf(`{"type":"log_analysis","payload":{"log_ids":[%q]},"priority":8}`, logs.Logs[0].ID)
+		var created wire.Task
+		require.Equal(t, http.StatusCreated, call(t, a, http.MethodPost, "/api/v1/queue/tasks", "application/json", body, &created))
+		awaitStatus(t, a, created.ID.String(), "COMPLETED")
 
-			var stats wire.Stats
-			require.Equal(t, http.StatusOK, call(t, a, http.MethodGet, "/api/v1/queue/stats", "", "", &stats))
-			require.Equal(t, [2]int64{2, 2}, [2]int64{stats.TotalTasks, stats.CompletedTasks})
-			require.Equal(t, int64(2), stats.Scheduler.ProcessedTasks)
+		var stats wire.Stats
+		require.Equal(t, http.StatusOK, call(t, a, http.MethodGet, "/api/v1/queue/stats", "", "", &stats))
+		require.Equal(t, [2]int64{2, 2}, [2]int64{stats.TotalTasks, stats.CompletedTasks})
+		require.Equal(t, int64(2), stats.Scheduler.ProcessedTasks)
 
-			// What was kept is there for the next system.
-			require.NoError(t, a.Stop(t.Context()))
-			again := start(t, config(store))
-			require.Equal(t, "COMPLETED", awaitStatus(t, again, created.ID.String(), "COMPLETED").Status)
-			require.Equal(t, http.StatusOK, call(t, again, http.MethodGet, "/api/v1/anomalies", "", "", &found))
-			require.NotEmpty(t, found.Anomalies)
-		})
-	}
+		// What was kept is there for the next system.
+		require.NoError(t, a.Stop(t.Context()))
+		again := start(t, config(store))
+		require.Equal(t, "COMPLETED", awaitStatus(t, again, created.ID.String(), "COMPLETED").Status)
+		require.Equal(t, http.StatusOK, call(t, again, http.MethodGet, "/api/v1/anomalies", "", "", &found))
+		require.NotEmpty(t, found.Anomalies)
+	})
 }
 
 // clients lists the connections to a Redis.
@@ -225,126 +244,33 @@ func TestATakenPortIsToldAndLeavesNothingRunning(t *testing.T) {
 
 func TestASecondSystemTakesTheWorkOfOneThatStops(t *testing.T) {
 	t.Parallel()
-	for name, store := range sharedStores(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ai, _ := aiService(t, noAnomalies)
-			c := withAI(config(store), ai)
-			c.DrainTimeout = 50 * time.Millisecond
-			first := start(t, c)
-			id := sendLogs(t, first, someLines)
-			awaitStatus(t, first, id, "PROCESSING")
-			second := start(t, config(store))
-			require.Equal(t, http.StatusConflict, call(t, second, http.MethodDelete, "/api/v1/queue/tasks/"+id, "", "", nil), "it is processing")
+	onEachStore(t, func(t *testing.T, store string) {
+		ai, _ := aiService(t, noAnomalies)
+		c := withAI(config(store), ai)
+		c.DrainTimeout = 50 * time.Millisecond
+		first := start(t, c)
+		id := sendLogs(t, first, someLines)
+		awaitStatus(t, first, id, "PROCESSING")
+		second := start(t, config(store))
+		require.Equal(t, http.StatusConflict, call(t, second, http.MethodDelete, "/api/v1/queue/tasks/"+id, "", "", nil), "it is processing")
 
-			require.ErrorContains(t, first.Stop(t.Context()), "1 runs were cut short and given back")
-			task := awaitStatus(t, second, id, "COMPLETED")
-			require.Equal(t, [3]int{1, 2, 0}, [3]int{task.Attempt, task.Deliveries, task.Recoveries}, "a release counts as nothing")
-			require.Contains(t, string(task.Result), "permission denied")
-		})
-	}
-}
-
-func TestADrainLetsARunningTaskFinish(t *testing.T) {
-	t.Parallel()
-	for name, store := range sharedStores(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ai, release := aiService(t, noAnomalies)
-			c := withAI(config(store), ai)
-			c.Workers = 1
-			a := start(t, c)
-			running := sendLogs(t, a, someLines)
-			awaitStatus(t, a, running, "PROCESSING")
-			waiting := sendLogs(t, a, someLines)
-
-			stopped := make(chan error, 1)
-			go func() { stopped <- a.Stop(t.Context()) }()
-			require.Eventually(t, func() bool {
-				var ready wire.Readiness
-				status := call(t, a, http.MethodGet, "/readyz", "", "", &ready)
-				return status == http.StatusServiceUnavailable && strings.Contains(ready.Components["scheduler"].Reason, "draining")
-			}, patience, 5*time.Millisecond, "the API says that the system drains")
-			close(release)
-			require.NoError(t, <-stopped)
-
-			c = config(store)
-			c.Workers = 0
-			after := start(t, c)
-			task := awaitStatus(t, after, running, "COMPLETED")
-			require.Equal(t, [2]int{1, 1}, [2]int{task.Attempt, task.Deliveries})
-			require.Equal(t, 0, awaitStatus(t, after, waiting, "PENDING").Attempt, "nothing is claimed while draining")
-		})
-	}
-}
-
-func TestASecondSignalGivesTheTasksBackAtOnce(t *testing.T) {
-	t.Parallel()
-	for name, store := range sharedStores(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ai, _ := aiService(t, noAnomalies)
-			c := withAI(config(store), ai)
-			c.DrainTimeout = time.Hour
-			a, err := bootstrap.New(t.Context(), c)
-			require.NoError(t, err)
-			ctx, interrupt := context.WithCancel(t.Context())
-			force := make(chan struct{})
-			ready, ended := make(chan string, 1), make(chan error, 1)
-			go func() { ended <- a.Run(ctx, force, func(addr string) { ready <- addr }) }()
-			require.NotEmpty(t, <-ready)
-			id := sendLogs(t, a, someLines)
-			awaitStatus(t, a, id, "PROCESSING")
-
-			interrupt()
-			require.Eventually(t, func() bool {
-				return call(t, a, http.MethodGet, "/readyz", "", "", nil) == http.StatusServiceUnavailable
-			}, patience, 5*time.Millisecond)
-			close(force)
-			select {
-			case err := <-ended:
-				require.ErrorContains(t, err, "1 runs were cut short and given back")
-			case <-time.After(patience):
-				require.Fail(t, "a forced stop must not wait for the drain time")
-			}
-
-			c = config(store)
-			c.Workers = 0
-			task := awaitStatus(t, start(t, c), id, "PENDING")
-			require.Equal(t, [3]int{0, 1, 0}, [3]int{task.Attempt, task.Deliveries, task.Recoveries})
-		})
-	}
+		require.ErrorContains(t, first.Stop(t.Context()), "1 runs were cut short and given back")
+		task := awaitStatus(t, second, id, "COMPLETED")
+		require.Equal(t, [3]int{1, 2, 0}, [3]int{task.Attempt, task.Deliveries, task.Recoveries}, "a release counts as nothing")
+		require.Contains(t, string(task.Result), "permission denied")
+	})
 }
 
 func TestRunEndsCleanlyWhenItsContextDoes(t *testing.T) {
 	t.Parallel()
-	for name, store := range sharedStores(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a, err := bootstrap.New(t.Context(), config(store))
-			require.NoError(t, err)
-			ctx, interrupt := context.WithCancel(t.Context())
-			defer interrupt()
-			require.NoError(t, a.Run(ctx, nil, func(addr string) {
-				require.Equal(t, "http://"+addr, a.URL())
-				interrupt()
-			}))
-		})
-	}
-}
-
-func TestAnAPIOnTheLoopbackAddressRefusesOtherNames(t *testing.T) {
-	t.Parallel()
-	a := start(t, config("memory:"))
-	for host, want := range map[string]int{
-		"localhost:1": http.StatusOK, "127.0.0.1": http.StatusOK, "evil.example": http.StatusMisdirectedRequest,
-	} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.URL()+"/healthz", nil)
+	onEachStore(t, func(t *testing.T, store string) {
+		a, err := bootstrap.New(t.Context(), config(store))
 		require.NoError(t, err)
-		req.Host, req.Close = host, true
-		res, err := http.DefaultTransport.RoundTrip(req)
-		require.NoError(t, err)
-		require.NoError(t, res.Body.Close())
-		require.Equal(t, want, res.StatusCode, host)
-	}
+		ctx, interrupt := context.WithCancel(t.Context())
+		defer interrupt()
+		require.NoError(t, a.Run(ctx, nil, func(addr string) {
+			require.Equal(t, "http://"+addr, a.URL())
+			interrupt()
+		}))
+	})
 }

@@ -2,7 +2,6 @@ package bootstrap
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"os"
 	"slices"
@@ -10,43 +9,35 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
+	"logsift/adapters/httpapi"
 	"logsift/application"
 	"logsift/domain"
 	"logsift/ports"
 )
 
-var errDraining = errors.New("draining: no more tasks are claimed")
+var errDraining = &httpapi.ComponentError{Reason: "draining: no more tasks are claimed"}
 
 func applicationModule() fx.Option {
 	return fx.Module("application",
 		fx.Provide(
-			newHistory,
 			newLogService,
 			newScheduler,
-			fx.Annotate(func(s *application.DefaultScheduler) *application.DefaultScheduler { return s }, fx.As(new(ports.TaskScheduler))),
+			func(s *application.DefaultScheduler) ports.TaskScheduler { return s },
+			func(logs ports.LogRepository) ports.DocumentStore { return logs },
+			application.NewRunHistory,
 			application.NewQueueService,
-			application.NewFleetService,
-			newKeyedCalls,
+			application.NewOperationsService,
+			application.NewIdempotentCalls,
 			application.NewLogAnalysisProcessor,
 		),
-		// Whoever takes tasks in is counted.
-		fx.Decorate(application.CountEnqueued),
 	)
 }
 
-func newKeyedCalls(logs ports.LogRepository, logger *zap.Logger) *application.KeyedCalls {
-	return application.NewKeyedCalls(logs, logger)
-}
-
-func newHistory(logs ports.LogRepository, logger *zap.Logger) *application.History {
-	return application.NewHistory(logs, logger)
-}
-
-func newLogService(logs ports.LogRepository, queue ports.TaskQueue, o observers, config Config, logger *zap.Logger) (*application.LogService, error) {
+func newLogService(logs ports.LogRepository, queue ports.TaskQueue, queues ports.QueueController, o observers, config Config, logger *zap.Logger) (*application.LogService, error) {
 	return application.NewLogService(logs, queue, application.LogServiceConfig{
 		BatchSize: config.BatchSize, BatchBytes: config.BatchBytes, BatchAge: config.BatchAge,
 		Queue: config.AnalysisQueue, Baseline: config.Baseline, Learn: config.Learn,
-		MaxPending: config.MaxPending, MaxAge: config.LogRetention, OnBatch: o.batches,
+		MaxPending: config.MaxPending, Queues: queues, MaxAge: config.LogRetention, Observers: o.calls,
 	}, logger)
 }
 
@@ -58,7 +49,7 @@ type schedulerParams struct {
 	Logger     *zap.Logger
 	Queue      ports.TaskQueue
 	Schedulers ports.SchedulerRegistry
-	History    *application.History
+	History    *application.RunHistory
 	Logs       *application.LogService
 	Processor  *application.LogAnalysisProcessor
 	Observers  observers
@@ -95,7 +86,7 @@ func newScheduler(p schedulerParams) (*application.DefaultScheduler, error) {
 	return s, nil
 }
 
-// thisProcess is what other processes are told of this one.
+// thisProcess is what other processes see of this one.
 func thisProcess() application.ProcessInfo {
 	host, err := os.Hostname()
 	if err != nil {

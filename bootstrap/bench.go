@@ -15,7 +15,7 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 
-	"logsift/adapters/redisstore"
+	"logsift/adapters/redisstore/redisbench"
 	"logsift/adapters/sqlitestore"
 	"logsift/application/bench"
 	"logsift/domain"
@@ -73,13 +73,11 @@ func NewBench(ctx context.Context, config Config, erase bool) (*Bench, error) {
 	b := &Bench{config: own, erase: erase}
 	switch kind {
 	case storeRedis:
-		client, err := redisstore.Open(ctx, redisstore.Config{
-			URL: own.Store, Namespace: own.Namespace, AllowEviction: own.AllowEviction, Partitions: own.Partitions,
-		})
+		store, err := redisbench.Open(ctx, own.redis())
 		if err != nil {
 			return nil, err
 		}
-		b.store = client
+		b.store = store
 	case storeSQLite:
 		_, standard, err := defaults.storeKind()
 		if err != nil {
@@ -132,7 +130,7 @@ func (b *Bench) refuseFull(ctx context.Context) error {
 // Warnings are what makes figures of this store hard to compare, such as a Redis
 // that does not write to disk.
 func (b *Bench) Warnings() []string {
-	if c, ok := b.store.(*redisstore.Client); ok {
+	if c, ok := b.store.(*redisbench.Store); ok {
 		return c.Warnings()
 	}
 	return nil
@@ -234,24 +232,22 @@ func startHolder(cmd *exec.Cmd) (*holder, error) {
 	return h, nil
 }
 
-// AwaitTasks implements bench.Holder.
 func (h *holder) AwaitTasks(n int) error {
 	for range n {
 		if !h.lines.Scan() {
-			return errors.Join(errors.New("the process to be killed has ended by itself"), h.lines.Err())
+			return errors.Join(errors.New("the process to be killed has already ended"), h.lines.Err())
 		}
 	}
 	return nil
 }
 
-// Kill implements bench.Holder.
 func (h *holder) Kill() error {
 	if h.killed {
 		return nil
 	}
 	h.killed = true
 	err := h.cmd.Process.Kill()
-	// The status is that of a killed process.
+	// The status is the status of a killed process.
 	_ = h.cmd.Wait()
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill the process: %w", err)
@@ -269,10 +265,9 @@ func (f sqliteFile) files() []string {
 	return []string{string(f), string(f) + "-wal", string(f) + "-shm"}
 }
 
-// ServerCPU implements bench.Store: there is no server.
+// ServerCPU is nothing: there is no server.
 func (f sqliteFile) ServerCPU(context.Context) (time.Duration, error) { return 0, nil }
 
-// Bytes implements bench.Store.
 func (f sqliteFile) Bytes(context.Context) (int64, error) {
 	var sum int64
 	for _, name := range f.files() {
@@ -287,13 +282,11 @@ func (f sqliteFile) Bytes(context.Context) (int64, error) {
 	return sum, nil
 }
 
-// IsEmpty implements benchStore.
 func (f sqliteFile) IsEmpty(ctx context.Context) (bool, error) {
 	n, err := f.Bytes(ctx)
 	return n == 0, err
 }
 
-// Clear implements benchStore.
 func (f sqliteFile) Clear(context.Context) error {
 	for _, name := range f.files() {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -303,7 +296,6 @@ func (f sqliteFile) Clear(context.Context) error {
 	return nil
 }
 
-// Close implements benchStore.
 func (f sqliteFile) Close() error { return nil }
 
 // sameFile reports whether two paths name one file, or would.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -35,9 +36,9 @@ func (c Config) MarshalYAML() (any, error) { return c.printable(), nil }
 // Settings returns what is set, as a user writes it, without passwords and keys.
 func (c Config) Settings() wire.Settings {
 	def := DefaultConfig()
-	defaults := def.settings()
+	defaults := def.settings(false)
 	out := wire.Settings{Version: ReadVersion().Version}
-	for i, s := range c.settings() {
+	for i, s := range c.settings(false) {
 		out.Settings = append(out.Settings, wire.Setting{
 			Name: s.name, Group: groupNames[s.group], Usage: s.usage,
 			Value: written(s.value), Default: written(defaults[i].value),
@@ -59,15 +60,28 @@ func written(v pflag.Value) string {
 	}
 	text := v.String()
 	if v.Type() == "duration" {
-		if strings.HasSuffix(text, "m0s") {
-			text = strings.TrimSuffix(text, "0s")
-		}
-		if strings.HasSuffix(text, "h0m") {
-			text = strings.TrimSuffix(text, "0m")
-		}
-		return text
+		return shortDuration(text)
 	}
 	return withoutPassword(text)
+}
+
+// short is a limit as a user writes it.
+func short(v any) string {
+	text := fmt.Sprint(v)
+	if _, ok := v.(time.Duration); ok {
+		return shortDuration(text)
+	}
+	return text
+}
+
+func shortDuration(text string) string {
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // redacted stands for what must not be shown.

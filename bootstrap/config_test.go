@@ -19,7 +19,7 @@ import (
 	"logsift/domain"
 )
 
-const allGroups = bootstrap.GroupStore | bootstrap.GroupKeys | bootstrap.GroupAPI | bootstrap.GroupWork | bootstrap.GroupQueues |
+const allGroups = bootstrap.GroupStore | bootstrap.GroupKeys | bootstrap.GroupAPI | bootstrap.GroupReading | bootstrap.GroupWork | bootstrap.GroupQueues |
 	bootstrap.GroupAnalysis | bootstrap.GroupLogging | bootstrap.GroupServer
 
 // settingValues are three valid values of each setting, none of them the
@@ -36,6 +36,7 @@ var settingValues = map[string][3]string{
 	"keys":                 {"a.yaml", "b.yaml", "c.yaml"},
 	"insecure-no-auth":     {"true", "false", "true"},
 	"allowed-hosts":        {"a.test", "a.test,b.test", "::1"},
+	"trusted-proxies":      {"10.0.0.0/8", "10.0.0.0/8,::1", "127.0.0.1"},
 	"tls-cert":             {"a.pem", "b.pem", "c.pem"},
 	"tls-key":              {"a.pem", "b.pem", "c.pem"},
 	"behind-tls":           {"true", "false", "true"},
@@ -53,6 +54,8 @@ var settingValues = map[string][3]string{
 	"retry-jitter":         {"0.1", "0.2", "0.3"},
 	"batch-size":           {"1", "2", "3"},
 	"batch-age":            {"1s", "3s", "4s"},
+	"normal-after":         {"24h0m0s", "48h0m0s", "72h0m0s"},
+	"timezone":             {"Europe/Berlin", "+02:00", "Local"},
 	"rate-limit":           {"5", "10", "20"},
 	"max-connections":      {"1", "10", "20"},
 	"max-pending":          {"0", "7", "8"},
@@ -255,6 +258,7 @@ func TestAnInvalidValueIsRefusedByTheNameOfItsSetting(t *testing.T) {
 		"retry-jitter":         {"-0.1", "1.1", "NaN"},
 		"batch-size":           {"0", "250001"},
 		"batch-age":            {"0s", "61m"},
+		"normal-after":         {"59m", "8761h"},
 		"max-pending":          {"-1"},
 		"analysis-queue":       {"", "a b", long},
 		"analyzer":             {"", "gpt"},
@@ -263,6 +267,7 @@ func TestAnInvalidValueIsRefusedByTheNameOfItsSetting(t *testing.T) {
 		"ai-temperature":       {"-0.5", "2.1", "NaN"},
 		"ai-max-prompt-tokens": {"0", "-1", "4095"},
 		"ai-max-answer-tokens": {"0", "-1"},
+		"timezone":             {"Berlin", "+25:00", "../UTC"},
 		"rate-limit":           {"-1", "1000001"},
 		"max-connections":      {"0", "1000001"},
 		"ai-cache-ttl":         {"0s", "-1s"},
@@ -290,10 +295,10 @@ func TestAnInvalidValueIsRefusedByTheNameOfItsSetting(t *testing.T) {
 	t.Run("all that is wrong is told", func(t *testing.T) {
 		t.Parallel()
 		config := bootstrap.DefaultConfig()
-		config.Workers, config.Lease, config.Analyzer = -1, 0, "openai"
+		config.Workers, config.Lease, config.Analyzer, config.Queues = -1, 0, "openai", []string{"a b", "c d"}
 		err := config.Validate()
-		for _, setting := range []string{"workers", "lease", "ai-base-url", "ai-model"} {
-			require.ErrorContains(t, err, setting)
+		for _, fault := range []string{"workers", "lease", "ai-base-url", "ai-model", `"a b"`, `"c d"`} {
+			require.ErrorContains(t, err, fault)
 		}
 		_, newErr := bootstrap.New(t.Context(), config)
 		require.EqualError(t, newErr, err.Error(), "New checks too")

@@ -98,7 +98,7 @@ func (f *fuzzer) send(method, target string, body []byte, header http.Header) (i
 	require.NoError(f, err)
 	require.NoError(f, res.Body.Close())
 	if violations := f.contract.Violations(); len(violations) > 0 {
-		f.outer.Log(violations) // kin-openapi tells of each kind of exchange once, so that it may not come again
+		f.outer.Log(violations)
 		f.FailNow()
 	}
 	f.counts[res.StatusCode/100]++

@@ -1,13 +1,9 @@
 package bootstrap_test
 
 import (
-	"bufio"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,11 +24,7 @@ func TestStartingAndStoppingLeavesNothing(t *testing.T) {
 		cycles = 30
 	}
 	server := redistest.Start(t)
-	admin, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Addr())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, admin.Close()) })
-	answers := bufio.NewReader(admin)
-	connections := func() int { return strings.Count(ask(t, admin, answers, "CLIENT LIST"), "addr=") }
+	connections := func() int { return strings.Count(clients(t, server), "name=logsift") }
 
 	for name, store := range map[string]string{
 		"memory": "memory:", "sqlite": "sqlite:" + filepath.Join(t.TempDir(), "logsift.db"), "redis": server.URL(),
@@ -70,19 +62,4 @@ func openFiles(t *testing.T) int {
 		return 0
 	}
 	return len(files)
-}
-
-// ask sends a command to a Redis and returns the text that it answers with.
-func ask(t *testing.T, conn net.Conn, answers *bufio.Reader, command string) string {
-	t.Helper()
-	_, err := io.WriteString(conn, command+"\r\n")
-	require.NoError(t, err)
-	head, err := answers.ReadString('\n')
-	require.NoError(t, err)
-	size, err := strconv.Atoi(strings.Trim(head, "$\r\n"))
-	require.NoError(t, err, head)
-	text := make([]byte, size+len("\r\n"))
-	_, err = io.ReadFull(answers, text)
-	require.NoError(t, err)
-	return string(text)
 }

@@ -7,14 +7,15 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
 	"logsift/adapters/dashboard"
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/server"
 	"logsift/application"
 	"logsift/domain"
+	"logsift/domain/logline"
 	"logsift/ports"
 )
 
@@ -23,7 +24,8 @@ func httpModule() fx.Option {
 		fx.Provide(newAPI, newAPIServer, newMetricsServer),
 		// The one place where things run: the API first, then the scheduler; they
 		// stop the other way round.
-		fx.Invoke(func(lc fx.Lifecycle, server *apiServer, metrics *metricsServer, scheduler *application.DefaultScheduler, config Config) {
+		fx.Invoke(func(lc fx.Lifecycle, api *httpapi.API, server *apiServer, metrics *metricsServer, scheduler *application.DefaultScheduler, config Config) {
+			lc.Append(fx.StopHook(api.Close)) // again, when its servers have ended
 			lc.Append(fx.StartStopHook(metrics.start, metrics.stop))
 			lc.Append(fx.StartStopHook(server.start, server.stop))
 			lc.Append(fx.StartStopHook(startScheduler(scheduler), stopScheduler(scheduler, config)))
@@ -35,34 +37,42 @@ func httpModule() fx.Option {
 type apiParams struct {
 	fx.In
 
-	Config    Config
-	Logger    *zap.Logger
-	Queue     *application.QueueService
-	Fleet     *application.FleetService
-	Logs      *application.LogService
-	Keyed     *application.KeyedCalls
-	Scheduler ports.TaskScheduler
-	Events    ports.TaskEventReader
-	Store     storeReady
-	State     analyzerState
-	Observers observers
-	Keys      apiKeys
-	Audit     auditLog
+	Config     Config
+	Logger     *zap.Logger
+	Queue      *application.QueueService
+	Operations *application.OperationsService
+	Logs       *application.LogService
+	Documents  ports.DocumentStore
+	Idempotent *application.IdempotentCalls
+	Scheduler  ports.TaskScheduler
+	Events     ports.TaskEventReader
+	Store      storeReady
+	State      analyzerState
+	Observers  observers
+	Keys       apiKeys
+	Audit      auditLog
 }
 
-func newAPI(p apiParams) *httpapi.API {
+func newAPI(p apiParams) (*httpapi.API, error) {
+	proxies, err := p.Config.trustedProxies()
+	if err != nil {
+		return nil, err
+	}
+	zone, err := logline.ParseZone(p.Config.Timezone)
+	if err != nil {
+		return nil, err
+	}
 	return httpapi.New(httpapi.Deps{
-		Queue: p.Queue, Fleet: p.Fleet, Logs: p.Logs,
-		Readiness:  probe{store: p.Store, scheduler: p.Scheduler, degraded: p.State.degraded},
-		KeyedCalls: p.Keyed,
+		Queue: p.Queue, Operations: p.Operations, Logs: p.Logs,
+		Readiness:  probe{store: p.Store, scheduler: p.Scheduler, degraded: p.State.degraded, keys: p.Keys},
+		Idempotent: p.Idempotent,
 		Settings:   p.Config.Settings(),
 		Events:     p.Events,
 		Dashboard:  dashboard.Handler(),
-		Metrics:    p.Observers.metrics, Observers: p.Observers.requests, Intake: p.Observers.intake, TraceID: p.Observers.traceID,
-		Keys: p.Keys, Audit: p.Audit.Logger,
-		Logger: p.Logger, Now: time.Now,
-		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
-	}, httpapi.Config{AllowedHosts: p.Config.hosts(p.Config.Addr), BehindTLS: p.Config.BehindTLS, RateLimit: p.Config.RateLimit})
+		Metrics:    p.Observers.metrics, Observers: p.Observers.requests, Ingest: p.Observers.ingest, TraceID: p.Observers.traceID,
+		Keys: p.Keys.current(), States: p.Documents, Audit: p.Audit.Logger,
+		Logger: p.Logger,
+	}, httpapi.Config{AllowedHosts: p.Config.hosts(p.Config.Addr), BehindTLS: p.Config.BehindTLS, TrustedProxies: proxies, RateLimit: p.Config.RateLimit, LogZone: zone}), nil
 }
 
 // metricsServer serves the metrics and the health of a process that may not serve
@@ -70,7 +80,7 @@ func newAPI(p apiParams) *httpapi.API {
 type metricsServer struct{ apiServer }
 
 func newMetricsServer(api *httpapi.API, config Config, logger *zap.Logger) (*metricsServer, error) {
-	s, err := newServer(api.OperationsHandler(config.hosts(config.MetricsAddr)), httpapi.ServerConfig{Addr: config.MetricsAddr}, config, logger)
+	s, err := newServer(api.OperationsHandler(config.hosts(config.MetricsAddr)), server.Config{Addr: config.MetricsAddr}, config, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +89,7 @@ func newMetricsServer(api *httpapi.API, config Config, logger *zap.Logger) (*met
 
 // apiServer runs the API's server, or does nothing if there is to be none.
 type apiServer struct {
-	server *httpapi.Server
+	server *server.Server
 	addr   net.Addr
 	// failed gets the error of a server that ended by itself.
 	failed chan error
@@ -87,24 +97,24 @@ type apiServer struct {
 }
 
 func newAPIServer(api *httpapi.API, config Config, logger *zap.Logger) (*apiServer, error) {
-	return newServer(api.Handler(), httpapi.ServerConfig{Addr: config.Addr, MaxConnections: config.MaxConnections, OnShutdown: api.EndStreams}, config, logger)
+	return newServer(api.Handler(), server.Config{Addr: config.Addr, MaxConnections: config.MaxConnections, OnShutdown: api.Close}, config, logger)
 }
 
 // newServer makes a server, which does nothing without an address.
-func newServer(handler http.Handler, server httpapi.ServerConfig, config Config, logger *zap.Logger) (*apiServer, error) {
+func newServer(handler http.Handler, cfg server.Config, config Config, logger *zap.Logger) (*apiServer, error) {
 	s := &apiServer{failed: make(chan error, 1)}
-	if server.Addr == "" {
+	if cfg.Addr == "" {
 		return s, nil
 	}
 	if config.TLSCert != "" {
 		var err error
-		if server.TLS, err = httpapi.NewTLS(config.TLSCert, config.TLSKey, time.Now, func(err error) {
-			logger.Error("the certificate has changed and cannot be used; that from before stays in use", zap.Error(err))
+		if cfg.TLS, err = server.NewTLS(config.TLSCert, config.TLSKey, time.Now, func(err error) {
+			logger.Error("the certificate has changed and cannot be used; the earlier one stays in use", zap.Error(err))
 		}); err != nil {
 			return nil, &domain.ValidationError{Field: "tls-cert", Rule: "cannot be used: " + err.Error()}
 		}
 	}
-	s.server = httpapi.NewServer(handler, server)
+	s.server = server.New(handler, cfg)
 	return s, nil
 }
 

@@ -38,5 +38,5 @@ func newLogger(config Config) (*zap.Logger, error) {
 		c.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 		encoder = zapcore.NewJSONEncoder(c)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), level)), nil
+	return zap.New(zapcore.NewCore(printableEncoder{encoder, console}, zapcore.Lock(os.Stderr), level)), nil
 }

@@ -21,26 +21,17 @@ import (
 	"logsift/bootstrap"
 )
 
-// fetch asks for a URL and returns the status and the body.
-func fetch(t *testing.T, url, accept string) (int, string) {
+// fetch asks for a URL and returns the status and the body. Headers are pairs.
+func fetch(t *testing.T, url string, headers ...string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	require.NoError(t, err)
-	req.Header.Set("Accept", accept)
-	transport := &http.Transport{DisableKeepAlives: true}
-	defer transport.CloseIdleConnections()
-	res, err := (&http.Client{Transport: transport}).Do(req)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	require.NoError(t, err)
-	return res.StatusCode, string(body)
+	status, _, body := roundTrip(t, nil, http.MethodGet, url, "", headers...)
+	return status, body
 }
 
 // scrape returns the metrics of a system.
 func scrape(t *testing.T, url string) string {
 	t.Helper()
-	status, body := fetch(t, url+"/metrics", "")
+	status, body := fetch(t, url+"/metrics")
 	require.Equal(t, http.StatusOK, status, body)
 	return body
 }
@@ -88,7 +79,7 @@ func TestTheMetricsTellWhatWasDone(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, problems)
 
-	_, open := fetch(t, a.URL()+"/metrics", "application/openmetrics-text;version=1.0.0")
+	_, open := fetch(t, a.URL()+"/metrics", "Accept", "application/openmetrics-text;version=1.0.0")
 	require.True(t, strings.HasSuffix(open, "# EOF\n"))
 }
 
@@ -101,7 +92,7 @@ func TestAWorkerServesItsMetricsByThemselves(t *testing.T) {
 	url := "http://" + a.MetricsAddr()
 	require.Contains(t, scrape(t, url), "\nlogsift_scheduler_workers 10\n")
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/": 404, "/api/v1/queue/stats": 404} {
-		got, body := fetch(t, url+path, "")
+		got, body := fetch(t, url+path)
 		require.Equal(t, want, got, "%s: %s", path, body)
 	}
 	require.NoError(t, a.Stop(t.Context()))
@@ -124,19 +115,27 @@ func TestMetricsThatOthersReachNeedAKey(t *testing.T) {
 	require.NoError(t, err)
 	c.InsecureNoAuth, c.Keys = false, keys
 	url := "http://" + start(t, c).MetricsAddr()
-	status, _ := fetch(t, url+"/metrics", "")
+	status, _ := fetch(t, url+"/metrics")
 	require.Equal(t, http.StatusUnauthorized, status)
-	status, _ = fetch(t, url+"/healthz", "")
+	status, _ = fetch(t, url+"/healthz")
 	require.Equal(t, http.StatusOK, status)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", nil)
+	status, _ = fetch(t, url+"/metrics", "Authorization", "Bearer "+key)
+	require.Equal(t, http.StatusOK, status)
+}
+
+// scrapeWithKeys returns the metrics of a system that asks for keys.
+func scrapeWithKeys(t *testing.T) string {
+	t.Helper()
+	c := config("memory:")
+	c.Keys = filepath.Join(t.TempDir(), "keys.yaml")
+	_, _, err := bootstrap.CreateAPIKey(c.Keys, "prometheus", "read", 0)
 	require.NoError(t, err)
-	req.Header.Set("Authorization", "Bearer "+key)
-	transport := &http.Transport{DisableKeepAlives: true}
-	defer transport.CloseIdleConnections()
-	res, err := (&http.Client{Transport: transport}).Do(req)
+	res, err := start(t, c).Client().Get("http://localhost/metrics")
 	require.NoError(t, err)
-	require.NoError(t, res.Body.Close())
-	require.Equal(t, http.StatusOK, res.StatusCode)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return string(body)
 }
 
 // expressions returns the queries that are in the deployment files, by where they
@@ -202,7 +201,7 @@ var (
 func TestTheDashboardAndTheAlertsAskForWhatIsThere(t *testing.T) {
 	t.Parallel()
 	labels := map[string][]string{}
-	for _, m := range sampleLine.FindAllStringSubmatch(scrape(t, worked(t).URL()), -1) {
+	for _, m := range sampleLine.FindAllStringSubmatch(scrape(t, worked(t).URL())+scrapeWithKeys(t), -1) {
 		labels[m[1]] = []string{"job", "instance"} // Prometheus adds these.
 		for _, l := range labelName.FindAllStringSubmatch(m[2], -1) {
 			labels[m[1]] = append(labels[m[1]], l[1])

@@ -60,7 +60,7 @@ func TestViolationsOfSecretsAreCaught(t *testing.T) {
 var secretName = regexp.MustCompile(`(?i)^(.*(secret|password|passwd|apikey)|hash|keyHash|signature|mac|session)$`)
 
 // loadsScripts is the one function that makes scripts, of files that are embedded.
-const loadsScripts = "adapters/redisstore/scripts.go"
+const loadsScripts = "adapters/redisstore/internal/layout/scripts.go"
 
 // secretFinder looks for secrets in text that is others'; nobody learns them by its time.
 const secretFinder = "adapters/openai/redact/"

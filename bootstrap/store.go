@@ -17,9 +17,6 @@ import (
 	"logsift/ports"
 )
 
-// redisCallTimeout bounds a call to Redis, unless the lease asks for less.
-const redisCallTimeout = 5 * time.Second
-
 // store is what a store module provides.
 type store struct {
 	fx.Out
@@ -34,6 +31,35 @@ type store struct {
 
 // storeReady tells why the store takes no tasks now, if it does not.
 type storeReady func(ctx context.Context) error
+
+const (
+	// readyFor is for how long what was found out about a store is told to whoever asks,
+	// and readyTimeout how long finding it out may take.
+	readyFor     = time.Second
+	readyTimeout = 1500 * time.Millisecond
+)
+
+// recent asks the store once for all who ask at the same time or within readyFor.
+func recent(ready storeReady) storeReady {
+	turn := make(chan struct{}, 1) // held by the call that asks; it guards what follows
+	var at time.Time
+	var found error
+	return func(ctx context.Context) error {
+		select {
+		case turn <- struct{}{}:
+		case <-ctx.Done():
+			return fmt.Errorf("check the store: %w", ctx.Err())
+		}
+		defer func() { <-turn }()
+		if at.IsZero() || time.Since(at) >= readyFor {
+			// Whoever asks first may go away, and the answer is for all.
+			bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+			defer cancel()
+			found, at = ready(bound), time.Now()
+		}
+		return found
+	}
+}
 
 // readable is the storeReady of stores that take writes whenever they can be read.
 func readable(queue ports.TaskQueue) storeReady {
@@ -60,12 +86,10 @@ func storeModule(config *Config) fx.Option {
 }
 
 func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logger) (store, error) {
-	client, err := redisstore.Open(ctx, redisstore.Config{
-		URL: config.Store, Namespace: config.Namespace, AllowEviction: config.AllowEviction,
-		Partitions: config.Partitions,
-		// A heartbeat that hangs must end while there is time for another.
-		CallTimeout: min(redisCallTimeout, config.Lease/2),
-	})
+	settings := config.redis()
+	// A heartbeat that hangs must end while there is time for another.
+	settings.CallTimeout = min(redisstore.DefaultCallTimeout, config.Lease/2)
+	client, err := redisstore.Open(ctx, settings)
 	if err != nil {
 		return store{}, err
 	}
@@ -79,7 +103,7 @@ func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logge
 	})
 	return store{
 		Queue: queue, Queues: queue, Events: queue, Schedulers: redisstore.NewSchedulerRegistry(client),
-		Logs: redisstore.NewLogRepository(client), Ready: client.Ready,
+		Logs: redisstore.NewLogRepository(client), Ready: recent(queue.Ready),
 	}, nil
 }
 
@@ -99,7 +123,7 @@ func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
 	queue := sqlitestore.NewTaskQueue(db)
 	return store{
 		Queue: queue, Queues: queue, Events: queue, Schedulers: sqlitestore.NewSchedulerRegistry(db),
-		Logs: sqlitestore.NewLogRepository(db), Ready: readable(queue),
+		Logs: sqlitestore.NewLogRepository(db), Ready: recent(db.Ready),
 	}, nil
 }
 
@@ -108,7 +132,7 @@ func newMemoryStore(logger *zap.Logger) store {
 	queue := memstore.NewTaskQueue(memstore.Config{})
 	return store{
 		Queue: queue, Queues: queue, Events: queue, Schedulers: memstore.NewSchedulerRegistry(memstore.Config{}),
-		Logs: memstore.NewLogRepository(memstore.Config{}), Ready: readable(queue),
+		Logs: memstore.NewLogRepository(memstore.Config{}), Ready: recent(readable(queue)),
 	}
 }
 
@@ -117,17 +141,20 @@ type probe struct {
 	store     storeReady
 	scheduler ports.TaskScheduler
 	degraded  func() string
+	keys      apiKeys
 }
 
-// Ready implements httpapi.ReadinessProbe.
 func (p probe) Ready(ctx context.Context) map[string]error {
 	out := map[string]error{"store": p.store(ctx), "scheduler": nil}
 	if p.scheduler.GetSchedulerStats().Draining {
 		out["scheduler"] = errDraining
 	}
+	if p.keys.file != nil {
+		out["keys"] = p.keys.ready()
+	}
 	out["analyzer"] = nil
 	if reason := p.degraded(); reason != "" {
-		out["analyzer"] = &httpapi.DegradedError{Reason: reason}
+		out["analyzer"] = &httpapi.ComponentError{Degraded: true, Reason: "logs are analysed without the AI service for the time being", Detail: reason}
 	}
 	return out
 }

@@ -10,35 +10,58 @@ import (
 	"go.uber.org/zap"
 
 	"logsift/adapters/httpapi"
-	"logsift/adapters/openai"
+	"logsift/adapters/httpapi/ingest"
 	"logsift/adapters/oteltrace"
 	"logsift/adapters/prommetrics"
 	"logsift/application"
+	"logsift/application/observe"
 	"logsift/domain"
 	"logsift/ports"
 )
 
-// observers are told of what goes on. The zero value is for nobody.
+// observers watch what goes on. The zero value is for nobody.
 type observers struct {
 	runs     ports.RunObserver
-	batches  func()
-	calls    openai.CallObserver
+	calls    ports.Observers
 	requests []httpapi.RequestObserver
-	intake   httpapi.IntakeObserver
+	ingest   ingest.Observer
 	// metrics answers a scrape.
 	metrics http.Handler
-	// traceID tells the trace of a context, "" for none. Nil if there are no traces.
-	traceID func(context.Context) string
-	// tracing is nil if there is none.
+	// tracing is nil if there is none; traceID then too.
 	tracing *oteltrace.Tracing
+	// traceID tells the trace of a context, "" for none.
+	traceID func(context.Context) string
 }
 
-// processor returns a processor whose runs are traced, if there are traces.
-func (o observers) processor(p ports.TaskProcessor) ports.TaskProcessor {
-	if o.tracing == nil {
-		return p
+// queue has the calls to the queue observed, and its enqueues counted by the history.
+func (o observers) queue(queue ports.TaskQueue, history *application.RunHistory) ports.TaskQueue {
+	var traceParent observe.TraceParent
+	if o.tracing != nil {
+		traceParent = o.tracing.TraceParent
 	}
-	return o.tracing.Processor(p)
+	return observe.Queue(queue, traceParent, append(slices.Clip(o.calls), history)...)
+}
+
+// traces are the observers of calls that only traces show.
+func (o observers) traces() []ports.Observer {
+	if o.tracing == nil {
+		return nil
+	}
+	return []ports.Observer{o.tracing}
+}
+
+func (o observers) logs(logs ports.LogRepository) ports.LogRepository {
+	return observe.Logs(logs, o.traces()...)
+}
+
+func (o observers) analyzer(analyzer ports.LogAnalyzer, config Config) ports.LogAnalyzer {
+	return observe.Analyzer(config.Analyzer, analyzer, o.calls...)
+}
+
+// processor has the runs of a processor traced; what else is told of them is the
+// scheduler's to tell.
+func (o observers) processor(p ports.TaskProcessor) ports.TaskProcessor {
+	return observe.Processor(p, o.traces()...)
 }
 
 // telemetry measures and traces the system. What nobody asks for is nil.
@@ -52,22 +75,21 @@ type telemetry struct {
 func (c *Config) measured() bool { return c.Addr != "" || c.MetricsAddr != "" }
 
 // telemetryModule has the system measured if somebody can ask for the figures, and
-// traced if there is somebody to take the traces; otherwise nothing is put in the way
-// of its work. What it decorates it decorates for all modules, so it is none itself.
+// traced if there is somebody to take the traces; otherwise only the history observes
+// its work.
 func telemetryModule(config *Config) fx.Option {
 	if !config.measured() && config.OTLPEndpoint == "" {
 		return fx.Supply(observers{})
 	}
 	return fx.Options(
 		fx.Provide(newTelemetry, telemetry.observers),
-		fx.Decorate(telemetry.queue, telemetry.analyzer, telemetry.logs),
 		fx.Invoke(collectMetrics),
 	)
 }
 
 func newTelemetry(config Config, ctx startContext, o *opened, logger *zap.Logger) (t telemetry, err error) {
 	v := ReadVersion()
-	settings := prommetrics.Config{Version: v.Version, Revision: v.Revision, GoVersion: v.Go}
+	settings := prommetrics.Config{Version: v.Version, Revision: v.Revision, GoVersion: v.Go, Analyzer: config.Analyzer}
 	if config.OTLPEndpoint != "" {
 		if t.tracing, err = newTracing(config, ctx, o, v.Version, logger); err != nil {
 			return telemetry{}, err
@@ -102,68 +124,22 @@ func newTracing(config Config, ctx startContext, o *opened, version string, logg
 	return tracing, nil
 }
 
-func (t telemetry) queue(queue ports.TaskQueue) ports.TaskQueue {
-	if t.metrics != nil {
-		queue = t.metrics.Queue(queue)
-	}
-	if t.tracing != nil {
-		queue = t.tracing.Queue(queue)
-	}
-	return queue
-}
-
-func (t telemetry) analyzer(analyzer ports.LogAnalyzer, config Config) ports.LogAnalyzer {
-	if t.metrics != nil {
-		analyzer = t.metrics.Analyzer(config.Analyzer, analyzer)
-	}
-	if t.tracing != nil {
-		analyzer = t.tracing.Analyzer(config.Analyzer, analyzer)
-	}
-	return analyzer
-}
-
-func (t telemetry) logs(logs ports.LogRepository) ports.LogRepository {
-	if t.tracing != nil {
-		logs = t.tracing.Logs(logs)
-	}
-	return logs
-}
-
 // observers puts the traces first, so that what is measured knows its trace.
 func (t telemetry) observers() observers {
 	var o observers
-	var calls callObservers
 	if t.tracing != nil {
 		o.tracing, o.traceID = t.tracing, oteltrace.TraceID
-		o.requests, calls = append(o.requests, t.tracing), append(calls, t.tracing)
+		o.requests, o.calls = append(o.requests, t.tracing), append(o.calls, t.tracing)
 	}
 	if m := t.metrics; m != nil {
-		o.runs, o.batches, o.intake, o.metrics = m, m.ObserveBatch, m, m.Handler(t.registry)
-		o.requests, calls = append(o.requests, m), append(calls, m)
+		o.runs, o.ingest, o.metrics = m, m, m.Handler(t.registry)
+		o.requests, o.calls = append(o.requests, m), append(o.calls, m)
 	}
-	o.calls = calls
 	return o
 }
 
-// callObservers are told of requests to an AI service, the first one first, and of
-// their ends the other way round.
-type callObservers []openai.CallObserver
-
-// BeginAICall implements openai.CallObserver.
-func (c callObservers) BeginAICall(ctx context.Context, model string) (context.Context, func(domain.Usage, domain.Cost, error)) {
-	ends := make([]func(domain.Usage, domain.Cost, error), len(c))
-	for i, o := range c {
-		ctx, ends[i] = o.BeginAICall(ctx, model)
-	}
-	return ctx, func(usage domain.Usage, cost domain.Cost, err error) {
-		for _, end := range slices.Backward(ends) {
-			end(usage, cost, err)
-		}
-	}
-}
-
 // collectMetrics adds what is read when somebody asks.
-func collectMetrics(t telemetry, queue ports.TaskQueue, queues ports.QueueController, scheduler *application.DefaultScheduler, state analyzerState, config Config) error {
+func collectMetrics(t telemetry, queue ports.TaskQueue, queues ports.QueueController, scheduler *application.DefaultScheduler, state analyzerState, keys apiKeys, config Config) error {
 	m := t.metrics
 	if m == nil {
 		return nil
@@ -173,6 +149,11 @@ func collectMetrics(t telemetry, queue ports.TaskQueue, queues ports.QueueContro
 	}
 	if err := m.CollectScheduler(scheduler.GetSchedulerStats); err != nil {
 		return err
+	}
+	if keys.file != nil {
+		if err := m.CollectKeys(func() bool { _, err := keys.file.State(); return err == nil }); err != nil {
+			return err
+		}
 	}
 	if state.ai == nil {
 		return nil

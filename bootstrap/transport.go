@@ -21,7 +21,7 @@ func (a *App) Client() *http.Client {
 // context of the request ends.
 type handlerTransport struct{ handler http.Handler }
 
-// RoundTrip implements http.RoundTripper. It returns when the answer begins.
+// RoundTrip returns when the answer begins.
 func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(req.Context())
 	served := req.Clone(ctx)
@@ -120,5 +120,5 @@ func (w *answer) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-// Flush implements http.Flusher: what is written can be read at once.
+// Flush lets what is written be read at once.
 func (w *answer) Flush() { w.WriteHeader(http.StatusOK) }

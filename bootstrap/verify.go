@@ -31,10 +31,7 @@ func OpenVerifier(ctx context.Context, config Config) (*Verifier, error) {
 	}
 	switch kind {
 	case storeRedis:
-		client, err := redisstore.Open(ctx, redisstore.Config{
-			URL: config.Store, Namespace: config.Namespace, AllowEviction: config.AllowEviction,
-			Partitions: config.Partitions,
-		})
+		client, err := redisstore.Open(ctx, config.redis())
 		if err != nil {
 			return nil, err
 		}

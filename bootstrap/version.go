@@ -7,11 +7,11 @@ import (
 
 // Version says what program this is.
 type Version struct {
-	// Version is that of the module, "(devel)" if it was built from a checkout.
+	// Version is the version of the module, "(devel)" if it was built from a checkout.
 	Version string `json:"version"`
 	// Revision is the commit, "unknown" if the build did not record it.
 	Revision string `json:"revision"`
-	// Time is that of the commit, zero if the build did not record it.
+	// Time is the time of the commit, zero if the build did not record it.
 	Time time.Time `json:"time,omitzero"`
 	// Go is the version of the compiler.
 	Go string `json:"go"`

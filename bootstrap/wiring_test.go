@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
 
+	"logsift/adapters/builtin"
 	"logsift/adapters/httpapi/openapitest"
-	"logsift/adapters/memstore"
 	"logsift/adapters/redisstore/redistest"
 	"logsift/ports"
 )
@@ -64,9 +64,11 @@ func TestTheWiringIsChecked(t *testing.T) {
 func TestNothingIsMeasuredWhereNobodyCanAsk(t *testing.T) {
 	t.Parallel()
 	plain := func(config Config) bool {
-		var queue ports.TaskQueue
-		require.NoError(t, fx.New(options(t.Context(), config, &opened{}), fx.NopLogger, fx.Populate(&queue)).Err())
-		_, plain := queue.(*memstore.TaskQueue)
+		var analyzer ports.LogAnalyzer
+		var o observers
+		require.NoError(t, fx.New(options(t.Context(), config, &opened{}), fx.NopLogger, fx.Populate(&analyzer, &o)).Err())
+		_, plain := analyzer.(*builtin.Analyzer)
+		require.Equal(t, plain, len(o.calls) == 0)
 		return plain
 	}
 	config := testConfig("memory:")
@@ -99,7 +101,7 @@ func status(t *testing.T, a *App, path string) int {
 	return res.StatusCode
 }
 
-func TestEveryStoreStartsAndStops(t *testing.T) {
+func TestAnAppStartsOnceAndStopsAsOftenAsAsked(t *testing.T) {
 	t.Parallel()
 	for name, store := range storeOfEachKind(t) {
 		t.Run(name, func(t *testing.T) {
@@ -108,22 +110,6 @@ func TestEveryStoreStartsAndStops(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, a.Addr(), "nothing listens before Start")
 			require.Empty(t, a.URL())
-			require.NoError(t, a.Start(t.Context()))
-			require.Equal(t, http.StatusOK, status(t, a, "/readyz"))
-			require.NoError(t, a.Stop(t.Context()))
-			_, err = net.Dial("tcp", a.Addr())
-			require.Error(t, err, "nothing listens after Stop")
-		})
-	}
-}
-
-func TestAnAppStartsOnceAndStopsAsOftenAsAsked(t *testing.T) {
-	t.Parallel()
-	for name, store := range storeOfEachKind(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a, err := New(t.Context(), testConfig(store))
-			require.NoError(t, err)
 			require.NoError(t, a.Start(t.Context()))
 			require.ErrorContains(t, a.Start(t.Context()), "started before")
 			require.Equal(t, http.StatusOK, status(t, a, "/readyz"), "a second Start disturbs nothing")
@@ -136,6 +122,8 @@ func TestAnAppStartsOnceAndStopsAsOftenAsAsked(t *testing.T) {
 			require.NoError(t, <-stops)
 			require.NoError(t, a.Stop(t.Context()))
 			require.ErrorContains(t, a.Start(t.Context()), "cannot start again")
+			_, err = net.Dial("tcp", a.Addr())
+			require.Error(t, err, "nothing listens after Stop")
 		})
 	}
 }

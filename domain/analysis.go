@@ -24,6 +24,11 @@ var severityNames = [...]string{
 	SeverityHigh: "high", SeverityCritical: "critical",
 }
 
+// Severities lists every severity, in rising order.
+func Severities() []Severity {
+	return []Severity{SeverityInfo, SeverityLow, SeverityMedium, SeverityHigh, SeverityCritical}
+}
+
 // ParseSeverity reads the name of a severity, in lower case. The error is a
 // *ValidationError for the field "severity".
 func ParseSeverity(s string) (Severity, error) {
@@ -32,7 +37,7 @@ func ParseSeverity(s string) (Severity, error) {
 			return Severity(i), nil
 		}
 	}
-	return 0, &ValidationError{Field: "severity", Value: cutString(s, 32), Rule: "must be one of info, low, medium, high, critical"}
+	return 0, &ValidationError{Field: "severity", Value: CutString(s, 32), Rule: "must be one of info, low, medium, high, critical"}
 }
 
 // Valid reports whether s is one of the constants.
@@ -102,7 +107,7 @@ func ParseAnomalyKind(s string) (AnomalyKind, error) {
 	if k := AnomalyKind(s); k.Valid() {
 		return k, nil
 	}
-	return "", &ValidationError{Field: "kind", Value: cutString(s, 32), Rule: "must be one of " + anomalyKindNames()}
+	return "", &ValidationError{Field: "kind", Value: CutString(s, 32), Rule: "must be one of " + anomalyKindNames()}
 }
 
 func anomalyKindNames() string {
@@ -129,6 +134,14 @@ const (
 	CategoryUnknown    AnomalyCategory = "unknown"
 )
 
+// AnomalyCategories lists every category, in the order of the constants.
+func AnomalyCategories() []AnomalyCategory {
+	return []AnomalyCategory{
+		CategoryResource, CategoryNetwork, CategoryAuth, CategoryConfig, CategoryDependency,
+		CategoryData, CategoryCrash, CategorySecurity, CategoryUnknown,
+	}
+}
+
 // Limits of an analysis. They bound what one result can cost in the store.
 const (
 	MaxAnomalies       = 1000
@@ -141,8 +154,8 @@ const (
 
 // Anomaly is something unusual that an analysis found.
 type Anomaly struct {
-	// ID is a stable hash of the source, kind and template: the same anomaly
-	// has the same id in every run.
+	// ID is a stable hash of the source, service and template, or what else it is
+	// about: the same anomaly has the same id in every run, whatever its kind.
 	ID       string          `json:"id"`
 	Kind     AnomalyKind     `json:"kind"`
 	Category AnomalyCategory `json:"category"`
@@ -163,14 +176,15 @@ type Anomaly struct {
 	SampleLines []string `json:"sample_lines"`
 	// Count is how many entries show the anomaly; Expected is how many would
 	// have been usual, where the detector knows.
-	Count     int       `json:"count"`
-	Expected  float64   `json:"expected,omitempty"`
-	FirstSeen time.Time `json:"first_seen"`
-	LastSeen  time.Time `json:"last_seen"`
+	Count    int     `json:"count"`
+	Expected float64 `json:"expected,omitempty"`
+	// FirstSeen and LastSeen are zero if none of the entries has a time.
+	FirstSeen time.Time `json:"first_seen,omitzero"`
+	LastSeen  time.Time `json:"last_seen,omitzero"`
 	// Services are the sources of the entries.
 	Services []string `json:"services,omitempty"`
 	// Sessions are the ids found in the lines (of a request, a block, an
-	// instance) whose course is unusual, the first MaxAnomalySessions of them.
+	// instance) whose sessions are unusual, the first MaxAnomalySessions of them.
 	Sessions []string `json:"sessions,omitempty"`
 	// Evidence is the detector's reason in a sentence.
 	Evidence string `json:"evidence,omitempty"`
@@ -185,10 +199,10 @@ type Anomaly struct {
 	Source string `json:"source"`
 }
 
-// TimeWindow is a span of log time, both ends included.
+// TimeWindow is a span of log time, both ends included, zero if no entry has a time.
 type TimeWindow struct {
-	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
+	From time.Time `json:"from,omitzero"`
+	To   time.Time `json:"to,omitzero"`
 }
 
 // Usage is what an AI service charged for.

@@ -6,14 +6,13 @@ import "slices"
 // most.
 const MaxAnomalyFindings = 1000
 
-// Merge returns two findings of one anomaly, in different entries, put together:
-// counts are added, the span covers both, and severity, score and confidence are
-// the higher ones. What a person reads (category, template, evidence, explanation,
-// action) is a's, and where lists have to be cut, a's part comes first. Neither a
-// nor b is changed.
+// Merge returns two findings of one anomaly put together: entries that both name
+// count once, the span covers both, and severity, score and confidence are the
+// higher ones. What a person reads (category, template, evidence, explanation,
+// action) is a's, and so is Expected, which stands beside one count; where lists have
+// to be cut, a's part comes first. Neither a nor b is changed.
 func (a Anomaly) Merge(b Anomaly) Anomaly {
-	a.Count += b.Count
-	a.Expected += b.Expected
+	a.Count += b.countBeside(a.LogIDs)
 	a.Severity = max(a.Severity, b.Severity)
 	a.Score = max(a.Score, b.Score)
 	a.Confidence = max(a.Confidence, b.Confidence)
@@ -29,6 +28,25 @@ func (a Anomaly) Merge(b Anomaly) Anomaly {
 		a.LastSeen = b.LastSeen
 	}
 	return a
+}
+
+// countBeside is how many of the entries are not among these. Where a names a part
+// of its entries only, as many of the others are taken to be among them.
+func (a Anomaly) countBeside(known []LogID) int {
+	if len(a.LogIDs) == 0 {
+		return a.Count
+	}
+	seen := make(map[LogID]struct{}, len(known))
+	for _, id := range known {
+		seen[id] = struct{}{}
+	}
+	others := 0
+	for _, id := range a.LogIDs {
+		if _, twice := seen[id]; !twice {
+			others++
+		}
+	}
+	return a.Count * others / len(a.LogIDs)
 }
 
 // union returns the first limit different items of both lists, in their order.

@@ -24,10 +24,10 @@ func TestMergeAnomalies(t *testing.T) {
 		LogIDs: []domain.LogID{y, z}, SampleLines: []string{"2", "3"}, Services: []string{"db", "api"}, Sessions: []string{"s2", "s1"},
 		FirstSeen: day(1), LastSeen: day(2),
 	}
-	t.Run("counts add up, spans cover both, the higher ranks stay", func(t *testing.T) {
+	t.Run("entries count once, spans cover both, the higher ranks stay", func(t *testing.T) {
 		t.Parallel()
 		require.Equal(t, domain.Anomaly{
-			ID: "a", Severity: domain.SeverityHigh, Score: 0.7, Confidence: 0.9, Count: 5, Expected: 1.5, Evidence: "new",
+			ID: "a", Severity: domain.SeverityHigh, Score: 0.7, Confidence: 0.9, Count: 3, Expected: 1, Evidence: "new",
 			LogIDs: []domain.LogID{x, y, z}, SampleLines: []string{"1", "2", "3"}, Services: []string{"api", "db", "web"}, Sessions: []string{"s1", "s2"},
 			FirstSeen: day(1), LastSeen: day(4),
 		}, newer.Merge(older))

@@ -8,7 +8,7 @@ import (
 // MaxBulk is how many tasks one call that changes many handles at most.
 const MaxBulk = 10_000
 
-// TaskAction is what a person can do to tasks. The zero value is none.
+// TaskAction is what a person can do to tasks. The zero value is not an action.
 type TaskAction uint8
 
 // The actions of a person.
@@ -118,6 +118,10 @@ type BulkResult struct {
 	// NextCursor is where the same request with it goes on, if the filter may select
 	// more tasks than were handled; else it is "".
 	NextCursor string
+	// Stopped is why the store did not let the action go on: the first Matched of the
+	// IDs, or the tasks before NextCursor, were looked at. Nil if it was not kept from
+	// anything.
+	Stopped error
 }
 
 // BulkRefusal is a task that was refused, and why.

@@ -14,14 +14,15 @@
 //	   │                  └─ fails, none left, or a permanent error ─▶ FAILED
 //	   └── lease expired, or released by a draining worker
 //
-// Besides: PENDING to FAILED (a task that can never run), PENDING, RETRYING and
+// Also: PENDING to FAILED (a task that can never run), PENDING, RETRYING and
 // PROCESSING to CANCELLED (by a person), FAILED and CANCELLED to PENDING (run
-// again by a person). [TaskStatus.CanBecome] is the one table; every store
+// again by a person). A lease that expires too often moves PROCESSING to FAILED,
+// with the reason poison. [TaskStatus.CanBecome] is the one table; every store
 // obeys it.
 //
 // # Three counters
 //
-// Attempt counts the runs that a handler reported, Deliveries the claims that
+// Attempt counts the runs that a processor reported, Deliveries the claims that
 // were granted, Recoveries the leases that expired. A worker's death is not its
 // task's failure: it costs a recovery, never a retry.
 package domain

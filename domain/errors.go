@@ -34,15 +34,16 @@ var (
 	ErrAnomalyNotFound = errors.New("anomaly not found")
 	// ErrBatchClosed: the log batch takes no more entries, since its analysis began.
 	ErrBatchClosed = errors.New("log batch is closed")
-	// ErrQueueFull: as many tasks wait as may wait; nothing was stored. The same
-	// call goes through once workers have caught up.
+	// ErrQueueFull: the limit of waiting tasks, or of queues with tasks, is reached;
+	// nothing was stored. The same call goes through once workers have caught up, or
+	// tasks of other queues are gone.
 	ErrQueueFull = errors.New("queue full")
 	// ErrKeyReused: the first request with this key was another one.
 	ErrKeyReused = errors.New("the key was used for another request")
 	// ErrKeyInUse: the first request with this key has no answer yet.
-	ErrKeyInUse = errors.New("the first request with the key is under way")
-	// ErrStateConflict: the state was saved by another meanwhile.
-	ErrStateConflict = errors.New("state was changed meanwhile")
+	ErrKeyInUse = errors.New("the first request with this key is still running")
+	// ErrDocumentConflict: the document was saved by another meanwhile.
+	ErrDocumentConflict = errors.New("document was changed meanwhile")
 	// ErrStoreUnavailable: the store cannot be reached, or did not answer in
 	// time. The outcome of a write is unknown; repeating it is safe.
 	ErrStoreUnavailable = errors.New("store unavailable")
@@ -51,13 +52,17 @@ var (
 	ErrStoreFull = errors.New("store full")
 	// ErrStoreReadOnly: the store refuses writes, as a replica does.
 	ErrStoreReadOnly = errors.New("store is read-only")
+	// ErrStoreReplaced: the store's file was moved, deleted or replaced while it was
+	// open. Nothing was written, and nothing will be before the process is started again.
+	ErrStoreReplaced = errors.New("the file of the store was moved, deleted or replaced")
 	// ErrCorruptRecord: what the store holds for this id cannot be read.
 	ErrCorruptRecord = errors.New("corrupt record")
 	// ErrClosed: the component was stopped or closed.
 	ErrClosed = errors.New("closed")
 )
 
-// TransitionError says which step was refused. It is an ErrInvalidTransition.
+// TransitionError says which step was refused. It is an ErrInvalidTransition. To is 0
+// for a removal.
 type TransitionError struct {
 	TaskID   TaskID
 	From, To TaskStatus
@@ -65,6 +70,9 @@ type TransitionError struct {
 
 // Error names both states.
 func (e *TransitionError) Error() string {
+	if e.To == 0 {
+		return fmt.Sprintf("task %s cannot be removed while it is %s", e.TaskID, e.From)
+	}
 	return fmt.Sprintf("task %s cannot go from %s to %s", e.TaskID, e.From, e.To)
 }
 
@@ -94,6 +102,7 @@ func (e *ValidationError) Error() string {
 func (e *ValidationError) Unwrap() error { return ErrInvalid }
 
 // DuplicateError says which task holds a unique key. It is an ErrDuplicateTask.
+// UniqueKey is "" where the store did not look it up.
 type DuplicateError struct {
 	UniqueKey string
 	Holder    TaskID
@@ -101,6 +110,9 @@ type DuplicateError struct {
 
 // Error names the key and its holder.
 func (e *DuplicateError) Error() string {
+	if e.UniqueKey == "" {
+		return fmt.Sprintf("the task's unique key is held by unfinished task %s", e.Holder)
+	}
 	return fmt.Sprintf("unique key %q is held by unfinished task %s", e.UniqueKey, e.Holder)
 }
 
@@ -182,8 +194,8 @@ func Permanent(err error) error {
 
 // IsPermanent reports whether err was wrapped by [Permanent].
 func IsPermanent(err error) bool {
-	var p *permanentError
-	return errors.As(err, &p)
+	_, ok := findError[*permanentError](err)
+	return ok
 }
 
 // retryAfterError carries the delay that a processor asks for.
@@ -207,9 +219,45 @@ func RetryAfter(delay time.Duration, err error) error {
 
 // RetryDelay returns the delay that err asks for, if [RetryAfter] wrapped it.
 func RetryDelay(err error) (time.Duration, bool) {
-	var r *retryAfterError
-	if !errors.As(err, &r) {
+	r, ok := findError[*retryAfterError](err)
+	if !ok {
 		return 0, false
 	}
 	return r.delay, true
+}
+
+// maxErrorTree bounds how many errors of a tree findError looks at.
+const maxErrorTree = 1000
+
+// findError is errors.As for an error of anybody's making: it ends for one that
+// unwraps to itself.
+func findError[T error](err error) (T, bool) {
+	left := maxErrorTree
+	return findWithin[T](err, &left)
+}
+
+func findWithin[T error](err error, left *int) (found T, ok bool) {
+	for err != nil && *left > 0 {
+		*left--
+		if found, ok = err.(T); ok { //nolint:errorlint // it is what errors.As does
+			return found, true
+		}
+		if as, is := err.(interface{ As(any) bool }); is && as.As(&found) {
+			return found, true
+		}
+		switch outer := err.(type) { //nolint:errorlint // it is what errors.As does
+		case interface{ Unwrap() error }:
+			err = outer.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, inner := range outer.Unwrap() {
+				if found, ok = findWithin[T](inner, left); ok {
+					return found, true
+				}
+			}
+			return found, false
+		default:
+			return found, false
+		}
+	}
+	return found, false
 }

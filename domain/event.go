@@ -2,7 +2,7 @@ package domain
 
 import "time"
 
-// TaskEvent tells of one step of one task.
+// TaskEvent is one step of one task.
 type TaskEvent struct {
 	// Cursor names the place of the event among the others: a reader goes on
 	// after it. It is opaque, printable ASCII without spaces, at most

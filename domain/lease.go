@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,9 +16,9 @@ type ClaimID = uuid.UUID
 // in which it writes, so that a late worker changes nothing.
 type Lease struct {
 	TaskID TaskID
-	// ClaimID is that of the claim which granted the lease.
+	// ClaimID is the id of the claim that granted the lease.
 	ClaimID ClaimID
-	// Delivery is the number of the claim among those of this task, from 1.
+	// Delivery is the number of this claim of the task, from 1.
 	Delivery int
 	// ExpiresAt is when the lease ends, by the store's clock.
 	ExpiresAt time.Time
@@ -51,6 +52,11 @@ const (
 	ReasonCorruptRecord FailureReason = "corrupt_record"
 )
 
+// FailureReasons lists every reason, in the order of the constants.
+func FailureReasons() []FailureReason {
+	return []FailureReason{ReasonError, ReasonPermanent, ReasonTimeout, ReasonPanic, ReasonLeaseExpired, ReasonPoison, ReasonCorruptRecord}
+}
+
 // Limits of what is kept of a failure.
 const (
 	// MaxErrorMessage is in bytes; a longer message is cut.
@@ -76,10 +82,16 @@ type TaskError struct {
 	StartedAt, At time.Time
 }
 
-// Bounded returns e with message and stack cut to their limits, never inside a
-// UTF-8 character.
+// Bounded returns e with message and stack as UTF-8 and cut to their limits, never
+// inside a character.
 func (e TaskError) Bounded() TaskError {
-	e.Message = cutString(e.Message, MaxErrorMessage)
-	e.Stack = cutString(e.Stack, MaxErrorStack)
+	e.Message = boundedText(e.Message, MaxErrorMessage)
+	e.Stack = boundedText(e.Stack, MaxErrorStack)
 	return e
+}
+
+// boundedText cuts before it mends, since text may be huge, and after, since mending
+// makes it longer.
+func boundedText(s string, limit int) string {
+	return CutString(strings.ToValidUTF8(CutString(s, limit), "\uFFFD"), limit)
 }

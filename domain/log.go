@@ -31,6 +31,11 @@ const (
 	LogLevelFatal
 )
 
+// LogLevels lists every level, in rising order.
+func LogLevels() []LogLevel {
+	return []LogLevel{LogLevelUnknown, LogLevelTrace, LogLevelDebug, LogLevelInfo, LogLevelWarn, LogLevelError, LogLevelFatal}
+}
+
 var logLevelNames = [...]string{"unknown", "trace", "debug", "info", "warn", "error", "fatal"}
 
 // logLevelAliases maps the words that logs use to levels.
@@ -46,12 +51,24 @@ var logLevelAliases = map[string]LogLevel{
 }
 
 // LookupLogLevel returns the level that a word of a log line stands for, in
-// any case, and whether it stands for one.
+// any case, and whether it stands for one. It allocates nothing.
 func LookupLogLevel(word string) (LogLevel, bool) {
-	if len(word) > len("informational") {
+	const longest = len("informational")
+	if len(word) < 3 || len(word) > longest {
 		return 0, false
 	}
-	l, ok := logLevelAliases[strings.ToLower(word)]
+	var lower [longest]byte
+	for i := range len(word) {
+		if lower[i] = word[i] | 0x20; lower[i] < 'a' || lower[i] > 'z' {
+			return 0, false
+		}
+	}
+	switch lower[0] {
+	case 't', 'd', 'i', 'w', 'e', 'f', 'n', 's', 'c', 'a', 'p', 'u', 'v', 'l':
+	default: // Most words need no look at the map.
+		return 0, false
+	}
+	l, ok := logLevelAliases[string(lower[:len(word)])]
 	return l, ok
 }
 
@@ -61,7 +78,7 @@ func ParseLogLevel(s string) (LogLevel, error) {
 	if l, ok := LookupLogLevel(s); ok {
 		return l, nil
 	}
-	return 0, &ValidationError{Field: "level", Value: cutString(s, 32), Rule: "must be one of " + strings.Join(logLevelNames[:], ", ")}
+	return 0, &ValidationError{Field: "level", Value: CutString(s, 32), Rule: "must be one of " + strings.Join(logLevelNames[:], ", ")}
 }
 
 // String returns the level in lower case.
@@ -133,7 +150,7 @@ func (e *LogEntry) Validate() error {
 	}
 	for k, v := range e.Attributes {
 		if k == "" || len(k) > MaxLogSource || len(v) > MaxLogAttribute || !utf8.ValidString(k) || !utf8.ValidString(v) {
-			return &ValidationError{Field: "attributes", Value: cutString(k, MaxLogSource), Rule: fmt.Sprintf("must be UTF-8 with values of at most %d bytes", MaxLogAttribute)}
+			return &ValidationError{Field: "attributes", Value: CutString(k, MaxLogSource), Rule: fmt.Sprintf("must be UTF-8 with values of at most %d bytes", MaxLogAttribute)}
 		}
 	}
 	if y := e.Timestamp.Year(); !e.Timestamp.IsZero() && (y < 1970 || y > 9999) {

@@ -78,7 +78,7 @@ type Task struct {
 	TraceParent string
 
 	Status TaskStatus
-	// Attempt counts the runs that a handler reported.
+	// Attempt counts the runs that a processor reported.
 	Attempt int
 	// Deliveries counts the claims that were granted.
 	Deliveries int
@@ -120,7 +120,7 @@ func NewTask(id TaskID, typ TaskType, payload []byte) *Task {
 // entries one by one, or the batch that they were stored in.
 type LogAnalysisPayload struct {
 	LogIDs []LogID `json:"log_ids,omitempty"`
-	// BatchID is the batch to analyse; by custom that of the task itself.
+	// BatchID is the batch to analyse; by custom the id of the task itself.
 	BatchID *BatchID `json:"batch_id,omitempty"`
 	// Baseline names a baseline to compare with, by the rules of [ValidateName];
 	// "" is what was learned from the logs analysed before.
@@ -233,7 +233,7 @@ func ValidateName(field, name string) error {
 	}
 	if !ok {
 		return &ValidationError{
-			Field: field, Value: cutString(name, MaxNameLength),
+			Field: field, Value: CutString(name, MaxNameLength),
 			Rule: "must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit",
 		}
 	}
@@ -282,6 +282,16 @@ func (t *Task) Clone() *Task {
 		c.Lease = &l
 	}
 	return &c
+}
+
+// AsEnqueued returns a PENDING task with a copy of what the caller of Enqueue sets. The
+// store adds what it decides: the time of creation, and when the task is due.
+func (t *Task) AsEnqueued() *Task {
+	return &Task{
+		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: append([]byte(nil), t.Payload...), Priority: t.Priority,
+		MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey, Delay: t.Delay,
+		TraceParent: t.TraceParent, ScheduledAt: t.ScheduledAt, Status: TaskStatusPending,
+	}
 }
 
 // SameContents reports whether both tasks ask for the same work: everything
@@ -490,13 +500,15 @@ func rangeError(field string, value int, rule string) error {
 	return &ValidationError{Field: field, Value: strconv.Itoa(value), Rule: rule}
 }
 
-// cutString returns at most limit bytes of s, whole UTF-8 characters only.
-func cutString(s string, limit int) string {
+// CutString returns at most limit bytes of s, and does not cut a UTF-8 character. What
+// it cuts off is not kept in memory.
+func CutString(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
+	end := limit
+	for end > 0 && limit-end < utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
 	}
-	return s[:limit]
+	return strings.Clone(s[:end])
 }

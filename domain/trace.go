@@ -12,7 +12,7 @@ func ValidateTraceParent(s string) error {
 		isID(s[3:35]) && isID(s[36:52]) && isHex(s[53:]) {
 		return nil
 	}
-	return &ValidationError{Field: "traceparent", Value: cutString(s, TraceParentLength), Rule: "must be a traceparent of W3C Trace Context, version 00"}
+	return &ValidationError{Field: "traceparent", Value: CutString(s, TraceParentLength), Rule: "must be a traceparent of W3C Trace Context, version 00"}
 }
 
 // TraceID returns the id of the trace that the task was enqueued in, 32 hexadecimal

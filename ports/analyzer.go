@@ -1,7 +1,5 @@
 package ports
 
-//go:generate go tool mockgen -source=$GOFILE -destination=../mocks/$GOFILE -package=mocks -write_package_comment=false
-
 import (
 	"context"
 

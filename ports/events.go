@@ -1,7 +1,5 @@
 package ports
 
-//go:generate go tool mockgen -source=$GOFILE -destination=../mocks/$GOFILE -package=mocks -write_package_comment=false
-
 import (
 	"context"
 	"fmt"
@@ -46,7 +44,7 @@ const (
 // call that read them: within it, a reader may come back and miss nothing.
 const EventLinger = time.Minute
 
-// TaskEventReader tells of the steps that tasks take, whichever process makes them.
+// TaskEventReader reads the steps that tasks take, in any process.
 // The rules of [TaskQueue] about time, concurrent calls, contexts and unavailable
 // stores hold here too.
 type TaskEventReader interface {

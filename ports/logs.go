@@ -1,9 +1,9 @@
 package ports
 
-//go:generate go tool mockgen -source=$GOFILE -destination=../mocks/$GOFILE -package=mocks -write_package_comment=false
-
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"time"
 
 	"logsift/domain"
@@ -11,12 +11,12 @@ import (
 
 // LogRepository keeps log entries, the batches that they are analysed in, what
 // the analyses found, and what analysers learned. The rules of [TaskQueue] about
-// time, concurrent calls, repeated calls (but for SaveState), contexts, copies and
+// time, concurrent calls, repeated calls (but for SaveDocument), contexts, copies and
 // unavailable stores hold here too.
 type LogRepository interface {
 	LogStore
 	AnalysisStore
-	StateStore
+	DocumentStore
 }
 
 // LogStore keeps log entries. An entry belongs to one batch; the batch's id is
@@ -47,12 +47,52 @@ type LogStore interface {
 	// and their analyses. Unknown batches are passed over.
 	DeleteBatches(ctx context.Context, batches ...domain.BatchID) error
 	// PurgeLogs removes entries that were received age or longer ago, at most
-	// limit of them, the oldest first, and returns how many.
+	// limit of them, the oldest first, and returns how many. The limit is at least 1.
 	PurgeLogs(ctx context.Context, age time.Duration, limit int) (int, error)
+}
+
+// ValidateBatch checks the id of a batch. The error is a *domain.ValidationError.
+func ValidateBatch(batch domain.BatchID) error {
+	if batch == (domain.BatchID{}) {
+		return &domain.ValidationError{Field: "batch_id", Rule: "must be a UUID that is not nil"}
+	}
+	return nil
+}
+
+// ValidateLogs checks the arguments of SaveLogs. The error wraps a
+// *domain.ValidationError and says which entry it is about.
+func ValidateLogs(batch domain.BatchID, entries []domain.LogEntry) error {
+	for i := range entries {
+		if err := entries[i].Validate(); err != nil {
+			return fmt.Errorf("log entry %d: %w", i, err)
+		}
+	}
+	return ValidateBatch(batch)
+}
+
+// ValidateLogPurge checks the arguments of PurgeLogs and PurgeAnalyses. The error is
+// a *domain.ValidationError.
+func ValidateLogPurge(age time.Duration, limit int) error {
+	switch {
+	case age < 0:
+		return &domain.ValidationError{Field: "age", Value: age.String(), Rule: "must not be negative"}
+	case limit < 1:
+		return &domain.ValidationError{Field: "limit", Value: strconv.Itoa(limit), Rule: "must be at least 1"}
+	}
+	return nil
 }
 
 // MaxSaveLogs is how many entries SaveLogs stores in one step at most.
 const MaxSaveLogs = 1000
+
+// ValidateAnalysed checks the id of a task whose analysis is to be stored. The error
+// is a *domain.ValidationError.
+func ValidateAnalysed(task domain.TaskID) error {
+	if task == (domain.TaskID{}) {
+		return &domain.ValidationError{Field: "task_id", Rule: "must be a UUID that is not nil"}
+	}
+	return nil
+}
 
 // AnalysisStore keeps what analyses found.
 type AnalysisStore interface {
@@ -67,40 +107,41 @@ type AnalysisStore interface {
 	ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error)
 	// PurgeAnalyses removes analyses with their anomalies that were stored age or
 	// longer ago, at most limit of them, the oldest first, and returns how many.
+	// The limit is at least 1.
 	PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error)
 }
 
-// StateStore keeps what analysers share between analyses and processes. A key is
+// DocumentStore keeps what analysers share between analyses and processes. A key is
 // any bytes; what they mean is the analyser's business, and the store makes no
 // difference between them.
-type StateStore interface {
-	// LoadStates returns one state for each key, in the order of the arguments. A
-	// key that has nothing, or whose state expired, gives Revision 0 and no Data.
-	// A state is read whole; those of several keys may be of different moments.
+type DocumentStore interface {
+	// LoadDocuments returns one document for each key, in the order of the arguments. A
+	// key that has nothing, or whose document expired, gives Revision 0 and no Data.
+	// A document is read whole; those of several keys may be of different moments.
 	// The reply is as large as what is stored: a caller bounds how much it asks
 	// for.
 	//
-	// A *domain.ValidationError tells of a key that breaks a limit. A state that
+	// A *domain.ValidationError names a key that breaks a limit. A document that
 	// cannot be read gives domain.ErrCorruptRecord, which names the key; other
 	// keys are read without it.
-	LoadStates(ctx context.Context, keys ...string) ([]domain.State, error)
-	// SaveState stores the state in one step if the stored one still has its
+	LoadDocuments(ctx context.Context, keys ...string) ([]domain.Document, error)
+	// SaveDocument stores the document in one step if the stored one still has its
 	// Revision (0 for none, or one that expired), and returns the new revision;
-	// otherwise it changes nothing, and the error is domain.ErrStateConflict.
+	// otherwise it changes nothing, and the error is domain.ErrDocumentConflict.
 	//
 	// A revision is above all that the key had before, and no key is given one
-	// twice, not even after its state expired: who holds an old revision never
-	// overwrites a state that it has not seen. Revisions have gaps. Saving the
+	// twice, not even after its document expired: who holds an old revision never
+	// overwrites a document that it has not seen. Revisions have gaps. Saving the
 	// Data that is stored already is a save like any other.
 	//
-	// The state expires ttl after this save, by the store's clock, if ttl is not
+	// The document expires ttl after this save, by the store's clock, if ttl is not
 	// 0; the ttl of an earlier save no longer counts.
 	//
 	// It is not idempotent: a call that is repeated after its reply was lost may
 	// find its own save and return the conflict. So after an error that wraps
-	// domain.ErrStoreUnavailable, the state must be loaded to learn whether it was
-	// saved. A *domain.ValidationError tells of a limit that is broken, or a ttl
-	// below 0; a stored state that cannot be read gives domain.ErrCorruptRecord
+	// domain.ErrStoreUnavailable, the document must be loaded to learn whether it was
+	// saved. A *domain.ValidationError names a limit that is broken, or a ttl
+	// below 0; a stored document that cannot be read gives domain.ErrCorruptRecord
 	// and stays.
-	SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error)
+	SaveDocument(ctx context.Context, document domain.Document, ttl time.Duration) (int64, error)
 }

@@ -1,7 +1,5 @@
 package ports
 
-//go:generate go tool mockgen -source=$GOFILE -destination=../mocks/$GOFILE -package=mocks -write_package_comment=false
-
 import (
 	"context"
 	"fmt"
@@ -27,7 +25,8 @@ import (
 //     it was writing may or may not have been written.
 //   - A store that cannot be reached gives an error that wraps
 //     domain.ErrStoreUnavailable, in bounded time; one that takes no more, one
-//     that wraps domain.ErrStoreFull or domain.ErrStoreReadOnly.
+//     that wraps domain.ErrStoreFull, domain.ErrStoreReadOnly or
+//     domain.ErrStoreReplaced.
 //   - Where a call takes many items and some are refused, the others are carried
 //     out, and the error is a *domain.BatchError with one entry for each item. A
 //     store of several servers may reach some of them only: then the entries for
@@ -44,10 +43,12 @@ type TaskQueue interface {
 
 // TaskEnqueuer takes tasks in.
 type TaskEnqueuer interface {
-	// Enqueue stores the tasks, in one step for each MaxEnqueue of them, and
-	// returns them as stored: CreatedAt and, for those with a Delay, ScheduledAt
-	// filled in. If a later step fails, the error says nothing of the earlier
-	// ones; repeating the call is safe. Of a task's fields only those that
+	// Enqueue stores the tasks, in steps of which each stores all or none of its
+	// tasks, and returns them as stored: CreatedAt and, for those with a Delay,
+	// ScheduledAt filled in. If a step fails after tasks were stored, the error is
+	// a *domain.BatchError that has the failure at the tasks of this step and of
+	// those that were not tried. What has no error is stored, whatever else happens.
+	// Repeating the call is safe. Of a task's fields only those that
 	// a caller may set are read (ID to TraceParent, and ScheduledAt). Tasks of one
 	// priority are claimed in the order of their creation, and within a call in
 	// the order of its arguments.
@@ -56,21 +57,39 @@ type TaskEnqueuer interface {
 	// is stored now, whatever its state. Item errors: domain.ErrInvalid,
 	// domain.ErrTaskExists (the id is taken by other contents),
 	// domain.ErrDuplicateTask (a *domain.DuplicateError: another unfinished task
-	// holds the unique key). The returned slice has nil at refused items.
+	// holds the unique key), domain.ErrQueueFull (the store bounds the pairs of queue
+	// and type that have tasks at the same time, to no fewer than 1000, and this would
+	// be one more: a *domain.ValidationError names the queue). The returned slice has
+	// nil at refused items.
 	Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error)
 }
 
-// MaxEnqueue is how many tasks Enqueue stores in one step at most.
+// MaxEnqueue is how many tasks a step of Enqueue stores at most, if it takes several.
 const MaxEnqueue = 500
+
+// ValidateTask checks a task that is to be enqueued. The error is a
+// *domain.ValidationError.
+func ValidateTask(task *domain.Task) error {
+	if task == nil {
+		return &domain.ValidationError{Field: "task", Rule: "must not be nil"}
+	}
+	return task.Validate()
+}
 
 // ClaimRequest asks for tasks to work on.
 type ClaimRequest struct {
-	// ID names the claim. It must be random and new for each claim; a repeat
-	// with the same id, while its leases last, gives those of its tasks whose
-	// leases are still held by it, and claims no others.
+	// ID names the claim. It must be random and new for each claim. A repeat with
+	// the same id, while its leases last, claims no others: it gives those of its
+	// tasks that it still holds, with leases that last anew, as far as MaxBytes has
+	// room for them, and gives the others back as ReleaseTask does. So a claim
+	// whose answer is too much for a slow line is repeated with less MaxBytes.
 	ID domain.ClaimID
 	// Max is how many tasks to claim at most, from 1 to MaxClaim.
 	Max int
+	// MaxBytes is about how many bytes of payloads to claim at most, to
+	// MaxCallBytes, which 0 stands for. A single task comes however large it is, of
+	// each part of a queue that has several.
+	MaxBytes int
 	// Lease is how long the claim lasts unless it is extended, from MinLease to
 	// MaxLease.
 	Lease time.Duration
@@ -98,6 +117,8 @@ func (r ClaimRequest) Validate() error {
 		return &domain.ValidationError{Field: "id", Rule: "must be a random UUID"}
 	case r.Max < 1 || r.Max > MaxClaim:
 		return &domain.ValidationError{Field: "max", Value: strconv.Itoa(r.Max), Rule: fmt.Sprintf("must be between 1 and %d", MaxClaim)}
+	case r.MaxBytes < 0 || r.MaxBytes > MaxCallBytes:
+		return &domain.ValidationError{Field: "max_bytes", Value: strconv.Itoa(r.MaxBytes), Rule: fmt.Sprintf("must be between 0 and %d", MaxCallBytes)}
 	case r.Wait < 0:
 		return &domain.ValidationError{Field: "wait", Value: r.Wait.String(), Rule: "must not be negative"}
 	}
@@ -112,6 +133,21 @@ func (r ClaimRequest) Validate() error {
 		}
 	}
 	return ValidateLease(r.Lease)
+}
+
+// Room is MaxBytes, or what 0 stands for.
+func (r ClaimRequest) Room() int {
+	if r.MaxBytes == 0 {
+		return MaxCallBytes
+	}
+	return r.MaxBytes
+}
+
+// TimeLimit is how long the claim may take, beside its Wait, that may take base without
+// the bytes of its tasks: as much longer as these need, but not for most of the lease,
+// since a repeat that asks for less is worth more then.
+func (r ClaimRequest) TimeLimit(base time.Duration) time.Duration {
+	return min(base+TransferTime(r.Room()), max(base, 2*r.Lease/3))
 }
 
 // ValidateLease checks the length of a lease. The error is a
@@ -137,7 +173,7 @@ const (
 
 // TaskUpdate is a worker's report about one run.
 type TaskUpdate struct {
-	// Lease is that of the claimed task. Its ExpiresAt is not read.
+	// Lease is the lease of the claimed task. Its ExpiresAt is not read.
 	Lease   domain.Lease
 	Outcome Outcome
 	// Result goes with OutcomeCompleted, at most domain.MaxResult bytes.
@@ -147,6 +183,19 @@ type TaskUpdate struct {
 	// RetryIn goes with OutcomeRetry: how long after the store's now the next
 	// attempt is due.
 	RetryIn time.Duration
+}
+
+// Validate checks the fields. The error is a *domain.ValidationError.
+func (u TaskUpdate) Validate() error {
+	switch {
+	case u.Outcome < OutcomeCompleted || u.Outcome > OutcomeFailed:
+		return &domain.ValidationError{Field: "outcome", Value: strconv.Itoa(int(u.Outcome)), Rule: "must be completed, retry or failed"}
+	case len(u.Result) > domain.MaxResult:
+		return &domain.ValidationError{Field: "result", Value: strconv.Itoa(len(u.Result)), Rule: fmt.Sprintf("must be at most %d bytes", domain.MaxResult)}
+	case u.RetryIn < 0 || u.RetryIn > domain.MaxScheduleAhead:
+		return &domain.ValidationError{Field: "retry_in", Value: u.RetryIn.String(), Rule: "must be between 0 and 10 years"}
+	}
+	return nil
 }
 
 // TaskConsumer gives tasks out and takes reports back. A report, an extension
@@ -160,11 +209,12 @@ type TaskConsumer interface {
 	// time. Each task is PROCESSING, has its Lease, and counts a delivery.
 	//
 	// When ctx ends while it waits, it returns the context's error and has
-	// claimed nothing. A *domain.ValidationError tells of a field of req.
+	// claimed nothing. A *domain.ValidationError names a field of req.
 	Dequeue(ctx context.Context, req ClaimRequest) ([]*domain.Task, error)
 
 	// ExtendLease makes the leases last for lease from the store's now, and
-	// returns them with their new ExpiresAt, aligned with the arguments.
+	// returns them with their new ExpiresAt, aligned with the arguments; the zero lease
+	// in place of a refused one.
 	ExtendLease(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error)
 
 	// UpdateTask records how runs ended: each counts an attempt and ends its
@@ -186,8 +236,10 @@ type TaskReader interface {
 	// ListTasks returns a page of the tasks that the filter selects, newest
 	// first by CreatedAt. Paging through sees each task that is selected for
 	// the whole time exactly once, whatever is enqueued, changed or deleted
-	// meanwhile. A page may be shorter than asked for and still have a
-	// NextCursor. Errors: domain.ErrInvalid, domain.ErrInvalidCursor.
+	// meanwhile. A page ends early, with a NextCursor, once its tasks have
+	// MaxCallBytes. A store that finds the tasks of a queue or type by looking at
+	// all may end a page early, even empty, after a bounded amount of work.
+	// Errors: domain.ErrInvalid, domain.ErrInvalidCursor.
 	ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error)
 
 	// GetQueueStats counts the tasks by state, at a cost that does not grow
@@ -217,15 +269,54 @@ type TaskManager interface {
 // ReapRequest tells how to recover tasks from dead workers.
 type ReapRequest struct {
 	// MaxRecoveries is how often a task may be recovered before it fails with
-	// domain.ReasonPoison. 0 fails it at the first.
+	// domain.ReasonPoison, up to MaxRecoveries. 0 fails it at the first.
 	MaxRecoveries int
 	// Limit bounds the tasks of one call, from 1 to MaxClaim.
 	Limit int
+	// Renew, if it is not 0, recovers nothing: the leases that have expired last for
+	// Renew from now, from MinLease to MaxLease. It is what to ask for when the store
+	// did not take heartbeats for a while, since the workers may live.
+	Renew time.Duration
+}
+
+// MaxRecoveries bounds a ReapRequest: a store counts no more.
+const MaxRecoveries = 254
+
+// Validate checks the fields. The error is a *domain.ValidationError.
+func (r ReapRequest) Validate() error {
+	if r.MaxRecoveries < 0 || r.MaxRecoveries > MaxRecoveries {
+		return &domain.ValidationError{Field: "max_recoveries", Value: strconv.Itoa(r.MaxRecoveries), Rule: fmt.Sprintf("must be between 0 and %d", MaxRecoveries)}
+	}
+	if r.Renew != 0 {
+		if err := ValidateLease(r.Renew); err != nil {
+			return err
+		}
+	}
+	return ValidateLimit(r.Limit)
+}
+
+// ValidateLimit checks how many tasks a maintenance call may change: from 1 to
+// MaxClaim. The error is a *domain.ValidationError.
+func ValidateLimit(limit int) error {
+	if limit < 1 || limit > MaxClaim {
+		return &domain.ValidationError{Field: "limit", Value: strconv.Itoa(limit), Rule: fmt.Sprintf("must be between 1 and %d", MaxClaim)}
+	}
+	return nil
+}
+
+// ValidatePurge checks the arguments of PurgeFinished. The error is a
+// *domain.ValidationError.
+func ValidatePurge(retention time.Duration, limit int) error {
+	if retention < 0 {
+		return &domain.ValidationError{Field: "retention", Value: retention.String(), Rule: "must not be negative"}
+	}
+	return ValidateLimit(limit)
 }
 
 // Maintained is what a maintenance call did.
 type Maintained struct {
-	// Count is how many tasks it changed. If it is the limit, there may be more.
+	// Count is how many tasks it changed, or leases it renewed. If it is the limit,
+	// there may be more.
 	Count int
 	// Poisoned is how many of them failed with domain.ReasonPoison.
 	Poisoned int
@@ -235,7 +326,8 @@ type Maintained struct {
 }
 
 // QueueMaintainer does the work that no worker does. Any number of processes
-// may call it at the same time; each task is moved once.
+// may call it at the same time; each task is moved once. A limit is from 1 to
+// MaxClaim.
 type QueueMaintainer interface {
 	// PromoteDue makes tasks ready whose time has come: scheduled ones, and
 	// RETRYING ones, which become PENDING.

@@ -1,7 +1,5 @@
 package ports
 
-//go:generate go tool mockgen -source=$GOFILE -destination=../mocks/$GOFILE -package=mocks -write_package_comment=false
-
 import (
 	"context"
 	"time"
@@ -84,7 +82,7 @@ func (o RunOutcome) String() string {
 	return "unknown"
 }
 
-// RunEnd tells of a run that has ended.
+// RunEnd is how a run has ended.
 type RunEnd struct {
 	// Task is the task as it was claimed. It belongs to the scheduler and must be
 	// neither kept nor changed.

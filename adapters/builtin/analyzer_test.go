@@ -11,6 +11,7 @@ import (
 
 	"logsift/adapters/builtin"
 	"logsift/domain"
+	"logsift/domain/logline"
 )
 
 // entries makes log entries of lines.
@@ -18,7 +19,7 @@ func entries(source string, lines ...string) []domain.LogEntry {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	out := make([]domain.LogEntry, len(lines))
 	for i, line := range lines {
-		e := domain.ParseLogLine(line, now)
+		e := logline.Parser{}.Parse(line, now)
 		e.ID, e.Source, e.ReceivedAt = uuid.NewSHA1(uuid.Nil, fmt.Appendf(nil, "%s %d", source, i)), source, now
 		if e.Timestamp.IsZero() {
 			e.Timestamp = now
@@ -118,7 +119,7 @@ func TestSourcesAreLookedAtByThemselves(t *testing.T) {
 	logs := append(entries("a", routine(1000)...), entries("b", "2026-05-01 08:00:00 INFO only line of b")...)
 	r := analyse(t, logs)
 	require.Empty(t, r.Anomalies)
-	require.Contains(t, strings.Join(r.Warnings, "\n"), "b has few lines (1)")
+	require.Contains(t, strings.Join(r.Warnings, "\n"), "b has only 1 line:")
 }
 
 func TestASessionThatGoesAnotherWayIsFound(t *testing.T) {

@@ -29,16 +29,15 @@ type clock struct {
 	until   int64
 }
 
-func newClock(times []time.Time) clock {
+func newClock(times []int64) clock {
 	var c clock
 	var sample []int64
 	first, last := int64(math.MaxInt64), int64(math.MinInt64)
 	step := max(1, len(times)/clockSample)
-	for i, t := range times {
-		if t.IsZero() {
+	for i, us := range times {
+		if us == noTime {
 			continue
 		}
-		us := t.UnixMicro()
 		first, last = min(first, us), max(last, us)
 		if i%step == 0 {
 			sample = append(sample, us)
@@ -58,9 +57,9 @@ func newClock(times []time.Time) clock {
 	}
 	c.begin, c.length = first, (last-first)/buckets+1
 	c.of = make([]int8, len(times))
-	for i, t := range times {
+	for i, us := range times {
 		c.of[i] = -1
-		if us := t.UnixMicro(); !t.IsZero() && us >= first && us <= last {
+		if us >= first && us <= last {
 			c.of[i] = int8((us - first) / c.length)
 		}
 	}

@@ -18,17 +18,12 @@ const (
 	// manyRare is the share of rare templates above which rarity is the nature of
 	// the log and says little.
 	manyRare = 0.5
-	// fewLines, or fewShare of all lines if that is more, is how many lines an error
-	// has that hardly ever happens.
-	fewLines, fewShare = 3, 0.001
-	// minCount is how many lines make a spike or a burst at least.
-	minCount = 10
 )
 
-// detect runs the detectors and returns an anomaly for each shape, service or
-// course with a finding.
+// detect runs the detectors and returns an anomaly for each cause: a template or several
+// that come together, a service, session counts.
 func (g *group) detect() []domain.Anomaly {
-	found := make([][]finding, len(g.shapes))
+	found := make([][]finding, len(g.templates))
 	add := func(n int, f finding, ok bool) {
 		if ok {
 			found[n] = append(found[n], f)
@@ -36,62 +31,79 @@ func (g *group) detect() []domain.Anomaly {
 	}
 	limit, rareShare := g.rareLimit()
 	bursts := g.errorBursts()
-	for n, s := range g.shapes {
+	for n, s := range g.templates {
 		if f, ok := bursts[n]; ok {
+			if g.usualOf(s.learned, len(s.lines)).covers(len(s.lines)) {
+				f.severity = min(f.severity, usualSeverity(s))
+			}
 			add(n, f, true)
 		}
 		f, ok := g.bySeverity(s)
 		add(n, f, ok)
+		levelSays := ok
 		f, ok = g.byRarity(s, limit, rareShare)
+		if levelSays {
+			f.evidence = "" // it would say the same
+		}
 		add(n, f, ok)
-		f, ok = g.bySpike(s)
-		add(n, f, ok)
+		if _, burst := bursts[n]; !burst {
+			f, ok = g.bySpike(s)
+			add(n, f, ok)
+		}
 		f, ok = g.byDrop(s)
 		add(n, f, ok)
-		f, ok = g.byKnown(s)
+		f, ok = g.byLearned(s)
 		add(n, f, ok)
+		s.held = !g.usualOf(s.learned, len(s.lines)).covers(len(s.lines)) &&
+			slices.ContainsFunc(found[n], func(f finding) bool { return f.severity >= domain.SeverityMedium })
 	}
 	for n, fs := range g.byNumbers() {
 		found[n] = append(found[n], fs...)
 	}
 	var out []domain.Anomaly
-	for _, courses := range g.courses {
-		for n, f := range courses.rareShapes() {
+	for _, sessionCounts := range g.sessionCounts {
+		for n, f := range sessionCounts.rareTemplates() {
 			found[n] = append(found[n], f)
 		}
-		out = append(out, courses.anomalies()...)
+		out = append(out, sessionCounts.anomalies()...)
 	}
-	for n, fs := range found {
-		if len(fs) > 0 {
-			out = append(out, g.anomaly(g.ofShape(g.shapes[n]), fs))
-		}
+	if len(g.sessionCounts) > 0 {
+		// The first kind covers most lines.
+		gaps := g.sessionCounts[0].gaps
+		out = append(out, gaps.slowSteps()...)
+		out = append(out, gaps.slowServices()...)
 	}
+	out = append(out, g.causes(found)...)
 	out = append(out, g.byService()...)
 	return append(out, g.byAbsence()...)
 }
 
-// bySeverity finds shapes that call themselves warnings or worse. What a log had
-// before, and has no more of now, is its routine.
-func (g *group) bySeverity(s *shape) (finding, bool) {
-	share := float64(len(s.lines)) / float64(len(g.logs))
-	severity := severityOf(s, share)
-	if severity == 0 {
-		return finding{}, false
+// bySeverity finds templates that call themselves warnings or worse. Only history can
+// say that they are usual.
+func (g *group) bySeverity(s *serviceTemplate) (finding, bool) {
+	n := len(s.lines)
+	severity := severityOf(s)
+	if severity == 0 || g.lines == 1 && !g.ready() && severity < domain.SeverityHigh {
+		return finding{}, false // one line says nothing but of the worst
 	}
+	usual := g.usualOf(s.learned, n)
 	f := finding{
-		kind: domain.AnomalyRareTemplate, severity: severity, confidence: 0.6, observed: len(s.lines), lines: s.lines,
-		surprise: rarity(len(s.lines), len(g.logs)),
-		evidence: fmt.Sprintf("level %s in %d of %d lines", s.level, len(s.lines), len(g.logs)),
+		kind: domain.AnomalyRareTemplate, severity: severity, confidence: 0.6, observed: n, lines: s.lines,
+		surprise: rarity(n, g.lines), evidence: fmt.Sprintf("%d of %s %s", n, count(g.lines, "line"), s.claim(n)),
 	}
-	if len(s.lines) >= minCount {
+	if n >= minCount && (!usual.known || float64(n) > usual.most) {
 		f.kind = domain.AnomalyErrorBurst
 	}
-	if g.ready() && s.known != nil {
-		_, f.expected = g.expected(s.known, len(s.lines))
-		f.surprise = surpriseOf(float64(len(s.lines)), f.expected)
-		f.evidence += fmt.Sprintf(", where %.1f are usual", f.expected)
-		if g.isUsual(s) {
-			f.severity, f.confidence = min(f.severity, usualSeverity(s)), 0.4
+	if usual.known {
+		f.expected, f.surprise = usual.most, surpriseOf(float64(n), usual.most)
+		f.evidence += "; " + usual.text(n, g.lines)
+		switch {
+		case usual.covers(n):
+			if f.severity, f.confidence = min(f.severity, usualSeverity(s)), 0.4; n >= minCount && f.severity < domain.SeverityMedium {
+				return finding{}, false // routine
+			}
+		case usual.farMore(n) && s.level >= domain.LogLevelError && !s.dump:
+			f.severity, f.confidence = max(f.severity, domain.SeverityHigh), 0.8
 		}
 	}
 	if f.severity >= domain.SeverityMedium && s.level >= domain.LogLevelError {
@@ -100,19 +112,24 @@ func (g *group) bySeverity(s *shape) (finding, bool) {
 	return f, true
 }
 
-// isUsual reports whether a shape was learned, and comes as often as that says.
-func (g *group) isUsual(s *shape) bool {
-	if !g.ready() || s.known == nil {
-		return false
+// claim is what n lines of the template say of themselves, as a verb and its object.
+func (s *serviceTemplate) claim(n int) string {
+	what := map[domain.LogLevel][2]string{
+		domain.LogLevelWarn: {"a warning", "warnings"}, domain.LogLevelError: {"an error", "errors"}, domain.LogLevelFatal: {"a fatal error", "fatal errors"},
+	}[s.level]
+	if !s.claimed {
+		if what = [2]string{"tells of a failure", "tell of a failure"}; s.grave {
+			what = [2]string{"tells of a crash or lost data", "tell of a crash or lost data"}
+		}
+		return what[min(n, 2)-1]
 	}
-	_, most := g.expected(s.known, len(s.lines))
-	return float64(len(s.lines)) <= usualFactor*most+usualMore
+	return are(n) + " " + what[min(n, 2)-1]
 }
 
-// usualSeverity is how severe a shape can be that comes as often as ever: what is
+// usualSeverity is how severe a template can be that comes as often as ever: what is
 // fatal, or tells of a crash or lost data, does not become harmless by habit.
-func usualSeverity(s *shape) domain.Severity {
-	if !s.dump && (s.level == domain.LogLevelFatal || s.level == domain.LogLevelError && containsAny(s.lower, grave)) {
+func usualSeverity(s *serviceTemplate) domain.Severity {
+	if !s.dump && (s.level == domain.LogLevelFatal || s.level == domain.LogLevelError && s.grave) {
 		return domain.SeverityMedium
 	}
 	return domain.SeverityLow
@@ -122,15 +139,15 @@ func usualSeverity(s *shape) domain.Severity {
 // of the lines, where the gap between neighbouring counts is widest in
 // proportion. It also returns the share of the templates that are rare by that.
 func (g *group) rareLimit() (limit int, share float64) {
-	total := len(g.logs)
-	counts := make([]int, len(g.shapes))
-	for i, s := range g.shapes {
+	total := g.lines
+	counts := make([]int, len(g.templates))
+	for i, s := range g.templates {
 		counts[i] = s.total()
 	}
-	if g.known != nil {
-		total += g.known.lines
+	if g.learned != nil {
+		total += g.learned.lines
 	}
-	if total < minLines || len(g.shapes) < 3 {
+	if total < minLines || len(g.templates) < 3 {
 		return 0, 0
 	}
 	slices.Sort(counts)
@@ -144,10 +161,10 @@ func (g *group) rareLimit() (limit int, share float64) {
 	return limit, float64(rare) / float64(len(counts))
 }
 
-// total is how many lines of the shape there are, those learned before included.
-func (s *shape) total() int {
-	if s.known != nil {
-		return len(s.lines) + s.known.lines
+// total is how many lines of the template there are, those learned before included.
+func (s *serviceTemplate) total() int {
+	if s.learned != nil {
+		return len(s.lines) + s.learned.lines
 	}
 	return len(s.lines)
 }
@@ -167,15 +184,15 @@ func widestGap(counts []int, least, most int) int {
 	return limit
 }
 
-// byRarity finds shapes that few lines have.
-func (g *group) byRarity(s *shape, limit int, rareShare float64) (finding, bool) {
+// byRarity finds templates that few lines have.
+func (g *group) byRarity(s *serviceTemplate, limit int, rareShare float64) (finding, bool) {
 	if s.total() > limit {
 		return finding{}, false
 	}
 	f := finding{
 		kind: domain.AnomalyRareTemplate, severity: domain.SeverityLow, confidence: 0.5, observed: len(s.lines), lines: s.lines,
-		surprise: rarity(len(s.lines), len(g.logs)),
-		evidence: fmt.Sprintf("%d of %d lines have this shape", len(s.lines), len(g.logs)),
+		surprise: rarity(len(s.lines), g.lines),
+		evidence: fmt.Sprintf("only %d of %s %s like this", len(s.lines), count(g.lines, "line"), are(len(s.lines))),
 	}
 	switch {
 	case rareShare > manyRare && s.level < domain.LogLevelWarn:
@@ -184,14 +201,10 @@ func (g *group) byRarity(s *shape, limit int, rareShare float64) (finding, bool)
 	case s.dump:
 	case rareShare > manyRare:
 		f.confidence = 0.3
-	case s.level >= domain.LogLevelError && s.total() <= max(fewLines, int(fewShare*float64(len(g.logs)))):
-		f.severity = domain.SeverityHigh
 	case s.level >= domain.LogLevelError:
 		f.severity = domain.SeverityMedium
-	case s.level == domain.LogLevelWarn:
-		f.severity = domain.SeverityMedium
 	}
-	if g.isUsual(s) {
+	if g.usualOf(s.learned, len(s.lines)).covers(len(s.lines)) {
 		f.severity = min(f.severity, usualSeverity(s))
 	}
 	return f, true

@@ -11,7 +11,7 @@ import (
 	"logsift/domain"
 )
 
-// finding is what one detector says about a shape, a service, or sessions.
+// finding is what one detector says about a template, a service, or sessions.
 type finding struct {
 	kind       domain.AnomalyKind
 	severity   domain.Severity
@@ -22,9 +22,11 @@ type finding struct {
 	expected float64
 	// observed is what stands against expected: how many lines or sessions.
 	observed int
-	// lines are those that show it, sessions the ids whose course is unusual.
+	// lines are those that show it, sessions the ids whose session counts are unusual.
 	lines    []int32
 	sessions []string
+	// at is the stretch of time in which it began, counted from 1, if it has one.
+	at int
 }
 
 // rank orders findings: the first is the one that the anomaly is called by.
@@ -40,13 +42,16 @@ type subject struct {
 	id       string
 	service  string
 	category domain.AnomalyCategory
+	level    domain.LogLevel
+	// also says what else the same cause brought about.
+	also []string
 }
 
-// ofShape is the subject that is one shape.
-func (g *group) ofShape(s *shape) subject {
+// ofTemplate is the subject that is one template.
+func (g *group) ofTemplate(s *serviceTemplate) subject {
 	return subject{
 		key: s.text, template: s.text, id: s.template.ID().String(), service: g.serviceName(s.service),
-		category: categoryOf(s.lower),
+		category: s.words.categoryOf(), level: s.level,
 	}
 }
 
@@ -57,25 +62,28 @@ func (g *group) anomaly(about subject, found []finding) domain.Anomaly {
 	slices.SortStableFunc(found, func(a, b finding) int { return a.rank(&b) })
 	best := found[0]
 	a := domain.Anomaly{
-		ID: shortHash(g.source, about.service, string(best.kind), about.key), Kind: best.kind, Severity: best.severity,
+		ID: shortHash(g.source, about.service, about.key), Kind: best.kind, Severity: best.severity,
 		Category: about.category, Template: cutBytes(about.template, domain.MaxAnomalyTemplate), TemplateID: about.id,
-		Source: "local", Count: best.observed, Expected: best.expected, LogIDs: []domain.LogID{}, SampleLines: []string{},
+		SuggestedAction: actionOf(best.kind, about.category, about.level),
+		Source:          "local", Count: best.observed, Expected: best.expected, LogIDs: []domain.LogID{}, SampleLines: []string{},
 	}
 	var evidence, sessions []string
 	var lines []int32
+	kinds := map[domain.AnomalyKind]bool{}
 	for i := range found {
 		f := &found[i]
-		if !slices.Contains(evidence, f.evidence) {
+		kinds[f.kind] = true
+		if f.evidence != "" && !slices.Contains(evidence, f.evidence) {
 			evidence = append(evidence, f.evidence)
 		}
 		if f.severity == best.severity || f.severity >= domain.SeverityMedium {
 			lines, sessions = union(lines, f.lines), append(sessions, f.sessions...)
 		}
 	}
-	// Several detectors often see one fact, so that each adds little.
-	a.Confidence = min(0.99, best.confidence+0.03*float64(len(found)-1))
+	// Several detectors often see one fact, so that each kind adds little.
+	a.Confidence = min(0.99, best.confidence+0.03*float64(len(kinds)-1))
 	a.Score = a.Confidence * (0.5 + 0.5*best.surprise)
-	a.Evidence = strings.Join(evidence, "; ")
+	a.Evidence = strings.Join(append(evidence, about.also...), "; ")
 	if about.service != "" {
 		a.Services = []string{about.service}
 	}
@@ -87,23 +95,20 @@ func (g *group) anomaly(about subject, found []finding) domain.Anomaly {
 // show names lines in the anomaly.
 func (g *group) show(a *domain.Anomaly, lines []int32) {
 	for _, line := range lines[:min(len(lines), g.cfg.MaxLogIDs)] {
-		a.LogIDs = append(a.LogIDs, g.logs[line].ID)
+		a.LogIDs = append(a.LogIDs, g.entries.ID(g.number(line)))
 	}
 	for _, line := range lines[:min(len(lines), domain.MaxAnomalySamples)] {
-		a.SampleLines = append(a.SampleLines, sampleLine(g.logs[line].Message))
+		a.SampleLines = append(a.SampleLines, sampleLine(g.entries.Message(g.number(line))))
 	}
+	first, last := int64(noTime), int64(noTime)
 	for _, line := range lines {
-		t := g.times[line]
-		if t.IsZero() {
-			continue
+		at := g.times[line]
+		if at != noTime && (first == noTime || at < first) {
+			first = at
 		}
-		if a.FirstSeen.IsZero() || t.Before(a.FirstSeen) {
-			a.FirstSeen = t
-		}
-		if t.After(a.LastSeen) {
-			a.LastSeen = t
-		}
+		last = max(last, at)
 	}
+	a.FirstSeen, a.LastSeen = timeOf(first), timeOf(last)
 }
 
 // union joins two rising lists of lines.

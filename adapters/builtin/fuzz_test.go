@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/domain"
+	"logsift/domain/logline"
 )
 
 // FuzzAnalyze checks that no lines break the analysis, and that what it finds is
@@ -19,7 +20,7 @@ func FuzzAnalyze(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, us int64) {
 		var logs []domain.LogEntry
 		for line := range strings.SplitSeq(text, "\n") {
-			e := domain.ParseLogLine(line, time.Unix(0, 0))
+			e := logline.Parser{}.Parse(line, time.Unix(0, 0))
 			e.ReceivedAt = time.UnixMicro(us)
 			if e.Timestamp.IsZero() {
 				e.Timestamp = e.ReceivedAt
@@ -39,12 +40,16 @@ func FuzzAnalyze(f *testing.F) {
 // FuzzDocument checks that damaged state is an error and breaks nothing, and that
 // what can be read is written the same.
 func FuzzDocument(f *testing.F) {
-	d := newDocument().with(domain.TaskID{1}, []learned{{source: "app", batch: &knownSource{
-		templates: []byte("x"), lines: 7, seconds: 1.5, minutes: 2, until: 99,
-		shapes:   map[shapeID]*knownShape{{template: 5, service: "web"}: {lines: 7, level: 3, active: 2, squares: 25}},
-		services: map[string]knownService{"web": {7, 1}},
-		sessions: map[string]*knownSessions{"blk_": {total: 3, shapes: map[shapeID]int{{template: 5}: 2}, courses: map[uint64]int{1 << 63: 3}}},
-	}}})
+	d := newDocument().with(domain.TaskID{1}, []addition{{source: "app", batch: &learnedSource{
+		snapshot: []byte("x"), lines: 7, seconds: 1.5, minutes: 2, until: 99,
+		templates: map[templateID]*learnedTemplate{{template: 5, service: "web"}: {lines: 7, level: 3, active: 2, squares: 25}},
+		services:  map[string]learnedService{"web": {7, 1}},
+		sessions: map[string]*learnedSessions{"blk_": {
+			total: 3, templates: map[templateID]int{{template: 5}: 2, {template: 6, service: "web"}: 1}, sessionCounts: map[uint64]int{1 << 63: 3},
+			gaps: map[gapID]learnedGap{{templateID{template: 5}, templateID{template: 6, service: "web"}}: {2, 7.5, 0.25}},
+		}},
+		suspects: map[templateID]*suspect{{template: 6}: {learnedTemplate: learnedTemplate{lines: 90, level: 5}}}, all: 97,
+	}}}, time.Hour)
 	data, err := d.encode()
 	require.NoError(f, err)
 	again, err := decodeDocument(data)
@@ -65,9 +70,10 @@ func FuzzDocument(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, d, again)
 		a := New(Config{})
-		g := bySource(&a.cfg, []domain.LogEntry{{Message: "ERROR it broke", Source: "app"}})[0]
-		g.known = d.source("app", true)
-		if g.mine(t.Context()) == nil {
+		e := domain.LogEntry{Message: "ERROR it broke", Source: "app"}
+		if g, err := newGroup(&a.cfg, "app", d.source("app", true), requestLogs{e}); err == nil {
+			g.add(&e, 0)
+			g.finish()
 			g.detect()
 		}
 	})

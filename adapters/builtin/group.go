@@ -1,8 +1,9 @@
 package builtin
 
 import (
-	"context"
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -11,52 +12,97 @@ import (
 	"logsift/domain"
 )
 
-// group are the entries of one source.
+// group are the lines of one source. Of a line it keeps a few numbers, never the text:
+// what an anomaly shows is asked for when the anomaly is made.
 type group struct {
 	cfg    *Config
 	source string
-	logs   []*domain.LogEntry
-	// times are those of the entries; an entry that claims none has that of the
-	// entry before it. begin and end are the first and the last.
-	times      []time.Time
-	begin, end time.Time
+	// entries are those of the analysis; runs are which of them the lines are.
+	entries Entries
+	runs    []run
+	// lines is how many there are.
+	lines int
+	// times are those of the lines, in microseconds since 1970, or noTime; a line that
+	// claims none has that of the line before it. begin and end are the first and the
+	// last. claimed is whether a line claims one.
+	times      []int64
+	claimed    bool
+	begin, end int64
 	clock      clock
 
-	// services are those found in the lines; the first is "".
-	services []string
-	// serviceOf is the service of each line, shapeOf its shape.
-	serviceOf []int32
-	shapeOf   []int32
-	shapes    []*shape
-	numbers   []number
-	sessions  *sessionFinder
-	// courses compare the sessions of each kind.
-	courses []*courses
-	// known is what was learned before of this source, or nil; base is the same as
-	// it is in the document. relearned is whether it has these lines already.
-	known, base *knownSource
-	relearned   bool
-	// absent are the known shapes that no line has.
+	// services are those found in the lines, by their numbers; the first is "".
+	services       []string
+	serviceNumbers map[string]int32
+	// serviceOf is the service of each line, templateOf its template: until all lines
+	// are read, the number of a variant.
+	serviceOf  []int32
+	templateOf []int32
+	// variants are the templates that lines were given as they came; numbers are
+	// theirs.
+	variants       []variant
+	variantNumbers map[templateKey]int32
+	templates      []*serviceTemplate
+	numbers        numbers
+	read           textReader
+	scan           scanner
+	sessions       *sessionFinder
+	// sessionCounts compare the sessions of each kind.
+	sessionCounts []*sessionCounts
+	// learned is what was learned before of this source, or nil; base is the same as
+	// it is in the document. relearned is whether it has these lines already; before
+	// are the templates that were learned.
+	learned, base *learnedSource
+	relearned     bool
+	before        []*mining.Template
+	// heldBefore are the templates that an earlier delivery of the lines held back.
+	heldBefore map[uint64]bool
+	// streaming is whether the lines are the next of a stream of batches, rather than
+	// compared with a named baseline.
+	streaming bool
+	// absent are the learned templates that no line has.
 	absent []absence
-	// miner has the templates of the lines and those that were known.
+	// miner has the templates of the lines and those that were learned.
 	miner *mining.Miner
 }
 
-// shape is a template within one service: what detectors look at.
-type shape struct {
+// noTime is the time of a line that has none.
+const noTime = math.MinInt64
+
+// run are lines that follow each other, and that were added one after the other: the
+// first of them, and the number of its entry.
+type run struct{ line, number int32 }
+
+// variant is a template as lines were given it, before others merged it; lines is how
+// many, levels how many of each level.
+type variant struct {
+	templateKey
+	lines  int32
+	levels [7]int32
+}
+
+// serviceTemplate is a template within one service: what detectors look at.
+type serviceTemplate struct {
 	template *mining.Template
 	service  int32
 	text     string
-	// lower is the text in lower case, without its wildcards.
-	lower string
+	// words are the text as words.
+	words words
 	lines []int32
-	// level is that of most lines, or what the words suggest.
-	level domain.LogLevel
+	// level is that of most lines, or what the words suggest; claimed is whether the
+	// lines claim it, grave whether they tell of a crash or lost data.
+	level          domain.LogLevel
+	claimed, grave bool
 	// dump is whether the lines, fatal ones, only give the value of something.
 	dump bool
-	// known is what was learned of it; before are the ids that it had by then.
-	known  *knownShape
-	before []shapeID
+	// learned is what was learned of it; before are the ids that it had by then.
+	learned *learnedTemplate
+	before  []templateID
+	// suspect is what was judged unusual of it before and not learned, or nil; held is
+	// whether the lines are judged so now.
+	suspect *suspect
+	held    bool
+	// wasHeld is whether an earlier delivery of the lines held them back.
+	wasHeld bool
 }
 
 // name is how a person names the source.
@@ -67,7 +113,7 @@ func (g *group) name() string {
 	return g.source
 }
 
-// serviceName is the service that a shape belongs to, or the source.
+// serviceName is the service that a template belongs to, or the source.
 func (g *group) serviceName(s int32) string {
 	if g.services[s] != "" {
 		return g.services[s]
@@ -75,129 +121,151 @@ func (g *group) serviceName(s int32) string {
 	return g.source
 }
 
-// bySource sets the entries apart, in the order in which the sources appear.
-func bySource(cfg *Config, logs []domain.LogEntry) []*group {
-	var out []*group
-	groups := map[string]*group{}
-	for i := range logs {
-		e := &logs[i]
-		g, ok := groups[e.Source]
-		if !ok {
-			g = &group{cfg: cfg, source: e.Source}
-			groups[e.Source] = g
-			out = append(out, g)
-		}
-		g.logs = append(g.logs, e)
+// newGroup returns the group of a source of which this was learned, or nothing.
+func newGroup(cfg *Config, source string, learned *learnedSource, entries Entries) (*group, error) {
+	g := &group{
+		cfg: cfg, source: source, entries: entries, learned: learned, begin: noTime, end: noTime,
+		services: []string{""}, serviceNumbers: map[string]int32{"": 0}, variantNumbers: map[templateKey]int32{},
+		miner: mining.New(mining.Config{MaxTemplates: cfg.MaxTemplates}), sessions: newSessionFinder(),
 	}
-	return out
+	if learned != nil {
+		if err := g.miner.Merge(learned.snapshot); err != nil {
+			return nil, fmt.Errorf("read the learned templates of %q: %w", source, err)
+		}
+		g.before = slices.Clone(g.miner.Templates())
+	}
+	return g, nil
 }
 
-// mine finds the shapes, the times, the ids and the numbers of the lines.
-func (g *group) mine(ctx context.Context) error {
-	g.miner = mining.New(mining.Config{MaxTemplates: g.cfg.MaxTemplates})
-	var before []*mining.Template
-	if g.known != nil {
-		if err := g.miner.Merge(g.known.templates); err != nil {
-			return fmt.Errorf("read the learned templates of %q: %w", g.source, err)
-		}
-		before = slices.Clone(g.miner.Templates())
+// add takes the next line: the entry with this number.
+func (g *group) add(e *domain.LogEntry, number int) {
+	line := int32(g.lines)
+	g.lines++
+	if n := len(g.runs); n == 0 || g.runs[n-1].number-g.runs[n-1].line != int32(number)-line {
+		g.runs = append(g.runs, run{line, int32(number)})
 	}
-	g.sessions = newSessionFinder(len(g.logs))
-	g.services = []string{""}
-	g.serviceOf = make([]int32, len(g.logs))
-	services := map[string]int32{"": 0}
-	templates := make([]*mining.Template, len(g.logs))
-	var scan scanner
-	now := g.logs[len(g.logs)-1].ReceivedAt
-	for i, e := range g.logs {
-		if i%checkEvery == 0 {
-			if err := ctx.Err(); err != nil {
-				return fmt.Errorf("analyse logs: %w", err)
-			}
-		}
-		text := lineText(e.Message, now)
-		templates[i] = g.miner.Learn(text)
-		scan.scan(text, int32(i))
-		g.sessions.add(scan.ids)
-		g.numbers = append(g.numbers, scan.numbers...)
-		name := serviceOf(e.Attributes, text)
-		service, ok := services[name]
-		if !ok && len(services) < maxServices {
-			service = int32(len(g.services))
-			name = strings.Clone(name)
-			services[name] = service
-			g.services = append(g.services, name)
-		}
-		g.serviceOf[i] = service
+	text := g.read.read(e, e.ReceivedAt)
+	template := g.miner.Learn(text)
+	g.scan.scan(text, line, g.read.members, e.Attributes)
+	g.sessions.add(g.scan.ids)
+	g.numbers.add(g.scan.numbers)
+	service := g.service(serviceOf(e.Attributes, text))
+	g.serviceOf = push(g.serviceOf, service)
+	key := templateKey{template, service}
+	n, ok := g.variantNumbers[key]
+	if !ok {
+		n = int32(len(g.variants))
+		g.variantNumbers[key] = n
+		g.variants = append(g.variants, variant{templateKey: key})
 	}
-	g.shape(templates)
-	g.readTimes()
-	if g.known != nil {
-		g.recognise(before)
+	g.templateOf = push(g.templateOf, n)
+	g.variants[n].lines++
+	g.variants[n].levels[e.Level%7]++
+	g.addTime(e)
+}
+
+// push appends to a list that becomes long: it doubles, where append would copy a long
+// list each time that it has grown by a quarter.
+func push[T any](list []T, v T) []T {
+	if len(list) == cap(list) {
+		list = slices.Grow(list, max(len(list), 64))
 	}
-	for _, set := range g.sessions.sets() {
-		if g.haveCourses(set) {
-			g.courses = append(g.courses, newCourses(g, set))
+	return append(list, v)
+}
+
+// service is the number of a service.
+func (g *group) service(name string) int32 {
+	n, ok := g.serviceNumbers[name]
+	if !ok && len(g.services) < maxServices {
+		n = int32(len(g.services))
+		name = strings.Clone(name)
+		g.serviceNumbers[name] = n
+		g.services = append(g.services, name)
+	}
+	return n
+}
+
+// finish puts together what the lines told.
+func (g *group) finish() {
+	g.groupLines()
+	g.clock = newClock(g.times)
+	if g.learned != nil {
+		g.recognise(g.before)
+	}
+	var times []int64
+	if g.claimed {
+		times = g.times
+	}
+	for _, set := range g.sessions.sets(g.templateOf, len(g.templates), times) {
+		if g.haveCounts(set) {
+			g.sessionCounts = append(g.sessionCounts, newSessionCounts(g, set))
 		}
 	}
-	return nil
+}
+
+// number is the number of a line's entry.
+func (g *group) number(line int32) int {
+	n, exact := slices.BinarySearchFunc(g.runs, line, func(r run, line int32) int { return cmp.Compare(r.line, line) })
+	if !exact {
+		n--
+	}
+	return int(g.runs[n].number + line - g.runs[n].line)
 }
 
 // maxServices bounds the services that are told apart within one source.
 const maxServices = 1000
 
-// lineText is a line without the time at its beginning.
-func lineText(message string, now time.Time) string {
-	if t, begin, end := domain.ScanLogTime(message, now); !t.IsZero() && begin <= 1 {
-		return message[end:]
-	}
-	return message
-}
-
-// shapeKey names a shape within a group.
-type shapeKey struct {
+// templateKey names a template within a group.
+type templateKey struct {
 	template *mining.Template
 	service  int32
 }
 
-// shape puts the lines of each template and service together.
-func (g *group) shape(templates []*mining.Template) {
-	numbers := map[shapeKey]int32{}
-	g.shapeOf = make([]int32, len(g.logs))
-	levels := [][7]int32{}
-	for i, t := range templates {
-		k := shapeKey{t.Root(), g.serviceOf[i]}
+// groupLines puts the lines of each template and service together.
+func (g *group) groupLines() {
+	numbers := map[templateKey]int32{}
+	of := make([]int32, len(g.variants))
+	var counts []int32
+	var levels [][7]int32
+	for i := range g.variants {
+		v := &g.variants[i]
+		k := templateKey{v.template.Root(), v.service}
 		n, ok := numbers[k]
 		if !ok {
-			n = int32(len(g.shapes))
+			n = int32(len(g.templates))
 			numbers[k] = n
 			text := k.template.String()
-			g.shapes = append(g.shapes, &shape{template: k.template, service: k.service, text: text, lower: plainWords(text)})
-			levels = append(levels, [7]int32{})
+			g.templates = append(g.templates, &serviceTemplate{template: k.template, service: k.service, text: text, words: readText(text)})
+			counts, levels = append(counts, 0), append(levels, [7]int32{})
 		}
-		g.shapeOf[i] = n
-		s := g.shapes[n]
-		s.lines = append(s.lines, int32(i))
-		levels[n][g.logs[i].Level%7]++
+		of[i] = n
+		counts[n] += v.lines
+		for level, lines := range v.levels {
+			levels[n][level] += lines
+		}
 	}
-	for n, s := range g.shapes {
-		s.level = levelOf(&levels[n], s.lower)
+	g.variants, g.variantNumbers = nil, nil
+	rest := make([]int32, g.lines)
+	for n, s := range g.templates {
+		s.lines, rest = rest[:0:counts[n]], rest[counts[n]:]
+		s.level, s.claimed = levelOf(&levels[n], s.text, &s.words)
+		s.grave = s.words.isGrave(s.claimed)
 		s.dump = s.level == domain.LogLevelFatal && isDump(s.text)
 	}
+	for line, v := range g.templateOf {
+		n := of[v]
+		g.templateOf[line] = n
+		g.templates[n].lines = append(g.templates[n].lines, int32(line))
+	}
 }
 
-// plainWords is a template in lower case without its wildcards.
-func plainWords(template string) string {
-	return strings.ToLower(strings.ReplaceAll(template, mining.Wildcard, " "))
-}
-
-// haveCourses reports whether at least half of the sessions go from one shape to
-// another. Where they do not, their ids name parts of a system, not courses.
-func (g *group) haveCourses(set *sessionSet) bool {
+// haveCounts reports whether at least half of the sessions go from one template to
+// another. Where they do not, their ids name parts of a system, not session counts.
+func (g *group) haveCounts(set *sessionSet) bool {
 	n := 0
 	for _, lines := range set.lines {
-		first := g.shapeOf[lines[0]]
-		if slices.ContainsFunc(lines, func(line int32) bool { return g.shapeOf[line] != first }) {
+		first := g.templateOf[lines[0]]
+		if slices.ContainsFunc(lines, func(line int32) bool { return g.templateOf[line] != first }) {
 			n++
 		}
 	}
@@ -208,7 +276,7 @@ func (g *group) haveCourses(set *sessionSet) bool {
 // of session of which they are at most a part.
 func (g *group) sessionsOf(lines []int32, part float64) []string {
 	var out []string
-	for _, c := range g.courses {
+	for _, c := range g.sessionCounts {
 		seen := map[int32]bool{}
 		var names []string
 		for _, line := range lines {
@@ -224,36 +292,39 @@ func (g *group) sessionsOf(lines []int32, part float64) []string {
 	return out
 }
 
-// readTimes fills in times. Where some entries claim a time of their own, those
-// that do not, such as the further lines of a stack trace, have that of the entry
+// addTime notes the time of the next line. Where some lines claim a time of their own,
+// those that do not, such as the further lines of a stack trace, have that of the line
 // before them, not the time of their arrival.
-func (g *group) readTimes() {
-	own := func(e *domain.LogEntry) bool { return !e.Timestamp.IsZero() && !e.Timestamp.Equal(e.ReceivedAt) }
-	some := slices.ContainsFunc(g.logs, own)
-	g.times = make([]time.Time, len(g.logs))
-	var last time.Time
-	for i, e := range g.logs {
-		if own(e) || !some {
-			last = e.Timestamp
+func (g *group) addTime(e *domain.LogEntry) {
+	own := !e.Timestamp.IsZero() && !e.Timestamp.Equal(e.ReceivedAt)
+	if own && !g.claimed {
+		g.claimed = true
+		for i := range g.times {
+			g.times[i] = noTime
 		}
-		g.times[i] = last
-		if last.IsZero() {
-			continue
-		}
-		if g.begin.IsZero() || last.Before(g.begin) {
-			g.begin = last
-		}
-		if last.After(g.end) {
-			g.end = last
-		}
+		g.begin, g.end = noTime, noTime
 	}
-	g.clock = newClock(g.times)
+	at := int64(noTime)
+	switch {
+	case own, !g.claimed && !e.Timestamp.IsZero():
+		at = e.Timestamp.UnixMicro()
+	case g.claimed && len(g.times) > 0:
+		at = g.times[len(g.times)-1]
+	}
+	g.times = push(g.times, at)
+	if at == noTime {
+		return
+	}
+	if g.begin == noTime || at < g.begin {
+		g.begin = at
+	}
+	g.end = max(g.end, at)
 }
 
 // templateCount is how many templates the lines have.
 func (g *group) templateCount() int {
 	seen := map[*mining.Template]bool{}
-	for _, s := range g.shapes {
+	for _, s := range g.templates {
 		seen[s.template] = true
 	}
 	return len(seen)
@@ -261,13 +332,21 @@ func (g *group) templateCount() int {
 
 // widen makes a window reach over the times of the group.
 func (g *group) widen(w *domain.TimeWindow) {
-	if g.begin.IsZero() {
+	if g.begin == noTime {
 		return
 	}
-	if w.From.IsZero() || g.begin.Before(w.From) {
-		w.From = g.begin
+	if begin := timeOf(g.begin); w.From.IsZero() || begin.Before(w.From) {
+		w.From = begin
 	}
-	if g.end.After(w.To) {
-		w.To = g.end
+	if end := timeOf(g.end); end.After(w.To) {
+		w.To = end
 	}
+}
+
+// timeOf is the time of so many microseconds since 1970, or of noTime.
+func timeOf(at int64) time.Time {
+	if at == noTime {
+		return time.Time{}
+	}
+	return time.UnixMicro(at).UTC()
 }

@@ -72,7 +72,7 @@ func TestAClockThatJumpsHidesNoFault(t *testing.T) {
 func TestManyTemplatesAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newStates()
-	a := builtin.New(builtin.Config{States: s, MaxTemplates: 1000})
+	a := builtin.New(builtin.Config{Documents: s, MaxTemplates: 1000})
 	now := time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
 	for part := range 3 {
 		logs := make([]domain.LogEntry, 20_000)

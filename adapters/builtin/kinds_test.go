@@ -45,8 +45,8 @@ func service(change func(second int, line string) string) []string {
 	return out
 }
 
-// course makes the lines of n sessions of three steps; change may return others.
-func course(n int, change func(session int, id string, lines []string) []string) []string {
+// sessionLines makes the lines of n sessions of three steps; change may return others.
+func sessionLines(n int, change func(session int, id string, lines []string) []string) []string {
 	var out []string
 	for i := range n {
 		id := fmt.Sprintf("blk_%010d", i*7919+1_000_000)
@@ -106,11 +106,11 @@ func kindCases() []kindCase {
 		},
 		{
 			name: "a rare error", kind: domain.AnomalyRareTemplate, clean: service(nil), with: append(service(nil), at(time.Hour, "ERROR ledger rejected the booking")),
-			template: "ledger rejected", evidence: "1 of 6601 lines have this shape", severity: domain.SeverityHigh, count: 1,
+			template: "ledger rejected", evidence: "1 of 6601 lines is an error", severity: domain.SeverityMedium, count: 1,
 		},
 		{
-			name: "a line that few sessions have", kind: domain.AnomalyRareTemplate, clean: course(500, nil),
-			with: course(500, func(i int, id string, lines []string) []string {
+			name: "a line that few sessions have", kind: domain.AnomalyRareTemplate, clean: sessionLines(500, nil),
+			with: sessionLines(500, func(i int, id string, lines []string) []string {
 				if i == 77 || i == 200 {
 					return append(lines, at(time.Duration(i)*time.Second, "INFO replica of %s moved elsewhere", id))
 				}
@@ -127,7 +127,7 @@ func kindCases() []kindCase {
 				}
 				return line
 			}),
-			template: "queue polled", evidence: "within 1m0s, where 20 are", severity: domain.SeverityLow, count: 400, expected: 20,
+			template: "queue polled", evidence: "400 lines within 1 min; 20 are normal", severity: domain.SeverityLow, count: 400, expected: 20,
 		},
 		{
 			name: "a spike beside the baseline", kind: domain.AnomalyFrequencySpike, normal: service(nil), clean: service(nil),
@@ -137,7 +137,7 @@ func kindCases() []kindCase {
 				}
 				return line
 			}),
-			template: "queue polled", evidence: "usual by what was learned", severity: domain.SeverityLow, count: 24_000,
+			template: "queue polled", evidence: "24000 lines; 1200 are normal by what was learned", severity: domain.SeverityLow, count: 24_000,
 		},
 		{
 			name: "a drop", kind: domain.AnomalyFrequencyDrop, clean: service(nil),
@@ -147,7 +147,7 @@ func kindCases() []kindCase {
 				}
 				return line
 			}),
-			template: "heartbeat", evidence: "30 lines within 10m", severity: domain.SeverityLow, count: 30, expected: 300,
+			template: "heartbeat", evidence: "only 30 lines within 10 min; 300 are normal", severity: domain.SeverityLow, count: 30, expected: 300,
 		},
 		{
 			name: "a drop below the baseline", kind: domain.AnomalyFrequencyDrop, normal: service(nil), clean: service(nil),
@@ -157,7 +157,7 @@ func kindCases() []kindCase {
 				}
 				return line
 			}),
-			template: "heartbeat", evidence: "60 lines, where", severity: domain.SeverityLow, count: 60,
+			template: "heartbeat", evidence: "only 60 lines in 1 h; 1800 are normal by what was learned", severity: domain.SeverityMedium, count: 60,
 		},
 		{
 			name: "a line that stops", kind: domain.AnomalyMissingEvent, clean: service(nil),
@@ -167,7 +167,7 @@ func kindCases() []kindCase {
 				}
 				return line
 			}),
-			template: "heartbeat", evidence: "no line in the last 20m", severity: domain.SeverityMedium, expected: 600,
+			template: "heartbeat", evidence: "no line in the last 20 min; 600 are normal", severity: domain.SeverityMedium, expected: 600,
 		},
 		{
 			name: "a line of the baseline that is missing", kind: domain.AnomalyMissingEvent, normal: service(nil), clean: service(nil),
@@ -177,11 +177,11 @@ func kindCases() []kindCase {
 				}
 				return line
 			}),
-			template: "heartbeat", evidence: "no line, where", severity: domain.SeverityMedium,
+			template: "heartbeat", evidence: "no line in 1 h; 1800 are normal", severity: domain.SeverityMedium,
 		},
 		{
-			name: "a step that a session lacks", kind: domain.AnomalyMissingEvent, clean: course(500, nil),
-			with: course(500, func(i int, _ string, lines []string) []string {
+			name: "a step that a session lacks", kind: domain.AnomalyMissingEvent, clean: sessionLines(500, nil),
+			with: sessionLines(500, func(i int, _ string, lines []string) []string {
 				if i == 321 {
 					return lines[:2]
 				}
@@ -198,7 +198,7 @@ func kindCases() []kindCase {
 				}
 				return line
 			}),
-			template: "declined", evidence: "40 errors within 1m0s, where none are usual", severity: domain.SeverityHigh, count: 40,
+			template: "declined", evidence: "40 errors within 1 min; normally there are none", severity: domain.SeverityHigh, count: 40,
 		},
 		{
 			name: "a shift of severity", kind: domain.AnomalySeverityShift, clean: service(nil),
@@ -208,7 +208,7 @@ func kindCases() []kindCase {
 				}
 				return line
 			}),
-			evidence: "of the lines of the last 30m", severity: domain.SeverityMedium, count: 364,
+			evidence: "of the lines of the last 30 min", severity: domain.SeverityMedium, count: 364,
 		},
 		{
 			name: "a line that became an error", kind: domain.AnomalySeverityShift, normal: service(nil), clean: service(nil),
@@ -218,8 +218,8 @@ func kindCases() []kindCase {
 			template: "", severity: domain.SeverityMedium,
 		},
 		{
-			name: "a course of its own", kind: domain.AnomalyCountVector, clean: course(500, nil),
-			with: course(500, func(i int, _ string, lines []string) []string {
+			name: "a course of its own", kind: domain.AnomalyCountVector, clean: sessionLines(500, nil),
+			with: sessionLines(500, func(i int, _ string, lines []string) []string {
 				if i == 250 {
 					return []string{lines[0], lines[1], lines[1], lines[1], lines[2]}
 				}
@@ -236,7 +236,7 @@ func kindCases() []kindCase {
 				}
 				return line
 			}),
-			template: "served in", evidence: "a value of 45210 in 1 of 3600 lines, where 28 is usual", severity: domain.SeverityMedium, count: 1,
+			template: "served in", evidence: "45.2 s in 1 of 3600 lines; 28 ms is normal", severity: domain.SeverityMedium, count: 1,
 		},
 	}
 }
@@ -283,7 +283,7 @@ func judge(t *testing.T, normal []string, logs []domain.LogEntry) domain.Analysi
 	if normal == nil {
 		return analyse(t, logs)
 	}
-	a := builtin.New(builtin.Config{States: newStates()})
+	a := builtin.New(builtin.Config{Documents: newStates()})
 	r, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: uuid.New(), Baseline: "normal", Learn: true, Logs: entries("app", normal...)})
 	require.NoError(t, err)
 	require.Empty(t, r.Anomalies)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"logsift/domain"
 	"logsift/ports"
@@ -22,7 +23,9 @@ const maxSaves = 10
 
 // memory keeps what was learned in a state store. It is safe for concurrent use.
 type memory struct {
-	states ports.StateStore
+	states ports.DocumentStore
+	// normalAfter is how long something unusual lasts before it is learned as normal.
+	normalAfter time.Duration
 	// saving is held while a document is saved, so that the workers of one process
 	// do not meet each other's conflicts.
 	saving chan struct{}
@@ -42,8 +45,8 @@ type remembered struct {
 	document *document
 }
 
-func newMemory(states ports.StateStore) *memory {
-	return &memory{states: states, saving: make(chan struct{}, 1), cache: map[string]remembered{}}
+func newMemory(states ports.DocumentStore, normalAfter time.Duration) *memory {
+	return &memory{states: states, normalAfter: normalAfter, saving: make(chan struct{}, 1), cache: map[string]remembered{}}
 }
 
 // keyOf is where the state of a baseline is kept; "" is what was learned from all
@@ -58,7 +61,7 @@ func keyOf(baseline string) string {
 // load returns the document of a key; revision 0 and an empty document if there is
 // none.
 func (m *memory) load(ctx context.Context, key string) (remembered, error) {
-	states, err := m.states.LoadStates(ctx, key)
+	states, err := m.states.LoadDocuments(ctx, key)
 	if err != nil {
 		return remembered{}, fmt.Errorf("load learned state: %w", err)
 	}
@@ -92,7 +95,7 @@ func (m *memory) remember(key string, r remembered) {
 // save adds a batch to the document that was loaded, or to what others made of it
 // since. A task whose batch is in it is not added again, so that a call may be
 // repeated.
-func (m *memory) save(ctx context.Context, key string, from remembered, task domain.TaskID, batch []learned) error {
+func (m *memory) save(ctx context.Context, key string, from remembered, task domain.TaskID, batch []addition) error {
 	select {
 	case m.saving <- struct{}{}:
 		defer func() { <-m.saving }()
@@ -108,61 +111,74 @@ func (m *memory) save(ctx context.Context, key string, from remembered, task dom
 		if from.document.has(task) {
 			return nil
 		}
-		next := from.document.with(task, batch)
+		next := from.document.with(task, batch, m.normalAfter)
 		data, err := next.encode()
 		if err != nil {
 			return err
 		}
-		revision, err := m.states.SaveState(ctx, domain.State{Key: key, Revision: from.revision, Data: data}, 0)
+		revision, err := m.states.SaveDocument(ctx, domain.Document{Key: key, Revision: from.revision, Data: data}, 0)
 		if err == nil {
 			m.remember(key, remembered{revision, next})
 			return nil
 		}
-		if !errors.Is(err, domain.ErrStateConflict) {
+		if !errors.Is(err, domain.ErrDocumentConflict) {
 			return fmt.Errorf("save learned state: %w", err)
 		}
 		if from, err = m.load(ctx, key); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("save learned state: %w %d times", domain.ErrStateConflict, maxSaves)
+	return fmt.Errorf("save learned state: %w %d times", domain.ErrDocumentConflict, maxSaves)
 }
 
-// learned is what the lines of the group add to what is known.
-func (g *group) learned() learned {
-	b := &knownSource{
-		templates: g.miner.Snapshot(maxSnapshotBytes), lines: len(g.logs), seconds: g.clock.seconds, until: g.clock.until,
-		shapes: make(map[shapeID]*knownShape, len(g.shapes)), services: map[string]knownService{}, sessions: map[string]*knownSessions{},
+// addition is what the lines of the group add to what was learned. What was judged
+// unusual is held apart.
+func (g *group) addition() addition {
+	b := &learnedSource{
+		snapshot: g.miner.Snapshot(maxSnapshotBytes), all: g.lines, seconds: g.clock.seconds, until: g.clock.until,
+		templates: make(map[templateID]*learnedTemplate, len(g.templates)), suspects: map[templateID]*suspect{},
+		services: map[string]learnedService{}, sessions: map[string]*learnedSessions{},
 	}
 	var all minutes
-	for line := range g.logs {
+	for line := range g.lines {
 		all.add(g.minute(int32(line)))
 	}
 	b.minutes, _ = all.sum()
-	for _, s := range g.shapes {
-		k := &knownShape{lines: len(s.lines), level: s.level}
+	for minute, n := range all.counts {
+		at := time.Unix(minute*secondsAMinute, 0).UTC()
+		own := slot{n, secondsAMinute}
+		b.hours[at.Hour()], b.days[at.Weekday()] = b.hours[at.Hour()].plus(own), b.days[at.Weekday()].plus(own)
+	}
+	for _, s := range g.templates {
+		k := &learnedTemplate{lines: len(s.lines), level: s.level}
 		var own minutes
 		for _, line := range s.lines {
 			own.add(g.minute(line))
 		}
 		k.active, k.squares = own.sum()
-		b.shapes[s.id(g)] = k
+		if s.held {
+			b.suspects[s.id(g)] = &suspect{learnedTemplate: *k, cold: !g.ready()}
+			continue
+		}
+		b.templates[s.id(g)] = k
+		b.lines += k.lines
 	}
 	for _, all := range g.perService() {
-		if len(all.lines) > 0 {
-			b.services[g.services[all.service]] = knownService{len(all.lines), len(all.troubled)}
+		held := func(s *serviceTemplate) bool { return s.held }
+		if n := g.notHeld(all.lines, held); n > 0 {
+			b.services[g.services[all.service]] = learnedService{n, g.notHeld(all.troubled, held)}
 		}
 	}
-	for _, c := range g.courses {
-		b.sessions[c.set.kind] = c.learned()
+	for _, c := range g.sessionCounts {
+		b.sessions[c.set.kind] = c.addition()
 	}
-	return learned{source: g.source, base: g.base, batch: b}
+	return addition{source: g.source, base: g.base, batch: b}
 }
 
 // minute is the minute of a line, in minutes since 1970, or 0.
 func (g *group) minute(line int32) int64 {
-	if t := g.times[line]; !t.IsZero() {
-		return t.Unix() / 60
+	if at := g.times[line]; at != noTime {
+		return at / time.Minute.Microseconds()
 	}
 	return 0
 }

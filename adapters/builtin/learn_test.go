@@ -20,7 +20,7 @@ import (
 )
 
 // worker is an analyser of a process of its own on shared states.
-func worker(s *states) *builtin.Analyzer { return builtin.New(builtin.Config{States: s}) }
+func worker(s *states) *builtin.Analyzer { return builtin.New(builtin.Config{Documents: s}) }
 
 // batch analyses lines as one task and learns from them.
 func batch(t *testing.T, a *builtin.Analyzer, task string, lines []string) domain.AnalysisResult {
@@ -32,11 +32,11 @@ func batch(t *testing.T, a *builtin.Analyzer, task string, lines []string) domai
 
 func taskID(name string) domain.TaskID { return uuid.NewSHA1(uuid.Nil, []byte(name)) }
 
-// troubled is the routine with lines that it does not have.
+// troubled is the routine with lines that it does not have, far from each other.
 func troubled(lines ...string) []string {
 	out := routine(1000)
 	for i, line := range lines {
-		out[500+i] = "2026-05-01 08:08:20 " + line
+		out[500+100*i] = "2026-05-01 08:08:20 " + line
 	}
 	return out
 }
@@ -46,10 +46,10 @@ func TestWhatWasLearnedOutlivesTheProcess(t *testing.T) {
 	s := newStates()
 	require.Nil(t, find(batch(t, worker(s), "1", troubled("ERROR disk 7 is slow")), "new thing"))
 	r := batch(t, worker(s), "2", troubled("ERROR disk 9 is slow", "ERROR new thing happened"))
-	known, novel := find(r, "disk"), find(r, "new thing")
+	learned, novel := find(r, "disk"), find(r, "new thing")
 	require.Equal(t, domain.AnomalyNewTemplate, novel.Kind)
 	require.Equal(t, domain.SeverityHigh, novel.Severity)
-	require.NotEqual(t, domain.AnomalyNewTemplate, known.Kind, "it was learned by another process")
+	require.NotEqual(t, domain.AnomalyNewTemplate, learned.Kind, "it was learned by another process")
 
 	r = batch(t, worker(s), "3", troubled("ERROR disk 9 is slow", "ERROR new thing happened"))
 	require.Empty(t, ofKind(r, domain.AnomalyNewTemplate, ""))
@@ -63,7 +63,7 @@ func TestATroubleThatIsUsualIsLessSevereButNeverHarmless(t *testing.T) {
 	again := batch(t, worker(s), "2", troubled(lines...))
 	require.GreaterOrEqual(t, find(first, "printer").Severity, domain.SeverityMedium)
 	require.Equal(t, domain.SeverityLow, find(again, "printer").Severity)
-	require.Contains(t, find(again, "printer").Evidence, "where 1.0 are usual")
+	require.Contains(t, find(again, "printer").Evidence, "1 of 1000 lines is an error; 1 is normal")
 	require.Equal(t, domain.SeverityHigh, find(first, "No space").Severity)
 	require.Equal(t, domain.SeverityMedium, find(again, "No space").Severity)
 }
@@ -132,7 +132,7 @@ func TestManyWorkersLearnEveryBatchOnce(t *testing.T) {
 func TestASaveThatAlwaysConflictsIsGivenUpWithAWarning(t *testing.T) {
 	t.Parallel()
 	s := newStates()
-	s.saveErr = domain.ErrStateConflict
+	s.saveErr = domain.ErrDocumentConflict
 	r := batch(t, worker(s), "1", troubled("ERROR it broke"))
 	require.NotNil(t, find(r, "it broke"))
 	require.Contains(t, strings.Join(r.Warnings, "\n"), "nothing was learned from these logs")
@@ -141,12 +141,12 @@ func TestASaveThatAlwaysConflictsIsGivenUpWithAWarning(t *testing.T) {
 func TestAnAnalysisNeedsNoStore(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]*states{
-		"cannot be read":    {all: map[string]domain.State{}, loadErr: errors.New("connection refused")},
-		"cannot be written": {all: map[string]domain.State{}, saveErr: errors.New("connection refused")},
-		"has what no version wrote": {all: map[string]domain.State{
+		"cannot be read":    {all: map[string]domain.Document{}, loadErr: errors.New("connection refused")},
+		"cannot be written": {all: map[string]domain.Document{}, saveErr: errors.New("connection refused")},
+		"has what no version wrote": {all: map[string]domain.Document{
 			"builtin/learned": {Key: "builtin/learned", Revision: 7, Data: []byte{99, 1, 2, 3}},
 		}},
-		"has damaged state": {all: map[string]domain.State{
+		"has damaged state": {all: map[string]domain.Document{
 			"builtin/learned": {Key: "builtin/learned", Revision: 7, Data: []byte{1, 2, 3}},
 		}},
 	} {
@@ -256,7 +256,7 @@ func TestLearnedStateIsBounded(t *testing.T) {
 		_, err := a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID(strconv.Itoa(i)), Logs: logs})
 		require.NoError(t, err)
 	}
-	require.Less(t, s.bytes("builtin/learned"), domain.MaxStateData/2)
+	require.Less(t, s.bytes("builtin/learned"), domain.MaxDocumentData/2)
 	require.Positive(t, s.bytes("builtin/learned"))
 }
 
@@ -274,7 +274,7 @@ func letters(n int) string {
 func TestTheSameLogsGiveTheSameResult(t *testing.T) {
 	t.Parallel()
 	lines := troubled("ERROR it broke", "WARN it bends", "INFO took 99999 ms")
-	lines = append(lines, course(300, func(i int, _ string, l []string) []string { return l[:3-i%100/99] })...)
+	lines = append(lines, sessionLines(300, func(i int, _ string, l []string) []string { return l[:3-i%100/99] })...)
 	var first []byte
 	for range 5 {
 		r, err := worker(newStates()).Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID("1"), Logs: entries("app", lines...)})

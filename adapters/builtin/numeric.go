@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 
@@ -23,38 +24,120 @@ const (
 	leastSpread = 0.1
 )
 
-// place is one number in the lines of one shape.
+// place is one number in the lines of one template.
 type place struct {
-	shape int32
-	place uint8
+	template int32
+	place    uint8
+	of       quantity
 }
 
 // byNumbers finds values that are far from the others at their place in the lines
-// of a shape: durations, sizes, counts. On a logarithmic scale, since such values
+// of a template: durations, sizes, counts. On a logarithmic scale, since such values
 // differ by factors; identifiers, which are spread evenly, have no outliers there.
 func (g *group) byNumbers() map[int32][]finding {
-	values := map[place][]number{}
-	for _, n := range g.numbers {
-		p := place{g.shapeOf[n.line], n.place}
-		values[p] = append(values[p], n)
-	}
-	places := make([]place, 0, len(values))
-	for p, all := range values {
-		if len(all) >= minValues {
-			places = append(places, p)
-		}
-	}
-	slices.SortFunc(places, func(a, b place) int { return 16*int(a.shape-b.shape) + int(a.place) - int(b.place) })
 	out := map[int32][]finding{}
-	for _, p := range places {
-		if isCounter(values[p]) {
+	for p, all := range g.places() {
+		if isCounter(all) {
 			continue
 		}
-		if f, ok := outliers(values[p]); ok {
-			out[p.shape] = append(out[p.shape], f)
+		if f, ok := outliers(all, p.of); ok {
+			out[p.template] = addOutlier(out[p.template], f)
 		}
 	}
 	return out
+}
+
+// places gives the numbers of each place where there are enough, in the order of their
+// lines. They are valid until the next ones.
+func (g *group) places() iter.Seq2[place, []number] {
+	return func(yield func(place, []number) bool) {
+		byTemplate := make([]number, g.numbers.count)
+		ends := sortInto(byTemplate, g.numbers.all, len(g.templates), func(n number) int { return int(g.templateOf[n.line]) })
+		var byPlace []number
+		begin := 0
+		for t, end := range ends {
+			own := byTemplate[begin:end]
+			begin = end
+			if len(own) < minValues {
+				continue
+			}
+			byPlace = slices.Grow(byPlace[:0], len(own))[:len(own)]
+			first := 0
+			for p, last := range sortInto(byPlace, slices.Values(own), (math.MaxUint8+1)*quantities, placeNumber) {
+				if last-first >= minValues && !yield(place{int32(t), uint8(p / quantities), quantity(p % quantities)}, byPlace[first:last]) {
+					return
+				}
+				first = last
+			}
+		}
+	}
+}
+
+// placeNumber numbers the places and quantities of a template.
+func placeNumber(n number) int { return int(n.place)*quantities + int(n.of) }
+
+// sortInto writes numbers to out in the order of their keys, which are below limit, and
+// returns where those of each key end.
+func sortInto(out []number, all iter.Seq[number], limit int, key func(number) int) (ends []int) {
+	ends = make([]int, limit+1)
+	for n := range all {
+		ends[key(n)+1]++
+	}
+	for i := range limit {
+		ends[i+1] += ends[i]
+	}
+	for n := range all {
+		k := key(n)
+		out[ends[k]] = n
+		ends[k]++
+	}
+	return ends[:limit]
+}
+
+// numbers are many, in blocks, so that none is copied when there are more.
+type numbers struct {
+	blocks [][]number
+	count  int
+}
+
+const numbersBlock = 4096
+
+// add takes the numbers of a line.
+func (l *numbers) add(more []number) {
+	l.count += len(more)
+	for _, n := range more {
+		last := len(l.blocks) - 1
+		if last < 0 || len(l.blocks[last]) == numbersBlock {
+			l.blocks = append(l.blocks, make([]number, 0, numbersBlock))
+			last++
+		}
+		l.blocks[last] = append(l.blocks[last], n)
+	}
+}
+
+// all gives each number.
+func (l *numbers) all(yield func(number) bool) {
+	for _, block := range l.blocks {
+		for _, n := range block {
+			if !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+// addOutlier adds what was found at one place of a template. Where the same lines are
+// unusual at several places, the one that is farthest from normal tells it.
+func addOutlier(found []finding, f finding) []finding {
+	for i := range found {
+		if slices.Equal(found[i].lines, f.lines) {
+			if found[i].rank(&f) > 0 {
+				found[i] = f
+			}
+			return found
+		}
+	}
+	return append(found, f)
 }
 
 // isCounter reports whether values nearly always rise from line to line: they number
@@ -71,10 +154,10 @@ func isCounter(all []number) bool {
 
 // outliers finds the values at one place that are far above or below the rest,
 // and set off from it by a gap.
-func outliers(all []number) (finding, bool) {
+func outliers(all []number, of quantity) (finding, bool) {
 	sorted := make([]float64, len(all))
 	for i, n := range all {
-		sorted[i] = math.Log1p(n.value)
+		sorted[i] = of.scale(n.value)
 	}
 	slices.Sort(sorted)
 	n := len(sorted)
@@ -93,12 +176,12 @@ func outliers(all []number) (finding, bool) {
 			below = sorted[i]
 		}
 	}
-	usual := math.Expm1(median)
+	usual := of.unscale(median)
 	f := finding{kind: domain.AnomalyNumericOutlier, severity: domain.SeverityLow, confidence: 0.6}
 	farthest, value := 0.0, 0.0
 	timed := false
 	for _, x := range all {
-		v := math.Log1p(x.value)
+		v := of.scale(x.value)
 		if v < above && v > below {
 			continue
 		}
@@ -117,15 +200,7 @@ func outliers(all []number) (finding, bool) {
 	}
 	f.observed = len(f.lines)
 	f.surprise = surpriseOf(value, usual)
-	f.evidence = fmt.Sprintf("a value of %s in %d of %d lines, where %s is usual and half are from %s to %s",
-		plain(value), len(f.lines), n, plain(usual), plain(math.Expm1(sorted[n/4])), plain(math.Expm1(sorted[n-1-n/4])))
+	f.evidence = fmt.Sprintf("%s in %d of %s; %s is normal, and half are from %s to %s",
+		of.text(value), len(f.lines), count(n, "line"), of.text(usual), of.text(of.unscale(sorted[n/4])), of.text(of.unscale(sorted[n-1-n/4])))
 	return f, true
-}
-
-// plain writes a number with at most four digits that matter.
-func plain(v float64) string {
-	if v >= 1000 {
-		return fmt.Sprintf("%.0f", v)
-	}
-	return fmt.Sprintf("%.4g", v)
 }

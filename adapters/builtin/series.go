@@ -2,41 +2,126 @@ package builtin
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"logsift/domain"
 )
 
 // Bounds of the detectors that look at counts over time.
 const (
-	// spikeFactor is how many times the usual a bucket must have to be a spike,
-	// spikeScore how many robust deviations.
-	spikeFactor, spikeScore = 5, 8
-	// gapScore is how many deviations the lines missing from a stretch must be,
-	// gapExpected how many would have been usual in it at least, gapShare the part
-	// of them that may be there.
-	gapScore, gapExpected, gapShare = 6, 20, 0.25
-	// gapBefore is how many buckets a shape must have been seen in before it can be
-	// missed, gapLonely how many times deeper the gap must be than any other.
-	gapBefore, gapLonely = 6, 3
+	// stretchBefore is how many stretches a template must have been seen in before it
+	// can be missed, stretchLonely how many times deeper a gap, or higher a surge, must
+	// be than any other: what comes and goes is the nature of the log.
+	stretchBefore, stretchLonely = 6, 3
+	// burstShare is the part of a surge of errors that a template must have to be
+	// called by it.
+	burstShare = 0.1
+	// floodShare is the part of all lines from which errors are the state of the
+	// source, whenever they come.
+	floodShare = 0.5
+	// longestSurge is how long lines can come in far larger numbers for it to be a surge:
+	// what lasts longer than a day is a state of the source.
+	longestSurge = 24 * time.Hour
 )
 
-// bySpike finds shapes with far more lines in one stretch of time than usual.
-func (g *group) bySpike(s *shape) (finding, bool) {
+// stretch is a run of buckets, end not included, with far more or far fewer lines
+// than the other buckets say is usual.
+type stretch struct {
+	begin, end int
+	observed   int
+	usual      usual
+}
+
+// findSurge finds the one run of buckets with far more lines than the others have, of
+// which there must be at least some: the one that exceeds most a level between the
+// mean and the peak, and no other does by a third as much.
+func findSurge(counts []int, some int) (stretch, bool) {
+	peak := slices.Max(counts)
+	if peak == 0 {
+		return stretch{}, false
+	}
+	level := math.Sqrt(float64(sum(counts)) / float64(len(counts)) * float64(peak))
+	begin, end, height := farthest(counts, func(n int) float64 { return float64(n) - level })
+	others := slices.Concat(counts[:begin], counts[end:])
+	if len(others) < some {
+		return stretch{}, false
+	}
+	out := stretch{begin: begin, end: end, observed: sum(counts[begin:end]), usual: usualBeside(others, end-begin)}
+	_, _, left := farthest(counts[:begin], func(n int) float64 { return float64(n) - level/2 })
+	_, _, right := farthest(counts[end:], func(n int) float64 { return float64(n) - level/2 })
+	return out, out.usual.farMore(out.observed) && height >= stretchLonely*max(left, right)
+}
+
+// findGap finds the one run of buckets in which lines that come steadily stay away:
+// the one that falls short most of half of the mean (Kadane's maximum subarray),
+// and no other does by a third as much.
+func findGap(counts []int) (stretch, bool) {
+	total := sum(counts)
+	if total < fewerExpected {
+		return stretch{}, false
+	}
+	half := float64(total) / float64(len(counts)) / 2
+	begin, end, depth := farthest(counts, func(n int) float64 { return half - float64(n) })
+	if counts[begin] > 0 && end-begin > 1 && sum(counts[begin+1:end]) == 0 {
+		begin++ // the lines stopped within that bucket
+	}
+	others := slices.Concat(counts[:begin], counts[end:])
+	if begin < stretchBefore || len(others) < len(counts)/3 {
+		return stretch{}, false
+	}
+	out := stretch{begin: begin, end: end, observed: sum(counts[begin:end]), usual: usualBeside(others, end-begin)}
+	half = out.usual.least / float64(end-begin) / 2
+	_, _, left := farthest(counts[:begin], func(n int) float64 { return half - float64(n) })
+	_, _, right := farthest(counts[end:], func(n int) float64 { return half - float64(n) })
+	return out, out.usual.farFewer(out.observed) && depth >= stretchLonely*max(left, right)
+}
+
+// farthest returns the run of counts that is farthest in a direction, and how far.
+func farthest(counts []int, by func(n int) float64) (begin, end int, distance float64) {
+	from, sum := 0, 0.0
+	for i, n := range counts {
+		if sum <= 0 {
+			from, sum = i, 0
+		}
+		if sum += by(n); sum > distance {
+			begin, end, distance = from, i+1, sum
+		}
+	}
+	return begin, end, distance
+}
+
+// surgeOf says how many of something came in a surge, within the time from the first to the
+// last of its lines; ok reports whether that is short enough for a surge.
+func (g *group) surgeOf(s stretch, what string, lines []int32) (text string, ok bool) {
+	first, last := g.times[lines[0]], g.times[lines[0]]
+	for _, line := range lines {
+		first, last = min(first, g.times[line]), max(last, g.times[line])
+	}
+	lasted, long := timeOf(last).Sub(timeOf(first)), g.clock.duration(s.end-s.begin)
+	took, in := long, ""
+	if lasted < long/2 {
+		took, in = max(lasted, time.Second), " in "+span(long)
+	}
+	text = fmt.Sprintf("%s within %s; %s%s", count(s.observed, what), span(took), s.usual.text(s.observed, 0), in)
+	return text, lasted <= longestSurge
+}
+
+// bySpike finds templates with far more lines in one stretch of time than usual.
+func (g *group) bySpike(s *serviceTemplate) (finding, bool) {
 	if !g.clock.valid() || len(s.lines) < 2*minCount {
 		return finding{}, false
 	}
 	counts := g.clock.count(s.lines)
-	peak := 0
-	for b, n := range counts {
-		if n > counts[peak] {
-			peak = b
-		}
+	surge, ok := findSurge(counts[:], buckets/2)
+	if !ok {
+		return finding{}, false
 	}
-	n := counts[peak]
-	usual, score := robust(counts[:], n)
-	if n < minCount || score < spikeScore || float64(n) < spikeFactor*(usual+1) {
+	lines := g.clock.within(s.lines, surge.begin, surge.end)
+	evidence, ok := g.surgeOf(surge, "line", lines)
+	if !ok {
 		return finding{}, false
 	}
 	severity := domain.SeverityLow
@@ -44,106 +129,15 @@ func (g *group) bySpike(s *shape) (finding, bool) {
 		severity = domain.SeverityMedium
 	}
 	return finding{
-		kind: domain.AnomalyFrequencySpike, severity: severity, confidence: 0.6, surprise: surpriseOf(float64(n), usual),
-		expected: usual, observed: n, lines: g.clock.within(s.lines, peak, peak+1),
-		evidence: fmt.Sprintf("%d lines within %v, %s usual", n, g.clock.duration(1), usualText(usual)),
+		kind: domain.AnomalyFrequencySpike, severity: severity, confidence: 0.6, surprise: surpriseOf(float64(surge.observed), surge.usual.most),
+		expected: surge.usual.most, observed: surge.observed, lines: lines, at: surge.begin + 1, evidence: evidence,
 	}, true
 }
 
-func usualText(n float64) string {
-	if n < 0.5 {
-		return "where none are"
-	}
-	return fmt.Sprintf("where %.0f are", n)
-}
-
-// robust returns the median of the counts, and how far value is from it in
-// median absolute deviations. Counts vary by their root at least, as those of
-// independent events do.
-func robust(counts []int, value int) (median, score float64) {
-	sorted := slices.Clone(counts)
-	slices.Sort(sorted)
-	median = float64(sorted[len(sorted)/2])
-	for i, c := range counts {
-		sorted[i] = int(math.Abs(float64(c) - median))
-	}
-	slices.Sort(sorted)
-	deviation := 1.4826*float64(sorted[len(sorted)/2]) + math.Sqrt(median) + 1
-	return median, (float64(value) - median) / deviation
-}
-
-// gap is a stretch of buckets, end not included, with far fewer lines than usual.
-type gap struct {
-	begin, end int
-	observed   int
-	expected   float64
-}
-
-// findGap finds the one stretch in which lines that come steadily stay away. It
-// is the run of buckets that misses most of half the usual number (Kadane's
-// maximum subarray); it counts if what it misses is beyond the variation of the
-// other buckets, and no other run misses a third as much.
-func findGap(counts []int) (gap, bool) {
-	total := 0
-	for _, n := range counts {
-		total += n
-	}
-	if total < gapExpected {
-		return gap{}, false
-	}
-	begin, end, depth := deepest(counts, float64(total)/float64(len(counts))/2)
-	if counts[begin] > 0 && end-begin > 1 && sum(counts[begin+1:end]) == 0 {
-		begin++ // the lines stopped within that bucket
-	}
-	outside := slices.Concat(counts[:begin], counts[end:])
-	if begin < gapBefore || len(outside) < len(counts)/2 {
-		return gap{}, false
-	}
-	mean, variance := moments(outside)
-	out := gap{begin: begin, end: end, expected: mean * float64(end-begin)}
-	for _, n := range counts[begin:end] {
-		out.observed += n
-	}
-	_, _, left := deepest(counts[:begin], mean/2)
-	_, _, right := deepest(counts[end:], mean/2)
-	missing := out.expected - float64(out.observed)
-	deviation := math.Sqrt(out.expected * max(1, variance/max(mean, 1e-9)))
-	if out.expected < gapExpected || float64(out.observed) > gapShare*out.expected || missing < gapScore*deviation || depth < gapLonely*max(left, right) {
-		return gap{}, false
-	}
-	return out, true
-}
-
-// deepest returns the run of counts that falls short of usual by most, and by how
-// much.
-func deepest(counts []int, usual float64) (begin, end int, depth float64) {
-	from, sum := 0, 0.0
-	for i, n := range counts {
-		if sum <= 0 {
-			from, sum = i, 0
-		}
-		if sum += usual - float64(n); sum > depth {
-			begin, end, depth = from, i+1, sum
-		}
-	}
-	return begin, end, depth
-}
-
-func moments(counts []int) (mean, variance float64) {
-	for _, n := range counts {
-		mean += float64(n)
-	}
-	mean /= float64(len(counts))
-	for _, n := range counts {
-		variance += (float64(n) - mean) * (float64(n) - mean)
-	}
-	return mean, variance / float64(len(counts))
-}
-
-// byDrop finds shapes that stay away for a while, or for good, while the source
+// byDrop finds templates that stay away for a while, or for good, while the source
 // goes on as before.
-func (g *group) byDrop(s *shape) (finding, bool) {
-	if !g.clock.valid() || len(s.lines) < gapExpected {
+func (g *group) byDrop(s *serviceTemplate) (finding, bool) {
+	if !g.clock.valid() || len(s.lines) < fewerExpected {
 		return finding{}, false
 	}
 	counts := g.clock.count(s.lines)
@@ -156,24 +150,25 @@ func (g *group) byDrop(s *shape) (finding, bool) {
 
 // dropped is the finding that lines stay away. The lines that show it are those
 // of the gap, and the last ones before it.
-func (g *group) dropped(missing gap, lines []int32) finding {
+func (g *group) dropped(missing stretch, lines []int32) finding {
 	before := g.clock.within(lines, 0, missing.begin)
+	expected, lasted := missing.usual.least, span(g.clock.duration(missing.end-missing.begin))
 	f := finding{
 		kind: domain.AnomalyFrequencyDrop, severity: domain.SeverityLow, confidence: 0.6,
-		surprise: surpriseOf(float64(missing.observed), missing.expected), expected: missing.expected, observed: missing.observed,
+		surprise: surpriseOf(float64(missing.observed), expected), expected: expected, observed: missing.observed, at: missing.begin + 1,
 		lines:    union(before[max(0, len(before)-3):], g.clock.within(lines, missing.begin, missing.end)),
-		evidence: fmt.Sprintf("%d lines within %v, where %.0f are usual", missing.observed, g.clock.duration(missing.end-missing.begin), missing.expected),
+		evidence: fmt.Sprintf("only %s within %s; %s", count(missing.observed, "line"), lasted, missing.usual.text(missing.observed, 0)),
 	}
 	if missing.observed == 0 && missing.end == buckets {
 		f.kind, f.severity, f.confidence = domain.AnomalyMissingEvent, domain.SeverityMedium, 0.7
-		f.evidence = fmt.Sprintf("no line in the last %v, where %.0f are usual", g.clock.duration(missing.end-missing.begin), missing.expected)
+		f.evidence = fmt.Sprintf("no line in the last %s; %s", lasted, missing.usual.text(0, 0))
 	}
 	return f
 }
 
 // goesOn reports whether the other lines of the source keep coming during a gap:
-// where all stay away, that is told once, not for each shape.
-func (g *group) goesOn(missing gap, own *[buckets]int) bool {
+// where all stay away, that is told once, not for each template.
+func (g *group) goesOn(missing stretch, own *[buckets]int) bool {
 	inside, outside := 0, 0
 	for b, n := range g.total() {
 		if n -= own[b]; b >= missing.begin && b < missing.end {
@@ -197,44 +192,88 @@ func (g *group) total() (counts [buckets]int) {
 	return counts
 }
 
-// errorBursts finds the stretches of time with far more errors than usual, and
-// the shapes that make them up, by their numbers.
+// errorBursts finds, in each service, the stretch of time with far more errors than
+// usual, or errors that are at least half of all lines, and the templates that make
+// them up, by their numbers.
 func (g *group) errorBursts() map[int]finding {
-	if !g.clock.valid() {
-		return nil
+	type errors struct {
+		lines  int
+		shapes map[int][]int32
 	}
-	var counts [buckets]int
-	perShape := map[int][buckets]int{}
-	for n, s := range g.shapes {
+	services := make([]errors, len(g.services))
+	for _, service := range g.serviceOf {
+		services[service].lines++
+	}
+	for n, s := range g.templates {
 		if s.level < domain.LogLevelError || s.dump {
 			continue
 		}
-		own := g.clock.count(s.lines)
-		perShape[n] = own
-		for b, c := range own {
-			counts[b] += c
+		own := &services[s.service]
+		if own.shapes == nil {
+			own.shapes = map[int][]int32{}
 		}
+		own.shapes[n] = s.lines
 	}
 	out := map[int]finding{}
-	for b, total := range counts {
-		usual, score := robust(counts[:], total)
-		if total < minCount || score < spikeScore || float64(total) < spikeFactor*(usual+1) {
-			continue
-		}
-		for n, own := range perShape {
-			if before, ok := out[n]; ok && before.observed >= own[b] || own[b]*10 < total {
-				continue
-			}
-			severity := domain.SeverityHigh
-			if share(len(g.shapes[n].lines), len(g.logs)) > routineShare {
-				severity = domain.SeverityMedium
-			}
-			out[n] = finding{
-				kind: domain.AnomalyErrorBurst, severity: severity, confidence: 0.8, surprise: surpriseOf(float64(total), usual),
-				expected: usual, observed: own[b], lines: g.clock.within(g.shapes[n].lines, b, b+1),
-				evidence: fmt.Sprintf("%d errors within %v, %s usual; %d of them have this shape", total, g.clock.duration(1), usualText(usual), own[b]),
-			}
-		}
+	for _, own := range services {
+		maps.Copy(out, g.errorBurst(own.shapes, own.lines))
 	}
 	return out
+}
+
+// errorBurst is errorBursts of one service: shapes are the lines of its templates of
+// errors, total is how many lines it has.
+func (g *group) errorBurst(shapes map[int][]int32, total int) map[int]finding {
+	errors := 0
+	for _, lines := range shapes {
+		errors += len(lines)
+	}
+	if errors < minCount {
+		return nil
+	}
+	f := finding{kind: domain.AnomalyErrorBurst, severity: domain.SeverityHigh, confidence: 0.8}
+	var text string
+	surge, ok := g.errorSurge(shapes)
+	if ok {
+		lines := slices.Concat(slices.Collect(maps.Values(shapes))...)
+		text, ok = g.surgeOf(surge, "error", g.clock.within(lines, surge.begin, surge.end))
+	}
+	switch {
+	case ok:
+		errors = surge.observed
+		f.expected, f.surprise = surge.usual.most, surpriseOf(float64(errors), surge.usual.most)
+		f.evidence = text
+		within := map[int][]int32{}
+		for n, lines := range shapes {
+			within[n] = g.clock.within(lines, surge.begin, surge.end)
+		}
+		shapes = within
+	case share(errors, total) >= floodShare:
+		f.confidence, f.surprise = 0.7, share(errors, total)
+		f.evidence = fmt.Sprintf("%d of %s are errors", errors, count(total, "line"))
+	default:
+		return nil
+	}
+	out := map[int]finding{}
+	for n, lines := range shapes {
+		if float64(len(lines)) < burstShare*float64(errors) {
+			continue
+		}
+		own := f
+		own.lines, own.observed = lines, len(lines)
+		if len(lines) < errors {
+			own.evidence += fmt.Sprintf(" (%d of them like this)", len(lines))
+		}
+		out[n] = own
+	}
+	return out
+}
+
+// errorSurge finds a surge of the lines of all these templates together.
+func (g *group) errorSurge(shapes map[int][]int32) (stretch, bool) {
+	if !g.clock.valid() {
+		return stretch{}, false
+	}
+	counts := g.clock.count(slices.Concat(slices.Collect(maps.Values(shapes))...))
+	return findSurge(counts[:], buckets/4)
 }

@@ -35,7 +35,7 @@ func (g *group) perService() []serviceLines {
 	for line, service := range g.serviceOf {
 		all := &out[service]
 		all.lines = append(all.lines, int32(line))
-		if s := g.shapes[g.shapeOf[line]]; s.level >= domain.LogLevelWarn && !s.dump {
+		if s := g.templates[g.templateOf[line]]; s.level >= domain.LogLevelWarn && !s.dump {
 			all.troubled = append(all.troubled, int32(line))
 		}
 	}
@@ -47,7 +47,7 @@ func (g *group) byService() []domain.Anomaly {
 	var out []domain.Anomaly
 	for _, all := range g.perService() {
 		about := subject{key: "all lines", service: g.serviceName(all.service), category: domain.CategoryUnknown}
-		f, ok := g.byKnownShare(&all)
+		f, ok := g.byLearnedShare(&all)
 		if !ok {
 			f, ok = g.byShift(&all)
 		}
@@ -86,7 +86,7 @@ func (g *group) byShift(all *serviceLines) (finding, bool) {
 	return finding{
 		kind: domain.AnomalySeverityShift, severity: domain.SeverityMedium, confidence: 0.8, surprise: surpriseOf(float64(e2), before*float64(n2)),
 		expected: before * float64(n2), observed: e2, lines: g.clock.within(all.troubled, cut, buckets),
-		evidence: fmt.Sprintf("%.1f %% of the lines of the last %v are warnings or worse, %.1f %% of those before", 100*after, g.clock.duration(buckets-cut), 100*before),
+		evidence: fmt.Sprintf("%.1f %% of the lines of the last %s are warnings or worse; %.1f %% before", 100*after, span(g.clock.duration(buckets-cut)), 100*before),
 	}, true
 }
 

@@ -2,6 +2,7 @@ package builtin_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,9 +53,72 @@ func TestIDsOfManyFormsMakeSessions(t *testing.T) {
 	}
 }
 
-// TestSessionsThatVaryAreNotJudgedByTheirCourse has instances that repeat a step as
+// TestTheIDsThatMakeSessionsAreChosen gives each session of logs of many sorts an id,
+// among threads, processes, ports and addresses, and leaves the last line out of one.
+func TestTheIDsThatMakeSessionsAreChosen(t *testing.T) {
+	t.Parallel()
+	for name, log := range madeUpLogs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log.change = func(i int, steps []step) []step {
+				if i == 99 {
+					return steps[:len(steps)-1]
+				}
+				return steps
+			}
+			r := analyse(t, log.write(300))
+			found := ofKind(r, domain.AnomalyMissingEvent, "")
+			require.Len(t, found, 1)
+			require.Equal(t, []string{log.id(99)}, found[0].Sessions)
+			for _, a := range r.Anomalies {
+				require.Subset(t, []string{log.id(99)}, a.Sessions, "%s", a.Evidence)
+			}
+		})
+	}
+}
+
+// TestWhatServesManyRequestsIsNoSession has requests without an id, and threads,
+// processes, ports, hosts, users, dates and sizes as many as there may be.
+func TestWhatServesManyRequestsIsNoSession(t *testing.T) {
+	t.Parallel()
+	for name, format := range map[string]string{
+		"threads":   "INFO [http-nio-8080-exec-%04d] ",
+		"pools":     "INFO pool-%d-thread-1023 ",
+		"processes": "INFO app[%d]: ",
+		"pids":      "INFO pid=%d ",
+		"ports":     "INFO 10.0.0.7:%d ",
+		"a port":    "INFO port %d ",
+		"hosts":     "INFO node%05d.example.com ",
+		"machines":  "INFO R%04dM1 ",
+		"users":     "INFO user=customer%04d ",
+		"sizes":     "INFO size=%d000 ",
+		"days":      "INFO day 2026%04d ",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(3, 4))
+			var lines []string
+			for i := range 4000 {
+				with := fmt.Sprintf(format, 1000+random.IntN(200))
+				for k, what := range []string{"request begins", "token checked", "rows fetched", "request ends"} {
+					if k == 3 && i%1000 == 77 {
+						what = "ERROR request lost" // an anomaly that would name its session
+					}
+					lines = append(lines, at(time.Duration(i)*time.Second+time.Duration(k)*time.Millisecond, "%s%s", with, what))
+				}
+			}
+			r := analyse(t, entries("app", lines...))
+			require.NotNil(t, find(r, "request lost"))
+			for _, a := range r.Anomalies {
+				require.Empty(t, a.Sessions, "%s", a.Evidence)
+			}
+		})
+	}
+}
+
+// TestSessionsThatVaryAreNotJudgedByTheirCounts has instances that repeat a step as
 // often as they live long: their numbers tell nothing, but a rare step does.
-func TestSessionsThatVaryAreNotJudgedByTheirCourse(t *testing.T) {
+func TestSessionsThatVaryAreNotJudgedByTheirCounts(t *testing.T) {
 	t.Parallel()
 	var lines []string
 	bad := map[string]bool{}
@@ -106,7 +170,7 @@ func TestAPlaceIsNoSession(t *testing.T) {
 
 func TestAnomaliesNameNoMoreThanStoresTake(t *testing.T) {
 	t.Parallel()
-	lines := course(12_000, func(i int, id string, lines []string) []string {
+	lines := sessionLines(12_000, func(i int, id string, lines []string) []string {
 		if i%100 == 0 {
 			return append(lines, at(time.Duration(i)*time.Second, "INFO replica of %s moved elsewhere", id))
 		}
@@ -150,4 +214,58 @@ func TestServicesAreToldApart(t *testing.T) {
 		logs[i].Attributes = map[string]string{"service.name": fmt.Sprintf("s%d", i%2)}
 	}
 	require.Equal(t, []string{"s1"}, analyse(t, logs).Anomalies[0].Services, "an attribute says it better")
+}
+
+// TestSessionsAreFoundHoweverManyFail has instances of a compute service of which a part
+// fails: some with an error, some destroyed before they started, some left half way.
+func TestSessionsAreFoundHoweverManyFail(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{200, 1000} {
+		for _, percent := range []int{0, 1, 4, 10, 30} {
+			t.Run(fmt.Sprintf("%d of 100 of %d", percent, n), func(t *testing.T) {
+				t.Parallel()
+				log := madeUpLogs()["instances of a compute service"]
+				bad := map[string]bool{}
+				log.change = func(i int, steps []step) []step {
+					if i%3 == 1 { // what some do and some do not
+						steps = slices.Insert(steps, 5, step{"%[2]d INFO nova.compute.manager [-] [instance: %[1]s] During sync_power_state the instance has a pending task", time.Second})
+					}
+					if i*37%100 >= percent || i < 10 || i > n-10 {
+						return steps
+					}
+					bad[log.id(i)] = true
+					switch i % 3 {
+					case 0:
+						return slices.Insert(steps[:4], 4, step{"%[2]d ERROR nova.compute.manager [-] [instance: %[1]s] Instance failed to spawn", time.Second})
+					case 1:
+						return slices.Concat(steps[:3], steps[6:])
+					}
+					return steps[:4]
+				}
+				logs := log.write(n)
+				r, err := builtin.New(builtin.Config{MaxLogIDs: 100_000}).Analyze(t.Context(), domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs})
+				require.NoError(t, err)
+				found := map[string]bool{}
+				for _, a := range r.Anomalies {
+					for _, s := range a.Sessions {
+						if a.Severity >= domain.SeverityMedium {
+							found[s] = true
+						}
+					}
+				}
+				hits := 0
+				for s := range found {
+					if bad[s] {
+						hits++
+					}
+				}
+				if percent == 0 {
+					require.Empty(t, found)
+					return
+				}
+				require.NotEmpty(t, bad)
+				require.GreaterOrEqual(t, 2*float64(hits)/float64(len(bad)+len(found)), 0.95, "%d found, %d of the %d bad", len(found), hits, len(bad))
+			})
+		}
+	}
 }

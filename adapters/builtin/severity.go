@@ -8,54 +8,46 @@ import (
 	"logsift/domain"
 )
 
-// grave are words that tell of a crash or of lost data, and raise a severity.
-var grave = []string{
-	"panic", "segfault", "signal 11", "sigsegv", "core dumped", "exited on signal", "terminated by signal", "out of memory", "oom",
-	"no space left", "corrupt", "crash", "unrecoverable", "kernel panic", "data loss", "was interrupted", "deadlock",
-}
+// grave are phrases that say that something crashed or that data are lost, and raise a
+// severity. graveAlone do so only in lines that claim no level: in others they may
+// be no more than the name of the level.
+var (
+	grave = []string{
+		"panic", "panics", "panicked", "panicking", "segfault", "segfaulted", "segmentation fault", "signal 11", "sigsegv", "sigabrt", "sigbus",
+		"core dumped", "dumped core", "exited on signal", "terminated by signal", "killed by signal", "out of memory", "outofmemoryerror", "oom",
+		"oom-kill", "oom-killer", "oom-killed", "oomkilled", "stackoverflowerror", "no space left", "disk full", "corrupt", "corrupted", "corruption",
+		"crash", "crashed", "crashes", "crashing", "crashloopbackoff", "unrecoverable", "data loss", "was interrupted", "deadlock", "deadlocked",
+		"catastrophic",
+	}
+	graveAlone = []string{"fatal"}
+)
 
-// trouble are words that tell of a failure in lines that claim no level.
+// trouble are phrases that tell of a failure in lines that claim no level.
 var trouble = []string{
-	"error", "exception", "fail", "fatal", "refused", "denied", "timed out", "timeout", "unreachable", "cannot ", "can't ", "unable to",
-	"aborted", "not permitted", "invalid user", "broken pipe",
+	"error", "errors", "exception", "exceptions", "fail", "fails", "failed", "failing", "failure", "failures", "refused", "denied", "timed out",
+	"timeout", "unreachable", "cannot", "can't", "couldn't", "unable to", "aborted", "not permitted", "invalid user", "broken pipe",
 }
 
-// categories are words by what they are about; the first that occurs counts.
-var categories = []struct {
-	category domain.AnomalyCategory
-	words    []string
-}{
-	{domain.CategorySecurity, []string{"break-in", "attack", "injection", "ignore previous instructions"}},
-	{domain.CategoryAuth, []string{"password", "authentication", "login", "permission denied", "unauthorized", "forbidden", "role \"", "invalid user", "credential"}},
-	{domain.CategoryResource, []string{"no space left", "out of memory", "oom", "too many", "not enough", "maxmemory", "memory usage", "disk", "quota", "remaining connection slots", "limiting"}},
-	{domain.CategoryCrash, []string{"panic", "segfault", "signal", "core dumped", "crash", "fatal exception", "interrupted", "terminated"}},
-	{domain.CategoryData, []string{"corrupt", "checksum", "duplicate key", "constraint", "parity", "deadlock", "invalid data"}},
-	{domain.CategoryDependency, []string{"upstream", "backend", "downstream", "gateway"}},
-	{domain.CategoryNetwork, []string{"connection", "connect", "socket", "timed out", "timeout", "unreachable", "reset by peer", "network", "link"}},
-	{domain.CategoryConfig, []string{"config", "option", "parameter", "setting", "unknown directive"}},
+// denials are further words by which a line tells of something that went wrong.
+var denials = []string{
+	"not", "no", "invalid", "unexpected", "missing", "lost", "terminat*", "abort*", "shut*", "stop*", "kill*", "died", "unable", "bad", "illegal", "severed",
 }
 
-func categoryOf(text string) domain.AnomalyCategory {
-	for _, c := range categories {
-		if containsAny(text, c.words) {
-			return c.category
-		}
+// isGrave reports whether the lines of a template say that something crashed or
+// that data are lost; claimed is whether they claim a level.
+func (t *words) isGrave(claimed bool) bool {
+	if t.says(grave) || !claimed && t.says(graveAlone) {
+		return true
 	}
-	return domain.CategoryUnknown
+	// A class, such as "java.lang.OutOfMemoryError".
+	return slices.ContainsFunc(t.all, func(w word) bool {
+		return strings.HasSuffix(w.text, ".outofmemoryerror") || strings.HasSuffix(w.text, ".stackoverflowerror")
+	})
 }
 
-func containsAny(lower string, words []string) bool {
-	for _, w := range words {
-		if strings.Contains(lower, w) {
-			return true
-		}
-	}
-	return false
-}
-
-// levelOf is the level of a shape: that of most of its lines, or, where they
-// claim none, one that its words suggest.
-func levelOf(counts *[7]int32, lower string) domain.LogLevel {
+// levelOf is the level of a template: that of most of its lines, or, where they
+// claim none, one that its words suggest. claimed reports whether they claim one.
+func levelOf(counts *[7]int32, template string, t *words) (level domain.LogLevel, claimed bool) {
 	best := domain.LogLevelUnknown
 	for level := domain.LogLevelTrace; level <= domain.LogLevelFatal; level++ {
 		if counts[level] > 0 && (best == domain.LogLevelUnknown || counts[level] >= counts[best]) {
@@ -64,18 +56,14 @@ func levelOf(counts *[7]int32, lower string) domain.LogLevel {
 	}
 	switch {
 	case best != domain.LogLevelUnknown:
-		return best
-	case strings.Contains(lower, `" 5xx`), containsAny(lower, grave):
-		return domain.LogLevelError
-	case containsAny(lower, trouble):
-		return domain.LogLevelWarn
+		return best, true
+	case strings.Contains(template, `" 5xx`), t.isGrave(false):
+		return domain.LogLevelError, false
+	case t.succeeds():
+	case t.says(trouble), t.fails():
+		return domain.LogLevelWarn, false
 	}
-	return domain.LogLevelUnknown
-}
-
-// denials are further words by which a line tells of something that went wrong.
-var denials = []string{
-	"not ", "no ", "invalid", "unexpected", "missing", "lost", "terminat", "abort", "shut", "stop", "kill", "died", "unable", "bad ", "illegal", "severed",
+	return domain.LogLevelUnknown, false
 }
 
 // isDump reports whether the lines of a template only give the value of something,
@@ -92,48 +80,38 @@ func isDump(template string) bool {
 	if rest == "" || strings.IndexByte(":=", rest[len(rest)-1]) < 0 && !strings.HasSuffix(rest, "..") {
 		return false
 	}
-	words := strings.Fields(template)
-	words = slices.DeleteFunc(words, func(w string) bool {
+	fields := strings.Fields(template)
+	fields = slices.DeleteFunc(fields, func(w string) bool {
 		_, level := domain.LookupLogLevel(strings.Trim(w, "[]():"))
 		return level && w == strings.ToUpper(w)
 	})
-	text := plainWords(strings.Join(words, " "))
-	return !containsAny(text, trouble) && !containsAny(text, grave) && !containsAny(text, denials)
+	t := readText(strings.Join(fields, " "))
+	return !t.says(trouble) && !t.says(grave) && !t.mentions(denials)
 }
 
-// severityOf is the severity of a shape by what it says of itself. share is its
-// part of the lines: what makes up much of a log is its daily routine.
-func severityOf(s *shape, share float64) domain.Severity {
-	isGrave := containsAny(s.lower, grave)
+// severityOf is the severity of a template by what it says of itself, however many
+// its lines are: what is frequent is not therefore usual.
+func severityOf(s *serviceTemplate) domain.Severity {
 	switch s.level {
 	case domain.LogLevelFatal:
 		switch {
-		case isGrave:
+		case s.grave:
 			return domain.SeverityCritical
 		case s.dump:
 			return domain.SeverityLow
 		}
 		return domain.SeverityHigh
 	case domain.LogLevelError:
-		switch {
-		case isGrave:
+		if s.grave {
 			return domain.SeverityHigh
-		case share > routineShare:
-			return domain.SeverityLow
 		}
 		return domain.SeverityMedium
 	case domain.LogLevelWarn:
-		switch {
-		case isGrave:
+		if s.grave {
 			return domain.SeverityMedium
-		case share > routineShare:
-			return domain.SeverityInfo
 		}
 		return domain.SeverityLow
 	case domain.LogLevelUnknown, domain.LogLevelTrace, domain.LogLevelDebug, domain.LogLevelInfo:
 	}
 	return 0
 }
-
-// routineShare is the part of the lines above which a shape is routine.
-const routineShare = 0.05

@@ -1,16 +1,11 @@
 package builtin
 
 import (
-	"bytes"
 	"cmp"
-	"compress/flate"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"logsift/adapters/builtin/mining"
 	"logsift/domain"
@@ -19,47 +14,57 @@ import (
 // Bounds of one document of learned state. What was seen for the longest time is
 // forgotten first; what is as old, the rarest first.
 const (
-	maxSources       = 500
-	maxKnownShapes   = 20_000
-	maxSourceShapes  = 5000
-	maxKnownKinds    = 6
-	maxKnownCourses  = 1000
-	maxSnapshotBytes = 256 << 10
-	maxSnapshots     = 2 << 20
+	maxSources          = 500
+	maxLearnedTemplates = 20_000
+	maxSourceTemplates  = 5000
+	maxLearnedKinds     = 6
+	maxLearnedCounts    = 1000
+	maxLearnedGaps      = 1000
+	maxSnapshotBytes    = 256 << 10
+	maxSnapshots        = 2 << 20
 	// maxTasks is how many analysed batches are remembered, so that one which is
 	// delivered again is not learned again.
 	maxTasks = 256
-	// maxDocument bounds the text of a document, unpacked.
-	maxDocument = 16 << 20
+	// maxSuspects bounds the templates of a source that are held back.
+	maxSuspects = 500
 	// restGap is the longest pause between two batches of a source, in seconds,
 	// that counts as time in which the source was seen.
 	restGap = 3600
+	// longestWindow is how long lines are counted over several batches at most, in
+	// seconds.
+	longestWindow = 24 * 3600
+	// windowExpected is how many lines are normal in such a count: enough to tell that a
+	// third of them is fewerScore deviations too few.
+	windowExpected = 100
+	// routineShare is the share of the lines up to which trouble is learned at once, so
+	// that it is told as new only once: a part of nearly all logs is as rare.
+	routineShare = 0.01
 )
-
-// stateVersion is the first byte of a document: compressed JSON follows.
-const stateVersion = 1
-
-// errStateVersion tells of a document that a newer logsift wrote.
-var errStateVersion = errors.New("the learned state was written by another version of logsift")
 
 // document is what was learned: of each source, and from which batches. It is not
 // changed once it is made, so that it can be shared.
 type document struct {
 	batches uint64
 	tasks   []domain.TaskID
-	sources map[string]*knownSource
+	sources map[string]*learnedSource
+	// held are the templates that batches had and that were not learned, by task.
+	held map[domain.TaskID][]uint64
 }
 
-func newDocument() *document { return &document{sources: map[string]*knownSource{}} }
+func newDocument() *document { return &document{sources: map[string]*learnedSource{}} }
 
-// compareIDs orders shape ids.
-func compareIDs(a, b shapeID) int {
+// compareIDs orders template ids.
+func compareIDs(a, b templateID) int {
 	return cmp.Or(cmp.Compare(a.template, b.template), cmp.Compare(a.service, b.service))
 }
 
-// source returns what is known of a source. If the document knows it by no name,
+func compareGaps(a, b gapID) int {
+	return cmp.Or(compareIDs(a.from, b.from), compareIDs(a.to, b.to))
+}
+
+// source returns what was learned of a source. If the document knows it by no name,
 // and common is set, that is what all its sources have in common.
-func (d *document) source(name string, common bool) *knownSource {
+func (d *document) source(name string, common bool) *learnedSource {
 	if k, ok := d.sources[name]; ok || !common || len(d.sources) == 0 {
 		return k
 	}
@@ -67,7 +72,7 @@ func (d *document) source(name string, common bool) *knownSource {
 	if len(names) == 1 {
 		return d.sources[names[0]]
 	}
-	out := &knownSource{several: true}
+	out := &learnedSource{several: true}
 	for _, name := range names {
 		out = out.plus(d.sources[name])
 	}
@@ -75,20 +80,21 @@ func (d *document) source(name string, common bool) *knownSource {
 }
 
 // plus joins what was learned of two sources.
-func (k *knownSource) plus(other *knownSource) *knownSource {
+func (k *learnedSource) plus(other *learnedSource) *learnedSource {
 	out := k.clone()
-	out.templates = joinTemplates(k.templates, other.templates, maxSnapshots)
+	out.snapshot = joinSnapshots(k.snapshot, other.snapshot, maxSnapshots)
 	out.lines += other.lines
+	out.all += other.all
 	out.seconds = max(out.seconds, other.seconds)
 	out.minutes = max(out.minutes, other.minutes)
 	out.until = max(out.until, other.until)
 	out.seen = max(out.seen, other.seen)
-	for id, s := range other.shapes {
-		out.shapes[id] = out.shapes[id].plus(s)
+	for id, s := range other.templates {
+		out.templates[id] = out.templates[id].plus(s)
 	}
 	for name, s := range other.services {
 		own := out.services[name]
-		out.services[name] = knownService{own.lines + s.lines, own.troubled + s.troubled}
+		out.services[name] = learnedService{own.lines + s.lines, own.troubled + s.troubled}
 	}
 	for kind, s := range other.sessions {
 		out.sessions[kind] = out.sessions[kind].plus(s)
@@ -97,38 +103,46 @@ func (k *knownSource) plus(other *knownSource) *knownSource {
 }
 
 // clone copies what plus changes.
-func (k *knownSource) clone() *knownSource {
+func (k *learnedSource) clone() *learnedSource {
 	out := *k
-	out.shapes, out.services, out.sessions = maps.Clone(k.shapes), maps.Clone(k.services), maps.Clone(k.sessions)
-	if out.shapes == nil {
-		out.shapes = map[shapeID]*knownShape{}
+	out.templates, out.services, out.sessions, out.suspects = maps.Clone(k.templates), maps.Clone(k.services), maps.Clone(k.sessions), maps.Clone(k.suspects)
+	if out.suspects == nil {
+		out.suspects = map[templateID]*suspect{}
+	}
+	if out.templates == nil {
+		out.templates = map[templateID]*learnedTemplate{}
 	}
 	if out.services == nil {
-		out.services = map[string]knownService{}
+		out.services = map[string]learnedService{}
 	}
 	if out.sessions == nil {
-		out.sessions = map[string]*knownSessions{}
+		out.sessions = map[string]*learnedSessions{}
 	}
 	return &out
 }
 
 // plus adds sessions.
-func (k *knownSessions) plus(other *knownSessions) *knownSessions {
+func (k *learnedSessions) plus(other *learnedSessions) *learnedSessions {
 	if k == nil {
 		return other
 	}
-	out := &knownSessions{total: k.total + other.total, shapes: maps.Clone(k.shapes), courses: maps.Clone(k.courses)}
-	for id, n := range other.shapes {
-		out.shapes[id] += n
+	out := &learnedSessions{
+		total: k.total + other.total, templates: maps.Clone(k.templates), sessionCounts: maps.Clone(k.sessionCounts), gaps: maps.Clone(k.gaps),
 	}
-	for course, n := range other.courses {
-		out.courses[course] += n
+	for id, n := range other.templates {
+		out.templates[id] += n
+	}
+	for countsKey, n := range other.sessionCounts {
+		out.sessionCounts[countsKey] += n
+	}
+	for id, gap := range other.gaps {
+		out.gaps[id] = out.gaps[id].plus(gap)
 	}
 	return out
 }
 
-// joinTemplates merges snapshots of miners. One that cannot be read is left out.
-func joinTemplates(a, b []byte, limit int) []byte {
+// joinSnapshots merges snapshots of miners. One that cannot be read is left out.
+func joinSnapshots(a, b []byte, limit int) []byte {
 	if len(a) == 0 {
 		return b
 	}
@@ -141,42 +155,87 @@ func joinTemplates(a, b []byte, limit int) []byte {
 	return m.Snapshot(limit)
 }
 
-// learned is what one batch adds to a source.
-type learned struct {
+// addition is what one batch adds to a source.
+type addition struct {
 	source string
-	// base is what was known when the batch was analysed; batch what it adds to it,
-	// with the templates of both.
-	base, batch *knownSource
+	// base is what was learned when the batch was analysed; batch what it adds to it,
+	// with the templates of both. Without a batch, the source is silent, and that was
+	// told.
+	base, batch *learnedSource
+	// received is when the batch came, in Unix seconds.
+	received int64
 }
 
-// with returns the document with a batch added.
-func (d *document) with(task domain.TaskID, all []learned) *document {
-	out := &document{batches: d.batches + 1, sources: maps.Clone(d.sources), tasks: slices.Clone(d.tasks)}
+// with returns the document with a batch added. What was held back is learned once it
+// has lasted for normalAfter.
+func (d *document) with(task domain.TaskID, all []addition, normalAfter time.Duration) *document {
+	out := &document{batches: d.batches + 1, sources: maps.Clone(d.sources), tasks: slices.Clone(d.tasks), held: maps.Clone(d.held)}
 	if out.tasks = append(out.tasks, task); len(out.tasks) > maxTasks {
+		for _, old := range out.tasks[:len(out.tasks)-maxTasks] {
+			delete(out.held, old)
+		}
 		out.tasks = slices.Delete(out.tasks, 0, len(out.tasks)-maxTasks)
 	}
+	var held []uint64
 	for _, l := range all {
 		old, ok := out.sources[l.source]
 		if !ok {
-			old = &knownSource{}
+			old = &learnedSource{}
 		}
-		out.sources[l.source] = old.learn(l, out.batches)
+		if l.batch == nil {
+			if !ok { // forgotten meanwhile
+				continue
+			}
+			k := *old
+			k.arrivals.told = true
+			out.sources[l.source] = &k
+			continue
+		}
+		k := old.learn(l, out.batches, normalAfter)
+		out.sources[l.source] = k
+		for id := range l.batch.suspects {
+			if k.suspects[id] != nil && len(held) < maxSuspects {
+				held = append(held, heldKey(l.source, id))
+			}
+		}
+	}
+	if len(held) > 0 {
+		if out.held == nil {
+			out.held = map[domain.TaskID][]uint64{}
+		}
+		slices.Sort(held)
+		out.held[task] = held
 	}
 	out.bound()
 	return out
 }
 
+// heldKey names a template of a source that was held back.
+func heldKey(source string, id templateID) uint64 {
+	return templateID{service: source}.hash() ^ id.hash()
+}
+
+// heldBy are the templates that the batch of a task had and that were not learned.
+func (d *document) heldBy(task domain.TaskID) map[uint64]bool {
+	out := map[uint64]bool{}
+	for _, key := range d.held[task] {
+		out[key] = true
+	}
+	return out
+}
+
 // learn adds a batch to a source.
-func (k *knownSource) learn(l learned, batch uint64) *knownSource {
+func (k *learnedSource) learn(l addition, batch uint64, normalAfter time.Duration) *learnedSource {
 	out := k.clone()
-	if k == l.base || len(k.templates) == 0 {
-		out.templates = l.batch.templates
+	if k == l.base || len(k.snapshot) == 0 {
+		out.snapshot = l.batch.snapshot
 	} else {
 		// Another batch was learned meanwhile.
-		out.templates = joinTemplates(k.templates, l.batch.templates, maxSnapshotBytes)
+		out.snapshot = joinSnapshots(k.snapshot, l.batch.snapshot, maxSnapshotBytes)
 	}
 	b := l.batch
 	out.lines += b.lines
+	out.all += b.all
 	out.minutes += b.minutes
 	out.seen = batch
 	if pause := float64(b.until) - b.seconds - float64(k.until); k.until == 0 || pause > restGap {
@@ -186,17 +245,20 @@ func (k *knownSource) learn(l learned, batch uint64) *knownSource {
 		out.seconds += float64(b.until - k.until)
 		out.until = b.until
 	}
-	for id, s := range b.shapes {
-		sum := s
-		if own, ok := out.shapes[id]; ok {
-			sum = &knownShape{lines: own.lines + s.lines, level: s.level, active: own.active + s.active, squares: own.squares + s.squares}
-		}
-		sum.seen = batch
-		out.shapes[id] = sum
+	out.addSeason(b, out.seconds-k.seconds)
+	out.arrivals = k.arrivals.plus(l.received)
+	for id, s := range b.templates {
+		out.add(id, s, batch)
+	}
+	for id, s := range b.suspects {
+		out.suspect(id, s, b, batch, normalAfter)
+	}
+	for id := range out.templates {
+		out.closeWindow(id, normalAfter)
 	}
 	for name, s := range b.services {
 		own := out.services[name]
-		out.services[name] = knownService{own.lines + s.lines, own.troubled + s.troubled}
+		out.services[name] = learnedService{own.lines + s.lines, own.troubled + s.troubled}
 	}
 	for kind, s := range b.sessions {
 		out.sessions[kind] = out.sessions[kind].plus(s)
@@ -205,16 +267,105 @@ func (k *knownSource) learn(l learned, batch uint64) *knownSource {
 	return out
 }
 
+// add learns lines of a template.
+func (k *learnedSource) add(id templateID, s *learnedTemplate, batch uint64) {
+	sum := *s
+	if own, ok := k.templates[id]; ok {
+		sum = *own
+		sum.lines, sum.active, sum.squares, sum.level = own.lines+s.lines, own.active+s.active, own.squares+s.squares, s.level
+		sum.window.lines += s.lines
+	}
+	sum.seen = batch
+	k.templates[id] = &sum
+}
+
+// suspect notes lines that were judged unusual. Those are learned that make up hardly
+// any of the lines, and those that have lasted.
+func (k *learnedSource) suspect(id templateID, s *suspect, b *learnedSource, batch uint64, normalAfter time.Duration) {
+	own, ok := k.suspects[id]
+	sum := *s
+	if ok && b.until-own.until < int64(normalAfter.Seconds()) {
+		sum = *own
+		sum.lines, sum.active, sum.squares, sum.level = own.lines+s.lines, own.active+s.active, own.squares+s.squares, s.level
+	} else {
+		sum.since, sum.start = b.until-int64(b.seconds), k.all-b.all
+	}
+	sum.until = max(sum.until, b.until)
+	part := share(sum.lines, k.all-sum.start)
+	routine := k.all-sum.start >= minLines && part <= routineShare
+	if lasted := sum.until-sum.since >= int64(normalAfter.Seconds()); !routine && !lasted {
+		k.suspects[id] = &sum
+		return
+	}
+	delete(k.suspects, id)
+	learned := sum.learnedTemplate
+	if own := k.templates[id]; own != nil && !routine {
+		// What lasted is the normal share from now on, however long it was another.
+		others := float64(k.lines - own.lines)
+		learned.lines = max(learned.lines, int(others*part/max(1-part, 0.001))-own.lines)
+	}
+	k.lines += learned.lines
+	service := k.services[id.service]
+	service.lines += learned.lines
+	if learned.level >= domain.LogLevelWarn {
+		service.troubled += learned.lines
+	}
+	k.services[id.service] = service
+	k.add(id, &learned, batch)
+}
+
+// closeWindow begins a new window of a template once the current one could tell
+// whether there are too few lines. What is missed unusually is learned as if it
+// were there, until it has lasted.
+func (k *learnedSource) closeWindow(id templateID, normalAfter time.Duration) {
+	t := k.templates[id]
+	w := t.window
+	if w.since > 0 {
+		lasted := k.until - w.since
+		expected := float64(t.lines) / float64(max(k.lines, 1)) * float64(k.lines-w.start)
+		if lasted < learnedSeconds || expected < windowExpected*k.variation(t) && lasted < longestWindow {
+			return
+		}
+		next := *t
+		switch few := float64(w.lines) <= fewerShare*expected && expected >= fewerExpected; {
+		case !few:
+			w.low = 0
+		case w.low == 0:
+			w.low = w.since
+			fallthrough
+		case k.until-w.low < int64(normalAfter.Seconds()):
+			missed := int(expected) - w.lines
+			next.lines += missed
+			k.lines += missed
+		}
+		next.window = window{since: k.until, start: k.lines, low: w.low}
+		k.templates[id] = &next
+		return
+	}
+	next := *t
+	next.window = window{since: k.until, start: k.lines}
+	k.templates[id] = &next
+}
+
 // bound forgets what is beyond the limits of one source.
-func (k *knownSource) bound() {
-	if len(k.shapes) > maxSourceShapes {
-		ids := slices.SortedFunc(maps.Keys(k.shapes), func(a, b shapeID) int {
-			x, y := k.shapes[a], k.shapes[b]
+func (k *learnedSource) bound() {
+	if len(k.templates) > maxSourceTemplates {
+		ids := slices.SortedFunc(maps.Keys(k.templates), func(a, b templateID) int {
+			x, y := k.templates[a], k.templates[b]
 			return cmp.Or(cmp.Compare(y.seen, x.seen), cmp.Compare(y.lines, x.lines), compareIDs(a, b))
 		})
 		// Room for the next ones, so that not every batch has to sort.
-		for _, id := range ids[maxSourceShapes*9/10:] {
-			delete(k.shapes, id)
+		for _, id := range ids[maxSourceTemplates*9/10:] {
+			delete(k.templates, id)
+		}
+	}
+	if len(k.suspects) > maxSuspects {
+		ids := slices.SortedFunc(maps.Keys(k.suspects), func(a, b templateID) int {
+			x, y := k.suspects[a], k.suspects[b]
+			return cmp.Or(cmp.Compare(y.until, x.until), cmp.Compare(y.lines, x.lines), compareIDs(a, b))
+		})
+		for _, id := range ids[maxSuspects*9/10:] {
+			delete(k.suspects, id)
 		}
 	}
 	if len(k.services) > maxServices {
@@ -225,28 +376,29 @@ func (k *knownSource) bound() {
 			delete(k.services, name)
 		}
 	}
-	if len(k.sessions) > maxKnownKinds {
+	if len(k.sessions) > maxLearnedKinds {
 		kinds := slices.SortedFunc(maps.Keys(k.sessions), func(a, b string) int {
 			return cmp.Or(cmp.Compare(k.sessions[b].total, k.sessions[a].total), strings.Compare(a, b))
 		})
-		for _, kind := range kinds[maxKnownKinds:] {
+		for _, kind := range kinds[maxLearnedKinds:] {
 			delete(k.sessions, kind)
 		}
 	}
 	for _, s := range k.sessions {
-		keepMost(s.courses, maxKnownCourses, cmp.Compare[uint64])
-		keepMost(s.shapes, maxSourceShapes, compareIDs)
+		keepMost(s.sessionCounts, maxLearnedCounts, cmp.Compare[uint64], cmp.Compare[int])
+		keepMost(s.templates, maxSourceTemplates, compareIDs, cmp.Compare[int])
+		keepMost(s.gaps, maxLearnedGaps, compareGaps, func(a, b learnedGap) int { return cmp.Compare(a.n, b.n) })
 	}
 }
 
 // keepMost deletes the entries with the smallest counts when there are more than
 // limit.
-func keepMost[K comparable](counts map[K]int, limit int, compare func(a, b K) int) {
+func keepMost[K comparable, V any](counts map[K]V, limit int, compare func(a, b K) int, compareCounts func(a, b V) int) {
 	if len(counts) <= limit {
 		return
 	}
 	keys := slices.SortedFunc(maps.Keys(counts), func(a, b K) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), compare(a, b))
+		return cmp.Or(compareCounts(counts[b], counts[a]), compare(a, b))
 	})
 	for _, key := range keys[limit*9/10:] {
 		delete(counts, key)
@@ -258,12 +410,12 @@ func (d *document) bound() {
 	names := slices.SortedFunc(maps.Keys(d.sources), func(a, b string) int {
 		return cmp.Or(cmp.Compare(d.sources[b].seen, d.sources[a].seen), strings.Compare(a, b))
 	})
-	shapes, bytes := 0, 0
+	templates, bytes := 0, 0
 	for i, name := range names {
 		s := d.sources[name]
-		shapes += len(s.shapes)
-		bytes += len(s.templates)
-		if i >= maxSources || i > 0 && (shapes > maxKnownShapes || bytes > maxSnapshots) {
+		templates += len(s.templates)
+		bytes += len(s.snapshot)
+		if i >= maxSources || i > 0 && (templates > maxLearnedTemplates || bytes > maxSnapshots) {
 			delete(d.sources, name)
 		}
 	}
@@ -271,128 +423,3 @@ func (d *document) bound() {
 
 // has reports whether the batch of the task was learned.
 func (d *document) has(task domain.TaskID) bool { return slices.Contains(d.tasks, task) }
-
-// The JSON of a document.
-type (
-	documentJSON struct {
-		Batches uint64                `json:"b"`
-		Tasks   []domain.TaskID       `json:"t"`
-		Sources map[string]sourceJSON `json:"s"`
-	}
-	sourceJSON struct {
-		Templates []byte                 `json:"t,omitempty"`
-		Lines     int                    `json:"n"`
-		Seconds   float64                `json:"s"`
-		Minutes   int                    `json:"m"`
-		Until     int64                  `json:"u"`
-		Seen      uint64                 `json:"b"`
-		Shapes    []shapeJSON            `json:"f"`
-		Services  map[string][2]int      `json:"v"`
-		Sessions  map[string]sessionJSON `json:"k,omitempty"`
-	}
-	shapeJSON struct {
-		Template uint64  `json:"t"`
-		Service  string  `json:"v,omitempty"`
-		Lines    int     `json:"n"`
-		Level    uint8   `json:"l,omitempty"`
-		Active   int     `json:"a,omitempty"`
-		Squares  float64 `json:"q,omitempty"`
-		Seen     uint64  `json:"b,omitempty"`
-	}
-	sessionJSON struct {
-		Total   int            `json:"n"`
-		Shapes  []shapeJSON    `json:"f"`
-		Courses map[uint64]int `json:"c"`
-	}
-)
-
-// encode writes the document. If it is larger than a state may be, sources are
-// forgotten until it is not.
-func (d *document) encode() ([]byte, error) {
-	for {
-		data, err := d.pack()
-		if err != nil || len(data) <= domain.MaxStateData || len(d.sources) < 2 {
-			return data, err
-		}
-		names := slices.SortedFunc(maps.Keys(d.sources), func(a, b string) int {
-			return cmp.Or(cmp.Compare(d.sources[b].seen, d.sources[a].seen), strings.Compare(a, b))
-		})
-		for _, name := range names[len(names)/2:] {
-			delete(d.sources, name)
-		}
-	}
-}
-
-func (d *document) pack() ([]byte, error) {
-	doc := documentJSON{Batches: d.batches, Tasks: d.tasks, Sources: map[string]sourceJSON{}}
-	for name, k := range d.sources {
-		s := sourceJSON{
-			Templates: k.templates, Lines: k.lines, Seconds: k.seconds, Minutes: k.minutes, Until: k.until, Seen: k.seen,
-			Services: map[string][2]int{}, Sessions: map[string]sessionJSON{},
-		}
-		for _, id := range slices.SortedFunc(maps.Keys(k.shapes), compareIDs) {
-			x := k.shapes[id]
-			s.Shapes = append(s.Shapes, shapeJSON{uint64(id.template), id.service, x.lines, uint8(x.level), x.active, x.squares, x.seen})
-		}
-		for service, x := range k.services {
-			s.Services[service] = [2]int{x.lines, x.troubled}
-		}
-		for kind, x := range k.sessions {
-			j := sessionJSON{Total: x.total, Courses: x.courses}
-			for _, id := range slices.SortedFunc(maps.Keys(x.shapes), compareIDs) {
-				j.Shapes = append(j.Shapes, shapeJSON{Template: uint64(id.template), Service: id.service, Lines: x.shapes[id]})
-			}
-			s.Sessions[kind] = j
-		}
-		doc.Sources[name] = s
-	}
-	out := bytes.NewBuffer([]byte{stateVersion})
-	w, err := flate.NewWriter(out, flate.BestSpeed)
-	if err != nil {
-		return nil, fmt.Errorf("write learned state: %w", err)
-	}
-	if err := errors.Join(json.NewEncoder(w).Encode(doc), w.Close()); err != nil {
-		return nil, fmt.Errorf("write learned state: %w", err)
-	}
-	return out.Bytes(), nil
-}
-
-// decodeDocument reads what encode wrote. No data is an empty document.
-func decodeDocument(data []byte) (*document, error) {
-	d := newDocument()
-	if len(data) == 0 {
-		return d, nil
-	}
-	if data[0] != stateVersion {
-		return nil, errStateVersion
-	}
-	var doc documentJSON
-	if err := json.NewDecoder(io.LimitReader(flate.NewReader(bytes.NewReader(data[1:])), maxDocument)).Decode(&doc); err != nil {
-		return nil, fmt.Errorf("read learned state: %w", err)
-	}
-	d.batches, d.tasks = doc.Batches, doc.Tasks
-	for name, s := range doc.Sources {
-		k := &knownSource{
-			templates: s.Templates, lines: s.Lines, seconds: s.Seconds, minutes: s.Minutes, until: s.Until, seen: s.Seen,
-			shapes: map[shapeID]*knownShape{}, services: map[string]knownService{}, sessions: map[string]*knownSessions{},
-		}
-		for _, x := range s.Shapes {
-			k.shapes[shapeID{mining.ID(x.Template), x.Service}] = &knownShape{x.Lines, domain.LogLevel(x.Level), x.Active, x.Squares, x.Seen}
-		}
-		for service, x := range s.Services {
-			k.services[service] = knownService{x[0], x[1]}
-		}
-		for kind, x := range s.Sessions {
-			j := &knownSessions{total: x.Total, shapes: map[shapeID]int{}, courses: x.Courses}
-			if j.courses == nil {
-				j.courses = map[uint64]int{}
-			}
-			for _, shape := range x.Shapes {
-				j.shapes[shapeID{mining.ID(shape.Template), shape.Service}] = shape.Lines
-			}
-			k.sessions[kind] = j
-		}
-		d.sources[name] = k
-	}
-	return d, nil
-}

@@ -8,11 +8,11 @@ import (
 	"logsift/domain"
 )
 
-// states is a ports.StateStore for tests. before, if it is set, runs before each
+// states is a ports.DocumentStore for tests. before, if it is set, runs before each
 // save, outside of any lock.
 type states struct {
 	mu       sync.Mutex
-	all      map[string]domain.State
+	all      map[string]domain.Document
 	before   func()
 	loadErr  error
 	saveErr  error
@@ -20,16 +20,15 @@ type states struct {
 	refusals int
 }
 
-func newStates() *states { return &states{all: map[string]domain.State{}} }
+func newStates() *states { return &states{all: map[string]domain.Document{}} }
 
-// LoadStates implements ports.StateStore.
-func (s *states) LoadStates(_ context.Context, keys ...string) ([]domain.State, error) {
+func (s *states) LoadDocuments(_ context.Context, keys ...string) ([]domain.Document, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.loadErr != nil {
 		return nil, s.loadErr
 	}
-	out := make([]domain.State, len(keys))
+	out := make([]domain.Document, len(keys))
 	for i, key := range keys {
 		out[i] = s.all[key]
 		out[i].Key = key
@@ -37,8 +36,7 @@ func (s *states) LoadStates(_ context.Context, keys ...string) ([]domain.State, 
 	return out, nil
 }
 
-// SaveState implements ports.StateStore.
-func (s *states) SaveState(_ context.Context, state domain.State, _ time.Duration) (int64, error) {
+func (s *states) SaveDocument(_ context.Context, state domain.Document, _ time.Duration) (int64, error) {
 	if s.before != nil {
 		s.before()
 	}
@@ -52,7 +50,7 @@ func (s *states) SaveState(_ context.Context, state domain.State, _ time.Duratio
 	}
 	if s.all[state.Key].Revision != state.Revision {
 		s.refusals++
-		return 0, domain.ErrStateConflict
+		return 0, domain.ErrDocumentConflict
 	}
 	s.saves++
 	state.Revision++

@@ -130,6 +130,30 @@ func unused(t *testing.T, tree fs.FS) []string {
 	return out
 }
 
+// TestModulesImportInNoCircle follows the imports, also those that load a page when
+// it is shown.
+func TestModulesImportInNoCircle(t *testing.T) {
+	t.Parallel()
+	const under, done = 1, 2
+	state := map[string]int{}
+	var visit func(name string)
+	visit = func(name string) {
+		require.NotEqual(t, under, state[name], "%s imports itself by others", name)
+		if state[name] == done {
+			return
+		}
+		state[name] = under
+		src, err := fs.ReadFile(assets(t), name)
+		require.NoError(t, err)
+		for _, found := range imports.FindAllStringSubmatch(string(src), -1) {
+			visit(path.Join(path.Dir(name), found[2]))
+		}
+		state[name] = done
+	}
+	visit("js/main.js")
+	require.Greater(t, len(state), 40)
+}
+
 func assets(t *testing.T) fs.FS {
 	t.Helper()
 	tree, err := fs.Sub(embedded, "assets")

@@ -3,7 +3,7 @@
 //
 // The pages are one HTML document, style sheets and ES modules, written by hand
 // and embedded as they are: there is no build step, no framework, and nothing is
-// loaded from elsewhere. They show what the HTTP API under /api/v1 tells them and
+// loaded from elsewhere. They show what the HTTP API under /api/v1 answers and
 // have no other source of data, so this package knows neither the queue nor the
 // API's handlers.
 //
@@ -18,6 +18,7 @@
 //
 //	assets/js/main.js        starts the shell
 //	assets/js/routes.js      the table of pages; pagePaths in handler.go is the same
+//	assets/js/paths.js       paths to tasks, anomalies and filtered lists
 //	assets/js/router.js      History API, titles, focus, scroll
 //	assets/js/shell.js       navigation, top bar, shortcuts, sign-in
 //	assets/js/api.js         requests, problems, the session
@@ -48,9 +49,9 @@
 //
 // # Safety
 //
-// Everything that comes from the API is text of somebody else. It reaches the
-// document as text only, by dom.js, which makes elements and never parses HTML; a
-// test keeps the means to do otherwise out of the files. The handler sets a
+// Everything that comes from the API was written by somebody else. dom.js puts it into
+// the document as text only: it makes elements and never parses HTML. A test keeps the
+// means to do otherwise out of the files. The handler sets a
 // Content-Security-Policy without inline code and without other sites, so styles
 // are classes, attributes of SVG, or set through the CSSOM.
 package dashboard

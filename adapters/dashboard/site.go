@@ -20,7 +20,7 @@ var embedded embed.FS
 // indexName is the document; it is served at the pages and is no asset itself.
 const indexName = "index.html"
 
-// contentTypes are those of the files, by the ends of their names. The system's
+// contentTypes are the media types of the files, by the ends of their names. The system's
 // own table is not asked: it differs from machine to machine.
 var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8",

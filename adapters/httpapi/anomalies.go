@@ -6,28 +6,34 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"logsift/adapters/httpapi/request"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 )
 
 // listAnomalies lists what the analyses found; the severity is the least.
 func (a *API) listAnomalies(w http.ResponseWriter, r *http.Request) error {
-	q := newQuery(r)
+	q := request.NewQuery(r)
 	filter := domain.AnomalyFilter{
-		MinSeverity: named(q, "severity", func(s string) (domain.Severity, error) {
+		MinSeverity: request.Named(q, "severity", func(s string) (domain.Severity, error) {
 			return domain.ParseSeverity(strings.ToLower(s))
 		}),
-		Kind: named(q, "kind", domain.ParseAnomalyKind), ID: q.text("id"),
-		Source: q.text("source"), Text: q.text("text"), From: q.time("from"), To: q.time("to"),
-		Limit: q.limit(), Cursor: q.cursor(),
+		Kind: request.Named(q, "kind", domain.ParseAnomalyKind), ID: q.Text("id"),
+		Source: q.Text("source"), Text: q.Text("text"), From: q.Time("from"), To: q.Time("to"),
+		Limit: q.Limit(), Cursor: q.Cursor(),
 	}
-	if err := q.err(); err != nil {
+	if err := q.Err(); err != nil {
 		return err
 	}
 	if err := filter.Validate(); err != nil {
 		return err
 	}
-	page, err := a.logs.ListAnomalies(r.Context(), filter)
+	var page domain.AnomalyPage
+	selects := filter.Text != "" || filter.Source != "" || filter.Kind != ""
+	err := a.search(r, selects, func() (err error) {
+		page, err = a.logs.ListAnomalies(r.Context(), filter)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -35,7 +41,7 @@ func (a *API) listAnomalies(w http.ResponseWriter, r *http.Request) error {
 	for i := range page.Anomalies {
 		out.Anomalies[i] = anomalyView(&page.Anomalies[i])
 	}
-	return writeJSON(w, http.StatusOK, out)
+	return wire.Write(w, http.StatusOK, out)
 }
 
 // getAnomaly shows one anomaly over all analyses that found it.
@@ -44,16 +50,16 @@ func (a *API) getAnomaly(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeVersion(w, r, wire.AnomalyHistory{
-		Anomaly: anomalyView(&h.FoundAnomaly), Analyses: len(h.TaskIDs), TaskIDs: listOf(h.TaskIDs), Truncated: h.Truncated,
+	return request.WriteVersion(w, r, wire.AnomalyHistory{
+		Anomaly: anomalyView(&h.FoundAnomaly), Analyses: len(h.TaskIDs), TaskIDs: wire.List(h.TaskIDs), Truncated: h.Truncated,
 	})
 }
 
 // listAnomalyLogs lists the log entries behind an anomaly.
 func (a *API) listAnomalyLogs(w http.ResponseWriter, r *http.Request) error {
-	q := newQuery(r)
-	limit, cursor := q.limit(), q.cursor()
-	if err := q.err(); err != nil {
+	q := request.NewQuery(r)
+	limit, cursor := q.Limit(), q.Cursor()
+	if err := q.Err(); err != nil {
 		return err
 	}
 	page, err := a.logs.ListAnomalyLogs(r.Context(), mux.Vars(r)["id"], limit, cursor)
@@ -64,7 +70,7 @@ func (a *API) listAnomalyLogs(w http.ResponseWriter, r *http.Request) error {
 	for i := range page.Logs {
 		out.Logs[i] = logView(&page.Logs[i])
 	}
-	return writeJSON(w, http.StatusOK, out)
+	return wire.Write(w, http.StatusOK, out)
 }
 
 func anomalyView(f *domain.FoundAnomaly) wire.Anomaly {
@@ -72,9 +78,9 @@ func anomalyView(f *domain.FoundAnomaly) wire.Anomaly {
 		ID: f.ID, TaskID: f.TaskID, FoundAt: timeView(f.FoundAt),
 		Kind: string(f.Kind), Category: string(f.Category), Severity: f.Severity.String(),
 		Score: f.Score, Confidence: f.Confidence, TemplateID: f.TemplateID, Template: f.Template,
-		LogIDs: listOf(f.LogIDs), SampleLines: listOf(f.SampleLines), Count: f.Count, Expected: f.Expected,
-		FirstSeen: timeView(f.FirstSeen), LastSeen: timeView(f.LastSeen), Services: listOf(f.Services),
-		Sessions: listOf(f.Sessions),
+		LogIDs: wire.List(f.LogIDs), SampleLines: wire.List(f.SampleLines), Count: f.Count, Expected: f.Expected,
+		FirstSeen: timeView(f.FirstSeen), LastSeen: timeView(f.LastSeen), Services: wire.List(f.Services),
+		Sessions: wire.List(f.Sessions),
 		Evidence: f.Evidence, Explanation: f.Explanation, SuggestedAction: f.SuggestedAction, Cause: f.Cause, Source: f.Source,
 	}
 }

@@ -8,25 +8,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/apitest"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 )
 
 func TestAVersionThatTheClientHasIsNotSentAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(httpapi.Config{})
-	task := w.add(nil)
-	w.logs.history = domain.AnomalyHistory{FoundAnomaly: domain.FoundAnomaly{
-		TaskID: analysisTask, FoundAt: now,
+	w := apitest.New(httpapi.Config{})
+	task := w.Add(nil)
+	w.Logs.History = domain.AnomalyHistory{FoundAnomaly: domain.FoundAnomaly{
+		TaskID: apitest.AnalysisTask, FoundAt: apitest.Now,
 		Anomaly: domain.Anomaly{
 			ID: "a", Kind: domain.AnomalyErrorBurst, Category: domain.CategoryNetwork, Severity: domain.SeverityHigh, Source: "local",
 		},
 	}}
 	for path, change := range map[string]func(){
-		tasksPath + "/" + task.ID.String(): func() { task.Errors = []domain.TaskError{{Reason: domain.ReasonError, Message: "x", At: now}} },
-		anomaliesPath + "/a":               func() { w.logs.history.Count++ },
+		tasksPath + "/" + task.ID.String(): func() { task.Errors = []domain.TaskError{{Reason: domain.ReasonError, Message: "x", At: apitest.Now}} },
+		anomaliesPath + "/a":               func() { w.Logs.History.Count++ },
 	} {
-		first := w.do("GET", path, "")
+		first := w.Do("GET", path, "")
 		require.Equal(t, http.StatusOK, first.Code)
 		etag := first.Header().Get("ETag")
 		require.Regexp(t, `^"[0-9a-f]{32}"$`, etag, "it is strong")
@@ -34,41 +35,41 @@ func TestAVersionThatTheClientHasIsNotSentAgain(t *testing.T) {
 
 		for _, method := range []string{"GET", "HEAD"} {
 			for _, have := range []string{etag, "W/" + etag, "*", `"x,y",W/"z" , ` + etag, `, ,` + etag + `,`} {
-				res := w.do(method, path, "", "If-None-Match", have)
+				res := w.Do(method, path, "", "If-None-Match", have)
 				require.Equal(t, http.StatusNotModified, res.Code, have)
 				require.Equal(t, etag, res.Header().Get("ETag"))
 				require.Empty(t, res.Header().Get("Content-Type"))
 				require.Empty(t, res.Body.Bytes())
 			}
 			for _, have := range []string{`"x"`, etag[1 : len(etag)-1], `"x,` + etag[1:], `""`, ""} {
-				res := w.do(method, path, "", "If-None-Match", have)
+				res := w.Do(method, path, "", "If-None-Match", have)
 				require.Equal(t, http.StatusOK, res.Code, have)
 				require.Equal(t, etag, res.Header().Get("ETag"))
 			}
-			require.Equal(t, http.StatusOK, w.do(method, path, "", "If-Match", etag).Code)
-			require.Equal(t, http.StatusNotModified, w.do(method, path, "", "If-Match", etag, "If-None-Match", etag).Code)
-			res := w.do(method, path, "", "If-Match", `"x"`, "If-None-Match", etag)
+			require.Equal(t, http.StatusOK, w.Do(method, path, "", "If-Match", etag).Code)
+			require.Equal(t, http.StatusNotModified, w.Do(method, path, "", "If-Match", etag, "If-None-Match", etag).Code)
+			res := w.Do(method, path, "", "If-Match", `"x"`, "If-None-Match", etag)
 			require.Equal(t, http.StatusPreconditionFailed, res.Code, "If-Match comes first")
 			require.Empty(t, res.Header().Get("ETag"), "the problem is no version of it")
 		}
 		change()
-		res := w.do("GET", path, "", "If-None-Match", etag)
+		res := w.Do("GET", path, "", "If-None-Match", etag)
 		require.Equal(t, http.StatusOK, res.Code)
 		require.NotEqual(t, etag, res.Header().Get("ETag"))
 	}
 	// What is not there has no version.
-	problem(t, w.do("GET", tasksPath+"/0190f000-0000-7000-8000-000000000001", "", "If-None-Match", "*"), http.StatusNotFound, "task-not-found")
+	apitest.Problem(t, w.Do("GET", tasksPath+"/0190f000-0000-7000-8000-000000000001", "", "If-None-Match", "*"), http.StatusNotFound, "task-not-found")
 }
 
 func TestAListOfTagsMayBeInSeveralLines(t *testing.T) {
 	t.Parallel()
-	w := newWorld(httpapi.Config{})
-	path := tasksPath + "/" + w.add(nil).ID.String()
+	w := apitest.New(httpapi.Config{})
+	path := tasksPath + "/" + w.Add(nil).ID.String()
 	send := func(method string, header http.Header) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
 		r.Header = header
 		res := httptest.NewRecorder()
-		w.api.Handler().ServeHTTP(res, r)
+		w.API.Handler().ServeHTTP(res, r)
 		return res
 	}
 	etag := send("GET", http.Header{}).Header().Get("ETag")
@@ -90,66 +91,62 @@ func TestAChangeOfAnotherVersionIsRefused(t *testing.T) {
 		"cancel": {"POST", ":cancel", domain.TaskStatusPending, domain.TaskStatusCompleted, http.StatusOK},
 		"run":    {"POST", ":run", domain.TaskStatusRetrying, domain.TaskStatusFailed, http.StatusOK},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(httpapi.Config{})
-			task := w.add(func(task *domain.Task) { task.Status = c.allowed })
+		apitest.Run(t, name, httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+			task := w.Add(func(task *domain.Task) { task.Status = c.allowed })
 			path := tasksPath + "/" + task.ID.String()
-			etag := w.do("GET", path, "").Header().Get("ETag")
+			etag := w.Do("GET", path, "").Header().Get("ETag")
 			change := func(headers ...string) *httptest.ResponseRecorder {
-				return w.do(c.method, path+c.suffix, "", headers...)
+				return w.Do(c.method, path+c.suffix, "", headers...)
 			}
 
 			for _, other := range []string{`"x"`, "W/" + etag, `"x", W/` + etag, `"*"`, `""`} {
-				p := problem(t, change("If-Match", other), http.StatusPreconditionFailed, "precondition-failed")
+				p := apitest.Problem(t, change("If-Match", other), http.StatusPreconditionFailed, "precondition-failed")
 				require.Contains(t, p.Detail, etag, "it tells the version that is there")
 			}
-			problem(t, change("If-None-Match", etag), http.StatusPreconditionFailed, "precondition-failed")
-			problem(t, change("If-Match", etag, "If-None-Match", "*"), http.StatusPreconditionFailed, "precondition-failed")
+			apitest.Problem(t, change("If-None-Match", etag), http.StatusPreconditionFailed, "precondition-failed")
+			apitest.Problem(t, change("If-Match", etag, "If-None-Match", "*"), http.StatusPreconditionFailed, "precondition-failed")
 			for _, malformed := range []string{"", "x", etag[1:], etag + " " + etag, etag + ", *", "w/" + etag, `"a b"`} {
-				fieldProblem(t, change("If-Match", malformed), "If-Match")
+				apitest.FieldProblem(t, change("If-Match", malformed), "If-Match")
 			}
-			require.Zero(t, w.queue.writes, "nothing was asked of the store")
+			require.Zero(t, w.Queue.Writes, "nothing was asked of the store")
 
 			task.Status = c.forbidden
-			problem(t, change("If-Match", `"x"`), http.StatusConflict, "invalid-transition")
-			require.Zero(t, w.queue.writes, "the state is told first, as without the header")
+			apitest.Problem(t, change("If-Match", `"x"`), http.StatusConflict, "invalid-transition")
+			require.Zero(t, w.Queue.Writes, "the state is told first, as without the header")
 			task.Status = c.allowed
 
 			require.Equal(t, c.done, change("If-Match", `"x", `+etag).Code)
-			require.Equal(t, 1, w.queue.writes)
+			require.Equal(t, 1, w.Queue.Writes)
 		})
-		t.Run(name+" of any version", func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(httpapi.Config{})
-			path := tasksPath + "/" + w.add(func(task *domain.Task) { task.Status = c.allowed }).ID.String() + c.suffix
-			require.Equal(t, c.done, w.do(c.method, path, "", "If-Match", "*").Code)
+		apitest.Run(t, name+" of any version", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+			path := tasksPath + "/" + w.Add(func(task *domain.Task) { task.Status = c.allowed }).ID.String() + c.suffix
+			require.Equal(t, c.done, w.Do(c.method, path, "", "If-Match", "*").Code)
 		})
 		t.Run(name+" of what is not there", func(t *testing.T) {
 			t.Parallel()
 			path := tasksPath + "/0190f000-0000-7000-8000-000000000001" + c.suffix
-			problem(t, newWorld(httpapi.Config{}).do(c.method, path, "", "If-Match", "*"), http.StatusNotFound, "task-not-found")
+			apitest.Problem(t, apitest.New(httpapi.Config{}).Do(c.method, path, "", "If-Match", "*"), http.StatusNotFound, "task-not-found")
 		})
 	}
 }
 
 func TestChangesGoFromVersionToVersion(t *testing.T) {
 	t.Parallel()
-	w := newWorld(httpapi.Config{})
-	made := w.do("POST", tasksPath, `{"type":"echo"}`)
+	w := apitest.New(httpapi.Config{})
+	made := w.Do("POST", tasksPath, `{"type":"echo"}`)
 	path := made.Header().Get("Location")
 	etag := made.Header().Get("ETag")
-	require.Equal(t, etag, w.do("GET", path, "").Header().Get("ETag"), "a new task tells its version")
+	require.Equal(t, etag, w.Do("GET", path, "").Header().Get("ETag"), "a new task tells its version")
 
-	first := w.do("POST", path+":cancel", "", "If-Match", etag, "Idempotency-Key", "k")
+	first := w.Do("POST", path+":cancel", "", "If-Match", etag, "Idempotency-Key", "k")
 	require.Equal(t, http.StatusOK, first.Code)
 	cancelled := first.Header().Get("ETag")
 	require.NotEqual(t, etag, cancelled)
-	require.Equal(t, cancelled, w.do("GET", path, "").Header().Get("ETag"), "so does a change")
+	require.Equal(t, cancelled, w.Do("GET", path, "").Header().Get("ETag"), "so does a change")
 
-	// A repeat whose first answer was lost is told that, whatever the version is now.
-	requireReplay(t, first, w.do("POST", path+":cancel", "", "If-Match", etag, "Idempotency-Key", "k"))
+	// A repeat whose first answer was lost is told that, whatever the version is apitest.Now.
+	requireReplay(t, first, w.Do("POST", path+":cancel", "", "If-Match", etag, "Idempotency-Key", "k"))
 	// A refusal is not kept: the key is free for the request that was mended.
-	problem(t, w.do("POST", path+":retry", "", "If-Match", etag, "Idempotency-Key", "k"), http.StatusPreconditionFailed, "precondition-failed")
-	require.Equal(t, "PENDING", answer[wire.Task](t, w.do("POST", path+":retry", "", "If-Match", cancelled, "Idempotency-Key", "k"), http.StatusOK).Status)
+	apitest.Problem(t, w.Do("POST", path+":retry", "", "If-Match", etag, "Idempotency-Key", "k"), http.StatusPreconditionFailed, "precondition-failed")
+	require.Equal(t, "PENDING", apitest.Answer[wire.Task](t, w.Do("POST", path+":retry", "", "If-Match", cancelled, "Idempotency-Key", "k"), http.StatusOK).Status)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/apitest"
 )
 
 func TestTheDashboardIsForBrowsers(t *testing.T) {
@@ -19,7 +20,7 @@ func TestTheDashboardIsForBrowsers(t *testing.T) {
 	})
 	const html = "text/html,application/xhtml+xml,*/*;q=0.8"
 	ask := func(dashboard http.Handler, method, path, accept string) *httptest.ResponseRecorder {
-		api := httpapi.New(httpapi.Deps{Queue: &queueStub{}, Dashboard: dashboard}, httpapi.Config{})
+		api := httpapi.New(httpapi.Deps{Queue: &apitest.QueueStub{}, Dashboard: dashboard}, httpapi.Config{})
 		r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
 		r.Header.Set("Accept", accept)
 		w := httptest.NewRecorder()

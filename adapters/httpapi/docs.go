@@ -9,6 +9,8 @@ import (
 
 	"github.com/gorilla/mux"
 	"github.com/swaggest/swgui/v5/static"
+
+	"logsift/adapters/httpapi/problem"
 )
 
 // docsFS holds the page and the script that starts Swagger UI, whose files are in the
@@ -44,7 +46,7 @@ func (a *API) getDocs(w http.ResponseWriter, r *http.Request) error {
 func (a *API) getDocsAsset(w http.ResponseWriter, r *http.Request) error {
 	f, ok := docsFiles()[mux.Vars(r)["asset"]]
 	if !ok {
-		return errNoRoute
+		return problem.ErrNoRoute
 	}
 	f.serve(w, r)
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"logsift/adapters/httpapi/request"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 	"logsift/ports"
@@ -39,23 +40,23 @@ const (
 
 // streams are the streams that are open.
 type streams struct {
-	limit int
+	places request.Pool
 
 	mu    sync.Mutex // guards the fields below; without it one could begin after the end
 	open  map[*stream]struct{}
 	ended bool
 }
 
-// begin counts a stream in, unless there are too many. Its context ends with the
+// begin counts a stream of a caller in, unless there are too many. Its context ends with the
 // request, or when all streams are to end; done counts it out.
-func (s *streams) begin(ctx context.Context, one *stream) (context.Context, func(), error) {
+func (s *streams) begin(ctx context.Context, caller string, one *stream) (context.Context, func(), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.ended:
+	if s.ended {
 		return nil, nil, fmt.Errorf("begin a stream: %w", domain.ErrClosed)
-	case len(s.open) >= s.limit:
-		return nil, nil, errTooManyStreams
+	}
+	if err := s.places.Take(caller, 1, false); err != nil {
+		return nil, nil, err
 	}
 	ctx, one.cancel = context.WithCancel(ctx)
 	s.open[one] = struct{}{}
@@ -64,13 +65,15 @@ func (s *streams) begin(ctx context.Context, one *stream) (context.Context, func
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.open, one)
+		s.places.Give(caller, 1)
 	}, nil
 }
 
-// EndStreams ends all streams of events, and has further ones refused: a server
-// that shuts down would wait for them for ever. It returns at once, and may be
-// called more than once.
-func (a *API) EndStreams() {
+// Close ends all streams of events, and has further ones refused: a server that shuts
+// down would wait for them for ever. It tells the audit log of the refusals that it has
+// counted. It returns at once, and may be called more than once.
+func (a *API) Close() {
+	a.audit.Close()
 	s := &a.streams
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,14 +97,14 @@ func (f *eventFilter) matches(e *domain.TaskEvent) bool {
 }
 
 func eventFilterOf(r *http.Request) (eventFilter, error) {
-	q := newQuery(r)
+	q := request.NewQuery(r)
 	f := eventFilter{
-		status: named(q, "status", domain.ParseTaskStatus),
-		typ:    domain.TaskType(named(q, "type", nameOf("type"))),
-		queue:  named(q, "queue", nameOf("queue")),
-		id:     named(q, "task_id", func(text string) (uuid.UUID, error) { return parseID("task_id", text) }),
+		status: request.Named(q, "status", domain.ParseTaskStatus),
+		typ:    domain.TaskType(request.Named(q, "type", nameOf("type"))),
+		queue:  request.Named(q, "queue", nameOf("queue")),
+		id:     request.Named(q, "task_id", func(text string) (uuid.UUID, error) { return parseID("task_id", text) }),
 	}
-	return f, q.err()
+	return f, q.Err()
 }
 
 // nameOf is a parser of names.
@@ -116,7 +119,7 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s := &stream{w: w, control: http.NewResponseController(w), filter: filter, cfg: &a.cfg}
-	ctx, done, err := a.streams.begin(r.Context(), s)
+	ctx, done, err := a.streams.begin(r.Context(), request.Caller(r), s)
 	if err != nil {
 		return err
 	}
@@ -162,6 +165,13 @@ func (a *API) follow(ctx context.Context, s *stream, page domain.TaskEventPage, 
 		}
 		page = domain.TaskEventPage{Next: s.at}
 	}
+}
+
+// permits reports whether the caller may still have what the request asks for, which
+// it was let in for: meanwhile the key may have expired or been revoked.
+func (a *API) permits(r *http.Request) bool {
+	holder, err := a.auth.Caller(r)
+	return err == nil && holder.Role.Includes(a.rowOf(r).role)
 }
 
 // sleep returns after d, or false at once when ctx ends.
@@ -246,7 +256,7 @@ func (s *stream) add(page domain.TaskEventPage) {
 
 // event writes one event to the buffer. JSON has no raw line ends, nor has a cursor.
 func (s *stream) event(id, name string, data any) {
-	body, err := encodeJSON(data)
+	body, err := wire.Encode(data)
 	if err != nil {
 		// Strings and numbers always marshal.
 		panic(fmt.Sprintf("marshal event: %v", err))

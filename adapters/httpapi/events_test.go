@@ -2,8 +2,6 @@
 package httpapi_test
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -12,7 +10,6 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +19,7 @@ import (
 
 	"logsift/adapters/httpapi"
 	"logsift/adapters/httpapi/apikey"
+	"logsift/adapters/httpapi/apitest"
 	"logsift/adapters/httpapi/openapitest"
 	"logsift/adapters/httpapi/wire"
 	"logsift/adapters/memstore"
@@ -32,83 +30,13 @@ import (
 
 const eventsPath = "/api/v1/queue/events"
 
-// eventAPI is an API over a reader of events.
-func eventAPI(events ports.TaskEventReader, cfg httpapi.Config) *httpapi.API {
-	return httpapi.New(httpapi.Deps{Queue: &queueStub{}, Logs: &logsStub{}, Readiness: probeFunc(nil), Events: events}, cfg)
-}
-
-// sseEvent is an event as a browser reads it, or a comment.
-type sseEvent struct{ id, name, data, comment string }
-
-// sseReader reads a stream by the rules of the HTML standard.
-type sseReader struct {
-	body  io.ReadCloser
-	lines *bufio.Scanner
-	retry string
-}
-
-func newSSEReader(body io.ReadCloser) *sseReader {
-	return &sseReader{body: body, lines: bufio.NewScanner(body)}
-}
-
-// next returns the next block of the stream, false at its end.
-func (s *sseReader) next() (sseEvent, bool) {
-	var e sseEvent
-	for s.lines.Scan() {
-		line := s.lines.Text()
-		field, value, colon := strings.Cut(line, ":")
-		value = strings.TrimPrefix(value, " ")
-		switch {
-		case line == "":
-			return e, true
-		case field == "" && colon:
-			e.comment = ":" + value
-		case field == "id":
-			e.id = value
-		case field == "event":
-			e.name = value
-		case field == "data":
-			e.data += value
-		case field == "retry":
-			s.retry = value
-		}
-	}
-	return e, false
-}
-
-// task returns the next event about a task, and where the reader is then.
-func (s *sseReader) task(t *testing.T) (wire.TaskEvent, string) {
-	t.Helper()
-	for {
-		e, ok := s.next()
-		require.True(t, ok, "the stream ended: %v", s.lines.Err())
-		if e.name != "" {
-			require.Equal(t, wire.EventTask, e.name)
-			return decode[wire.TaskEvent](t, strings.NewReader(e.data)), e.id
-		}
-	}
-}
-
-// open begins a stream; headers are pairs.
-func openStream(t *testing.T, client *http.Client, url string, headers ...string) (*http.Response, *sseReader) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-	require.NoError(t, err)
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	res, err := client.Do(req)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = res.Body.Close() })
-	return res, newSSEReader(res.Body)
-}
-
 func ptr[T any](v T) *T { return &v }
 
 func TestStreamTellsOfEachStep(t *testing.T) {
 	t.Parallel()
 	queue := memstore.NewTaskQueue(memstore.Config{})
-	server := httptest.NewServer(eventAPI(queue, httpapi.Config{}).Handler())
+	api := eventAPI(queue, httpapi.Config{})
+	server := httptest.NewServer(api.Handler())
 	t.Cleanup(server.Close)
 	res, stream := openStream(t, server.Client(), server.URL+eventsPath)
 	require.Equal(t, http.StatusOK, res.StatusCode)
@@ -146,6 +74,10 @@ func TestStreamTellsOfEachStep(t *testing.T) {
 		require.False(t, ids[id], "each event has an id of its own")
 		ids[id] = true
 	}
+	api.Close()
+	_, ok = stream.next()
+	require.False(t, ok)
+	require.NoError(t, stream.lines.Err(), "it ends as an answer does, not in its midst")
 }
 
 func TestStreamGoesOnInAnotherProcess(t *testing.T) {
@@ -189,93 +121,6 @@ func TestStreamGoesOnInAnotherProcess(t *testing.T) {
 		require.NoError(t, res.Body.Close())
 	}
 	require.Equal(t, want[:len(got)], got, "nothing is lost, and nothing told twice")
-}
-
-// scriptedReader answers each call by the next of its steps, and then waits.
-type scriptedReader struct {
-	mu    sync.Mutex
-	steps []func(ports.EventRequest) (domain.TaskEventPage, error)
-	calls []ports.EventRequest
-}
-
-func (r *scriptedReader) ReadTaskEvents(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error) {
-	r.mu.Lock()
-	r.calls = append(r.calls, req)
-	if len(r.steps) > 0 {
-		step := r.steps[0]
-		r.steps = r.steps[1:]
-		r.mu.Unlock()
-		return step(req)
-	}
-	r.mu.Unlock()
-	timer := time.NewTimer(req.Wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return domain.TaskEventPage{Next: req.After}, nil
-	case <-ctx.Done():
-		return domain.TaskEventPage{}, ctx.Err()
-	}
-}
-
-func page(next string, events ...domain.TaskEvent) func(ports.EventRequest) (domain.TaskEventPage, error) {
-	return func(ports.EventRequest) (domain.TaskEventPage, error) {
-		return domain.TaskEventPage{Next: next, Events: events}, nil
-	}
-}
-
-func failing(err error) func(ports.EventRequest) (domain.TaskEventPage, error) {
-	return func(ports.EventRequest) (domain.TaskEventPage, error) { return domain.TaskEventPage{}, err }
-}
-
-// pipes is a listener whose connections hold nothing: who does not read has the
-// server wait.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case p.conns <- theirs:
-		return ours, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// inBubble runs f with a client of a server whose clock is that of the test.
-func inBubble(t *testing.T, api *httpapi.API, f func(client *http.Client)) {
-	t.Helper()
-	listener := newPipes()
-	server := &http.Server{Handler: api.Handler(), ReadTimeout: httpapi.DefaultReadTimeout, WriteTimeout: httpapi.DefaultWriteTimeout}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	transport := &http.Transport{DialContext: listener.dial}
-	f(&http.Client{Transport: transport})
-	transport.CloseIdleConnections()
-	require.NoError(t, server.Close())
-	require.ErrorIs(t, <-served, http.ErrServerClosed)
 }
 
 func TestStreamKeepsTheConnectionAlive(t *testing.T) {
@@ -332,10 +177,10 @@ func TestStreamEndsWithItsKey(t *testing.T) {
 					steps = append(steps, page("secret", domain.TaskEvent{Cursor: "secret", Type: "mail"}))
 					steps[1] = after(c.want, begun, steps[1])
 				}
-				w := newWorld(httpapi.Config{}, func(deps *httpapi.Deps) {
+				w := apitest.New(httpapi.Config{}, func(deps *httpapi.Deps) {
 					deps.Events, deps.Keys, deps.Now = &scriptedReader{steps: steps}, keys, time.Now
 				})
-				inBubble(t, w.api, func(client *http.Client) {
+				inBubble(t, w.API, func(client *http.Client) {
 					res, stream := openStream(t, client, "http://logsift"+eventsPath, "Cookie", "logsift_session="+session)
 					for {
 						e, more := stream.next()
@@ -366,7 +211,7 @@ func TestStreamsThatAreNotReadHoldUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slow, tasks = 100, 3000
 		queue := memstore.NewTaskQueue(memstore.Config{})
-		api := eventAPI(queue, httpapi.Config{MaxStreams: slow + 1})
+		api := eventAPI(queue, httpapi.Config{MaxStreams: 2 * (slow + 1)})
 		inBubble(t, api, func(client *http.Client) {
 			for range slow {
 				openStream(t, client, "http://logsift"+eventsPath) // and read no further
@@ -376,7 +221,7 @@ func TestStreamsThatAreNotReadHoldUpNobody(t *testing.T) {
 			_, ok := healthy.next()
 			require.True(t, ok)
 			res, _ := openStream(t, client, "http://logsift"+eventsPath)
-			require.Equal(t, http.StatusServiceUnavailable, res.StatusCode, "all places are taken")
+			require.Equal(t, http.StatusTooManyRequests, res.StatusCode, "all places of the caller are taken")
 
 			begun := time.Now()
 			for range tasks {
@@ -399,7 +244,7 @@ func TestStreamsThatAreNotReadHoldUpNobody(t *testing.T) {
 				res, _ := openStream(t, client, "http://logsift"+eventsPath)
 				require.Equal(t, http.StatusOK, res.StatusCode)
 			}
-			api.EndStreams()
+			api.Close()
 			for ok := true; ok; {
 				_, ok = healthy.next()
 			}
@@ -409,19 +254,31 @@ func TestStreamsThatAreNotReadHoldUpNobody(t *testing.T) {
 
 func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(eventAPI(memstore.NewTaskQueue(memstore.Config{}), httpapi.Config{MaxStreams: 2}).Handler())
+	server := httptest.NewServer(eventAPI(memstore.NewTaskQueue(memstore.Config{}), httpapi.Config{MaxStreams: 4}).Handler())
 	t.Cleanup(server.Close)
-	first, _ := openStream(t, server.Client(), server.URL+eventsPath)
-	openStream(t, server.Client(), server.URL+eventsPath)
-	res, _ := openStream(t, server.Client(), server.URL+eventsPath)
+	from := func(address string) *http.Client {
+		transport := &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext}
+		t.Cleanup(transport.CloseIdleConnections)
+		return &http.Client{Transport: transport}
+	}
+	open := func(client *http.Client) *http.Response {
+		res, _ := openStream(t, client, server.URL+eventsPath)
+		return res
+	}
+	one, other := from("127.0.0.1"), from("127.0.0.2")
+	first := open(one)
+	open(one)
+	res := open(one)
+	require.Equal(t, http.StatusTooManyRequests, res.StatusCode, "a caller has half of the places")
+	require.Equal(t, wire.Limit{Name: "streams_per_caller", Value: 2}, *apitest.Decode[wire.Problem](t, res.Body).Limit)
+	open(other)
+	open(other)
+	res = open(from("127.0.0.3"))
 	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 	require.Equal(t, "5", res.Header.Get("Retry-After"))
-	require.Equal(t, "urn:logsift:problem:too-many-streams", decode[wire.Problem](t, res.Body).Type)
+	require.Equal(t, "urn:logsift:problem:too-many-streams", apitest.Decode[wire.Problem](t, res.Body).Type)
 	require.NoError(t, first.Body.Close())
-	require.Eventually(t, func() bool {
-		res, _ := openStream(t, server.Client(), server.URL+eventsPath)
-		return res.StatusCode == http.StatusOK
-	}, 5*time.Second, 5*time.Millisecond, "a client that goes makes room")
+	require.Eventually(t, func() bool { return open(one).StatusCode == http.StatusOK }, 5*time.Second, 5*time.Millisecond, "a client that goes makes room")
 }
 
 func TestStreamsEndWithTheServer(t *testing.T) {
@@ -431,7 +288,7 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 		api := eventAPI(queue, httpapi.Config{})
 		listener := newPipes()
 		server := &http.Server{Handler: api.Handler()}
-		server.RegisterOnShutdown(api.EndStreams)
+		server.RegisterOnShutdown(api.Close)
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(listener) }()
 		client := &http.Client{Transport: &http.Transport{DialContext: listener.dial}}
@@ -448,35 +305,12 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 		require.NoError(t, server.Shutdown(t.Context()))
 		require.LessOrEqual(t, time.Since(begun), 2*time.Second, "a stream that writes to nobody ends too")
 		require.ErrorIs(t, <-served, http.ErrServerClosed)
-		out := httptest.NewRecorder()
-		api.Handler().ServeHTTP(out, httptest.NewRequest(http.MethodGet, eventsPath, http.NoBody))
-		problem(t, out, http.StatusServiceUnavailable, "stopping")
+		out := openapitest.API().Serve(api.Handler(), httptest.NewRequest(http.MethodGet, eventsPath, http.NoBody))
+		apitest.Problem(t, out, http.StatusServiceUnavailable, "stopping")
 		for ok {
 			_, ok = idle.next()
 		}
 	})
-}
-
-func TestServerEndsStreams(t *testing.T) {
-	t.Parallel()
-	api := eventAPI(memstore.NewTaskQueue(memstore.Config{}), httpapi.Config{})
-	server := httpapi.NewServer(api.Handler(), httpapi.ServerConfig{Addr: "127.0.0.1:0", OnShutdown: api.EndStreams})
-	addr, err := server.Listen(t.Context())
-	require.NoError(t, err)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve() }()
-	client := &http.Client{Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
-	_, stream := openStream(t, client, "http://"+addr.String()+eventsPath)
-	_, ok := stream.next()
-	require.True(t, ok)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	require.NoError(t, server.Shutdown(ctx))
-	require.NoError(t, <-served)
-	_, ok = stream.next()
-	require.False(t, ok)
-	require.NoError(t, stream.lines.Err(), "it ends as an answer does, not in its midst")
 }
 
 func TestStreamFilters(t *testing.T) {
@@ -499,8 +333,7 @@ func TestStreamFilters(t *testing.T) {
 		"?queue=a&status=PROCESSING&type=mail": "3",
 	} {
 		api := eventAPI(&scriptedReader{steps: []func(ports.EventRequest) (domain.TaskEventPage, error){page("5", events...), failing(domain.ErrClosed)}}, httpapi.Config{})
-		out := httptest.NewRecorder()
-		openapitest.API().Handler(api.Handler()).ServeHTTP(out, httptest.NewRequest(http.MethodGet, eventsPath+query, http.NoBody))
+		out := openapitest.API().Serve(api.Handler(), httptest.NewRequest(http.MethodGet, eventsPath+query, http.NoBody))
 		var got []string
 		stream := newSSEReader(io.NopCloser(out.Body))
 		for e, ok := stream.next(); ok; e, ok = stream.next() {
@@ -512,9 +345,8 @@ func TestStreamFilters(t *testing.T) {
 	for query, field := range map[string]string{
 		"status=none": "status", "type=%00": "type", "queue=a%20b": "queue", "task_id=7": "task_id", "limit=1": "limit", "queue=": "queue", "queue=a&queue=b": "queue",
 	} {
-		out := httptest.NewRecorder()
-		api.Handler().ServeHTTP(out, httptest.NewRequest(http.MethodGet, eventsPath+"?"+query, http.NoBody))
-		fieldProblem(t, out, field)
+		out := openapitest.API().Serve(api.Handler(), httptest.NewRequest(http.MethodGet, eventsPath+"?"+query, http.NoBody))
+		apitest.FieldProblem(t, out, field)
 	}
 }
 
@@ -544,7 +376,7 @@ func TestStreamOutlivesAStoreThatIsAway(t *testing.T) {
 	out := httptest.NewRecorder()
 	away := &scriptedReader{steps: []func(ports.EventRequest) (domain.TaskEventPage, error){failing(domain.ErrStoreUnavailable)}}
 	eventAPI(away, httpapi.Config{}).Handler().ServeHTTP(out, httptest.NewRequest(http.MethodGet, eventsPath, http.NoBody))
-	problem(t, out, http.StatusServiceUnavailable, "store-unavailable")
+	apitest.Problem(t, out, http.StatusServiceUnavailable, "store-unavailable")
 
 	synctest.Test(t, func(t *testing.T) {
 		reader := &scriptedReader{steps: []func(ports.EventRequest) (domain.TaskEventPage, error){

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
+
+	"logsift/adapters/httpapi/request"
 )
 
 // file is something that is handed out as it is, plain or compressed.
@@ -65,7 +67,7 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Encoding", "gzip")
 	}
 	h.Set("ETag", etag)
-	if namesTag(r, ifNoneMatch, etag, false) {
+	if request.HasVersion(r, etag) {
 		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return

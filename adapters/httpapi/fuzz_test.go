@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/apitest"
+	"logsift/adapters/httpapi/openapitest"
 	"logsift/adapters/httpapi/wire"
 )
 
@@ -27,18 +29,18 @@ func FuzzCreateTask(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		w := newWorld(httpapi.Config{})
-		res := w.do("POST", tasksPath, string(body))
+		w := apitest.New(httpapi.Config{})
+		res := w.Do("POST", tasksPath, string(body))
 		if res.Code != http.StatusCreated {
 			require.Less(t, res.Code, 500)
 			require.GreaterOrEqual(t, res.Code, 400)
-			p := decode[wire.Problem](t, res.Body)
+			p := apitest.Decode[wire.Problem](t, res.Body)
 			require.NotEmpty(t, p.Errors)
-			require.Empty(t, w.queue.tasks)
+			require.Empty(t, w.Queue.Tasks)
 			return
 		}
-		got := decode[wire.Task](t, res.Body)
-		stored := w.queue.tasks[got.ID]
+		got := apitest.Decode[wire.Task](t, res.Body)
+		stored := w.Queue.Tasks[got.ID]
 		asked := stored.Clone()
 		if asked.Delay > 0 {
 			asked.ScheduledAt = time.Time{} // the store's answer to the delay
@@ -57,34 +59,6 @@ func FuzzCreateTask(f *testing.F) {
 	})
 }
 
-// FuzzCreateLogs checks that no body panics, that what is stored is valid, and
-// that every line is accepted, rejected or blank.
-func FuzzCreateLogs(f *testing.F) {
-	for _, seed := range []string{
-		``, "one\ntwo\r\n\n", `{"message":"m"}`, `[{"message":"m"},7]`, "{\"message\":\"\xff\"}\n{", `{"msg":1,"time":1e18,"level":50}`,
-		`{"message":"m","attributes":{"a":{"b":1}},"":1}`, `{"log":{"a":1},"text":"x","ts":"2026-01-02 03:04:05,678"}`, "\xef\xbb\xbf{}",
-		`[[`, `{"message":"m","time":-1}`, `{"message":"m","time":9223372036854775807}`, `{"message":"m","time":99999999999.9}`,
-	} {
-		for media := range 3 {
-			f.Add([]byte(seed), uint8(media))
-		}
-	}
-	types := []string{"application/json", ndjson, plain}
-	f.Fuzz(func(t *testing.T, body []byte, media uint8) {
-		w := newWorld(httpapi.Config{})
-		res := w.do("POST", logsPath, string(body), "Content-Type", types[int(media)%len(types)])
-		if res.Code != http.StatusAccepted {
-			require.Equal(t, http.StatusBadRequest, res.Code, res.Body.String())
-			require.NotEmpty(t, decode[wire.Problem](t, res.Body).Errors)
-			require.Zero(t, w.logs.writes)
-			return
-		}
-		got := decode[wire.LogReceipt](t, res.Body)
-		require.Equal(t, len(w.logs.entries), got.Accepted)
-		require.GreaterOrEqual(t, got.RejectedCount, len(got.Rejected))
-	})
-}
-
 // FuzzCreateTaskBatch checks that no batch panics, and that each of its tasks has
 // one answer or the whole is refused.
 func FuzzCreateTaskBatch(f *testing.F) {
@@ -96,29 +70,29 @@ func FuzzCreateTaskBatch(f *testing.F) {
 		f.Add([]byte(seed), true)
 	}
 	f.Fuzz(func(t *testing.T, body []byte, lines bool) {
-		w := newWorld(httpapi.Config{})
+		w := apitest.New(httpapi.Config{})
 		media := "application/json"
 		if lines {
 			media = ndjson
 		}
-		res := w.do("POST", batchPath, string(body), "Content-Type", media)
+		res := w.Do("POST", batchPath, string(body), "Content-Type", media)
 		require.Less(t, res.Code, 500, res.Body.String())
 		if res.Code >= 400 {
-			require.NotEmpty(t, decode[wire.Problem](t, res.Body).Title)
-			require.Empty(t, w.queue.tasks)
+			require.NotEmpty(t, apitest.Decode[wire.Problem](t, res.Body).Title)
+			require.Empty(t, w.Queue.Tasks)
 			return
 		}
 		created := 0
-		for i, result := range decode[wire.BatchResults](t, res.Body).Results {
+		for i, result := range apitest.Decode[wire.BatchResults](t, res.Body).Results {
 			require.Equal(t, i, result.Index)
 			if result.Status == http.StatusCreated {
-				require.Contains(t, w.queue.tasks, result.Task.ID)
+				require.Contains(t, w.Queue.Tasks, result.Task.ID)
 				created++
 				continue
 			}
 			require.NotNil(t, result.Problem)
 		}
-		require.Len(t, w.queue.tasks, created)
+		require.Len(t, w.Queue.Tasks, created)
 	})
 }
 
@@ -133,19 +107,18 @@ func FuzzQuery(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, query string) {
 		for _, path := range []string{tasksPath, logsPath, anomaliesPath, statsPath} {
-			w := newWorld(httpapi.Config{})
+			w := apitest.New(httpapi.Config{})
 			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 			req.URL.RawQuery = query
-			res := httptest.NewRecorder()
-			w.api.Handler().ServeHTTP(res, req)
+			res := openapitest.API().Serve(w.API.Handler(), req)
 			if res.Code != http.StatusOK {
 				require.Equal(t, http.StatusBadRequest, res.Code, res.Body.String())
-				require.NotEmpty(t, decode[wire.Problem](t, res.Body).Errors)
+				require.NotEmpty(t, apitest.Decode[wire.Problem](t, res.Body).Errors)
 				continue
 			}
-			require.NoError(t, w.queue.filter.Validate())
-			require.NoError(t, w.logs.filter.Validate())
-			require.NoError(t, w.logs.anomalies.Validate())
+			require.NoError(t, w.Queue.Filter.Validate())
+			require.NoError(t, w.Logs.Filter.Validate())
+			require.NoError(t, w.Logs.Anomalies.Validate())
 		}
 	})
 }
@@ -156,20 +129,19 @@ func FuzzPath(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, id string) {
-		w := newWorld(httpapi.Config{})
+		w := apitest.New(httpapi.Config{})
 		for _, route := range []struct{ method, before, after string }{
 			{http.MethodGet, tasksPath + "/", ""}, {http.MethodDelete, tasksPath + "/", ""},
 			{http.MethodPost, tasksPath + "/", ":retry"}, {http.MethodGet, logsPath + "/", ""},
 		} {
 			req := httptest.NewRequestWithContext(t.Context(), route.method, "/", nil)
 			req.URL.Path, req.URL.RawPath = route.before+id+route.after, ""
-			res := httptest.NewRecorder()
-			w.api.Handler().ServeHTTP(res, req)
+			res := openapitest.API().Serve(w.API.Handler(), req)
 			if _, err := uuid.Parse(id); err != nil {
 				require.NotEqual(t, http.StatusNoContent, res.Code)
 			}
 			require.Less(t, res.Code, 500, res.Body.String())
-			require.Zero(t, len(w.queue.tasks)+len(w.logs.entries))
+			require.Zero(t, len(w.Queue.Tasks)+len(w.Logs.Entries))
 		}
 	})
 }

@@ -1,38 +1,47 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 
 	"go.uber.org/zap"
 
+	"logsift/adapters/httpapi/apikey"
+	"logsift/adapters/httpapi/problem"
 	"logsift/adapters/httpapi/wire"
 )
 
 // healthz answers 200 for as long as the process serves. It asks nothing else: a
 // process is not to be restarted because its store is away.
-func (a *API) healthz(w http.ResponseWriter, r *http.Request) {
-	if err := writeJSON(w, http.StatusOK, wire.Health{Status: "ok"}); err != nil {
-		a.fail(w, r, err)
-	}
+func (a *API) healthz(w http.ResponseWriter, _ *http.Request) error {
+	return wire.Write(w, http.StatusOK, wire.Health{Status: "ok"})
 }
 
-// DegradedError is the error of a component that does its work, but less well than
-// it was set up to.
-type DegradedError struct {
-	// Reason is a sentence for a person. It is shown as it is.
+// ComponentError is the error of a component that is not ready, or does its work less
+// well than it was set up to.
+type ComponentError struct {
+	// Degraded is whether it does its work all the same.
+	Degraded bool
+	// Reason is a sentence that everybody may read: it holds no address and no name of
+	// a file.
 	Reason string
+	// Detail is what those read in its place who may read everything. "" is the reason.
+	Detail string
 }
 
-// Error gives the reason.
-func (e *DegradedError) Error() string { return e.Reason }
+// Error gives the detail.
+func (e *ComponentError) Error() string { return cmp.Or(e.Detail, e.Reason) }
 
 // readyz answers 200 if every component is ready, degraded ones included, else 503
-// with the reasons.
-func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
+// with the reasons. It is open to everybody, so that the reasons name addresses only to
+// those who may read everything.
+func (a *API) readyz(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.ReadyTimeout)
 	defer cancel()
+	holder, unknown := a.auth.Caller(r)
+	inFull := unknown == nil && holder.Role.Includes(apikey.Read)
 	out := wire.Readiness{Status: "ready", Components: map[string]wire.Component{}}
 	status := http.StatusOK
 	for name, err := range a.readiness.Ready(ctx) {
@@ -40,26 +49,32 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 			out.Components[name] = wire.Component{Ready: true}
 			continue
 		}
-		var degraded *DegradedError
-		if errors.As(err, &degraded) {
-			out.Components[name] = wire.Component{Ready: true, Degraded: true, Reason: degraded.Reason}
-			continue
+		component := wire.Component{Reason: publicReason(err)}
+		if inFull {
+			component.Reason = err.Error()
 		}
-		a.logger.Debug("component not ready", zap.String("component", name), zap.Error(err))
-		out.Components[name] = wire.Component{Reason: reasonOf(err)}
-		out.Status, status = "not ready", http.StatusServiceUnavailable
-		w.Header().Set("Retry-After", "1")
+		var state *ComponentError
+		if errors.As(err, &state) && state.Degraded {
+			component.Ready, component.Degraded = true, true
+		} else {
+			a.logger.Debug("component not ready", zap.String("component", name), zap.Error(err))
+			out.Status, status = "not ready", http.StatusServiceUnavailable
+			w.Header().Set("Retry-After", "1")
+		}
+		out.Components[name] = component
 	}
-	if err := writeJSON(w, status, out); err != nil {
-		a.fail(w, r, err)
-	}
+	return wire.Write(w, status, out)
 }
 
-// reasonOf returns what may be told of an error: those of the domain may wrap
-// addresses, and are shown by their kind.
-func reasonOf(err error) string {
-	if k := kindOf(err); k.err != nil {
-		return k.err.Error()
+// publicReason returns what everybody may be told of an error: the reason of a
+// component, and of the errors of the domain, which may wrap addresses, their kind.
+func publicReason(err error) string {
+	var state *ComponentError
+	if errors.As(err, &state) {
+		return state.Reason
 	}
-	return err.Error()
+	if kind := problem.KindOf(err); kind != nil {
+		return kind.Error()
+	}
+	return "not ready; the reason is shown to callers with a key"
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -9,19 +10,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
+
+	"logsift/adapters/httpapi/auth"
+	"logsift/adapters/httpapi/problem"
+	"logsift/adapters/httpapi/request"
 )
 
 const requestIDHeader = "X-Request-Id"
-
-type requestIDKey struct{}
-
-// requestID returns the id that observe gave to the request.
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
 
 // observe gives each request an id, the client's own if it has a usable one, and
 // logs the request when it is done. Neither query nor body are logged: they hold
@@ -31,14 +29,14 @@ func (a *API) observe(next http.Handler) http.Handler {
 		start := a.now()
 		id := r.Header.Get(requestIDHeader)
 		if !usableRequestID(id) {
-			id = a.newID().String()
+			id = uuid.Must(uuid.NewV7()).String()
 		}
 		w.Header().Set(requestIDHeader, id)
 		rec := &recorder{ResponseWriter: w}
-		r, done := a.beginRequest(r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		r, done := a.beginRequest(r.WithContext(problem.WithRequestID(r.Context(), id)))
 		defer func() { done(rec.status) }()
 		next.ServeHTTP(rec, r)
-		a.logger.Debug("request", append(a.requestFields(r),
+		a.logger.Debug("request", append(a.problems.LogFields(r),
 			zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes),
 			zap.Duration("duration", a.now().Sub(start)), zap.String("remote", r.RemoteAddr))...)
 	})
@@ -63,7 +61,7 @@ func (a *API) beginRequest(r *http.Request) (*http.Request, func(status int)) {
 		r = r.WithContext(ctx) //nolint:contextcheck // an observer makes it of the request's
 	}
 	return r, func(status int) {
-		status = orDefault(status, http.StatusOK)
+		status = cmp.Or(status, http.StatusOK)
 		for _, end := range slices.Backward(ended) {
 			end(route, status)
 		}
@@ -73,8 +71,9 @@ func (a *API) beginRequest(r *http.Request) (*http.Request, func(status int)) {
 // noteRoute notes the path of the route for those who observe.
 func (a *API) noteRoute(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if route, ok := r.Context().Value(routeKey{}).(*string); ok {
-			*route = a.paths[mux.CurrentRoute(r)]
+		row := a.rowOf(r)
+		if route, ok := r.Context().Value(routeKey{}).(*string); ok && row != nil {
+			*route = row.name
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -117,6 +116,9 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Status returns the status that was answered, 0 for none.
+func (r *recorder) Status() int { return r.status }
+
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
@@ -132,27 +134,15 @@ func (a *API) recoverPanics(next http.Handler) http.Handler {
 			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares the panic value itself
 				panic(v)
 			}
-			a.logger.Error("request panicked", append(a.requestFields(r),
+			a.logger.Error("request panicked", append(a.problems.LogFields(r),
 				zap.String("panic", fmt.Sprint(v)), zap.ByteString("stack", debug.Stack()))...)
 			if rec, ok := w.(*recorder); ok && rec.status != 0 {
 				panic(http.ErrAbortHandler)
 			}
-			writeProblem(w, r, problemOf(unexpected))
+			problem.Write(w, r, problem.Of(fmt.Errorf("panic: %v", v)))
 		}()
 		next.ServeHTTP(w, r)
 	})
-}
-
-func (a *API) requestFields(r *http.Request) []zap.Field {
-	fields := []zap.Field{
-		zap.String("request_id", requestID(r.Context())), zap.String("method", r.Method), zap.String("path", r.URL.Path),
-	}
-	if a.traceID != nil {
-		if id := a.traceID(r.Context()); id != "" {
-			fields = append(fields, zap.String("trace_id", id))
-		}
-	}
-	return fields
 }
 
 // defaultHeaders are those of every answer; a handler of pages sets its own policy
@@ -181,19 +171,19 @@ func (a *API) guard(allowedHosts []string, next http.Handler) http.Handler {
 		for name, value := range defaultHeaders {
 			w.Header().Set(name, value)
 		}
-		if a.secure(r) {
+		if a.auth.Secure(r) {
 			w.Header().Set("Strict-Transport-Security", hsts)
 		}
 		if limit := a.cfg.MaxHeadBytes; headSize(r) > limit {
-			a.fail(w, r, beyond(errHeadTooLarge, "head_bytes", int64(limit), "the request's line and headers must be at most %d bytes", limit))
+			a.problems.Fail(w, r, problem.Beyond(problem.ErrHeadTooLarge, "head_bytes", int64(limit), "the request's line and headers must be at most %d bytes", limit))
 			return
 		}
-		if len(hosts) > 0 && !hosts[hostName(r.Host)] && !isInProcess(r) {
-			a.fail(w, r, errHost)
+		if len(hosts) > 0 && !hosts[hostName(r.Host)] && !auth.IsInProcess(r) {
+			a.problems.Fail(w, r, problem.ErrHost)
 			return
 		}
 		if a.origins.Check(r) != nil {
-			a.fail(w, r, errCrossOrigin)
+			a.problems.Fail(w, r, problem.ErrCrossOrigin)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -219,4 +209,54 @@ func hostName(host string) string {
 	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// authorize lets a request to its route if the caller has the role for it.
+func (a *API) authorize(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		row := a.rowOf(r)
+		if row == nil || row.role == 0 && !row.public {
+			a.logger.Error("the table of routes does not say who may use this one, so that it is refused", a.problems.LogFields(r)...)
+			a.problems.Fail(w, r, problem.ErrForbidden)
+			return
+		}
+		auth.RecordOf(r.Context()).Route(row.name, row.action, mux.Vars(r))
+		if row.public {
+			next.ServeHTTP(w, r)
+			return
+		}
+		holder, err := a.auth.Authorize(w, r, row.role)
+		if err != nil {
+			a.problems.FailIn(row.protocol.fail, w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(request.WithHolder(r.Context(), holder)))
+	})
+}
+
+// routeRecord tells the audit log of a request where it would have gone.
+func (a *API) routeRecord(rec *auth.Record, r *http.Request) {
+	var match mux.RouteMatch
+	if a.router.Match(r, &match) && a.rows[match.Route] != nil {
+		row := a.rows[match.Route]
+		rec.Route(row.name, row.action, match.Vars)
+	}
+}
+
+// limitRate refuses requests of a caller that sends too many. A caller is an API key,
+// or where none is asked for, an address. Routes that are open to everybody, such as
+// those of health, and callers within the process are not limited.
+func (a *API) limitRate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		row := a.rowOf(r)
+		if a.limiter == nil || row.public || auth.IsInProcess(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if err := a.limiter.Check(w.Header(), request.Caller(r), a.now()); err != nil {
+			a.problems.FailIn(row.protocol.fail, w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

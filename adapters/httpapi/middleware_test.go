@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/apitest"
+	"logsift/adapters/httpapi/openapitest"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 )
@@ -29,10 +31,10 @@ func TestRouting(t *testing.T) {
 			statsPath: "GET, HEAD", logsPath: "GET, HEAD, POST", logsPath + id: "GET, HEAD", anomaliesPath: "GET, HEAD",
 			"/healthz": "GET, HEAD", "/readyz": "GET, HEAD",
 		} {
-			w := newWorld(httpapi.Config{})
+			w := apitest.New(httpapi.Config{})
 			for _, method := range []string{"PUT", "PATCH", "OPTIONS", "TRACE"} {
-				res := w.do(method, path, "")
-				problem(t, res, http.StatusMethodNotAllowed, "method-not-allowed")
+				res := w.Do(method, path, "")
+				apitest.Problem(t, res, http.StatusMethodNotAllowed, "method-not-allowed")
 				require.Equal(t, allow, res.Header().Get("Allow"), path)
 				require.Empty(t, res.Header().Get("Access-Control-Allow-Origin"))
 			}
@@ -41,15 +43,13 @@ func TestRouting(t *testing.T) {
 	t.Run("an unknown path is a problem, never a redirect", func(t *testing.T) {
 		t.Parallel()
 		for _, path := range []string{"/api", "/api/v2/queue/tasks", tasksPath + "/", "/" + tasksPath, tasksPath + "/../tasks", tasksPath + "/" + uuid.NewString() + ":explode", tasksPath + "/..%2ftasks", logsPath + "//"} {
-			problem(t, newWorld(httpapi.Config{}).do("GET", path, ""), http.StatusNotFound, "no-such-path")
+			apitest.Problem(t, apitest.New(httpapi.Config{}).Do("GET", path, ""), http.StatusNotFound, "no-such-path")
 		}
 	})
-	t.Run("HEAD changes nothing and answers as GET does", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		require.Equal(t, http.StatusOK, w.do("HEAD", statsPath, "").Code)
-		require.Equal(t, http.StatusOK, w.do("HEAD", tasksPath, "").Code)
-		require.Zero(t, w.queue.writes)
+	apitest.Run(t, "HEAD changes nothing and answers as GET does", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		require.Equal(t, http.StatusOK, w.Do("HEAD", statsPath, "").Code)
+		require.Equal(t, http.StatusOK, w.Do("HEAD", tasksPath, "").Code)
+		require.Zero(t, w.Queue.Writes)
 	})
 }
 
@@ -68,11 +68,9 @@ func TestErrorsOfTheServices(t *testing.T) {
 		"a corrupt record":     {domain.ErrCorruptRecord, 500, "internal", ""},
 		"an unknown error":     {errors.New("secret of 10.1.2.3"), 500, "internal", ""},
 	} {
-		t.Run(name+" is answered without its insides", func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(httpapi.Config{})
-			w.queue.err = fmt.Errorf("dial 10.1.2.3: %w", c.err)
-			w.logs.err = w.queue.err
+		apitest.Run(t, name+" is answered without its insides", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+			w.Queue.Err = fmt.Errorf("dial 10.1.2.3: %w", c.err)
+			w.Logs.Err = w.Queue.Err
 			id := "/" + uuid.NewString()
 			level := zapcore.WarnLevel
 			if c.status == http.StatusInternalServerError {
@@ -84,11 +82,11 @@ func TestErrorsOfTheServices(t *testing.T) {
 				{"DELETE", tasksPath + id, ""}, {"GET", tasksPath, ""}, {"GET", tasksPath + id, ""}, {"GET", statsPath, ""},
 				{"GET", logsPath, ""}, {"GET", logsPath + id, ""}, {"GET", anomaliesPath, ""},
 			} {
-				res := w.do(call.method, call.path, call.body)
-				p := problem(t, res, c.status, c.kind)
+				res := w.Do(call.method, call.path, call.body)
+				p := apitest.Problem(t, res, c.status, c.kind)
 				require.Equal(t, c.retryAfter, res.Header().Get("Retry-After"))
 				require.NotContains(t, res.Body.String(), "10.1.2.3")
-				logged := w.log.FilterField(zap.String("request_id", p.RequestID)).FilterLevelExact(level).All()
+				logged := w.Log.FilterField(zap.String("request_id", p.RequestID)).FilterLevelExact(level).All()
 				require.Len(t, logged, 1, "%s %s", call.method, call.path)
 				require.Contains(t, logged[0].ContextMap()["error"], "10.1.2.3", "the log has it in full")
 			}
@@ -98,19 +96,19 @@ func TestErrorsOfTheServices(t *testing.T) {
 
 func TestRequestID(t *testing.T) {
 	t.Parallel()
-	w := newWorld(httpapi.Config{})
-	require.Equal(t, "abc-1_2.Z", w.do("GET", "/healthz", "", "X-Request-Id", "abc-1_2.Z").Header().Get("X-Request-Id"))
+	w := apitest.New(httpapi.Config{})
+	require.Equal(t, "abc-1_2.Z", w.Do("GET", "/healthz", "", "X-Request-Id", "abc-1_2.Z").Header().Get("X-Request-Id"))
 	for _, bad := range []string{"", "a b", "a\"b", "a\nb", strings.Repeat("a", 129)} {
-		got := w.do("GET", "/healthz", "", "X-Request-Id", bad).Header().Get("X-Request-Id")
+		got := w.Do("GET", "/healthz", "", "X-Request-Id", bad).Header().Get("X-Request-Id")
 		require.NoError(t, uuid.Validate(got), "a request without a usable id gets one")
 	}
 }
 
 func TestAccessLog(t *testing.T) {
 	t.Parallel()
-	w := newWorld(httpapi.Config{})
-	res := w.do("GET", tasksPath+"?type=secret-type", "")
-	logged := w.log.FilterMessage("request").All()
+	w := apitest.New(httpapi.Config{})
+	res := w.Do("GET", tasksPath+"?type=secret-type", "")
+	logged := w.Log.FilterMessage("request").All()
 	require.Len(t, logged, 1)
 	require.Equal(t, zapcore.DebugLevel, logged[0].Level)
 	fields := logged[0].ContextMap()
@@ -123,16 +121,16 @@ func TestAccessLog(t *testing.T) {
 }
 
 // panicking is a queue that panics.
-type panicking struct{ *queueStub }
+type panicking struct{ *apitest.QueueStub }
 
 func (panicking) GetSchedulerStats() domain.SchedulerStats { panic("secret") }
 
 func TestPanicsAreAnswered(t *testing.T) {
 	t.Parallel()
-	w := newWorld(httpapi.Config{})
-	w.api = httpapi.New(httpapi.Deps{Queue: panicking{w.queue}, Logs: w.logs, Readiness: probeFunc(nil)}, httpapi.Config{})
-	res := w.do("GET", statsPath, "")
-	problem(t, res, http.StatusInternalServerError, "internal")
+	w := apitest.New(httpapi.Config{})
+	w.API = httpapi.New(httpapi.Deps{Queue: panicking{w.Queue}, Logs: w.Logs, Readiness: apitest.ProbeFunc(nil)}, httpapi.Config{})
+	res := w.Do("GET", statsPath, "")
+	apitest.Problem(t, res, http.StatusInternalServerError, "internal")
 	require.NotContains(t, res.Body.String(), "secret")
 	require.NotContains(t, res.Body.String(), "goroutine")
 }
@@ -142,16 +140,14 @@ func TestAllowedHosts(t *testing.T) {
 	get := func(cfg httpapi.Config, host string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodGet, "/healthz", nil)
 		r.Host = host
-		res := httptest.NewRecorder()
-		newWorld(cfg).api.Handler().ServeHTTP(res, r)
-		return res
+		return openapitest.API().Serve(apitest.New(cfg).API.Handler(), r)
 	}
 	loopback := httpapi.Config{AllowedHosts: []string{"localhost", "127.0.0.1", "::1"}}
 	for _, host := range []string{"localhost", "localhost:8080", "LOCALHOST.:80", "127.0.0.1:8080", "[::1]:8080", "[::1]"} {
 		require.Equal(t, http.StatusOK, get(loopback, host).Code, host)
 	}
 	for _, host := range []string{"evil.test", "evil.test:8080", "localhost.evil.test", "", "127.0.0.1.evil.test", "10.0.0.1"} {
-		problem(t, get(loopback, host), http.StatusMisdirectedRequest, "host-not-allowed")
+		apitest.Problem(t, get(loopback, host), http.StatusMisdirectedRequest, "host-not-allowed")
 	}
 	require.Equal(t, http.StatusOK, get(httpapi.Config{}, "any.test").Code)
 }
@@ -171,26 +167,26 @@ func TestCrossOriginRequestsAreRefused(t *testing.T) {
 		"another origin":    {[]string{"Origin", "https://evil.test"}, 403},
 		"the null origin":   {[]string{"Origin", "null"}, 403},
 	} {
-		w := newWorld(httpapi.Config{})
-		task := w.add(nil)
-		res := w.do("POST", tasksPath, `{"type":"echo"}`, c.headers...)
+		w := apitest.New(httpapi.Config{})
+		task := w.Add(nil)
+		res := w.Do("POST", tasksPath, `{"type":"echo"}`, c.headers...)
 		require.Equal(t, c.status, res.Code, name)
 		require.Empty(t, res.Header().Get("Access-Control-Allow-Origin"))
 		if c.status == 403 {
-			problem(t, res, 403, "cross-origin")
-			problem(t, w.do("DELETE", tasksPath+"/"+task.ID.String(), "", c.headers...), 403, "cross-origin")
-			problem(t, w.do("POST", tasksPath+"/"+task.ID.String()+":cancel", "", c.headers...), 403, "cross-origin")
-			require.Zero(t, w.queue.writes)
-			answer[wire.Stats](t, w.do("GET", statsPath, "", c.headers...), 200)
+			apitest.Problem(t, res, 403, "cross-origin")
+			apitest.Problem(t, w.Do("DELETE", tasksPath+"/"+task.ID.String(), "", c.headers...), 403, "cross-origin")
+			apitest.Problem(t, w.Do("POST", tasksPath+"/"+task.ID.String()+":cancel", "", c.headers...), 403, "cross-origin")
+			require.Zero(t, w.Queue.Writes)
+			apitest.Answer[wire.Stats](t, w.Do("GET", statsPath, "", c.headers...), 200)
 		}
 	}
 }
 
 func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
-	w := newWorld(httpapi.Config{})
+	w := apitest.New(httpapi.Config{})
 	for _, path := range []string{"/healthz", statsPath, "/none"} {
-		res := w.do("GET", path, "")
+		res := w.Do("GET", path, "")
 		require.Equal(t, "nosniff", res.Header().Get("X-Content-Type-Options"))
 		require.Equal(t, "no-store", res.Header().Get("Cache-Control"))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/apitest"
 )
 
 // diary is what observers write into.
@@ -27,8 +28,8 @@ func (d *diary) note(format string, args ...any) {
 	d.lines = append(d.lines, fmt.Sprintf(format, args...))
 }
 
-// ObserveIntake implements httpapi.IntakeObserver.
-func (d *diary) ObserveIntake(protocol string, accepted, rejected int) {
+// ObserveIngest implements httpapi.IntakeObserver.
+func (d *diary) ObserveIngest(protocol string, accepted, rejected int) {
 	d.note("%s +%d -%d", protocol, accepted, rejected)
 }
 
@@ -50,11 +51,11 @@ func (w witness) BeginRequest(r *http.Request) (context.Context, func(string, in
 }
 
 // observed returns an API over stubs that is observed.
-func observed(names ...string) (*world, *diary) {
-	w, d := newWorld(httpapi.Config{}), &diary{}
+func observed(names ...string) (*apitest.World, *diary) {
+	w, d := apitest.New(httpapi.Config{}), &diary{}
 	deps := httpapi.Deps{
-		Queue: w.queue, Logs: w.logs, Intake: d,
-		Readiness: probeFunc(func(context.Context) map[string]error { return w.ready }),
+		Queue: w.Queue, Logs: w.Logs, Ingest: d,
+		Readiness: apitest.ProbeFunc(func(context.Context) map[string]error { return w.Ready }),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 			_, _ = io.WriteString(w, "figures for "+fmt.Sprint(r.Context().Value(witnessKey{})))
@@ -63,7 +64,7 @@ func observed(names ...string) (*world, *diary) {
 	for _, name := range names {
 		deps.Observers = append(deps.Observers, witness{d, name})
 	}
-	w.api = httpapi.New(deps, httpapi.Config{AllowedHosts: []string{"example.com"}})
+	w.API = httpapi.New(deps, httpapi.Config{AllowedHosts: []string{"example.com"}})
 	return w, d
 }
 
@@ -83,7 +84,7 @@ func TestObserversAreToldOfEveryRequest(t *testing.T) {
 			t.Parallel()
 			w, d := observed("one", "two")
 			method, target, _ := strings.Cut(path, " ")
-			w.do(method, target, "")
+			w.Do(method, target, "")
 			require.Equal(t, []string{"one begins in <nil>", "two begins in one", "two ends " + want, "one ends " + want}, d.lines)
 		})
 	}
@@ -91,14 +92,14 @@ func TestObserversAreToldOfEveryRequest(t *testing.T) {
 		t.Parallel()
 		w, d := observed("one")
 		r := httptest.NewRequest(http.MethodGet, "http://evil.test/healthz", nil)
-		w.api.Handler().ServeHTTP(httptest.NewRecorder(), r)
+		w.API.Handler().ServeHTTP(httptest.NewRecorder(), r)
 		require.Equal(t, []string{"one begins in <nil>", "one ends  421"}, d.lines)
 	})
 	t.Run("one that panics", func(t *testing.T) {
 		t.Parallel()
 		w, d := observed("one")
-		w.queue.tasks = nil // A map that takes nothing.
-		w.do(http.MethodPost, "/api/v1/queue/tasks", `{"type":"echo"}`, "Content-Type", "application/json")
+		w.Queue.Tasks = nil // A map that takes nothing.
+		w.Do(http.MethodPost, "/api/v1/queue/tasks", `{"type":"echo"}`, "Content-Type", "application/json")
 		require.Equal(t, []string{"one begins in <nil>", "one ends /api/v1/queue/tasks 500"}, d.lines)
 	})
 }
@@ -106,10 +107,10 @@ func TestObserversAreToldOfEveryRequest(t *testing.T) {
 func TestTheMetricsAreServed(t *testing.T) {
 	t.Parallel()
 	w, _ := observed("one")
-	res := w.do(http.MethodGet, "/metrics", "")
+	res := w.Do(http.MethodGet, "/metrics", "")
 	require.Equal(t, http.StatusOK, res.Code)
 	require.Equal(t, "figures for one", res.Body.String())
-	problem(t, newWorld(httpapi.Config{}).do(http.MethodGet, "/metrics", ""), http.StatusNotFound, "no-such-path")
+	apitest.Problem(t, apitest.New(httpapi.Config{}).Do(http.MethodGet, "/metrics", ""), http.StatusNotFound, "no-such-path")
 }
 
 func TestOperationsAreServedAlone(t *testing.T) {
@@ -117,17 +118,17 @@ func TestOperationsAreServedAlone(t *testing.T) {
 	w, _ := observed()
 	get := func(url string) *httptest.ResponseRecorder {
 		rec := httptest.NewRecorder()
-		w.api.OperationsHandler([]string{"example.com"}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, url, nil))
+		w.API.OperationsHandler([]string{"example.com"}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, url, nil))
 		return rec
 	}
 	for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
 		require.Equal(t, http.StatusOK, get(path).Code, path)
 	}
 	for _, path := range []string{"/", "/api/v1/queue/stats", "/api/v1/logs", "/metrics/", "/v1/logs"} {
-		problem(t, get(path), http.StatusNotFound, "no-such-path")
+		apitest.Problem(t, get(path), http.StatusNotFound, "no-such-path")
 	}
-	problem(t, get("http://evil.test/metrics"), http.StatusMisdirectedRequest, "host-not-allowed")
-	problem(t, get("http://evil.test/nowhere"), http.StatusMisdirectedRequest, "host-not-allowed")
+	apitest.Problem(t, get("http://evil.test/metrics"), http.StatusMisdirectedRequest, "host-not-allowed")
+	apitest.Problem(t, get("http://evil.test/nowhere"), http.StatusMisdirectedRequest, "host-not-allowed")
 }
 
 func TestLogEntriesAreToldOfByProtocol(t *testing.T) {
@@ -147,15 +148,15 @@ func TestLogEntriesAreToldOfByProtocol(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, d := observed()
-			w.do(http.MethodPost, c.path, c.body, "Content-Type", c.media)
+			w.Do(http.MethodPost, c.path, c.body, "Content-Type", c.media)
 			require.Equal(t, []string{c.want}, d.lines)
 		})
 	}
 	t.Run("entries that the store does not take", func(t *testing.T) {
 		t.Parallel()
 		w, d := observed()
-		w.logs.err = io.ErrUnexpectedEOF
-		w.do(http.MethodPost, "/api/v1/logs", "one\n", "Content-Type", "text/plain")
+		w.Logs.Err = io.ErrUnexpectedEOF
+		w.Do(http.MethodPost, "/api/v1/logs", "one\n", "Content-Type", "text/plain")
 		require.Equal(t, []string{"http +0 -0"}, d.lines)
 	})
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/apitest"
 )
 
 func TestTheContractIsHandedOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(httpapi.Config{})
-	res := w.do("GET", "/openapi.json", "")
+	w := apitest.New(httpapi.Config{})
+	res := w.Do("GET", "/openapi.json", "")
 	require.Equal(t, http.StatusOK, res.Code)
 	require.Equal(t, "application/json", res.Header().Get("Content-Type"))
 	require.Equal(t, "no-cache", res.Header().Get("Cache-Control"), "a client asks whether it is still the same")
@@ -25,14 +26,14 @@ func TestTheContractIsHandedOut(t *testing.T) {
 
 	etag := res.Header().Get("ETag")
 	for _, have := range []string{etag, "W/" + etag, `"x", ` + etag, "*"} {
-		again := w.do("GET", "/openapi.json", "", "If-None-Match", have)
+		again := w.Do("GET", "/openapi.json", "", "If-None-Match", have)
 		require.Equal(t, http.StatusNotModified, again.Code, have)
 		require.Equal(t, etag, again.Header().Get("ETag"))
 		require.Empty(t, again.Body.Bytes())
 	}
-	require.Equal(t, http.StatusOK, w.do("GET", "/openapi.json", "", "If-None-Match", `"x"`).Code)
+	require.Equal(t, http.StatusOK, w.Do("GET", "/openapi.json", "", "If-None-Match", `"x"`).Code)
 
-	packed := w.do("GET", "/openapi.json", "", "Accept-Encoding", "br, gzip;q=0.5")
+	packed := w.Do("GET", "/openapi.json", "", "Accept-Encoding", "br, gzip;q=0.5")
 	require.Equal(t, "gzip", packed.Header().Get("Content-Encoding"))
 	require.Equal(t, "Accept-Encoding", packed.Header().Get("Vary"))
 	require.NotEqual(t, etag, packed.Header().Get("ETag"), "other bytes have another name")
@@ -42,15 +43,15 @@ func TestTheContractIsHandedOut(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, httpapi.OpenAPI(), plain)
 	for _, refused := range []string{"gzip;q=0", "br", ""} {
-		require.Empty(t, w.do("GET", "/openapi.json", "", "Accept-Encoding", refused).Header().Get("Content-Encoding"), refused)
+		require.Empty(t, w.Do("GET", "/openapi.json", "", "Accept-Encoding", refused).Header().Get("Content-Encoding"), refused)
 	}
-	problem(t, w.do("GET", "/openapi.json?x=1", ""), http.StatusBadRequest, "invalid-request")
+	apitest.Problem(t, w.Do("GET", "/openapi.json?x=1", ""), http.StatusBadRequest, "invalid-request")
 }
 
 func TestTheDocumentationNeedsNothingElse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(httpapi.Config{})
-	page := w.do("GET", "/docs", "")
+	w := apitest.New(httpapi.Config{})
+	page := w.Do("GET", "/docs", "")
 	require.Equal(t, http.StatusOK, page.Code)
 	policy := page.Header().Get("Content-Security-Policy")
 	require.Contains(t, policy, "default-src 'none'")
@@ -59,11 +60,11 @@ func TestTheDocumentationNeedsNothingElse(t *testing.T) {
 	links := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.Body.String(), -1)
 	require.Len(t, links, 5)
 	for _, link := range links {
-		res := w.do("GET", "/"+link[1], "")
+		res := w.Do("GET", "/"+link[1], "")
 		require.Equal(t, http.StatusOK, res.Code, link[1])
 		require.NotEmpty(t, res.Body.Bytes())
 	}
 	require.NotRegexp(t, `<script>|<style|style=|\son[a-z]+=`, page.Body.String(), "nothing is inline")
-	require.Less(t, w.do("GET", "/docs/swagger-ui-bundle.js", "", "Accept-Encoding", "gzip").Body.Len(), 500_000)
-	problem(t, w.do("GET", "/docs/index.html", ""), http.StatusNotFound, "no-such-path")
+	require.Less(t, w.Do("GET", "/docs/swagger-ui-bundle.js", "", "Accept-Encoding", "gzip").Body.Len(), 500_000)
+	apitest.Problem(t, w.Do("GET", "/docs/index.html", ""), http.StatusNotFound, "no-such-path")
 }

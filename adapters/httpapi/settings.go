@@ -7,5 +7,5 @@ import (
 )
 
 func (a *API) getSettings(w http.ResponseWriter, _ *http.Request) error {
-	return writeJSON(w, http.StatusOK, wire.Settings{Version: a.settings.Version, Settings: listOf(a.settings.Settings)})
+	return wire.Write(w, http.StatusOK, wire.Settings{Version: a.settings.Version, Settings: wire.List(a.settings.Settings)})
 }

@@ -12,12 +12,12 @@ func (a *API) getStats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, wire.Stats{
+	return wire.Write(w, http.StatusOK, wire.Stats{
 		TotalTasks:   stats.Total(),
 		PendingTasks: stats.Pending, ScheduledTasks: stats.Scheduled, ProcessingTasks: stats.Processing,
 		RetryingTasks: stats.Retrying, CompletedTasks: stats.Completed, FailedTasks: stats.Failed,
 		CancelledTasks: stats.Cancelled, OldestPendingSeconds: stats.OldestPending.Seconds(),
-		Scheduler: schedulerView(a.queue.GetSchedulerStats()), Warnings: listOf(stats.Warnings),
+		Scheduler: schedulerView(a.queue.GetSchedulerStats()), Warnings: wire.List(stats.Warnings),
 	})
 }
 

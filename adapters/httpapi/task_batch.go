@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"logsift/adapters/httpapi/problem"
+	"logsift/adapters/httpapi/request"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 )
@@ -19,14 +21,14 @@ const MaxBatch = 10_000
 // createTasks schedules the tasks of a batch, each for itself: one that is
 // refused holds no other up.
 func (a *API) createTasks(w http.ResponseWriter, r *http.Request) error {
-	if _, err := mediaType(r, append([]string{mediaJSON}, ndjsonTypes...)...); err != nil {
+	if _, err := request.MediaType(r, append([]string{wire.MediaJSON}, request.NDJSONTypes...)...); err != nil {
 		return err
 	}
-	ids, err := a.taskIDs(r)
+	ids, err := taskIDsOf(r)
 	if err != nil {
 		return err
 	}
-	data, free, err := a.readBody(w, r, a.cfg.MaxBodyBytes)
+	data, free, err := a.bodies.Read(w, r, a.cfg.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
@@ -41,9 +43,8 @@ func (a *API) createTasks(w http.ResponseWriter, r *http.Request) error {
 			return reply{}, err
 		}
 		answer, err := newReply(http.StatusOK, wire.BatchResults{Results: results})
-		for _, result := range results {
-			answer.final = answer.final && !passing(result.Status)
-		}
+		answer.final = slices.ContainsFunc(results, func(r wire.BatchResult) bool { return r.Status == http.StatusCreated }) &&
+			!slices.ContainsFunc(results, func(r wire.BatchResult) bool { return passing(r.Status) })
 		return answer, err
 	})
 }
@@ -53,9 +54,9 @@ func (a *API) scheduleBatch(ctx context.Context, items [][]byte, ids taskIDs) ([
 	results := make([]wire.BatchResult, len(items))
 	tasks, places := make([]*domain.Task, 0, len(items)), make([]int, 0, len(items))
 	for i, item := range items {
-		task, err := a.decodeBatchItem(item, ids.at(i))
+		task, err := a.decodeBatchItem(ctx, item, ids.at(i))
 		if err != nil {
-			results[i] = a.refusedItem(i, err)
+			results[i] = refusedItem(i, err)
 			continue
 		}
 		tasks, places = append(tasks, task), append(places, i)
@@ -70,7 +71,7 @@ func (a *API) scheduleBatch(ctx context.Context, items [][]byte, ids taskIDs) ([
 	}
 	for j, i := range places {
 		if itemErr := domain.ItemError(err, j); itemErr != nil {
-			results[i] = a.refusedItem(i, itemErr)
+			results[i] = refusedItem(i, a.explainType(itemErr))
 			continue
 		}
 		view := taskView(stored[j])
@@ -79,15 +80,15 @@ func (a *API) scheduleBatch(ctx context.Context, items [][]byte, ids taskIDs) ([
 	return results, nil
 }
 
-func (a *API) decodeBatchItem(item []byte, id domain.TaskID) (*domain.Task, error) {
+func (a *API) decodeBatchItem(ctx context.Context, item []byte, id domain.TaskID) (*domain.Task, error) {
 	if int64(len(item)) > a.cfg.MaxTaskBytes {
-		return nil, beyond(errTooLarge, "task_bytes", a.cfg.MaxTaskBytes, "a task must be at most %d bytes", a.cfg.MaxTaskBytes)
+		return nil, problem.Beyond(problem.ErrTooLarge, "task_bytes", a.cfg.MaxTaskBytes, "a task must be at most %d bytes", a.cfg.MaxTaskBytes)
 	}
-	return decodeTask(item, id)
+	return decodeTask(ctx, item, id)
 }
 
-func (a *API) refusedItem(i int, err error) wire.BatchResult {
-	p := a.problem(err)
+func refusedItem(i int, err error) wire.BatchResult {
+	p := problem.Of(err)
 	return wire.BatchResult{Index: i, Status: p.Status, Problem: &p}
 }
 
@@ -98,13 +99,13 @@ func splitBatch(data []byte) ([][]byte, error) {
 	var items [][]byte
 	add := func(item []byte) error {
 		if len(items) == MaxBatch {
-			return beyond(errTooLarge, "batch_tasks", MaxBatch, "a batch must have at most %d tasks", MaxBatch)
+			return problem.Beyond(problem.ErrTooLarge, "batch_tasks", MaxBatch, "a batch must have at most %d tasks", MaxBatch)
 		}
 		items = append(items, item)
 		return nil
 	}
-	if firstByte(data) == '[' {
-		err := eachValue(bytes.NewReader(data), func(_ int, value jsontext.Value) error {
+	if request.FirstByte(data) == '[' {
+		err := request.EachValue(bytes.NewReader(data), func(_ int, value jsontext.Value) error {
 			return add(slices.Clone(value))
 		})
 		if err != nil {
@@ -112,7 +113,7 @@ func splitBatch(data []byte) ([][]byte, error) {
 		}
 	} else {
 		for line := range bytes.Lines(data) {
-			if firstByte(line) == 0 {
+			if request.FirstByte(line) == 0 {
 				continue
 			}
 			if err := add(line); err != nil {

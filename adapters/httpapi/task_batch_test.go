@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/apitest"
 	"logsift/adapters/httpapi/wire"
-	"logsift/domain"
 )
 
 func TestCreateTasks(t *testing.T) {
@@ -26,10 +25,8 @@ func TestCreateTasks(t *testing.T) {
 		"blank lines and carriage returns do not count":  {"\r\n" + strings.Join(items, "\r\n\r\n \n") + "\n\n", "application/x-ndjson"},
 		"lines are known without their own content type": {strings.Join(items, "\n"), "application/json"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(httpapi.Config{})
-			got := answer[wire.BatchResults](t, w.do("POST", batchPath, c.body, "Content-Type", c.media), http.StatusOK)
+		apitest.Run(t, name, httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+			got := apitest.Answer[wire.BatchResults](t, w.Do("POST", batchPath, c.body, "Content-Type", c.media), http.StatusOK)
 			require.Len(t, got.Results, len(want))
 			for i, r := range got.Results {
 				require.Equal(t, i, r.Index)
@@ -40,57 +37,34 @@ func TestCreateTasks(t *testing.T) {
 			require.Equal(t, "priority", got.Results[2].Problem.Errors[0].Field)
 			require.Equal(t, got.Results[0].Task.ID.String(), got.Results[3].Problem.Holder)
 			require.JSONEq(t, `"last"`, string(got.Results[5].Task.Payload))
-			require.Len(t, w.queue.tasks, 2)
-			require.Equal(t, 1, w.queue.writes, "the service is called once")
+			require.Len(t, w.Queue.Tasks, 2)
+			require.Equal(t, 1, w.Queue.Writes, "the service is called once")
 		})
 	}
-	t.Run("a broken line concerns only its own task", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		got := answer[wire.BatchResults](t, w.do("POST", batchPath, "{\"type\":\n{\"type\":\"echo\"}"), http.StatusOK)
+	apitest.Run(t, "a broken line concerns only its own task", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		got := apitest.Answer[wire.BatchResults](t, w.Do("POST", batchPath, "{\"type\":\n{\"type\":\"echo\"}"), http.StatusOK)
 		require.Equal(t, 400, got.Results[0].Status)
 		require.Equal(t, 201, got.Results[1].Status)
 	})
-	t.Run("a batch of bad tasks does not reach the service", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		answer[wire.BatchResults](t, w.do("POST", batchPath, `[{},{}]`), http.StatusOK)
-		require.Zero(t, w.queue.writes)
+	apitest.Run(t, "a batch of bad tasks does not reach the service", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		apitest.Answer[wire.BatchResults](t, w.Do("POST", batchPath, `[{},{}]`), http.StatusOK)
+		require.Zero(t, w.Queue.Writes)
 	})
-	t.Run("a broken array is refused as a whole", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
+	apitest.Run(t, "a broken array is refused as a whole", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		for _, body := range []string{``, ` `, `[]`, `[{"type":"echo"}`, `[{"type":"echo"},]`, `[{"type":"echo"} {"type":"echo"}]`, `[{"type":"echo"}][]`, `[{"type":"echo"}] x`} {
-			fieldProblem(t, w.do("POST", batchPath, body), "body")
+			apitest.FieldProblem(t, w.Do("POST", batchPath, body), "body")
 		}
-		require.Zero(t, w.queue.writes)
+		require.Zero(t, w.Queue.Writes)
 	})
-	t.Run("a batch may have as many tasks as the limit", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
+	apitest.Run(t, "a batch may have as many tasks as the limit", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		line := "{}\n"
-		got := answer[wire.BatchResults](t, w.do("POST", batchPath, strings.Repeat(line, httpapi.MaxBatch)), http.StatusOK)
+		got := apitest.Answer[wire.BatchResults](t, w.Do("POST", batchPath, strings.Repeat(line, httpapi.MaxBatch)), http.StatusOK)
 		require.Len(t, got.Results, httpapi.MaxBatch)
-		problem(t, w.do("POST", batchPath, strings.Repeat(line, httpapi.MaxBatch+1)), http.StatusRequestEntityTooLarge, "too-large")
-		problem(t, w.do("POST", batchPath, "["+strings.Repeat("{},", httpapi.MaxBatch)+"{}]"), http.StatusRequestEntityTooLarge, "too-large")
-	})
-	t.Run("one task of a batch has the limit of a task", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{MaxTaskBytes: 64})
-		got := answer[wire.BatchResults](t, w.do("POST", batchPath, `[{"type":"echo","payload":"`+strings.Repeat("x", 64)+`"},{"type":"echo"}]`), http.StatusOK)
-		require.Equal(t, 413, got.Results[0].Status)
-		require.Equal(t, 201, got.Results[1].Status)
-	})
-	t.Run("a store that is away fails the whole call", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		w.queue.err = fmt.Errorf("dial 10.1.2.3: %w", domain.ErrStoreUnavailable)
-		res := w.do("POST", batchPath, `[{"type":"echo"},{}]`)
-		problem(t, res, http.StatusServiceUnavailable, "store-unavailable")
-		require.Equal(t, "1", res.Header().Get("Retry-After"))
+		apitest.Problem(t, w.Do("POST", batchPath, strings.Repeat(line, httpapi.MaxBatch+1)), http.StatusRequestEntityTooLarge, "too-large")
+		apitest.Problem(t, w.Do("POST", batchPath, "["+strings.Repeat("{},", httpapi.MaxBatch)+"{}]"), http.StatusRequestEntityTooLarge, "too-large")
 	})
 	t.Run("another content type is refused", func(t *testing.T) {
 		t.Parallel()
-		problem(t, newWorld(httpapi.Config{}).do("POST", batchPath, `[]`, "Content-Type", "text/csv"), http.StatusUnsupportedMediaType, "unsupported-media-type")
+		apitest.Problem(t, apitest.New(httpapi.Config{}).Do("POST", batchPath, `[]`, "Content-Type", "text/csv"), http.StatusUnsupportedMediaType, "unsupported-media-type")
 	})
 }

@@ -8,17 +8,19 @@ import (
 
 	"github.com/google/uuid"
 
+	"logsift/adapters/httpapi/problem"
+	"logsift/adapters/httpapi/request"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 )
 
 // changeTasks makes a handler of an action on many tasks.
-func (a *API) changeTasks(action domain.TaskAction) func(http.ResponseWriter, *http.Request) error {
+func (a *API) changeTasks(action domain.TaskAction) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if _, err := mediaType(r, mediaJSON); err != nil {
+		if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
 			return err
 		}
-		data, free, err := a.readBody(w, r, a.cfg.MaxTaskBytes)
+		data, free, err := a.bodies.Read(w, r, a.cfg.MaxTaskBytes)
 		if err != nil {
 			return err
 		}
@@ -34,6 +36,7 @@ func (a *API) changeTasks(action domain.TaskAction) func(http.ResponseWriter, *h
 			}
 			view := a.bulkView(result, req.DryRun)
 			answer, err := newReply(http.StatusOK, view)
+			answer.final = result.Changed > 0 && !req.DryRun && result.Stopped == nil
 			for i := range view.Refusals {
 				answer.final = answer.final && !passing(view.Refusals[i].Problem.Status)
 			}
@@ -48,8 +51,12 @@ func (a *API) bulkView(result domain.BulkResult, dryRun bool) wire.BulkResult {
 		Refusals: make([]wire.BulkRefusal, len(result.Refusals)),
 		More:     result.NextCursor != "", NextCursor: cursorView(result.NextCursor),
 	}
+	if result.Stopped != nil {
+		p := problem.Of(result.Stopped)
+		out.Stopped = &p
+	}
 	for i, refusal := range result.Refusals {
-		out.Refusals[i] = wire.BulkRefusal{ID: refusal.ID, Problem: a.problem(refusal.Err)}
+		out.Refusals[i] = wire.BulkRefusal{ID: refusal.ID, Problem: problem.Of(refusal.Err)}
 	}
 	return out
 }
@@ -59,10 +66,10 @@ func (a *API) bulkView(result domain.BulkResult, dryRun bool) wire.BulkResult {
 func decodeBulk(data []byte, action domain.TaskAction) (domain.BulkRequest, error) {
 	var in wire.BulkTasks
 	req := domain.BulkRequest{Action: action}
-	if firstByte(data) != '{' {
+	if request.FirstByte(data) != '{' {
 		return req, &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
 	}
-	if err := decodeStrict(data, &in); err != nil {
+	if err := request.Decode(data, &in); err != nil {
 		return req, err
 	}
 	req.DryRun = in.DryRun
@@ -146,7 +153,7 @@ func parseID(field, text string) (uuid.UUID, error) {
 	const canonical = 36 // uuid.Parse knows other spellings too
 	id, err := uuid.Parse(text)
 	if err != nil || len(text) != canonical {
-		return uuid.Nil, &domain.ValidationError{Field: field, Value: cutText(text, 64), Rule: "must be a UUID"}
+		return uuid.Nil, &domain.ValidationError{Field: field, Value: request.CutText(text, 64), Rule: "must be a UUID"}
 	}
 	return id, nil
 }

@@ -74,11 +74,3 @@ func cursorView(cursor string) *string {
 	}
 	return &cursor
 }
-
-// listOf returns the list, never nil, so that it is shown as [].
-func listOf[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
-}

@@ -1,17 +1,22 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"logsift/adapters/httpapi/apikey"
+	"logsift/adapters/httpapi/problem"
+	"logsift/adapters/httpapi/request"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 )
@@ -24,26 +29,26 @@ var idempotencySpace = uuid.MustParse("8f2b6c1e-5d0a-4c57-9a43-1e7c0b9d6f28")
 // made of the key too, so that the store itself recognises a repeat for as long as
 // it keeps the task, even where the first answer was never stored.
 func (a *API) createTask(w http.ResponseWriter, r *http.Request) error {
-	if _, err := mediaType(r, mediaJSON); err != nil {
+	if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
 		return err
 	}
-	ids, err := a.taskIDs(r)
+	ids, err := taskIDsOf(r)
 	if err != nil {
 		return err
 	}
-	data, free, err := a.readBody(w, r, a.cfg.MaxTaskBytes)
+	data, free, err := a.bodies.Read(w, r, a.cfg.MaxTaskBytes)
 	if err != nil {
 		return err
 	}
 	defer free()
-	task, err := decodeTask(data, ids.one())
+	task, err := decodeTask(r.Context(), data, ids.one())
 	if err != nil {
 		return err
 	}
 	return a.once(w, r, data, func(ctx context.Context) (reply, error) {
 		stored, err := a.queue.ScheduleTasks(ctx, task)
 		if err := domain.ItemError(err, 0); err != nil {
-			return reply{}, err
+			return reply{}, a.explainType(err)
 		}
 		answer, err := newTaskReply(http.StatusCreated, stored[0])
 		answer.Location = tasksPath + "/" + stored[0].ID.String()
@@ -51,59 +56,54 @@ func (a *API) createTask(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// taskIDs gives the tasks of one request their ids.
-type taskIDs struct {
-	key   string // of the request and its caller, "" for none
-	newID func() uuid.UUID
+// explainType names the known types, if the error is of a task's type.
+func (a *API) explainType(err error) error {
+	if !errors.Is(err, domain.ErrUnknownTaskType) {
+		return err
+	}
+	var known []string
+	for _, t := range a.queue.GetSchedulerStats().TaskTypes {
+		known = append(known, strconv.Quote(string(t)))
+	}
+	return &problem.Error{
+		Kind: domain.ErrUnknownTaskType, Field: "type",
+		Detail: "type has no processor; the known types are " + cmp.Or(strings.Join(known, ", "), "none"),
+	}
 }
 
-func (a *API) taskIDs(r *http.Request) (taskIDs, error) {
-	key, err := idempotencyKey(r)
-	if err == nil && key != "" {
-		key = callersKey(r, key)
-	}
-	return taskIDs{key: key, newID: a.newID}, err
+// taskIDs gives the tasks of one request their ids. It is the key of the request and its
+// caller, "" for none.
+type taskIDs string
+
+func taskIDsOf(r *http.Request) (taskIDs, error) {
+	key, err := request.CallersKey(r)
+	return taskIDs(key), err
 }
 
 // one returns the id for the task of a request that makes one.
 func (t taskIDs) one() domain.TaskID {
-	if t.key == "" {
-		return t.newID()
+	if t == "" {
+		return uuid.Must(uuid.NewV7())
 	}
-	return uuid.NewSHA1(idempotencySpace, []byte(t.key))
+	return uuid.NewSHA1(idempotencySpace, []byte(t))
 }
 
 // at returns the id for the task at a place of a batch.
 func (t taskIDs) at(i int) domain.TaskID {
-	if t.key == "" {
-		return t.newID()
+	if t == "" {
+		return uuid.Must(uuid.NewV7())
 	}
-	return uuid.NewSHA1(idempotencySpace, []byte(t.key+"\x00batch\x00"+strconv.Itoa(i)))
+	return uuid.NewSHA1(idempotencySpace, []byte(string(t)+"\x00batch\x00"+strconv.Itoa(i)))
 }
 
-// readBody reads a whole body. Until free is called, it counts among the bytes
-// that all bodies may hold.
-func (a *API) readBody(w http.ResponseWriter, r *http.Request, limit int64) (data []byte, free func(), err error) {
-	b, err := a.openBody(w, r, limit)
-	if err != nil {
-		return nil, nil, err
-	}
-	data, err = io.ReadAll(b)
-	if err != nil {
-		b.close()
-		return nil, nil, err
-	}
-	return data, b.close, nil
-}
-
-// decodeTask makes a valid task of a body. The error is a
-// *domain.ValidationError.
-func decodeTask(data []byte, id domain.TaskID) (*domain.Task, error) {
+// decodeTask makes a valid task of a body, which the caller may schedule. The error is
+// a *domain.ValidationError, or a problem.ErrForbidden.
+func decodeTask(ctx context.Context, data []byte, id domain.TaskID) (*domain.Task, error) {
 	var in wire.CreateTask
-	if firstByte(data) != '{' {
+	if request.FirstByte(data) != '{' {
 		return nil, &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
 	}
-	if err := decodeStrict(data, &in); err != nil {
+	if err := request.Decode(data, &in); err != nil {
 		return nil, err
 	}
 	if in.Type == "" {
@@ -135,8 +135,13 @@ func decodeTask(data []byte, id domain.TaskID) (*domain.Task, error) {
 		return nil, err
 	}
 	if task.Type == domain.TaskTypeLogAnalysis {
-		if _, err := domain.ParseLogAnalysisPayload(task.Payload); err != nil {
+		payload, err := domain.ParseLogAnalysisPayload(task.Payload)
+		if err != nil {
 			return nil, &domain.ValidationError{Field: "payload", Rule: "must be an object with log_ids, a list of UUIDs that is not empty, or batch_id, a UUID"}
+		}
+		// Who teaches a baseline decides what all others no longer hear of.
+		if role := request.HolderOf(ctx).Role; payload.Learn && !role.Includes(apikey.Admin) {
+			return nil, problem.Refuse(problem.ErrForbidden, "the key has the role %s, a task that learns a baseline needs the role %s", role, apikey.Admin)
 		}
 	}
 	return task, nil
@@ -176,14 +181,14 @@ func duration(field string, seconds float64, limit time.Duration) (time.Duration
 }
 
 func (a *API) listTasks(w http.ResponseWriter, r *http.Request) error {
-	q := newQuery(r)
+	q := request.NewQuery(r)
 	filter := domain.TaskFilter{
-		Status: named(q, "status", domain.ParseTaskStatus),
-		Type:   domain.TaskType(q.text("type")), Queue: q.text("queue"),
-		CreatedAfter: q.time("created_after"), CreatedBefore: q.time("created_before"),
-		Limit: q.limit(), Cursor: q.cursor(),
+		Status: request.Named(q, "status", domain.ParseTaskStatus),
+		Type:   domain.TaskType(q.Text("type")), Queue: q.Text("queue"),
+		CreatedAfter: q.Time("created_after"), CreatedBefore: q.Time("created_before"),
+		Limit: q.Limit(), Cursor: q.Cursor(),
 	}
-	if err := q.err(); err != nil {
+	if err := q.Err(); err != nil {
 		return err
 	}
 	if err := filter.Validate(); err != nil {
@@ -197,7 +202,7 @@ func (a *API) listTasks(w http.ResponseWriter, r *http.Request) error {
 	for i, t := range page.Tasks {
 		out.Tasks[i] = taskView(t)
 	}
-	return writeJSON(w, http.StatusOK, out)
+	return wire.Write(w, http.StatusOK, out)
 }
 
 func (a *API) getTask(w http.ResponseWriter, r *http.Request) error {
@@ -209,7 +214,7 @@ func (a *API) getTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeVersion(w, r, singleTaskView(task))
+	return request.WriteVersion(w, r, singleTaskView(task))
 }
 
 func (a *API) deleteTask(w http.ResponseWriter, r *http.Request) error {
@@ -227,9 +232,36 @@ func (a *API) deleteTask(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// checkVersion decides the preconditions of a change of a task; a request without any
+// costs nothing. That the task is not there, or in a state that forbids the change,
+// comes first (section 13.2.1).
+//
+// The check and the change are two steps of the store. A change that comes between
+// them is not noticed, so that this prevents most lost updates, not all. What the
+// store decides in one step stays right all the same: whether the state that the task
+// has then allows the change.
+func (a *API) checkVersion(ctx context.Context, r *http.Request, id domain.TaskID, action domain.TaskAction) error {
+	if !request.IsConditional(r) {
+		return nil
+	}
+	task, err := a.queue.GetTask(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := action.Allowed(task); err != nil {
+		return err
+	}
+	body, err := wire.Encode(singleTaskView(task))
+	if err != nil {
+		return fmt.Errorf("encode the task: %w", err)
+	}
+	_, err = request.Evaluate(r, request.ETagOf(body))
+	return err
+}
+
 // changeTask makes a handler of a change that a person asks for. It answers with
 // the task as it is afterwards.
-func (a *API) changeTask(action domain.TaskAction, change func(context.Context, ...domain.TaskID) error) func(http.ResponseWriter, *http.Request) error {
+func (a *API) changeTask(action domain.TaskAction, change func(QueueService, context.Context, ...domain.TaskID) error) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, err := pathID(r)
 		if err != nil {
@@ -239,7 +271,7 @@ func (a *API) changeTask(action domain.TaskAction, change func(context.Context, 
 			if err := a.checkVersion(ctx, r, id, action); err != nil {
 				return reply{}, err
 			}
-			if err := change(ctx, id); err != nil {
+			if err := change(a.queue, ctx, id); err != nil {
 				return reply{}, err
 			}
 			task, err := a.queue.GetTask(ctx, id)

@@ -11,33 +11,30 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/apitest"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 )
 
 func TestCreateTask(t *testing.T) {
 	t.Parallel()
-	t.Run("a type alone makes a task with the defaults", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		res := w.do("POST", tasksPath, `{"type":"echo"}`)
-		got := answer[wire.Task](t, res, http.StatusCreated)
+	apitest.Run(t, "a type alone makes a task with the defaults", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		res := w.Do("POST", tasksPath, `{"type":"echo"}`)
+		got := apitest.Answer[wire.Task](t, res, http.StatusCreated)
 		require.Equal(t, tasksPath+"/"+got.ID.String(), res.Header().Get("Location"))
 		want := domain.NewTask(got.ID, "echo", []byte("{}"))
-		stored := w.queue.tasks[got.ID]
+		stored := w.Queue.Tasks[got.ID]
 		require.True(t, want.SameContents(stored))
 		require.Equal(t, "PENDING", got.Status)
 		require.JSONEq(t, `{}`, string(got.Payload))
 		require.Nil(t, got.ScheduledAt)
 		require.Len(t, got.History, 1)
 	})
-	t.Run("every field reaches the task", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		got := answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo","payload":[1, "<&>"],"priority":9,"queue":"fast",
+	apitest.Run(t, "every field reaches the task", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","payload":[1, "<&>"],"priority":9,"queue":"fast",
 			"max_retries":0,"timeout_seconds":0.25,"scheduled_at":"2027-01-02T03:04:05+01:00","unique_key":"k"}`,
 			"Content-Type", "application/json; charset=utf-8"), http.StatusCreated)
-		stored := w.queue.tasks[got.ID]
+		stored := w.Queue.Tasks[got.ID]
 		require.Equal(t, `[1,"<&>"]`, string(stored.Payload), "payloads are kept without white space")
 		require.Equal(t, domain.Priority(9), stored.Priority)
 		require.Equal(t, "fast", stored.Queue)
@@ -46,154 +43,117 @@ func TestCreateTask(t *testing.T) {
 		require.Equal(t, time.Date(2027, 1, 2, 2, 4, 5, 0, time.UTC), stored.ScheduledAt)
 		require.Equal(t, "k", stored.UniqueKey)
 	})
-	t.Run("a delay is left to the clock of the store", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		got := answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo","delay_seconds":1.5}`), http.StatusCreated)
-		require.Equal(t, 1500*time.Millisecond, w.queue.tasks[got.ID].Delay)
-		require.Equal(t, now.Add(1500*time.Millisecond), *got.ScheduledAt)
+	apitest.Run(t, "a delay is left to the clock of the store", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","delay_seconds":1.5}`), http.StatusCreated)
+		require.Equal(t, 1500*time.Millisecond, w.Queue.Tasks[got.ID].Delay)
+		require.Equal(t, apitest.Now.Add(1500*time.Millisecond), *got.ScheduledAt)
 	})
-	t.Run("a null is an absent field, but a payload of its own", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		got := answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo","priority":null,"scheduled_at":null,"payload":null}`), http.StatusCreated)
+	apitest.Run(t, "a null is an absent field, but a payload of its own", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","priority":null,"scheduled_at":null,"payload":null}`), http.StatusCreated)
 		require.Equal(t, int(domain.PriorityNormal), got.Priority)
-		require.Equal(t, "null", string(w.queue.tasks[got.ID].Payload))
+		require.Equal(t, "null", string(w.Queue.Tasks[got.ID].Payload))
 	})
-	t.Run("a log analysis needs its payload", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
+	apitest.Run(t, "a log analysis needs its payload", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		for _, payload := range []string{`{}`, `[]`, `{"log_ids":[]}`, `{"log_ids":["x"]}`, `{"batch_id":7}`} {
-			p := fieldProblem(t, w.do("POST", tasksPath, `{"type":"log_analysis","payload":`+payload+`}`), "payload")
+			p := apitest.FieldProblem(t, w.Do("POST", tasksPath, `{"type":"log_analysis","payload":`+payload+`}`), "payload")
 			require.NotContains(t, p.Detail, "Go ", "no words of the decoder")
 		}
-		require.Zero(t, w.queue.writes)
-		answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"log_analysis","payload":{"log_ids":["`+uuid.NewString()+`"]}}`), http.StatusCreated)
+		require.Zero(t, w.Queue.Writes)
+		apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"log_analysis","payload":{"log_ids":["`+uuid.NewString()+`"]}}`), http.StatusCreated)
 	})
-	t.Run("an unknown type is answered with the known ones", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		p := problem(t, w.do("POST", tasksPath, `{"type":"nope"}`), http.StatusBadRequest, "unknown-task-type")
+	apitest.Run(t, "an unknown type is answered with the known ones", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		p := apitest.Problem(t, w.Do("POST", tasksPath, `{"type":"nope"}`), http.StatusBadRequest, "unknown-task-type")
 		require.Equal(t, "type", p.Errors[0].Field)
 		require.Contains(t, p.Detail, `"echo", "log_analysis"`)
 	})
-	t.Run("a held unique key names its holder", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		first := answer[wire.Task](t, w.do("POST", tasksPath, `{"type":"echo","unique_key":"k"}`), http.StatusCreated)
-		p := problem(t, w.do("POST", tasksPath, `{"type":"echo","unique_key":"k"}`), http.StatusConflict, "duplicate-task")
+	apitest.Run(t, "a held unique key names its holder", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		first := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","unique_key":"k"}`), http.StatusCreated)
+		p := apitest.Problem(t, w.Do("POST", tasksPath, `{"type":"echo","unique_key":"k"}`), http.StatusConflict, "duplicate-task")
 		require.Equal(t, first.ID.String(), p.Holder)
 	})
 }
 
 func TestCreateTaskRefusesBadBodies(t *testing.T) {
 	t.Parallel()
-	deep := strings.Repeat("[", 32) + strings.Repeat("]", 32)
+	// What the decoder refuses, package request tests.
 	cases := map[string]struct{ body, field string }{
-		"nothing":                      {``, "body"},
-		"null":                         {`null`, "body"},
-		"an array":                     {`[]`, "body"},
-		"a broken object":              {`{"type":"echo"`, "body"},
-		"no JSON":                      {`{type:"echo"}`, "body"},
-		"a comment":                    {`{"type":"echo"} // x`, "body"},
-		"two values":                   {`{"type":"echo"}{"type":"echo"}`, "body"},
-		"no type":                      {`{}`, "type"},
-		"an empty type":                {`{"type":""}`, "type"},
-		"a type that is no name":       {`{"type":"a:{b}\r\n"}`, "type"},
-		"a long type":                  {`{"type":"` + strings.Repeat("a", 10<<10) + `"}`, "type"},
-		"a type of another kind":       {`{"type":5}`, "type"},
-		"a field twice":                {`{"type":"echo","type":"echo"}`, "type"},
-		"a field twice in the payload": {`{"type":"echo","payload":{"a":1,"a":2}}`, "payload.a"},
-		"a field in another case":      {`{"Type":"echo"}`, "Type"},
-		"an unknown field":             {`{"type":"echo","prio":1}`, "prio"},
-		"a status":                     {`{"type":"echo","status":"COMPLETED"}`, "status"},
-		"an id":                        {`{"type":"echo","id":"` + uuid.NewString() + `"}`, "id"},
-		"an attempt":                   {`{"type":"echo","attempt":3}`, "attempt"},
-		"a result":                     {`{"type":"echo","result":{}}`, "result"},
-		"invalid UTF-8":                {"{\"type\":\"ec\xffho\"}", "type"},
-		"invalid UTF-8 in the payload": {"{\"type\":\"echo\",\"payload\":\"\xff\"}", "payload"},
-		"nesting beyond the limit":     {`{"type":"echo","payload":` + deep + `}`, "body"},
-		"a payload over the limit":     {`{"type":"echo","payload":"` + strings.Repeat("x", domain.MaxPayload) + `"}`, "payload"},
-		"a priority too high":          {`{"type":"echo","priority":11}`, "priority"},
-		"a priority too low":           {`{"type":"echo","priority":-1}`, "priority"},
-		"a fractional priority":        {`{"type":"echo","priority":1.5}`, "priority"},
-		"a priority in quotes":         {`{"type":"echo","priority":"5"}`, "priority"},
-		"a priority beyond an int":     {`{"type":"echo","priority":99999999999999999999}`, "priority"},
-		"a queue that is no name":      {`{"type":"echo","queue":"*"}`, "queue"},
-		"too many retries":             {`{"type":"echo","max_retries":101}`, "max_retries"},
-		"no time-out":                  {`{"type":"echo","timeout_seconds":0}`, "timeout_seconds"},
-		"a huge time-out":              {`{"type":"echo","timeout_seconds":1e300}`, "timeout_seconds"},
-		"a time-out beyond a float":    {`{"type":"echo","timeout_seconds":1e999}`, "timeout_seconds"},
-		"a negative delay":             {`{"type":"echo","delay_seconds":-1}`, "delay_seconds"},
-		"a delay beyond ten years":     {`{"type":"echo","delay_seconds":400000000}`, "delay_seconds"},
-		"a delay and a time":           {`{"type":"echo","delay_seconds":0,"scheduled_at":"2027-01-01T00:00:00Z"}`, "delay_seconds"},
-		"a time that is none":          {`{"type":"echo","scheduled_at":"tomorrow"}`, "scheduled_at"},
-		"a time as a number":           {`{"type":"echo","scheduled_at":1700000000}`, "scheduled_at"},
-		"a time without a zone":        {`{"type":"echo","scheduled_at":"2027-01-01T00:00:00"}`, "scheduled_at"},
-		"a time of long ago":           {`{"type":"echo","scheduled_at":"1900-01-01T00:00:00Z"}`, "scheduled_at"},
-		"a long unique key":            {`{"type":"echo","unique_key":"` + strings.Repeat("k", 257) + `"}`, "unique_key"},
+		"nothing":                   {``, "body"},
+		"null":                      {`null`, "body"},
+		"an array":                  {`[]`, "body"},
+		"no JSON":                   {`{type:"echo"}`, "body"},
+		"a comment":                 {`{"type":"echo"} // x`, "body"},
+		"no type":                   {`{}`, "type"},
+		"an empty type":             {`{"type":""}`, "type"},
+		"a type that is no name":    {`{"type":"a:{b}\r\n"}`, "type"},
+		"a long type":               {`{"type":"` + strings.Repeat("a", 10<<10) + `"}`, "type"},
+		"a status":                  {`{"type":"echo","status":"COMPLETED"}`, "status"},
+		"an id":                     {`{"type":"echo","id":"` + uuid.NewString() + `"}`, "id"},
+		"an attempt":                {`{"type":"echo","attempt":3}`, "attempt"},
+		"a result":                  {`{"type":"echo","result":{}}`, "result"},
+		"invalid UTF-8":             {"{\"type\":\"ec\xffho\"}", "type"},
+		"a payload over the limit":  {`{"type":"echo","payload":"` + strings.Repeat("x", domain.MaxPayload) + `"}`, "payload"},
+		"a priority too high":       {`{"type":"echo","priority":11}`, "priority"},
+		"a priority too low":        {`{"type":"echo","priority":-1}`, "priority"},
+		"a priority beyond an int":  {`{"type":"echo","priority":99999999999999999999}`, "priority"},
+		"a queue that is no name":   {`{"type":"echo","queue":"*"}`, "queue"},
+		"too many retries":          {`{"type":"echo","max_retries":101}`, "max_retries"},
+		"no time-out":               {`{"type":"echo","timeout_seconds":0}`, "timeout_seconds"},
+		"a huge time-out":           {`{"type":"echo","timeout_seconds":1e300}`, "timeout_seconds"},
+		"a time-out beyond a float": {`{"type":"echo","timeout_seconds":1e999}`, "timeout_seconds"},
+		"a negative delay":          {`{"type":"echo","delay_seconds":-1}`, "delay_seconds"},
+		"a delay beyond ten years":  {`{"type":"echo","delay_seconds":400000000}`, "delay_seconds"},
+		"a delay and a time":        {`{"type":"echo","delay_seconds":0,"scheduled_at":"2027-01-01T00:00:00Z"}`, "delay_seconds"},
+		"a time that is none":       {`{"type":"echo","scheduled_at":"tomorrow"}`, "scheduled_at"},
+		"a time as a number":        {`{"type":"echo","scheduled_at":1700000000}`, "scheduled_at"},
+		"a time without a zone":     {`{"type":"echo","scheduled_at":"2027-01-01T00:00:00"}`, "scheduled_at"},
+		"a time of long ago":        {`{"type":"echo","scheduled_at":"1900-01-01T00:00:00Z"}`, "scheduled_at"},
+		"a long unique key":         {`{"type":"echo","unique_key":"` + strings.Repeat("k", 257) + `"}`, "unique_key"},
 	}
 	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(httpapi.Config{})
-			fieldProblem(t, w.do("POST", tasksPath, c.body, "Content-Type", "application/json"), c.field)
-			require.Zero(t, w.queue.writes, "nothing reaches the service")
+		apitest.Run(t, name, httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+			apitest.FieldProblem(t, w.Do("POST", tasksPath, c.body, "Content-Type", "application/json"), c.field)
+			require.Zero(t, w.Queue.Writes, "nothing reaches the service")
 		})
 	}
-	t.Run("nesting at the limit is taken", func(t *testing.T) {
-		t.Parallel()
-		answer[wire.Task](t, newWorld(httpapi.Config{}).do("POST", tasksPath, `{"type":"echo","payload":`+deep[1:63]+`}`), http.StatusCreated)
-	})
 }
 
 func TestCreateTaskRefusesBadRequests(t *testing.T) {
 	t.Parallel()
 	const good = `{"type":"echo"}`
-	t.Run("another content type", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
+	apitest.Run(t, "another content type", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		for _, media := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "nonsense/", "application/x-ndjson"} {
-			problem(t, w.do("POST", tasksPath, good, "Content-Type", media), http.StatusUnsupportedMediaType, "unsupported-media-type")
+			apitest.Problem(t, w.Do("POST", tasksPath, good, "Content-Type", media), http.StatusUnsupportedMediaType, "unsupported-media-type")
 		}
-		require.Zero(t, w.queue.writes)
+		require.Zero(t, w.Queue.Writes)
 	})
-	t.Run("another encoding", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		res := w.do("POST", tasksPath, good, "Content-Encoding", "br")
-		problem(t, res, http.StatusUnsupportedMediaType, "unsupported-media-type")
+	apitest.Run(t, "another encoding", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		res := w.Do("POST", tasksPath, good, "Content-Encoding", "br")
+		apitest.Problem(t, res, http.StatusUnsupportedMediaType, "unsupported-media-type")
 		require.Equal(t, "gzip, zstd, snappy", res.Header().Get("Accept-Encoding"))
 	})
-	t.Run("a body over the limit by one byte", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{MaxTaskBytes: int64(len(good))})
-		answer[wire.Task](t, w.do("POST", tasksPath, good), http.StatusCreated)
-		problem(t, w.do("POST", tasksPath, good+" "), http.StatusRequestEntityTooLarge, "too-large")
-		require.Equal(t, 1, w.queue.writes)
+	apitest.Run(t, "a body over the limit by one byte", httpapi.Config{MaxTaskBytes: int64(len(good))}, func(t *testing.T, w *apitest.World) {
+		apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, good), http.StatusCreated)
+		apitest.Problem(t, w.Do("POST", tasksPath, good+" "), http.StatusRequestEntityTooLarge, "too-large")
+		require.Equal(t, 1, w.Queue.Writes)
 	})
-	t.Run("an unknown query parameter", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		fieldProblem(t, w.do("POST", tasksPath+"?dry_run=1", good), "dry_run")
-		require.Zero(t, w.queue.writes)
+	apitest.Run(t, "an unknown query parameter", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		apitest.FieldProblem(t, w.Do("POST", tasksPath+"?dry_run=1", good), "dry_run")
+		require.Zero(t, w.Queue.Writes)
 	})
 }
 
 func TestGetTask(t *testing.T) {
 	t.Parallel()
-	t.Run("a task is shown with all that is known of it", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		task := w.add(func(task *domain.Task) {
-			require.NoError(t, task.MarkAsProcessing(uuid.New(), time.Minute, now))
-			require.NoError(t, task.MarkAsRetrying(domain.TaskError{Reason: domain.ReasonPanic, Message: "boom <b>", Stack: "at x"}, now.Add(time.Minute), now.Add(time.Second)))
+	apitest.Run(t, "a task is shown with all that is known of it", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		task := w.Add(func(task *domain.Task) {
+			require.NoError(t, task.MarkAsProcessing(uuid.New(), time.Minute, apitest.Now))
+			require.NoError(t, task.MarkAsRetrying(domain.TaskError{Reason: domain.ReasonPanic, Message: "boom <b>", Stack: "at x"}, apitest.Now.Add(time.Minute), apitest.Now.Add(time.Second)))
 			require.NoError(t, task.Promote())
-			require.NoError(t, task.MarkAsProcessing(uuid.New(), time.Minute, now.Add(2*time.Minute)))
-			require.NoError(t, task.MarkAsCompleted([]byte(`{"ok":true}`), now.Add(3*time.Minute)))
+			require.NoError(t, task.MarkAsProcessing(uuid.New(), time.Minute, apitest.Now.Add(2*time.Minute)))
+			require.NoError(t, task.MarkAsCompleted([]byte(`{"ok":true}`), apitest.Now.Add(3*time.Minute)))
 			task.UniqueKey = "k"
 		})
-		res := w.do("GET", tasksPath+"/"+task.ID.String(), "")
+		res := w.Do("GET", tasksPath+"/"+task.ID.String(), "")
 		require.Equal(t, http.StatusOK, res.Code)
 		require.Contains(t, res.Body.String(), "boom <b>", "no HTML escapes")
 		require.JSONEq(t, `{
@@ -209,68 +169,60 @@ func TestGetTask(t *testing.T) {
 				{"status":"PROCESSING","at":"2026-11-23T12:02:00Z","attempt":2,"reason":""},
 				{"status":"COMPLETED","at":"2026-11-23T12:03:00Z","attempt":2,"reason":""}]}`, res.Body.String())
 	})
-	t.Run("what has not come is null", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		task := w.add(nil)
-		body := w.do("GET", tasksPath+"/"+task.ID.String(), "").Body.String()
+	apitest.Run(t, "what has not come is null", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		task := w.Add(nil)
+		body := w.Do("GET", tasksPath+"/"+task.ID.String(), "").Body.String()
 		for _, want := range []string{`"scheduled_at":null`, `"started_at":null`, `"completed_at":null`, `"result":null`, `"errors":[]`} {
 			require.Contains(t, body, want)
 		}
 	})
-	t.Run("stored bytes that are no JSON are shown as a string", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
+	apitest.Run(t, "stored bytes that are no JSON are shown as a string", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		for stored, want := range map[string]string{
 			"plain text": `"plain text"`, "{\"a\":": `"{\"a\":"`, "\xff\xfe": `"�"`, "\"\xff\"": `"\"�\""`,
 			`{"a":1,"a":2}`: `{"a":1,"a":2}`, "1 2": `"1 2"`,
 		} {
-			task := w.add(func(task *domain.Task) { task.Payload = []byte(stored) })
-			got := answer[wire.Task](t, w.do("GET", tasksPath+"/"+task.ID.String(), ""), http.StatusOK)
+			task := w.Add(func(task *domain.Task) { task.Payload = []byte(stored) })
+			got := apitest.Answer[wire.Task](t, w.Do("GET", tasksPath+"/"+task.ID.String(), ""), http.StatusOK)
 			require.Equal(t, want, string(got.Payload))
 		}
 	})
 	t.Run("an unknown id is not found", func(t *testing.T) {
 		t.Parallel()
-		problem(t, newWorld(httpapi.Config{}).do("GET", tasksPath+"/"+uuid.NewString(), ""), http.StatusNotFound, "task-not-found")
+		apitest.Problem(t, apitest.New(httpapi.Config{}).Do("GET", tasksPath+"/"+uuid.NewString(), ""), http.StatusNotFound, "task-not-found")
 	})
-	t.Run("an id that is no UUID is refused", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
+	apitest.Run(t, "an id that is no UUID is refused", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		for _, id := range []string{"7", "*", "%7Bx%7D", "..%0d%0a", strings.Repeat("a", 10<<10), "urn%3Auuid", "{" + uuid.NewString() + "}", strings.ReplaceAll(uuid.NewString(), "-", "")} {
 			for _, method := range []string{"GET", "DELETE"} {
 				if strings.Contains(id, "%3A") {
-					problem(t, w.do(method, tasksPath+"/"+id, ""), http.StatusNotFound, "no-such-path")
+					apitest.Problem(t, w.Do(method, tasksPath+"/"+id, ""), http.StatusNotFound, "no-such-path")
 					continue
 				}
-				fieldProblem(t, w.do(method, tasksPath+"/"+id, ""), "id")
+				apitest.FieldProblem(t, w.Do(method, tasksPath+"/"+id, ""), "id")
 			}
 		}
-		fieldProblem(t, w.do("POST", tasksPath+"/7:retry", ""), "id")
-		require.Zero(t, w.queue.writes)
+		apitest.FieldProblem(t, w.Do("POST", tasksPath+"/7:retry", ""), "id")
+		require.Zero(t, w.Queue.Writes)
 	})
 }
 
 func TestListTasks(t *testing.T) {
 	t.Parallel()
-	t.Run("every parameter reaches the filter", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		task := w.add(nil)
-		w.queue.page = domain.TaskPage{Tasks: []*domain.Task{task}, NextCursor: "next"}
-		got := answer[wire.TaskList](t, w.do("GET", tasksPath+"?status=retrying&type=echo&queue=q&created_after=2026-01-01T00:00:00Z&created_before=2026-02-01T01:00:00%2B01:00&limit=7&cursor=c", ""), http.StatusOK)
+	apitest.Run(t, "every parameter reaches the filter", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		task := w.Add(nil)
+		w.Queue.Page = domain.TaskPage{Tasks: []*domain.Task{task}, NextCursor: "next"}
+		got := apitest.Answer[wire.TaskList](t, w.Do("GET", tasksPath+"?status=retrying&type=echo&queue=q&created_after=2026-01-01T00:00:00Z&created_before=2026-02-01T01:00:00%2B01:00&limit=7&cursor=c", ""), http.StatusOK)
 		require.Equal(t, domain.TaskFilter{
 			Status: domain.TaskStatusRetrying, Type: "echo", Queue: "q",
 			CreatedAfter: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), CreatedBefore: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC),
 			Limit: 7, Cursor: "c",
-		}, w.queue.filter)
+		}, w.Queue.Filter)
 		require.Equal(t, "next", *got.NextCursor)
 		require.Equal(t, task.ID, got.Tasks[0].ID)
 		require.Nil(t, got.Tasks[0].History, "lists show no history")
 	})
 	t.Run("an empty page is an empty list without a cursor", func(t *testing.T) {
 		t.Parallel()
-		res := newWorld(httpapi.Config{}).do("GET", tasksPath+"?status=PENDING&cursor=", "")
+		res := apitest.New(httpapi.Config{}).Do("GET", tasksPath+"?status=PENDING&cursor=", "")
 		require.JSONEq(t, `{"tasks":[],"next_cursor":null}`, res.Body.String())
 	})
 	t.Run("a wrong parameter is named", func(t *testing.T) {
@@ -281,20 +233,18 @@ func TestListTasks(t *testing.T) {
 			"limit=0": "limit", "limit=201": "limit", "limit=1000000": "limit", "limit=-1": "limit", "limit=x": "limit", "limit=1.5": "limit",
 			"page=2": "page", "Status=PENDING": "Status", "a=%zz": "query", "a;b": "query",
 		} {
-			p := fieldProblem(t, newWorld(httpapi.Config{}).do("GET", tasksPath+"?"+param, ""), field)
+			p := apitest.FieldProblem(t, apitest.New(httpapi.Config{}).Do("GET", tasksPath+"?"+param, ""), field)
 			require.NotEqual(t, p.Errors[0].Detail, p.Errors[0].Field)
 		}
 	})
 	t.Run("all wrong parameters are named at once", func(t *testing.T) {
 		t.Parallel()
-		p := problem(t, newWorld(httpapi.Config{}).do("GET", tasksPath+"?limit=x&status=y", ""), http.StatusBadRequest, "invalid-request")
+		p := apitest.Problem(t, apitest.New(httpapi.Config{}).Do("GET", tasksPath+"?limit=x&status=y", ""), http.StatusBadRequest, "invalid-request")
 		require.Len(t, p.Errors, 2)
 	})
-	t.Run("a foreign cursor is refused", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		w.queue.err = fmt.Errorf("list: %w", domain.ErrInvalidCursor)
-		p := problem(t, w.do("GET", tasksPath+"?cursor=x", ""), http.StatusBadRequest, "invalid-cursor")
+	apitest.Run(t, "a foreign cursor is refused", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		w.Queue.Err = fmt.Errorf("list: %w", domain.ErrInvalidCursor)
+		p := apitest.Problem(t, w.Do("GET", tasksPath+"?cursor=x", ""), http.StatusBadRequest, "invalid-cursor")
 		require.Equal(t, "cursor", p.Errors[0].Field)
 	})
 }
@@ -319,14 +269,12 @@ func TestChangeTask(t *testing.T) {
 		{"DELETE", "", domain.TaskStatusProcessing, http.StatusConflict, "PROCESSING"},
 	}
 	for _, c := range cases {
-		t.Run(fmt.Sprintf("%s%s of a %s task gives %d", c.method, c.step, c.from, c.code), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(httpapi.Config{})
-			task := w.add(status(c.from))
-			res := w.do(c.method, tasksPath+"/"+task.ID.String()+c.step, "")
+		apitest.Run(t, fmt.Sprintf("%s%s of a %s task gives %d", c.method, c.step, c.from, c.code), httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+			task := w.Add(status(c.from))
+			res := w.Do(c.method, tasksPath+"/"+task.ID.String()+c.step, "")
 			switch c.code {
 			case http.StatusConflict:
-				p := problem(t, res, http.StatusConflict, "invalid-transition")
+				p := apitest.Problem(t, res, http.StatusConflict, "invalid-transition")
 				require.Equal(t, task.ID.String(), p.TaskID)
 				require.Equal(t, c.to, p.TaskStatus)
 				require.Contains(t, p.Detail, c.to)
@@ -334,24 +282,20 @@ func TestChangeTask(t *testing.T) {
 			case http.StatusNoContent:
 				require.Equal(t, http.StatusNoContent, res.Code)
 				require.Empty(t, res.Body.String())
-				require.Empty(t, w.queue.tasks)
+				require.Empty(t, w.Queue.Tasks)
 			default:
-				require.Equal(t, c.to, answer[wire.Task](t, res, c.code).Status)
+				require.Equal(t, c.to, apitest.Answer[wire.Task](t, res, c.code).Status)
 			}
 		})
 	}
-	t.Run("a colon may be escaped", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
-		task := w.add(status(domain.TaskStatusFailed))
-		answer[wire.Task](t, w.do("POST", tasksPath+"/"+task.ID.String()+"%3Aretry", ""), http.StatusOK)
+	apitest.Run(t, "a colon may be escaped", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		task := w.Add(status(domain.TaskStatusFailed))
+		apitest.Answer[wire.Task](t, w.Do("POST", tasksPath+"/"+task.ID.String()+"%3Aretry", ""), http.StatusOK)
 	})
-	t.Run("an unknown id is not found by any of them", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(httpapi.Config{})
+	apitest.Run(t, "an unknown id is not found by any of them", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		for _, step := range []string{":retry", ":cancel", ":run"} {
-			problem(t, w.do("POST", tasksPath+"/"+uuid.NewString()+step, ""), http.StatusNotFound, "task-not-found")
+			apitest.Problem(t, w.Do("POST", tasksPath+"/"+uuid.NewString()+step, ""), http.StatusNotFound, "task-not-found")
 		}
-		problem(t, w.do("DELETE", tasksPath+"/"+uuid.NewString(), ""), http.StatusNotFound, "task-not-found")
+		apitest.Problem(t, w.Do("DELETE", tasksPath+"/"+uuid.NewString(), ""), http.StatusNotFound, "task-not-found")
 	})
 }

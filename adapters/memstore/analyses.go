@@ -8,9 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // storedAnalysis is an analysis with its place.
@@ -20,10 +19,9 @@ type storedAnalysis struct {
 	removed bool
 }
 
-// SaveAnalysis implements ports.AnalysisStore.
 func (r *LogRepository) SaveAnalysis(ctx context.Context, task domain.TaskID, result domain.AnalysisResult) error {
-	if task == uuid.Nil {
-		return &domain.ValidationError{Field: "task_id", Rule: "must be a UUID that is not nil"}
+	if err := ports.ValidateAnalysed(task); err != nil {
+		return err
 	}
 	if err := r.begin(ctx, "save analysis"); err != nil {
 		return err
@@ -70,7 +68,6 @@ func copyAnomaly(a domain.Anomaly) domain.Anomaly {
 	return a
 }
 
-// GetAnalysis implements ports.AnalysisStore.
 func (r *LogRepository) GetAnalysis(ctx context.Context, task domain.TaskID) (domain.Analysis, error) {
 	if err := r.begin(ctx, "get analysis"); err != nil {
 		return domain.Analysis{}, err
@@ -85,8 +82,8 @@ func (r *LogRepository) GetAnalysis(ctx context.Context, task domain.TaskID) (do
 	return out, nil
 }
 
-// ListAnomalies implements ports.AnalysisStore. A cursor is the analysis and the
-// place in it of the last anomaly that was listed.
+// ListAnomalies gives cursors of the analysis and the place in it of the last anomaly
+// that was listed.
 func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.AnomalyPage{}, err
@@ -123,10 +120,9 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 	return page, nil
 }
 
-// PurgeAnalyses implements ports.AnalysisStore. The limit is at least 1. It also
-// removes states that expired.
+// PurgeAnalyses also removes documents that expired.
 func (r *LogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error) {
-	if err := checkPurge(age, limit); err != nil {
+	if err := ports.ValidateLogPurge(age, limit); err != nil {
 		return 0, err
 	}
 	if err := r.begin(ctx, "purge analyses"); err != nil {

@@ -14,8 +14,8 @@
 //
 // # Events
 //
-// The newest 10,000 steps of tasks are kept in a ring, from the first read on until a
-// minute after the last.
+// A ring keeps the newest 10,000 steps of tasks, from the first read until a minute
+// after the last.
 //
 // # Settings
 //
@@ -24,7 +24,7 @@
 //
 // # Errors
 //
-// Those of the ports; a store in memory is never unavailable.
+// The package returns the errors of the ports. A store in memory is never unavailable.
 //
 // # Server requirements
 //

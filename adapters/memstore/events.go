@@ -23,21 +23,21 @@ type eventLog struct {
 	// ring holds the event of each number after first, at the number modulo its
 	// length.
 	ring []domain.TaskEvent
-	// told is closed when there are more; nil if nobody waits.
-	told chan struct{}
+	// more is closed when there are more; nil if nobody waits.
+	more chan struct{}
 }
 
 var _ ports.TaskEventReader = (*TaskQueue)(nil)
 
-// tell keeps a step for those who read. Callers hold mu.
-func (q *TaskQueue) tell(t *domain.Task, from, to domain.TaskStatus, reason domain.FailureReason) {
+// emit keeps a step for those who read. Callers hold mu.
+func (q *TaskQueue) emit(t *domain.Task, from, to domain.TaskStatus, reason domain.FailureReason) {
 	e := &q.events
 	if e.until.IsZero() {
 		return
 	}
 	now := q.cfg.now()
 	if now.After(e.until) {
-		*e = eventLog{last: e.last, told: e.told}
+		*e = eventLog{last: e.last, more: e.more}
 		return
 	}
 	e.last++
@@ -48,13 +48,12 @@ func (q *TaskQueue) tell(t *domain.Task, from, to domain.TaskStatus, reason doma
 		Cursor: encodeEventCursor(e.last), TaskID: t.ID, Type: t.Type, Queue: t.Queue,
 		From: from, To: to, Attempt: t.Attempt, Reason: reason, At: now,
 	}
-	if e.told != nil {
-		close(e.told)
-		e.told = nil
+	if e.more != nil {
+		close(e.more)
+		e.more = nil
 	}
 }
 
-// ReadTaskEvents implements ports.TaskEventReader.
 func (q *TaskQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error) {
 	if err := req.Validate(); err != nil {
 		return domain.TaskEventPage{}, err
@@ -69,13 +68,13 @@ func (q *TaskQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest) 
 		if err := ctx.Err(); err != nil {
 			return domain.TaskEventPage{}, fmt.Errorf("read task events: %w", err)
 		}
-		page, told := q.readEvents(req, after)
+		page, more := q.readEvents(req, after)
 		if req.After == "" || page.Lost || len(page.Events) > 0 || req.Wait == 0 {
 			return page, nil
 		}
 		renew := time.NewTimer(ports.EventLinger / 2)
 		select {
-		case <-told:
+		case <-more:
 		case <-renew.C:
 		case <-timer.C:
 			renew.Stop()
@@ -94,11 +93,11 @@ func (q *TaskQueue) readEvents(req ports.EventRequest, after int64) (domain.Task
 	e, now := &q.events, q.cfg.now()
 	if e.until.Before(now) {
 		begin := max(now.UnixMicro(), e.last+1)
-		*e = eventLog{first: begin, last: begin, ring: make([]domain.TaskEvent, ports.EventsKept), told: e.told}
+		*e = eventLog{first: begin, last: begin, ring: make([]domain.TaskEvent, ports.EventsKept), more: e.more}
 	}
 	e.until = now.Add(ports.EventLinger)
-	if e.told == nil {
-		e.told = make(chan struct{})
+	if e.more == nil {
+		e.more = make(chan struct{})
 	}
 	page := domain.TaskEventPage{Next: req.After}
 	switch {
@@ -110,7 +109,7 @@ func (q *TaskQueue) readEvents(req ports.EventRequest, after int64) (domain.Task
 			page.Next = page.Events[len(page.Events)-1].Cursor
 		}
 	}
-	return page, e.told
+	return page, e.more
 }
 
 // The cursor of an event is its number, as 16 digits.

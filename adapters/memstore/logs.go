@@ -9,12 +9,9 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"logsift/domain"
 	"logsift/ports"
@@ -82,15 +79,9 @@ func (r *LogRepository) begin(ctx context.Context, what string) error {
 	return nil
 }
 
-// SaveLogs implements ports.LogStore.
 func (r *LogRepository) SaveLogs(ctx context.Context, batch domain.BatchID, entries ...domain.LogEntry) (int, error) {
-	if batch == uuid.Nil {
-		return 0, &domain.ValidationError{Field: "batch_id", Rule: "must be a UUID that is not nil"}
-	}
-	for i := range entries {
-		if err := entries[i].Validate(); err != nil {
-			return 0, fmt.Errorf("log entry %d: %w", i, err)
-		}
+	if err := ports.ValidateLogs(batch, entries); err != nil {
+		return 0, err
 	}
 	if err := r.begin(ctx, "save logs"); err != nil {
 		return 0, err
@@ -142,8 +133,10 @@ func copyLog(e domain.LogEntry) domain.LogEntry {
 	return e
 }
 
-// CloseBatch implements ports.LogStore.
 func (r *LogRepository) CloseBatch(ctx context.Context, batch domain.BatchID) ([]domain.LogID, error) {
+	if err := ports.ValidateBatch(batch); err != nil {
+		return nil, err
+	}
 	if err := r.begin(ctx, "close batch"); err != nil {
 		return nil, err
 	}
@@ -162,7 +155,6 @@ func (r *LogRepository) CloseBatch(ctx context.Context, batch domain.BatchID) ([
 	return ids, nil
 }
 
-// GetLogs implements ports.LogStore.
 func (r *LogRepository) GetLogs(ctx context.Context, ids ...domain.LogID) ([]domain.LogEntry, error) {
 	if err := r.begin(ctx, "get logs"); err != nil {
 		return nil, err
@@ -187,7 +179,6 @@ func (r *LogRepository) sortByTime() {
 	}
 }
 
-// ListLogs implements ports.LogStore.
 func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (domain.LogPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.LogPage{}, err
@@ -204,6 +195,7 @@ func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (
 	next, _ := slices.BinarySearchFunc(r.byTime, before, func(e *storedLog, p position) int { return e.place().compare(p) })
 	var page domain.LogPage
 	var last position
+	bytes := 0
 	for next--; next >= 0; next-- {
 		e := r.byTime[next]
 		if !filter.From.IsZero() && e.Timestamp.Before(filter.From) {
@@ -212,17 +204,17 @@ func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (
 		if !filter.Matches(&e.LogEntry) {
 			continue
 		}
-		if len(page.Logs) == filter.PageSize() {
+		if len(page.Logs) == filter.PageSize() || bytes >= ports.MaxCallBytes {
 			page.NextCursor = last.cursor(logCursor)
 			break
 		}
+		bytes += len(e.Message)
 		page.Logs = append(page.Logs, copyLog(e.LogEntry))
 		last = e.place()
 	}
 	return page, nil
 }
 
-// DeleteBatches implements ports.LogStore.
 func (r *LogRepository) DeleteBatches(ctx context.Context, batches ...domain.BatchID) error {
 	if err := r.begin(ctx, "delete batches"); err != nil {
 		return err
@@ -259,9 +251,8 @@ func (r *LogRepository) removeLogs(logs []*storedLog) {
 	r.byTime = slices.DeleteFunc(r.byTime, removed)
 }
 
-// PurgeLogs implements ports.LogStore. The limit is at least 1.
 func (r *LogRepository) PurgeLogs(ctx context.Context, age time.Duration, limit int) (int, error) {
-	if err := checkPurge(age, limit); err != nil {
+	if err := ports.ValidateLogPurge(age, limit); err != nil {
 		return 0, err
 	}
 	if err := r.begin(ctx, "purge logs"); err != nil {
@@ -275,24 +266,18 @@ func (r *LogRepository) PurgeLogs(ctx context.Context, age time.Duration, limit 
 	}
 	old := slices.Clone(r.arrivals[:n])
 	r.removeLogs(old)
+	touched := make(map[*logBatch]struct{})
 	for _, e := range old {
-		e.batch.logs = slices.DeleteFunc(e.batch.logs, func(e *storedLog) bool { return e.removed })
+		touched[e.batch] = struct{}{}
+	}
+	for b := range touched {
+		b.logs = slices.DeleteFunc(b.logs, func(e *storedLog) bool { return e.removed })
 	}
 	// A batch of that age whose entries are gone is of no use any more.
 	maps.DeleteFunc(r.batches, func(_ domain.BatchID, b *logBatch) bool {
 		return len(b.logs) == 0 && !b.changedAt.After(until)
 	})
 	return n, nil
-}
-
-func checkPurge(age time.Duration, limit int) error {
-	if limit < 1 {
-		return &domain.ValidationError{Field: "limit", Value: strconv.Itoa(limit), Rule: "must be at least 1"}
-	}
-	if age < 0 {
-		return &domain.ValidationError{Field: "age", Value: age.String(), Rule: "must not be negative"}
-	}
-	return nil
 }
 
 // position is a place in a list: two keys of its order.

@@ -1,7 +1,6 @@
 package memstore_test
 
 import (
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,20 +10,7 @@ import (
 
 	"logsift/adapters/memstore"
 	"logsift/domain"
-	"logsift/ports/portstest"
 )
-
-func TestLogRepositoryKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.TestLogRepository(t, func(*testing.T) portstest.LogHarness {
-		var offset atomic.Int64
-		now := func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
-		return portstest.LogHarness{
-			Repository: memstore.NewLogRepository(memstore.Config{Now: now}),
-			Advance:    func(d time.Duration) { offset.Add(int64(d)) },
-		}
-	})
-}
 
 func TestLogRepositoryFollowsVirtualTime(t *testing.T) {
 	t.Parallel()

@@ -3,7 +3,6 @@ package memstore
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"logsift/domain"
@@ -28,7 +27,6 @@ func (q *TaskQueue) manage(ctx context.Context, what string, ids []domain.TaskID
 	return domain.NewBatchError(errs)
 }
 
-// DeleteTask implements ports.TaskManager.
 func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.manage(ctx, "delete task", ids, func(t *domain.Task) error {
 		if t.Status == domain.TaskStatusProcessing {
@@ -42,7 +40,7 @@ func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error 
 // remove forgets a task; what is left of it in the heaps is stale by that.
 func (q *TaskQueue) remove(t *domain.Task) {
 	q.counts[t.Status]--
-	q.tell(t, t.Status, 0, "")
+	q.emit(t, t.Status, 0, "")
 	delete(q.tasks, t.ID)
 	delete(q.asked, t.ID)
 	delete(q.waiting, t.ID)
@@ -52,7 +50,6 @@ func (q *TaskQueue) remove(t *domain.Task) {
 	}
 }
 
-// RetryTask implements ports.TaskManager.
 func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.manage(ctx, "retry task", ids, func(t *domain.Task) error {
 		again := t.Status == domain.TaskStatusFailed || t.Status == domain.TaskStatusCancelled
@@ -70,7 +67,6 @@ func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 	})
 }
 
-// CancelTask implements ports.TaskManager.
 func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
 	now := q.cfg.now()
 	return q.manage(ctx, "cancel task", ids, func(t *domain.Task) error {
@@ -78,7 +74,6 @@ func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error 
 	})
 }
 
-// RunTaskNow implements ports.TaskManager.
 func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
 	return q.manage(ctx, "run task", ids, func(t *domain.Task) error {
 		if q.isReady(t) {
@@ -92,9 +87,11 @@ func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error 
 	})
 }
 
-// PromoteDue implements ports.QueueMaintainer.
 func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained, error) {
-	if err := checkMaintenance(ctx, limit); err != nil {
+	if err := ctx.Err(); err != nil {
+		return ports.Maintained{}, fmt.Errorf("maintain queue: %w", err)
+	}
+	if err := ports.ValidateLimit(limit); err != nil {
 		return ports.Maintained{}, err
 	}
 	q.mu.Lock()
@@ -149,13 +146,12 @@ func until(at int64, ok bool, now time.Time) time.Duration {
 	return max(0, time.UnixMicro(at).Sub(now))
 }
 
-// ReapExpired implements ports.QueueMaintainer.
 func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
-	if err := checkMaintenance(ctx, req.Limit); err != nil {
-		return ports.Maintained{}, err
+	if err := ctx.Err(); err != nil {
+		return ports.Maintained{}, fmt.Errorf("maintain queue: %w", err)
 	}
-	if req.MaxRecoveries < 0 {
-		return ports.Maintained{}, &domain.ValidationError{Field: "max_recoveries", Value: strconv.Itoa(req.MaxRecoveries), Rule: "must not be negative"}
+	if err := req.Validate(); err != nil {
+		return ports.Maintained{}, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -167,6 +163,11 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 			break
 		}
 		q.leases.pop()
+		if req.Renew > 0 {
+			q.renew(t, now.Add(req.Renew))
+			n++
+			continue
+		}
 		// A task that holds a lease can always be recovered.
 		if err := q.step(t, func() error { return t.Recover(req.MaxRecoveries, now) }); err == nil {
 			n++
@@ -179,6 +180,12 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 	}
 	_, at, ok := q.nextLease()
 	return ports.Maintained{Count: n, Poisoned: poisoned, Next: until(at, ok, now)}, nil
+}
+
+// renew makes the lease of a task last until then.
+func (q *TaskQueue) renew(t *domain.Task, until time.Time) {
+	t.Lease.ExpiresAt = until
+	q.leases.push(entry{until.UnixMicro(), t})
 }
 
 // nextLease returns the task whose lease ends next, dropping stale entries.
@@ -195,13 +202,12 @@ func (q *TaskQueue) nextLease() (*domain.Task, int64, bool) {
 	}
 }
 
-// PurgeFinished implements ports.QueueMaintainer.
 func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
-	if err := checkMaintenance(ctx, limit); err != nil {
-		return nil, err
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("maintain queue: %w", err)
 	}
-	if retention < 0 {
-		return nil, &domain.ValidationError{Field: "retention", Value: retention.String(), Rule: "must not be negative"}
+	if err := ports.ValidatePurge(retention, limit); err != nil {
+		return nil, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -219,14 +225,4 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 		}
 	}
 	return out, nil
-}
-
-func checkMaintenance(ctx context.Context, limit int) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("maintain queue: %w", err)
-	}
-	if limit < 1 || limit > ports.MaxClaim {
-		return &domain.ValidationError{Field: "limit", Value: strconv.Itoa(limit), Rule: fmt.Sprintf("must be between 1 and %d", ports.MaxClaim)}
-	}
-	return nil
 }

@@ -34,13 +34,13 @@ type Analyzer struct {
 	client   *client
 	// dialect is what the server was found to understand.
 	dialect atomic.Pointer[dialect]
-	room    *room
+	prompt  *promptLimit
 	breaker *breaker
 	budget  *budget
 	cache   *cache
 	// redactor is nil if nothing is to be replaced.
 	redactor *redact.Redactor
-	flights  flights
+	inFlight inFlight
 	// sleep waits before a repetition.
 	sleep func(context.Context, time.Duration) error
 }
@@ -50,14 +50,14 @@ var _ ports.LogAnalyzer = (*Analyzer)(nil)
 // New returns an analyser that explains what the detector finds, and keeps
 // explanations and sums in the store. It calls neither of them nor the service.
 // Its errors are *domain.ValidationErrors, joined, that name the settings.
-func New(detector ports.LogAnalyzer, states ports.StateStore, cfg Config) (*Analyzer, error) {
+func New(detector ports.LogAnalyzer, states ports.DocumentStore, cfg Config) (*Analyzer, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	a := &Analyzer{
 		cfg: cfg, detector: detector,
 		client:  newClient(cfg.BaseURL, cfg.APIKey, cfg.Now),
-		room:    &room{maxTokens: cfg.MaxPromptTokens},
+		prompt:  &promptLimit{maxTokens: cfg.MaxPromptTokens},
 		breaker: &breaker{now: cfg.Now},
 		budget:  &budget{states: states, limit: cfg.DailyBudget, currency: cfg.Prices.Currency, now: cfg.Now},
 		cache:   newCache(states, &cfg),
@@ -92,16 +92,15 @@ func (a *Analyzer) BreakerOpen() bool { return a.breaker.open() != "" }
 // BudgetSpent is whether the budget of this day did not suffice for a request.
 func (a *Analyzer) BudgetSpent() bool { return a.budget.spentToday() }
 
-// Analyze implements ports.LogAnalyzer. The detector's result is explained, ranked
-// and summed up by the service; without anomalies, and where the request is to
-// learn, the service is not asked.
+// Analyze has the service explain, rank and sum up the detector's result. It does not
+// ask the service when there are no anomalies, or when the request is to learn.
 //
-// What keeps the service from its part costs the explanations, not the analysis:
-// the result then has a DegradedReason. Only where the fault may pass, the task
-// will be tried again, and the breaker is still closed, is it returned as an error.
+// A service that fails costs the explanations, not the analysis: the result then has
+// a DegradedReason. Analyze returns the fault as an error only where it may pass, the
+// task will be tried again, and the breaker is still closed.
 //
-// Lines that are written as instructions to a language model are an anomaly of
-// their own, of the category security; they are not sent.
+// Lines that the rules of this package know for instructions to a language model are
+// an anomaly of their own, of the category security; they are not sent.
 func (a *Analyzer) Analyze(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
 	result, err := a.detector.Analyze(ctx, req)
 	if err != nil || req.Learn {
@@ -123,11 +122,11 @@ func (a *Analyzer) explain(ctx context.Context, req domain.AnalysisRequest, resu
 	e := &explanation{
 		a: a, caller: ctx, notes: map[string]*note{}, model: a.cfg.Model,
 		answerTokens: a.cfg.MaxAnswerTokens, maxItems: maxItems,
-		hide: func(s string) string { return s },
+		redact: func(s string) string { return s },
 	}
 	if a.redactor != nil {
 		session := a.redactor.Session()
-		e.hide, e.redactions = session.Redact, session.Counts
+		e.redact, e.redactions = session.Redact, session.Counts
 	}
 	keys := make([]string, len(result.Anomalies))
 	items := make([]item, 0, len(result.Anomalies))
@@ -146,7 +145,7 @@ func (a *Analyzer) explain(ctx context.Context, req domain.AnalysisRequest, resu
 	if fault := a.tryAgain(err, req); fault != nil {
 		return domain.AnalysisResult{}, fault
 	}
-	e.into(ctx, &result, keys, err)
+	e.mergeInto(ctx, &result, keys, err)
 	return result, nil
 }
 
@@ -166,7 +165,7 @@ func (a *Analyzer) tryAgain(err error, req domain.AnalysisRequest) error {
 
 // into puts what was said into the detector's result. err is what kept the service
 // from saying all, if anything did.
-func (e *explanation) into(ctx context.Context, r *domain.AnalysisResult, keys []string, err error) {
+func (e *explanation) mergeInto(ctx context.Context, r *domain.AnalysisResult, keys []string, err error) {
 	found := slices.Clone(r.Anomalies)
 	relevance := make(map[string]float64, len(found))
 	explained, silent := 0, 0
@@ -182,7 +181,7 @@ func (e *explanation) into(ctx context.Context, r *domain.AnalysisResult, keys [
 		}
 		explained++
 		relevance[found[i].ID] = n.Relevance
-		n.onto(&found[i])
+		n.explain(&found[i])
 		e.model = cmp.Or(n.Model, e.model)
 	}
 	slices.SortStableFunc(found, func(a, b domain.Anomaly) int {
@@ -247,10 +246,10 @@ func (e *explanation) degrade(r *domain.AnalysisResult, err error, handled int) 
 	}
 }
 
-// onto puts the note onto its anomaly. What the service says stays within what the
+// explain puts the note onto its anomaly. What the service says stays within what the
 // detector found: it raises the severity by one step at most and never lowers it,
 // and does not take an anomaly out of the category security.
-func (n *note) onto(a *domain.Anomaly) {
+func (n *note) explain(a *domain.Anomaly) {
 	a.Source, a.Cause, a.Explanation, a.SuggestedAction = Source, n.Cause, n.Explanation, n.SuggestedAction
 	if n.Severity > a.Severity {
 		a.Severity++

@@ -228,8 +228,8 @@ func readFinding(raw json.RawMessage, d *dropped) (finding, bool) {
 	return f, true
 }
 
-// check reports whether the values are those of the schema, and cleans the texts.
-// A category that is none of the known becomes unknown, which says the same.
+// check reports whether the values fit the schema, and cleans the texts.
+// An unknown category becomes "unknown", which says the same.
 func (f *finding) check() bool {
 	severity, err := domain.ParseSeverity(f.Severity)
 	if err != nil || f.Relevance == nil || *f.Relevance < 0 || *f.Relevance > 1 {

@@ -67,14 +67,14 @@ func (b *breaker) succeeded() {
 	b.failures, b.reason, b.pause, b.probing = 0, "", 0, false
 }
 
-// abandoned tells of a request whose outcome says nothing about the service.
+// abandoned records a request whose outcome says nothing about the service.
 func (b *breaker) abandoned() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.probing = false
 }
 
-// failed tells of a request that did not succeed.
+// failed records a request that did not succeed.
 func (b *breaker) failed(fault *domain.AnalyzerError) {
 	switch fault.Kind {
 	case domain.AnalyzerTooLarge, domain.AnalyzerRefused:

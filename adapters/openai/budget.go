@@ -32,7 +32,7 @@ const (
 // after it, so that requests at the same time cannot exceed the bound together. A
 // process that dies within a request leaves its reserve spent.
 type budget struct {
-	states   ports.StateStore
+	states   ports.DocumentStore
 	limit    Micros
 	currency string
 	now      func() time.Time
@@ -108,7 +108,7 @@ func (b *budget) spentToday() bool {
 func (b *budget) change(ctx context.Context, day string, to func(sum Micros) (Micros, bool)) error {
 	op, key := uuid.New(), spentPrefix+day
 	for range maxTries {
-		states, err := b.states.LoadStates(ctx, key)
+		states, err := b.states.LoadDocuments(ctx, key)
 		if err != nil || len(states) != 1 {
 			return b.unreadable(ctx, err)
 		}
@@ -126,15 +126,15 @@ func (b *budget) change(ctx context.Context, day string, to func(sum Micros) (Mi
 		}
 		doc.Micros, doc.Ops = sum, append(doc.Ops, op)
 		doc.Ops = doc.Ops[max(0, len(doc.Ops)-rememberedOps):]
-		_, err = b.states.SaveState(ctx, domain.State{Key: key, Revision: states[0].Revision, Data: []byte(encode(doc))}, spentTTL)
+		_, err = b.states.SaveDocument(ctx, domain.Document{Key: key, Revision: states[0].Revision, Data: []byte(encode(doc))}, spentTTL)
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, domain.ErrStateConflict) {
+		if !errors.Is(err, domain.ErrDocumentConflict) {
 			return b.unreadable(ctx, err)
 		}
 	}
-	return b.unreadable(ctx, domain.ErrStateConflict)
+	return b.unreadable(ctx, domain.ErrDocumentConflict)
 }
 
 // unreadable says that the sum could not be read or written.

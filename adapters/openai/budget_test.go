@@ -19,14 +19,13 @@ import (
 // spentOf is what the store says was spent on the day of the test's clock.
 func spentOf(t *testing.T, w *world) openai.Micros {
 	t.Helper()
-	kept := w.states.with("openai/spent/" + w.clock.now().Format(time.DateOnly))
+	kept := w.states.with(t, "openai/spent/"+w.clock.now().Format(time.DateOnly))
 	require.LessOrEqual(t, len(kept), 1)
-	for _, data := range kept {
-		var doc struct{ Micros openai.Micros }
-		require.NoError(t, json.Unmarshal([]byte(data), &doc))
-		return doc.Micros
+	var doc struct{ Micros openai.Micros }
+	for _, d := range kept {
+		require.NoError(t, json.Unmarshal(d.Data, &doc))
 	}
-	return 0
+	return doc.Micros
 }
 
 // priced has a service that costs as much as OpenAI's smaller models, and allows
@@ -173,7 +172,7 @@ func TestASumThatCannotBeReadIsSpent(t *testing.T) {
 	a := w.analyzer(t)
 	_, err := analyze(t, a, entries("x"))
 	require.NoError(t, err)
-	w.states.overwrite("openai/spent/", "?")
+	w.states.overwrite(t, "openai/spent/", "?")
 	r, err := analyze(t, a, entries("y"))
 	require.Contains(t, degraded(t, r, err), "daily budget")
 	require.Len(t, s.questions(), 1)

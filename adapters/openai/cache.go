@@ -39,7 +39,7 @@ type note struct {
 // cache keeps notes and summaries in the store. What it cannot read or write it
 // passes over: that costs a request, never an analysis.
 type cache struct {
-	states ports.StateStore
+	states ports.DocumentStore
 	ttl    time.Duration
 	// scope is a part of each key: whatever changes what the service would say.
 	scope string
@@ -47,7 +47,7 @@ type cache struct {
 
 // newCache returns the cache for one way of asking. The model's server and
 // temperature are part of the scope as well as its name.
-func newCache(states ports.StateStore, cfg *Config) *cache {
+func newCache(states ports.DocumentStore, cfg *Config) *cache {
 	temperature := "default"
 	if cfg.Temperature != nil {
 		temperature = strconv.FormatFloat(*cfg.Temperature, 'g', -1, 64)
@@ -80,7 +80,7 @@ func (c *cache) notes(ctx context.Context, keys []string) (map[string]*note, err
 	out := map[string]*note{}
 	for first := 0; first < len(keys); first += loadAtOnce {
 		some := keys[first:min(first+loadAtOnce, len(keys))]
-		states, err := c.states.LoadStates(ctx, some...)
+		states, err := c.states.LoadDocuments(ctx, some...)
 		switch {
 		case err == nil && len(states) == len(some):
 			for i := range states {
@@ -91,7 +91,7 @@ func (c *cache) notes(ctx context.Context, keys []string) (map[string]*note, err
 		case errors.Is(err, domain.ErrCorruptRecord) && len(some) > 1:
 			// One of them is; the others are not to be paid for again.
 			for _, key := range some {
-				if states, err := c.states.LoadStates(ctx, key); err == nil && len(states) == 1 {
+				if states, err := c.states.LoadDocuments(ctx, key); err == nil && len(states) == 1 {
 					out[key] = readNote(states[0].Data)
 				}
 			}
@@ -132,7 +132,7 @@ func (c *cache) save(ctx context.Context, key string, n *note) {
 
 // summary returns the summary of the key, "" if there is none.
 func (c *cache) summary(ctx context.Context, key string) string {
-	states, err := c.states.LoadStates(ctx, key)
+	states, err := c.states.LoadDocuments(ctx, key)
 	if err != nil || len(states) != 1 {
 		return ""
 	}
@@ -141,14 +141,14 @@ func (c *cache) summary(ctx context.Context, key string) string {
 
 // put stores data, whatever is there.
 func (c *cache) put(ctx context.Context, key string, data []byte, ttl time.Duration) {
-	_, err := c.states.SaveState(ctx, domain.State{Key: key, Data: data}, ttl)
-	if !errors.Is(err, domain.ErrStateConflict) {
+	_, err := c.states.SaveDocument(ctx, domain.Document{Key: key, Data: data}, ttl)
+	if !errors.Is(err, domain.ErrDocumentConflict) {
 		return
 	}
 	// Another was faster, or what is there could not be read: it is replaced once.
-	states, err := c.states.LoadStates(ctx, key)
+	states, err := c.states.LoadDocuments(ctx, key)
 	if err != nil || len(states) != 1 {
 		return
 	}
-	_, _ = c.states.SaveState(ctx, domain.State{Key: key, Revision: states[0].Revision, Data: data}, ttl)
+	_, _ = c.states.SaveDocument(ctx, domain.Document{Key: key, Revision: states[0].Revision, Data: data}, ttl)
 }

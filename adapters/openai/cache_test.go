@@ -105,8 +105,8 @@ func TestACorruptEntryOfTheCacheIsAMiss(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.Len(t, s.questions(), 1)
-			require.Len(t, w.states.with(note), 1)
-			w.states.overwrite(note, data)
+			require.Len(t, w.states.with(t, note), 1)
+			w.states.overwrite(t, note, data)
 			r, err := analyze(t, a, entries("x"))
 			require.NoError(t, err)
 			require.Equal(t, &domain.CacheUse{Misses: 1}, r.Cache)

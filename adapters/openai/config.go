@@ -2,7 +2,6 @@ package openai
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // Defaults and bounds of a [Config].
@@ -75,25 +75,16 @@ type Config struct {
 	// DailyBudget is what all processes that share the store may spend in a day of
 	// UTC, by Prices. 0 is without bound.
 	DailyBudget Micros
-	// Observer, if set, is told of each request to the service.
-	Observer CallObserver `json:"-"`
+	// Observers are told of each request to the service, as a ports.OpChat.
+	Observers ports.Observers `json:"-"`
 	// Now is the clock of the breaker and the budget. Nil is time.Now.
 	Now func() time.Time `json:"-"`
-}
-
-// CallObserver is told of requests to the service, by many goroutines at once.
-type CallObserver interface {
-	// BeginAICall is told of a request that is about to be sent. It returns the context
-	// for it, and what is called once when it is over: with what the service charged,
-	// which may be an estimate, and with the error, if it was not answered well. The
-	// cost has the amount 0 without prices.
-	BeginAICall(ctx context.Context, model string) (context.Context, func(domain.Usage, domain.Cost, error))
 }
 
 // currency matches the code of a currency in ISO 4217.
 var currency = regexp.MustCompile(`^[A-Z]{3}$`)
 
-// Validate checks the configuration. The errors are those of [New].
+// Validate checks the configuration. The errors are the errors of [New].
 func (c Config) Validate() error { return c.validate() }
 
 // validate fills in the defaults and checks the rest. Faults are
@@ -144,6 +135,13 @@ func (c *Config) validate() error {
 // redacts reports whether secrets are replaced.
 func (c *Config) redacts() bool {
 	return c.Redact == RedactAlways || c.Redact == RedactAuto && !loopback(c.BaseURL)
+}
+
+// Exposed reports whether what goes to the service can be read on the way: it is on
+// another machine, and is not spoken to by TLS.
+func (c *Config) Exposed() bool {
+	u, err := url.Parse(c.BaseURL)
+	return err == nil && u.Scheme != "https" && !loopback(c.BaseURL)
 }
 
 // loopback reports whether the service is on this machine.

@@ -8,10 +8,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 	"unicode"
 
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/memstore"
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // detector is a small detector: lines of one shape that call themselves warnings
@@ -102,82 +107,60 @@ func printable(s string, limit int) string {
 	return s
 }
 
-// states is a ports.StateStore in memory.
+// states is a store of documents that can fail, and knows their keys.
 type states struct {
-	now func() time.Time
+	ports.DocumentStore
 
 	mu   sync.Mutex
-	kept map[string]kept
+	keys map[string]bool
 	// fails is what every call returns, nil for none.
 	fails error
-	// loads counts the keys asked for.
-	loads int
 }
 
-type kept struct {
-	domain.State
-	until time.Time
+func newStates(now func() time.Time) *states {
+	return &states{DocumentStore: memstore.NewLogRepository(memstore.Config{Now: now}), keys: map[string]bool{}}
 }
 
-func newStates(now func() time.Time) *states { return &states{now: now, kept: map[string]kept{}} }
-
-func (s *states) LoadStates(ctx context.Context, keys ...string) ([]domain.State, error) {
+func (s *states) LoadDocuments(ctx context.Context, keys ...string) ([]domain.Document, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := cmp.Or(ctx.Err(), s.fails); err != nil {
-		return nil, err
+	if s.fails != nil {
+		return nil, s.fails
 	}
-	out := make([]domain.State, len(keys))
-	for i, key := range keys {
-		s.loads++
-		out[i] = domain.State{Key: key}
-		if k, ok := s.kept[key]; ok && s.now().Before(k.until) {
-			out[i] = k.State
+	return s.DocumentStore.LoadDocuments(ctx, keys...)
+}
+
+func (s *states) SaveDocument(ctx context.Context, state domain.Document, ttl time.Duration) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fails != nil {
+		return 0, s.fails
+	}
+	s.keys[state.Key] = true
+	return s.DocumentStore.SaveDocument(ctx, state, ttl)
+}
+
+// with returns the documents whose keys begin so.
+func (s *states) with(t *testing.T, prefix string) []domain.Document {
+	t.Helper()
+	var out []domain.Document
+	for key := range s.keys {
+		if strings.HasPrefix(key, prefix) {
+			docs, err := s.DocumentStore.LoadDocuments(t.Context(), key)
+			require.NoError(t, err)
+			out = append(out, docs...)
 		}
 	}
-	return out, nil
-}
-
-func (s *states) SaveState(ctx context.Context, state domain.State, ttl time.Duration) (int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := cmp.Or(ctx.Err(), s.fails, state.Validate()); err != nil {
-		return 0, err
-	}
-	k, ok := s.kept[state.Key]
-	if !ok || !s.now().Before(k.until) {
-		k = kept{}
-	}
-	if k.Revision != state.Revision {
-		return 0, domain.ErrStateConflict
-	}
-	state.Revision++
-	s.kept[state.Key] = kept{State: state, until: s.now().Add(ttl)}
-	return state.Revision, nil
-}
-
-// with returns the keys that begin so, with their data.
-func (s *states) with(prefix string) map[string]string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := map[string]string{}
-	for key, k := range s.kept {
-		if strings.HasPrefix(key, prefix) && s.now().Before(k.until) {
-			out[key] = string(k.Data)
-		}
-	}
-	return out
+	return slices.DeleteFunc(out, func(d domain.Document) bool { return d.Revision == 0 })
 }
 
 // overwrite puts data in the place of all that begins so.
-func (s *states) overwrite(prefix, data string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for key, k := range s.kept {
-		if strings.HasPrefix(key, prefix) {
-			k.Data = []byte(data)
-			s.kept[key] = k
-		}
+func (s *states) overwrite(t *testing.T, prefix, data string) {
+	t.Helper()
+	for _, d := range s.with(t, prefix) {
+		d.Data = []byte(data)
+		_, err := s.DocumentStore.SaveDocument(t.Context(), d, time.Hour)
+		require.NoError(t, err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"logsift/domain"
+	"logsift/ports"
 )
 
 const (
@@ -33,15 +34,15 @@ type explanation struct {
 	// caller is the context of the caller, without the analyser's own time limit.
 	caller context.Context //nolint:containedctx // It lives no longer than the call that it is of.
 
-	// hide replaces what is not to leave the process, by placeholders that are the
+	// redact replaces what is not to leave the process, by placeholders that are the
 	// same for the same value within the analysis; redactions counts them, if it is
 	// not nil.
-	hide       func(string) string
+	redact     func(string) string
 	redactions func() map[string]int
 
 	notes map[string]*note
-	// mine are the flights that others may wait for.
-	mine      map[string]*flight
+	// claimed are the notes in flight that others may wait for.
+	claimed   map[string]*sharedNote
 	summaries []string
 	model     string
 	usage     domain.Usage
@@ -72,11 +73,11 @@ func (e *explanation) of(ctx context.Context, items []item) error {
 		for i := range pending {
 			keys[i] = pending[i].key
 		}
-		mine, theirs := e.a.flights.claim(keys)
-		if err := e.own(ctx, pending, mine); err != nil {
+		claimed, others := e.a.inFlight.claim(keys)
+		if err := e.getClaimed(ctx, pending, claimed); err != nil {
 			return err
 		}
-		for key, other := range theirs {
+		for key, other := range others {
 			select {
 			case <-other.done:
 				if other.note != nil {
@@ -88,19 +89,19 @@ func (e *explanation) of(ctx context.Context, items []item) error {
 			}
 		}
 		// What another did not get is asked for here.
-		pending = slices.DeleteFunc(slices.Clone(pending), func(it item) bool { return theirs[it.key] == nil || e.notes[it.key] != nil })
+		pending = slices.DeleteFunc(slices.Clone(pending), func(it item) bool { return others[it.key] == nil || e.notes[it.key] != nil })
 	}
 	return nil
 }
 
 // own gets the notes that this analysis has claimed: from the cache, else from the
 // service.
-func (e *explanation) own(ctx context.Context, items []item, mine map[string]*flight) error {
-	e.mine = mine
-	defer func() { e.a.flights.land(mine, e.notes) }()
+func (e *explanation) getClaimed(ctx context.Context, items []item, claimed map[string]*sharedNote) error {
+	e.claimed = claimed
+	defer func() { e.a.inFlight.finish(claimed, e.notes) }()
 	var keys []string
 	for _, it := range items {
-		if mine[it.key] != nil {
+		if claimed[it.key] != nil {
 			keys = append(keys, it.key)
 		}
 	}
@@ -111,7 +112,7 @@ func (e *explanation) own(ctx context.Context, items []item, mine map[string]*fl
 	var novel []item
 	for _, it := range items {
 		switch {
-		case mine[it.key] == nil:
+		case claimed[it.key] == nil:
 		case known[it.key] != nil:
 			e.notes[it.key] = known[it.key]
 			e.cached.Hits++
@@ -119,7 +120,7 @@ func (e *explanation) own(ctx context.Context, items []item, mine map[string]*fl
 			novel = append(novel, it)
 		}
 	}
-	e.land(keys)
+	e.finish(keys)
 	e.cached.Misses += len(novel)
 	if len(novel) > maxExplained-e.sent {
 		e.left += len(novel) - (maxExplained - e.sent)
@@ -127,7 +128,7 @@ func (e *explanation) own(ctx context.Context, items []item, mine map[string]*fl
 	}
 	e.sent += len(novel)
 	for i := range novel {
-		novel[i].sent = describe(novel[i].anomaly, e.hide)
+		novel[i].sent = describe(novel[i].anomaly, e.redact)
 	}
 	return e.ask(ctx, novel)
 }
@@ -141,7 +142,7 @@ func (e *explanation) ask(ctx context.Context, items []item) error {
 			e.left += len(items)
 			return nil
 		}
-		p := newPrompt(items[:min(len(items), e.maxItems)], e.a.room.bytes(), e.bare)
+		p := newPrompt(items[:min(len(items), e.maxItems)], e.a.prompt.bytes(), e.bare)
 		ans, err := e.request(ctx, p)
 		if err == nil {
 			e.take(ctx, p.items, ans)
@@ -160,7 +161,7 @@ func (e *explanation) ask(ctx context.Context, items []item) error {
 		case f.fault.Kind == domain.AnalyzerTooLarge && len(p.items) > 1:
 			e.maxItems = len(p.items) / 2
 			if !f.cut {
-				e.a.room.refused(p.size())
+				e.a.prompt.refused(p.size())
 			}
 		case f.fault.Kind == domain.AnalyzerTooLarge && !e.bare:
 			e.bare = true
@@ -209,20 +210,20 @@ func (e *explanation) take(ctx context.Context, items []item, ans *answer) {
 	for i := range items {
 		keys[i] = items[i].key
 	}
-	e.land(keys)
+	e.finish(keys)
 }
 
-// land ends the flights of those keys that have a note: who waits for one does not
+// finish hands on the notes of those keys that have one: who waits for one does not
 // wait for the others too.
-func (e *explanation) land(keys []string) {
-	landed := map[string]*flight{}
+func (e *explanation) finish(keys []string) {
+	finished := map[string]*sharedNote{}
 	for _, key := range keys {
-		if own := e.mine[key]; own != nil && e.notes[key] != nil {
-			landed[key] = own
-			delete(e.mine, key)
+		if own := e.claimed[key]; own != nil && e.notes[key] != nil {
+			finished[key] = own
+			delete(e.claimed, key)
 		}
 	}
-	e.a.flights.land(landed, e.notes)
+	e.a.inFlight.finish(finished, e.notes)
 }
 
 // request makes one request and reads the answer. Where the server does not
@@ -279,7 +280,7 @@ func (e *explanation) admit(ctx context.Context, p prompt) (reserve, error) {
 	if reason := e.a.breaker.allow(); reason != "" {
 		return reserve{}, &stop{"the AI service is not asked for the time being: " + reason}
 	}
-	most := domain.Usage{PromptTokens: e.a.room.tokens(p.size()), CompletionTokens: e.answerTokens}
+	most := domain.Usage{PromptTokens: e.a.prompt.tokens(p.size()), CompletionTokens: e.answerTokens}
 	set, reason, err := e.a.budget.reserve(ctx, e.a.cfg.Prices.cost(most))
 	if err == nil && reason == "" {
 		return set, nil
@@ -301,21 +302,18 @@ func (e *explanation) settle(ctx context.Context, set reserve, cost Micros) {
 	e.a.budget.settle(ctx, set, cost)
 }
 
-// observed is exchange with its cost, and tells the observer, if there is one.
+// observed is exchange with its cost, and tells the observers.
 func (e *explanation) observed(ctx context.Context, p prompt, d dialect) (completion, *dialect, *failure, Micros) {
-	observer := e.a.cfg.Observer
-	if observer == nil {
-		c, next, f := e.exchange(ctx, p, d)
-		return c, next, f, e.a.cfg.Prices.cost(c.usage)
-	}
-	ctx, done := observer.BeginAICall(ctx, e.a.cfg.Model)
+	call := ports.Call{Op: ports.OpChat, Name: e.a.cfg.Model}
+	ctx = e.a.cfg.Observers.Begin(ctx, &call)
 	c, next, f := e.exchange(ctx, p, d)
 	cost := e.a.cfg.Prices.cost(c.usage)
+	call.Usage, call.Cost = c.usage, domain.Cost{AmountMicros: int64(cost), Currency: e.a.cfg.Prices.Currency}
 	var err error
 	if f != nil {
 		err = f.fault
 	}
-	done(c.usage, domain.Cost{AmountMicros: int64(cost), Currency: e.a.cfg.Prices.Currency}, err)
+	e.a.cfg.Observers.End(ctx, &call, err)
 	return c, next, f, cost
 }
 
@@ -327,7 +325,7 @@ func (e *explanation) exchange(ctx context.Context, p prompt, d dialect) (comple
 	var next *dialect
 	if f == nil && r.ok() {
 		var c completion
-		if c, f = e.a.client.readCompletion(r, p, e.a.room.tokens); f == nil || c.usage.Calls > 0 {
+		if c, f = e.a.client.readCompletion(r, p, e.a.prompt.tokens); f == nil || c.usage.Calls > 0 {
 			return c, nil, f
 		}
 	} else if f == nil {
@@ -340,7 +338,7 @@ func (e *explanation) exchange(ctx context.Context, p prompt, d dialect) (comple
 	if !f.charged {
 		return completion{}, next, f
 	}
-	return completion{usage: domain.Usage{PromptTokens: e.a.room.tokens(p.size()), Calls: 1, Estimated: true}}, next, f
+	return completion{usage: domain.Usage{PromptTokens: e.a.prompt.tokens(p.size()), Calls: 1, Estimated: true}}, next, f
 }
 
 // checkRead learns from an answer how many bytes a token has, and whether the
@@ -351,10 +349,10 @@ func (e *explanation) checkRead(c completion, p prompt) error {
 		return nil
 	}
 	if c.usage.PromptTokens*maxBytesPerToken >= p.size() {
-		e.a.room.learn(p.size(), c.usage.PromptTokens)
+		e.a.prompt.learn(p.size(), c.usage.PromptTokens)
 		return nil
 	}
-	e.a.room.fits(c.usage.PromptTokens)
+	e.a.prompt.fits(c.usage.PromptTokens)
 	told := fmt.Sprintf("the AI service read %d tokens of a prompt of %d bytes: its context is probably too small for all of it", c.usage.PromptTokens, p.size())
 	if len(p.items) > 1 && p.size() > minPromptBytes {
 		return &failure{fault: &domain.AnalyzerError{Kind: domain.AnalyzerTooLarge, Message: told}}

@@ -21,7 +21,7 @@ type failure struct {
 	charged bool
 }
 
-// Error is that of the fault.
+// Error is the error of the fault.
 func (f *failure) Error() string { return f.fault.Error() }
 
 // Unwrap returns the fault.

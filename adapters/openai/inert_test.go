@@ -27,7 +27,7 @@ func TestWhatTheServiceSaysIsTextWhereverItIsShown(t *testing.T) {
 }
 
 func FuzzSaid(f *testing.F) {
-	for _, text := range []string{"", "![a](b)", "<a", "]]((", "!!!![", "<SECRET:email:1>", "<<SECRET:a:1>", "\xff<\u200ba", "]\u202e("} {
+	for _, text := range []string{"", "![a](b)", "<a", "]]((", "!!!![", "<SECRET:email:1>", "<SECRET:00:0>", "<<SECRET:a:1>", "\xff<\u200ba", "]\u202e("} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

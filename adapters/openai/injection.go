@@ -117,11 +117,15 @@ var instructions = []*regexp.Regexp{
 }
 
 // instructs reports whether a text is written as an instruction to a language model,
-// also if it is escaped, in base64, or with invisible or full-width characters.
+// also if it is escaped, in base64, or with invisible or full-width characters or
+// look-alikes of letters. It knows common wordings only: nothing may rest on it.
 func instructs(text string) bool {
 	text = text[:min(len(text), maxInstructed)]
-	return reads(redact.Plain(text)) || encodes(text)
+	plain := redact.Plain(text)
+	return reads(plain) || strings.ContainsFunc(plain, beyondASCII) && reads(redact.Latin(plain)) || encodes(text)
 }
+
+func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 // reads reports whether plain text has an instruction.
 func reads(plain string) bool {

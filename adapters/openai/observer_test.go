@@ -9,35 +9,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // callLog is an observer of requests.
 type callLog struct {
 	mu    sync.Mutex
-	calls []observedCall
+	calls []ports.Call
 }
 
-type observedCall struct {
-	model string
-	usage domain.Usage
-	cost  domain.Cost
-	err   error
-	done  int
-}
+func (l *callLog) Begin(ctx context.Context, _ ports.Call) context.Context { return ctx }
 
-// BeginAICall implements openai.CallObserver.
-func (l *callLog) BeginAICall(ctx context.Context, model string) (context.Context, func(domain.Usage, domain.Cost, error)) {
+func (l *callLog) End(_ context.Context, call ports.Call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := len(l.calls)
-	l.calls = append(l.calls, observedCall{model: model})
-	return ctx, func(usage domain.Usage, cost domain.Cost, err error) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		c := &l.calls[i]
-		c.usage, c.cost, c.err = usage, cost, err
-		c.done++
-	}
+	l.calls = append(l.calls, call)
 }
 
 func TestTheObserverIsToldOfEachRequest(t *testing.T) {
@@ -51,21 +37,21 @@ func TestTheObserverIsToldOfEachRequest(t *testing.T) {
 		plausible(w, r, q)
 	})
 	w, log := priced(s.URL, 1_000_000), &callLog{}
-	w.cfg.Observer = log
+	w.cfg.Observers = ports.Observers{log}
 	r, err := analyze(t, w.analyzer(t), entries("x"))
 	require.NoError(t, err)
 	require.Len(t, log.calls, 2)
 	refused, answered := log.calls[0], log.calls[1]
 	var fault *domain.AnalyzerError
-	require.ErrorAs(t, refused.err, &fault)
+	require.ErrorAs(t, refused.Err, &fault)
 	require.Equal(t, domain.AnalyzerRateLimited, fault.Kind)
-	require.Zero(t, refused.usage)
-	require.NoError(t, answered.err)
-	require.Equal(t, *r.Usage, answered.usage)
-	require.Equal(t, *r.Cost, answered.cost)
+	require.Zero(t, refused.Usage)
+	require.NoError(t, answered.Err)
+	require.Equal(t, *r.Usage, answered.Usage)
+	require.Equal(t, *r.Cost, answered.Cost)
 	for _, c := range log.calls {
-		require.Equal(t, 1, c.done)
-		require.Equal(t, w.cfg.Model, c.model)
+		require.Equal(t, ports.OpChat, c.Op)
+		require.Equal(t, w.cfg.Model, c.Name)
 	}
 }
 

@@ -48,9 +48,9 @@ func (m Micros) String() string {
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 
-// Prices are those of a million tokens.
+// Prices are for a million tokens.
 type Prices struct {
-	// Input is for tokens of the prompt, Cached for those of them that the service
+	// Input is for tokens of the prompt, Cached for the tokens of the prompt that the service
 	// had at hand (0: the same as Input), Output for tokens of the answer, thoughts
 	// included.
 	Input, Cached, Output Micros

@@ -76,13 +76,8 @@ var schema = json.RawMessage(`{"type":"object","additionalProperties":false,"req
 
 // What an answer may say, in the words of the domain.
 var (
-	categories = []domain.AnomalyCategory{
-		domain.CategoryResource, domain.CategoryNetwork, domain.CategoryAuth, domain.CategoryConfig, domain.CategoryDependency,
-		domain.CategoryData, domain.CategoryCrash, domain.CategorySecurity, domain.CategoryUnknown,
-	}
-	severities = []domain.Severity{
-		domain.SeverityInfo, domain.SeverityLow, domain.SeverityMedium, domain.SeverityHigh, domain.SeverityCritical,
-	}
+	categories = domain.AnomalyCategories()
+	severities = domain.Severities()
 )
 
 // oneOf lists words in quotes.
@@ -120,9 +115,9 @@ type sentAnomaly struct {
 	Samples  []string               `json:"samples,omitempty"`
 }
 
-// describe makes what is sent of an anomaly. hide takes out of every text that may
+// describe makes what is sent of an anomaly. redact takes out of every text that may
 // come from a log what is not to leave the process.
-func describe(a *domain.Anomaly, hide func(string) string) sentAnomaly {
+func describe(a *domain.Anomaly, redact func(string) string) sentAnomaly {
 	// The lines come first: what a whole line shows to be a secret is one in the texts
 	// that quote it, too.
 	var samples []string
@@ -130,16 +125,16 @@ func describe(a *domain.Anomaly, hide func(string) string) sentAnomaly {
 		if len(samples) == maxSamples {
 			break
 		}
-		if sample := outgoing(line, hide, maxSample); sample != "" && !slices.Contains(samples, sample) {
+		if sample := outgoing(line, redact, maxSample); sample != "" && !slices.Contains(samples, sample) {
 			samples = append(samples, sample)
 		}
 	}
 	out := sentAnomaly{
 		Kind: a.Kind, Severity: a.Severity.String(), Category: a.Category, Count: a.Count, Expected: a.Expected,
-		Evidence: outgoing(a.Evidence, hide, maxEvidence), Template: outgoing(a.Template, hide, maxText),
+		Evidence: outgoing(a.Evidence, redact, maxEvidence), Template: outgoing(a.Template, redact, maxText),
 	}
 	for _, s := range a.Services {
-		if source := outgoing(s, hide, maxSource); len(out.Services) < maxSources && source != "" && !slices.Contains(out.Services, source) {
+		if source := outgoing(s, redact, maxSource); len(out.Services) < maxSources && source != "" && !slices.Contains(out.Services, source) {
 			out.Services = append(out.Services, source)
 		}
 	}
@@ -152,17 +147,17 @@ func describe(a *domain.Anomaly, hide func(string) string) sentAnomaly {
 }
 
 // outgoing makes a text ready to be sent: clean, so that no invisible character
-// breaks up a secret, then without what hide takes out, and only then cut, since
+// breaks up a secret, then without what redact takes out, and only then cut, since
 // half a secret is no longer known for one. For the same reason the last word of a
 // text that the detector cut is left out.
-func outgoing(text string, hide func(string) string, limit int) string {
+func outgoing(text string, redact func(string) string, limit int) string {
 	if strings.HasSuffix(text, cutMark) || len(text) >= domain.MaxSampleLine-len(cutMark) {
 		text = text[:max(0, strings.LastIndexAny(text, " \t\n"))]
 	}
 	if instructs(text) {
 		return leftOut
 	}
-	return shorten(hide(clean(text, len(text)+len(cutMark))), limit)
+	return shorten(redact(clean(text, len(text)+len(cutMark))), limit)
 }
 
 // prompt is what is sent of some items.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -18,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"logsift/domain"
+	"logsift/ports"
 )
 
 const (
@@ -32,13 +32,13 @@ type Config struct {
 	// Endpoint is the base URL of the collector, such as http://127.0.0.1:4318, to
 	// which /v1/traces is added. It is required, unless Exporter is set.
 	Endpoint string
-	// Ratio is the part of the traces that is recorded, from 0 to 1; of a trace that
+	// Ratio is the share of the traces to record, from 0 to 1; of a trace that
 	// began elsewhere, its beginning decides.
 	Ratio float64
-	// Version is that of the program.
+	// Version is the version of the program.
 	Version string
-	// Failed is told of spans that could not be sent, by one goroutine at a time. Nil
-	// tells nobody.
+	// Failed gets the error when spans could not be sent, by one goroutine at a time. It
+	// may be nil.
 	Failed func(error)
 	// Exporter takes the spans in place of a collector; for tests.
 	Exporter sdktrace.SpanExporter
@@ -93,7 +93,7 @@ func New(ctx context.Context, cfg Config) (*Tracing, error) {
 		return nil, fmt.Errorf("resource of traces: %w", err)
 	}
 	t.provider = sdktrace.NewTracerProvider(
-		sdktrace.WithBatcher(&teller{SpanExporter: exporter, failed: cfg.Failed}, sdktrace.WithExportTimeout(exportTimeout)),
+		sdktrace.WithBatcher(&errorReporter{SpanExporter: exporter, failed: cfg.Failed}, sdktrace.WithExportTimeout(exportTimeout)),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.Ratio))),
 		sdktrace.WithResource(about),
 	)
@@ -114,16 +114,15 @@ func (t *Tracing) Close(ctx context.Context) error {
 	return err
 }
 
-// teller is an exporter whose errors are told to somebody. Otherwise the library
-// prints them.
-type teller struct {
+// errorReporter is an exporter that reports its errors to failed. Otherwise the
+// library prints them.
+type errorReporter struct {
 	sdktrace.SpanExporter
 
 	failed func(error)
 }
 
-// ExportSpans implements sdktrace.SpanExporter.
-func (e *teller) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+func (e *errorReporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	if err := e.SpanExporter.ExportSpans(ctx, spans); err != nil && e.failed != nil {
 		e.failed(err)
 	}
@@ -139,13 +138,6 @@ func TraceID(ctx context.Context) string {
 	return ""
 }
 
-// traceParent returns the trace parent for what follows from ctx, "" for none.
-func (t *Tracing) traceParent(ctx context.Context) string {
-	carrier := propagation.MapCarrier{}
-	t.headers.Inject(ctx, carrier)
-	return carrier.Get("traceparent")
-}
-
 // within returns ctx as a part of the trace that a trace parent names.
 func (t *Tracing) within(ctx context.Context, parent string) context.Context {
 	return t.headers.Extract(ctx, propagation.MapCarrier{"traceparent": parent})
@@ -156,16 +148,6 @@ func (t *Tracing) begin(ctx context.Context, name string, kind trace.SpanKind, a
 	return t.tracer.Start(ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(attributes...))
 }
 
-// end ends a span with the error that it met, nil for none.
-func end(span trace.Span, err error) {
-	if err != nil {
-		kind := errorKind(err)
-		span.SetAttributes(attribute.String("error.type", kind))
-		span.SetStatus(codes.Error, kind)
-	}
-	span.End()
-}
-
 // errorKinds are what is told of errors, whose texts may hold the users' data.
 var errorKinds = []struct {
 	err  error
@@ -174,6 +156,7 @@ var errorKinds = []struct {
 	{domain.ErrStoreUnavailable, "store_unavailable"},
 	{domain.ErrStoreFull, "store_full"},
 	{domain.ErrStoreReadOnly, "store_read_only"},
+	{domain.ErrStoreReplaced, "store_replaced"},
 	{domain.ErrQueueFull, "queue_full"},
 	{domain.ErrLeaseLost, "lease_lost"},
 	{domain.ErrTaskNotFound, "task_not_found"},
@@ -182,10 +165,11 @@ var errorKinds = []struct {
 	{domain.ErrDuplicateTask, "duplicate_task"},
 	{domain.ErrInvalidTransition, "invalid_transition"},
 	{domain.ErrBatchClosed, "batch_closed"},
-	{domain.ErrStateConflict, "state_conflict"},
+	{domain.ErrDocumentConflict, "state_conflict"},
 	{domain.ErrInvalid, "invalid"},
 	{domain.ErrCorruptRecord, "corrupt_record"},
 	{domain.ErrClosed, "closed"},
+	{ports.ErrPanicked, "panic"},
 	{context.Canceled, "canceled"},
 	{context.DeadlineExceeded, "timeout"},
 }

@@ -19,10 +19,10 @@ import (
 
 	"logsift/adapters/memstore"
 	"logsift/adapters/oteltrace"
+	"logsift/application/observe"
 	"logsift/domain"
 	"logsift/mocks"
 	"logsift/ports"
-	"logsift/ports/portstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,25 +73,16 @@ func request(t *testing.T, tracing *oteltrace.Tracing) (context.Context, func(st
 	return tracing.BeginRequest(r)
 }
 
-type clock struct{ offset atomic.Int64 }
-
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
-func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
-
-func TestATracedQueueKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	tracing, _ := record(t, 1)
-	portstest.TestTaskQueue(t, func(*testing.T) portstest.QueueHarness {
-		c := &clock{}
-		return portstest.QueueHarness{Queue: tracing.Queue(memstore.NewTaskQueue(memstore.Config{Now: c.now})), Advance: c.advance}
-	})
+// traced returns a queue in memory whose calls are traced.
+func traced(tracing *oteltrace.Tracing) ports.TaskQueue {
+	return observe.Queue(memstore.NewTaskQueue(memstore.Config{}), tracing.TraceParent, tracing)
 }
 
 func TestOneTraceGoesFromTheRequestToTheAICall(t *testing.T) {
 	t.Parallel()
 	tracing, spans := record(t, 1)
-	queue := tracing.Queue(memstore.NewTaskQueue(memstore.Config{}))
-	logs := tracing.Logs(memstore.NewLogRepository(memstore.Config{}))
+	queue := traced(tracing)
+	logs := observe.Logs(memstore.NewLogRepository(memstore.Config{}), tracing)
 	ctx, done := request(t, tracing)
 	task := domain.NewTask(uuid.New(), "work", []byte(`{"secret":1}`))
 	_, err := queue.Enqueue(ctx, task)
@@ -109,11 +100,11 @@ func TestOneTraceGoesFromTheRequestToTheAICall(t *testing.T) {
 		require.ErrorIs(t, err, domain.ErrAnalysisNotFound)
 		_, err = logs.SaveLogs(ctx, uuid.New())
 		require.NoError(t, err)
-		_, answered := tracing.BeginAICall(ctx, "model")
-		answered(domain.Usage{PromptTokens: 7, CompletionTokens: 5}, domain.Cost{}, nil)
+		chat := ports.Call{Op: ports.OpChat, Name: "model", Usage: domain.Usage{PromptTokens: 7, CompletionTokens: 5}}
+		tracing.End(tracing.Begin(ctx, chat), chat)
 		return nil, errors.New("the secret line")
 	})
-	_, err = tracing.Processor(inner).Process(t.Context(), claimed[0])
+	_, err = observe.Processor(inner, tracing).Process(t.Context(), claimed[0])
 	require.EqualError(t, err, "the secret line")
 
 	got := spans()
@@ -147,13 +138,13 @@ func TestOneTraceGoesFromTheRequestToTheAICall(t *testing.T) {
 func TestWhatIsOutsideOfATraceBeginsNone(t *testing.T) {
 	t.Parallel()
 	tracing, spans := record(t, 1)
-	queue := tracing.Queue(memstore.NewTaskQueue(memstore.Config{}))
+	queue := traced(tracing)
 	stored, err := queue.Enqueue(t.Context(), domain.NewTask(uuid.New(), "work", nil))
 	require.NoError(t, err)
 	require.Empty(t, stored[0].TraceParent)
 	_, err = queue.GetQueueStats(t.Context())
 	require.NoError(t, err)
-	_, err = tracing.Logs(memstore.NewLogRepository(memstore.Config{})).GetLogs(t.Context())
+	_, err = observe.Logs(memstore.NewLogRepository(memstore.Config{}), tracing).GetLogs(t.Context())
 	require.NoError(t, err)
 	_, done := tracing.BeginRequest(httptest.NewRequest(http.MethodGet, "/healthz", nil))
 	done("/healthz", 200)
@@ -163,7 +154,7 @@ func TestWhatIsOutsideOfATraceBeginsNone(t *testing.T) {
 func TestTheBeginningOfATraceDecidesWhetherItIsRecorded(t *testing.T) {
 	t.Parallel()
 	tracing, spans := record(t, 0)
-	queue := tracing.Queue(memstore.NewTaskQueue(memstore.Config{}))
+	queue := traced(tracing)
 	ctx, done := tracing.BeginRequest(httptest.NewRequest(http.MethodGet, "/here", nil))
 	stored, err := queue.Enqueue(ctx, domain.NewTask(uuid.New(), "work", nil))
 	require.NoError(t, err)
@@ -183,7 +174,7 @@ func TestAPanicEndsTheSpanOfItsRun(t *testing.T) {
 	inner := mocks.NewMockTaskProcessor(gomock.NewController(t))
 	inner.EXPECT().Process(gomock.Any(), gomock.Any()).Do(func(context.Context, *domain.Task) { panic("the secret line") })
 	require.PanicsWithValue(t, "the secret line", func() {
-		_, _ = tracing.Processor(inner).Process(t.Context(), domain.NewTask(uuid.New(), "work", nil))
+		_, _ = observe.Processor(inner, tracing).Process(t.Context(), domain.NewTask(uuid.New(), "work", nil))
 	})
 	require.Equal(t, "panic", attributes(spans()["process work"])["error.type"])
 }

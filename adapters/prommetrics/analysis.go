@@ -3,7 +3,6 @@ package prommetrics
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,51 +18,30 @@ const (
 	analysisFailed   = "failed"
 )
 
-// Analyzer returns an analyser that does what the given one does, and counts and
-// measures it. The name is the value of the label analyzer.
-func (m *Metrics) Analyzer(name string, analyzer ports.LogAnalyzer) ports.LogAnalyzer {
-	for _, outcome := range []string{analysisCompleted, analysisDegraded, analysisFailed} {
-		m.analyses.WithLabelValues(name, outcome)
-	}
-	m.analysisErrors.WithLabelValues(name, string(domain.AnalyzerUnavailable))
-	return &logAnalyzer{analyzer: analyzer, name: name, m: m}
-}
-
-// logAnalyzer is an analyser whose work is measured.
-type logAnalyzer struct {
-	analyzer ports.LogAnalyzer
-	name     string
-	m        *Metrics
-}
-
-// Analyze implements ports.LogAnalyzer.
-func (a *logAnalyzer) Analyze(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
-	begun := time.Now()
-	result, err := a.analyzer.Analyze(ctx, req)
-	observe(a.m.analysisTime.WithLabelValues(a.name), time.Since(begun), a.m.traceOf(ctx))
-	if err != nil {
-		a.m.analyses.WithLabelValues(a.name, analysisFailed).Inc()
-		a.m.analysisErrors.WithLabelValues(a.name, analyzerErrorKind(err)).Inc()
-		return result, err
+func (m *Metrics) analysisEnded(ctx context.Context, c ports.Call) {
+	observe(m.analysisTime.WithLabelValues(c.Name), c.Took, m.traceOf(ctx))
+	if c.Err != nil {
+		m.analyses.WithLabelValues(c.Name, analysisFailed).Inc()
+		m.analysisErrors.WithLabelValues(c.Name, analyzerErrorKind(c.Err)).Inc()
+		return
 	}
 	outcome := analysisCompleted
-	if result.DegradedReason != "" {
+	if c.Result.DegradedReason != "" {
 		outcome = analysisDegraded
 	}
-	a.m.analyses.WithLabelValues(a.name, outcome).Inc()
-	a.m.analysed.WithLabelValues(a.name).Add(float64(result.AnalysedCount))
-	for i := range result.Anomalies {
+	m.analyses.WithLabelValues(c.Name, outcome).Inc()
+	m.analysed.WithLabelValues(c.Name).Add(float64(c.Result.AnalysedCount))
+	for _, a := range c.Result.Anomalies {
 		kind := other
-		if result.Anomalies[i].Kind.Valid() {
-			kind = string(result.Anomalies[i].Kind)
+		if a.Kind.Valid() {
+			kind = string(a.Kind)
 		}
-		a.m.anomalies.WithLabelValues(result.Anomalies[i].Severity.String(), kind).Inc()
+		m.anomalies.WithLabelValues(a.Severity.String(), kind).Inc()
 	}
-	if result.Cache != nil {
-		a.m.ai.cacheHits.Add(float64(result.Cache.Hits))
-		a.m.ai.cacheMisses.Add(float64(result.Cache.Misses))
+	if c.Result.Cache != nil {
+		m.ai.cacheHits.Add(float64(c.Result.Cache.Hits))
+		m.ai.cacheMisses.Add(float64(c.Result.Cache.Misses))
 	}
-	return result, nil
 }
 
 // analyzerErrorKind is the value of the label kind of an analyser's error.
@@ -86,7 +64,7 @@ func analyzerErrorKind(err error) string {
 	}
 }
 
-// aiMetrics are those of the requests to an AI service.
+// aiMetrics are the metrics of requests to an AI service.
 type aiMetrics struct {
 	requests                             *prometheus.CounterVec
 	duration                             *prometheus.HistogramVec
@@ -112,24 +90,19 @@ func newAIMetrics(r *registration) aiMetrics {
 	return ai
 }
 
-// BeginAICall notes a request to an AI service, and returns what to call when it is
-// answered.
-func (m *Metrics) BeginAICall(ctx context.Context, _ string) (context.Context, func(domain.Usage, domain.Cost, error)) {
-	begun := time.Now()
-	return ctx, func(usage domain.Usage, cost domain.Cost, err error) {
-		outcome := "ok"
-		if err != nil {
-			outcome = analyzerErrorKind(err)
-		}
-		m.ai.requests.WithLabelValues(outcome).Inc()
-		observe(m.ai.duration.WithLabelValues(), time.Since(begun), m.traceOf(ctx))
-		m.ai.prompt.Add(float64(usage.PromptTokens))
-		m.ai.cached.Add(float64(usage.CachedTokens))
-		m.ai.completion.Add(float64(usage.CompletionTokens))
-		m.ai.thoughts.Add(float64(usage.ReasoningTokens))
-		if cost.Currency != "" {
-			const micros = 1e6
-			m.ai.cost.WithLabelValues(cost.Currency).Add(float64(cost.AmountMicros) / micros)
-		}
+func (m *Metrics) chatEnded(ctx context.Context, c ports.Call) {
+	outcome := "ok"
+	if c.Err != nil {
+		outcome = analyzerErrorKind(c.Err)
+	}
+	m.ai.requests.WithLabelValues(outcome).Inc()
+	observe(m.ai.duration.WithLabelValues(), c.Took, m.traceOf(ctx))
+	m.ai.prompt.Add(float64(c.Usage.PromptTokens))
+	m.ai.cached.Add(float64(c.Usage.CachedTokens))
+	m.ai.completion.Add(float64(c.Usage.CompletionTokens))
+	m.ai.thoughts.Add(float64(c.Usage.ReasoningTokens))
+	if c.Cost.Currency != "" {
+		const micros = 1e6
+		m.ai.cost.WithLabelValues(c.Cost.Currency).Add(float64(c.Cost.AmountMicros) / micros)
 	}
 }

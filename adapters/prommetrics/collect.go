@@ -1,7 +1,9 @@
 package prommetrics
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,7 +68,7 @@ func (m *Metrics) CollectStore(queue ports.TaskReader, queues ports.QueueControl
 	return r.err()
 }
 
-// refresh implements refresher. Who comes while it reads waits for that.
+// refresh reads the store once for all who ask meanwhile.
 func (c *storeCollector) refresh(ctx context.Context) {
 	select {
 	case c.gate <- struct{}{}:
@@ -93,7 +95,6 @@ func (c *storeCollector) refresh(ctx context.Context) {
 	c.stats, c.list, c.err, c.readAt = stats, list, err, c.now()
 }
 
-// Describe implements prometheus.Collector.
 func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.up, c.tasks, c.oldest} {
 		ch <- d
@@ -105,7 +106,6 @@ func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector.
 func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,14 +144,16 @@ func (c *storeCollector) collectQueues(gauge func(d *prometheus.Desc, v float64,
 	type kind struct{ queue, typ string }
 	pending := map[kind]int64{}
 	oldest, paused := map[string]time.Duration{}, map[string]float64{}
+	// Those with the most tasks first, since some may have no place.
+	slices.SortStableFunc(c.list, func(x, y domain.QueueInfo) int { return cmp.Compare(y.Ready(), x.Ready()) })
 	for _, info := range c.list {
-		queue := c.m.queues.of(info.Name)
+		queue := c.m.queues.standing(info.Name, info.Ready())
 		oldest[queue] = max(oldest[queue], info.OldestPending)
 		if info.Paused {
 			paused[queue] = 1
 		}
 		for typ, n := range info.Pending {
-			pending[kind{queue, c.m.types.of(string(typ))}] += n
+			pending[kind{queue, c.m.types.standing(string(typ), n)}] += n
 		}
 	}
 	for k, n := range pending {
@@ -190,14 +192,12 @@ func (m *Metrics) CollectScheduler(stats func() domain.SchedulerStats) error {
 	return r.err()
 }
 
-// Describe implements prometheus.Collector.
 func (c *schedulerCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.running, c.draining, c.workers, c.busy, c.start, c.recovered, c.purged, c.lost, c.released} {
 		ch <- d
 	}
 }
 
-// Collect implements prometheus.Collector.
 func (c *schedulerCollector) Collect(ch chan<- prometheus.Metric) {
 	s := c.stats()
 	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
@@ -234,15 +234,25 @@ type AIState interface {
 	BudgetSpent() bool
 }
 
+// CollectKeys has it told whether the file of the API keys can be used. Usable is called
+// at each scrape.
+func (m *Metrics) CollectKeys(usable func() bool) error {
+	r := &registration{to: m.registerer}
+	r.condition("api_keys_file_usable", "Whether the file of the API keys can be read, and only its owner can change it. If not, no key is good, or will be in a minute.", usable)
+	return r.err()
+}
+
+// condition registers a gauge that is 1 while f says so, else 0.
+func (r *registration) condition(name, help string, f func() bool) {
+	r.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, func() float64 { return number(f()) }))
+}
+
 // CollectAI has the state of an AI service told, and what may be spent on it in a
 // day.
 func (m *Metrics) CollectAI(state AIState, dailyBudget domain.Cost) error {
 	r := &registration{to: m.registerer}
-	gauge := func(name, help string, f func() bool) {
-		r.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, func() float64 { return number(f()) }))
-	}
-	gauge("ai_breaker_open", "Whether the AI service is not asked for the time being, since it did not serve.", state.BreakerOpen)
-	gauge("ai_budget_spent", "Whether the daily budget for the AI service did not suffice for a request today.", state.BudgetSpent)
+	r.condition("ai_breaker_open", "Whether the AI service is not asked for the time being, since it did not serve.", state.BreakerOpen)
+	r.condition("ai_budget_spent", "Whether the daily budget for the AI service did not suffice for a request today.", state.BudgetSpent)
 	if dailyBudget.AmountMicros > 0 {
 		const micros = 1e6
 		r.gauge("ai_daily_budget", "What all processes together may spend on the AI service in a day, in whole units of the currency.",

@@ -52,12 +52,12 @@ func TestTheStoreIsToldOf(t *testing.T) {
 	w.require(t, "logsift_oldest_pending_task_age_seconds", "logsift_oldest_pending_task_age_seconds 1.5")
 	w.require(t, "logsift_queue_pending_tasks",
 		`logsift_queue_pending_tasks{queue="a",type="x"} 3`, `logsift_queue_pending_tasks{queue="a",type="y"} 4`,
-		`logsift_queue_pending_tasks{queue="other",type="x"} 3`)
+		`logsift_queue_pending_tasks{queue="d",type="x"} 2`, `logsift_queue_pending_tasks{queue="other",type="x"} 1`)
 	w.require(t, "logsift_queue_oldest_pending_task_age_seconds",
-		`logsift_queue_oldest_pending_task_age_seconds{queue="a"} 1`, `logsift_queue_oldest_pending_task_age_seconds{queue="b"} 0`,
-		`logsift_queue_oldest_pending_task_age_seconds{queue="other"} 3600`)
+		`logsift_queue_oldest_pending_task_age_seconds{queue="a"} 1`, `logsift_queue_oldest_pending_task_age_seconds{queue="d"} 3600`,
+		`logsift_queue_oldest_pending_task_age_seconds{queue="other"} 60`)
 	w.require(t, "logsift_queue_paused",
-		`logsift_queue_paused{queue="a"} 0`, `logsift_queue_paused{queue="b"} 1`, `logsift_queue_paused{queue="other"} 1`)
+		`logsift_queue_paused{queue="a"} 0`, `logsift_queue_paused{queue="d"} 1`, `logsift_queue_paused{queue="other"} 1`)
 	w.lint(t)
 }
 
@@ -129,6 +129,17 @@ func TestTheSchedulerIsToldOf(t *testing.T) {
 		name = "logsift_scheduler_" + name
 		w.require(t, name, name+" "+want)
 	}
+	w.lint(t)
+}
+
+func TestAFileOfKeysThatCannotBeUsedIsToldOf(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, prommetrics.Config{})
+	usable := true
+	require.NoError(t, w.CollectKeys(func() bool { return usable }))
+	w.require(t, "logsift_api_keys_file_usable", "logsift_api_keys_file_usable 1")
+	usable = false
+	w.require(t, "logsift_api_keys_file_usable", "logsift_api_keys_file_usable 0")
 	w.lint(t)
 }
 

@@ -1,11 +1,10 @@
-// Package prommetrics tells Prometheus what the system does.
+// Package prommetrics holds the metrics of the system for Prometheus.
 //
-// [New] registers the metrics with a registerer that it is given. [Metrics.Queue]
-// and [Metrics.Analyzer] decorate ports; [Metrics.BeginRequest],
-// [Metrics.ObserveIntake], [Metrics.ObserveRun], [Metrics.ObserveBatch] and
-// [Metrics.BeginAICall] are called by whoever has something to tell;
-// [Metrics.CollectStore], [Metrics.CollectScheduler] and [Metrics.CollectAI] add
-// what is read when it is asked for. [Metrics.Handler] answers a scrape.
+// [New] registers the metrics with a registerer that it is given. [Metrics] is a
+// ports.Observer of calls and a ports.RunObserver of runs; [Metrics.BeginRequest] and
+// [Metrics.ObserveIngest] are called by the API. [Metrics.CollectStore],
+// [Metrics.CollectScheduler], [Metrics.CollectKeys] and [Metrics.CollectAI] add metrics
+// that are read at each scrape. [Metrics.Handler] answers a scrape.
 //
 // # Names
 //
@@ -18,8 +17,8 @@
 //
 // # Cardinality
 //
-// Labels have values from a fixed list, but for the types of tasks and the queues,
-// which users name: of those the first MaxNames that come have a series each, and
-// the others share the value "other". No label holds an id, a path with one, a
-// host, or anything out of a payload or log.
+// Labels have values from a fixed list, except the types of tasks and the queues, which
+// users name: the MaxNames names with the most tasks have a series each, and all others
+// share the value "other". A name that others overtake loses its series. No label holds
+// an id, a path with one, a host, or anything out of a payload or log.
 package prommetrics

@@ -11,7 +11,7 @@ import (
 const maxScrapes = 4
 
 // Handler answers with the metrics of the gatherer, as OpenMetrics to who asks for
-// it. What is told of the store is brought up to date first.
+// it. It brings the metrics of the store up to date first.
 func (m *Metrics) Handler(gatherer prometheus.Gatherer) http.Handler {
 	metrics := promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{
 		// What can be told is told; a collector that fails is no reason to be blind.

@@ -38,14 +38,11 @@ func (m *Metrics) BeginRequest(r *http.Request) (context.Context, func(route str
 	}
 }
 
-// ObserveIntake counts the log entries of one request.
-func (m *Metrics) ObserveIntake(protocol string, accepted, rejected int) {
+// ObserveIngest counts the log entries of one request.
+func (m *Metrics) ObserveIngest(protocol string, accepted, rejected int) {
 	if !slices.Contains(protocols, protocol) {
 		protocol = other
 	}
 	m.accepted.WithLabelValues(protocol).Add(float64(accepted))
 	m.rejected.WithLabelValues(protocol).Add(float64(rejected))
 }
-
-// ObserveBatch counts a batch of log entries that was begun.
-func (m *Metrics) ObserveBatch() { m.batches.Inc() }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // DefaultMaxNames is how many types and how many queues have series of their own.
@@ -19,9 +20,11 @@ const DefaultMaxNames = 50
 type Config struct {
 	// Version, Revision and GoVersion are told by logsift_build_info.
 	Version, Revision, GoVersion string
-	// MaxNames bounds the types and the queues that have series of their own. 0 is
-	// DefaultMaxNames.
+	// MaxNames bounds the types and the queues that have series of their own: those
+	// with the most tasks. 0 is DefaultMaxNames.
 	MaxNames int
+	// Analyzer is the value of the label analyzer that is there from the beginning.
+	Analyzer string
 	// TraceID returns the id of the trace that ctx belongs to, as hexadecimal digits,
 	// "" if there is none that is recorded. It makes the exemplars of durations. Nil
 	// makes none.
@@ -37,7 +40,7 @@ type Metrics struct {
 	types      *names
 	queues     *names
 
-	calls      [callCount]prometheus.Observer
+	calls      [ports.QueueOperations]prometheus.Observer
 	callErrors *prometheus.CounterVec
 	enqueued   *prometheus.CounterVec
 	poisoned   prometheus.Counter
@@ -77,14 +80,16 @@ func New(registerer prometheus.Registerer, cfg Config) (*Metrics, error) {
 	if cfg.MaxNames == 0 {
 		cfg.MaxNames = DefaultMaxNames
 	}
-	m := &Metrics{registerer: registerer, cfg: cfg, types: newNames(cfg.MaxNames), queues: newNames(cfg.MaxNames)}
+	m := &Metrics{registerer: registerer, cfg: cfg}
+	m.types = newNames(cfg.MaxNames, m.forget("type"))
+	m.queues = newNames(cfg.MaxNames, m.forget("queue"))
 	r := &registration{to: registerer}
 
 	durations := r.histogram("store_call_duration_seconds", "Duration of calls to the task queue in the store. The call dequeue_wait includes the wait for a task.", callBuckets, "call")
 	m.callErrors = r.counters("store_call_errors_total", "Calls to the task queue, or items of such calls, that failed, by kind of error.", "call", "kind")
-	for c := range callCount {
-		m.calls[c] = durations.WithLabelValues(c.String())
-		m.callErrors.WithLabelValues(c.String(), kindUnavailable) // A rate needs a zero to rise from.
+	for op, name := range callNames {
+		m.calls[op] = durations.WithLabelValues(name)
+		m.callErrors.WithLabelValues(name, kindUnavailable) // A rate needs a zero to rise from.
 	}
 	m.enqueued = r.counters("tasks_enqueued_total", "Tasks that the queue took in. An enqueue that is repeated counts again.", "type", "queue")
 	m.poisoned = r.counter("tasks_poisoned_total", "Tasks that this process's scheduler found to have lost their workers too often, and that failed for it.")
@@ -108,6 +113,12 @@ func New(registerer prometheus.Registerer, cfg Config) (*Metrics, error) {
 	m.analysisErrors = r.counters("analysis_errors_total", "Analyses that failed, by kind of error.", "analyzer", "kind")
 	m.analysed = r.counters("analysis_log_entries_total", "Log entries that were analysed.", "analyzer")
 	m.anomalies = r.counters("anomalies_total", "Anomalies that analyses found, by severity and kind.", "severity", "kind")
+	if cfg.Analyzer != "" {
+		for _, outcome := range []string{analysisCompleted, analysisDegraded, analysisFailed} {
+			m.analyses.WithLabelValues(cfg.Analyzer, outcome)
+		}
+		m.analysisErrors.WithLabelValues(cfg.Analyzer, string(domain.AnalyzerUnavailable))
+	}
 	m.ai = newAIMetrics(r)
 
 	r.gauge("build_info", "What program this is; always 1.", prometheus.Labels{
@@ -116,6 +127,17 @@ func New(registerer prometheus.Registerer, cfg Config) (*Metrics, error) {
 	r.register(collectors.NewGoCollector())
 	r.register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m, r.err()
+}
+
+// forget returns a function that removes the series with a value of the label.
+func (m *Metrics) forget(label string) func(value string) {
+	return func(value string) {
+		series := prometheus.Labels{label: value}
+		m.enqueued.DeletePartialMatch(series)
+		m.runs.DeletePartialMatch(series)
+		m.runTime.DeletePartialMatch(series)
+		m.queueWait.DeletePartialMatch(series)
+	}
 }
 
 // registration makes metrics and registers them, and remembers what went wrong.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/prommetrics"
+	"logsift/application/observe"
 	"logsift/domain"
 	"logsift/mocks"
 	"logsift/ports"
@@ -77,10 +78,10 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 func TestLogEntriesAreCountedByProtocol(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, prommetrics.Config{})
-	w.ObserveIntake("otlp", 5, 0)
-	w.ObserveIntake("otlp", 1, 2)
-	w.ObserveIntake("smoke", 1, 0)
-	w.ObserveBatch()
+	w.ObserveIngest("otlp", 5, 0)
+	w.ObserveIngest("otlp", 1, 2)
+	w.ObserveIngest("smoke", 1, 0)
+	w.End(t.Context(), ports.Call{Op: ports.OpOpenBatch})
 	w.require(t, "logsift_log_entries_accepted_total",
 		`logsift_log_entries_accepted_total{protocol="http"} 0`, `logsift_log_entries_accepted_total{protocol="loki"} 0`,
 		`logsift_log_entries_accepted_total{protocol="elasticsearch"} 0`, `logsift_log_entries_accepted_total{protocol="otlp"} 6`,
@@ -91,9 +92,9 @@ func TestLogEntriesAreCountedByProtocol(t *testing.T) {
 
 func TestAnalysesAreCounted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, prommetrics.Config{})
+	w := newWorld(t, prommetrics.Config{Analyzer: "openai"})
 	inner := mocks.NewMockLogAnalyzer(gomock.NewController(t))
-	a := w.Analyzer("openai", inner)
+	a := observe.Analyzer("openai", inner, w.Metrics)
 	fault := &domain.AnalyzerError{Kind: domain.AnalyzerRateLimited}
 	gomock.InOrder(
 		inner.EXPECT().Analyze(gomock.Any(), gomock.Any()).Return(domain.AnalysisResult{
@@ -130,12 +131,14 @@ func TestRequestsToTheAIServiceAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, prommetrics.Config{})
 	usage := domain.Usage{PromptTokens: 100, CachedTokens: 40, CompletionTokens: 20, ReasoningTokens: 5, Calls: 1}
-	_, done := w.BeginAICall(t.Context(), "model")
-	done(usage, domain.Cost{AmountMicros: 1500, Currency: "USD"}, nil)
-	_, done = w.BeginAICall(t.Context(), "model")
-	done(usage, domain.Cost{AmountMicros: 500, Currency: "USD"}, &domain.AnalyzerError{Kind: domain.AnalyzerBadAnswer})
-	_, done = w.BeginAICall(t.Context(), "model")
-	done(domain.Usage{}, domain.Cost{Currency: "USD"}, errors.New("odd"))
+	for _, c := range []ports.Call{
+		{Usage: usage, Cost: domain.Cost{AmountMicros: 1500, Currency: "USD"}},
+		{Usage: usage, Cost: domain.Cost{AmountMicros: 500, Currency: "USD"}, Err: &domain.AnalyzerError{Kind: domain.AnalyzerBadAnswer}},
+		{Cost: domain.Cost{Currency: "USD"}, Err: errors.New("odd")},
+	} {
+		c.Op = ports.OpChat
+		w.End(t.Context(), c)
+	}
 	w.require(t, "logsift_ai_requests_total",
 		`logsift_ai_requests_total{outcome="ok"} 1`, `logsift_ai_requests_total{outcome="bad_answer"} 1`, `logsift_ai_requests_total{outcome="other"} 1`)
 	for name, want := range map[string]string{"prompt": "200", "cached_prompt": "80", "completion": "40", "reasoning": "10"} {
@@ -165,7 +168,7 @@ func TestDurationsNameTheirTraceToWhoReadsOpenMetrics(t *testing.T) {
 	inner := mocks.NewMockTaskQueue(gomock.NewController(t))
 	inner.EXPECT().GetQueueStats(gomock.Any()).Times(2).Return(domain.QueueStats{}, nil)
 	for _, ctx := range []context.Context{t.Context(), traced} {
-		_, err := w.Queue(inner).GetQueueStats(ctx)
+		_, err := observe.Queue(inner, nil, w.Metrics).GetQueueStats(ctx)
 		require.NoError(t, err)
 	}
 	text := w.scrape(t, "application/openmetrics-text;version=1.0.0")

@@ -13,10 +13,10 @@ import (
 
 	"logsift/adapters/memstore"
 	"logsift/adapters/prommetrics"
+	"logsift/application/observe"
 	"logsift/domain"
 	"logsift/mocks"
 	"logsift/ports"
-	"logsift/ports/portstest"
 )
 
 // clock is a store's clock that a test moves.
@@ -24,16 +24,6 @@ type clock struct{ offset atomic.Int64 }
 
 func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
 func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
-
-func TestAMeasuredQueueKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.TestTaskQueue(t, func(t *testing.T) portstest.QueueHarness {
-		t.Helper()
-		c := &clock{}
-		queue := newWorld(t, prommetrics.Config{}).Queue(memstore.NewTaskQueue(memstore.Config{Now: c.now}))
-		return portstest.QueueHarness{Queue: queue, Advance: c.advance}
-	})
-}
 
 func task(typ domain.TaskType, queue string) *domain.Task {
 	t := domain.NewTask(uuid.New(), typ, nil)
@@ -44,7 +34,7 @@ func task(typ domain.TaskType, queue string) *domain.Task {
 func TestCallsAndTasksAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, prommetrics.Config{})
-	q := w.Queue(memstore.NewTaskQueue(memstore.Config{}))
+	q := observe.Queue(memstore.NewTaskQueue(memstore.Config{}), nil, w.Metrics)
 	_, err := q.Enqueue(t.Context(), task("a", "x"), task("a", "x"), task("b", "x"), task("a", "x"), task("a", "y"))
 	require.NoError(t, err)
 	refused := task("a", "x")
@@ -88,7 +78,7 @@ func TestErrorsAreCountedByKind(t *testing.T) {
 			w := newWorld(t, prommetrics.Config{})
 			queue := mocks.NewMockTaskQueue(gomock.NewController(t))
 			queue.EXPECT().UpdateTask(gomock.Any()).Return(err)
-			require.Equal(t, err, w.Queue(queue).UpdateTask(t.Context()), "the error is the queue's own")
+			require.Equal(t, err, observe.Queue(queue, nil, w.Metrics).UpdateTask(t.Context()), "the error is the queue's own")
 			require.Contains(t, w.scrape(t, ""), fmt.Sprintf(`logsift_store_call_errors_total{call="update_task",kind=%q} 1`, kind))
 		})
 	}
@@ -97,7 +87,7 @@ func TestErrorsAreCountedByKind(t *testing.T) {
 func TestPoisonIsCounted(t *testing.T) {
 	t.Parallel()
 	w, c := newWorld(t, prommetrics.Config{}), &clock{}
-	q := w.Queue(memstore.NewTaskQueue(memstore.Config{Now: c.now}))
+	q := observe.Queue(memstore.NewTaskQueue(memstore.Config{Now: c.now}), nil, w.Metrics)
 	w.require(t, "logsift_tasks_poisoned_total", "logsift_tasks_poisoned_total 0")
 	_, err := q.Enqueue(t.Context(), task("a", "x"))
 	require.NoError(t, err)
@@ -114,7 +104,7 @@ func TestPoisonIsCounted(t *testing.T) {
 func TestNamesThatUsersChooseAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, prommetrics.Config{MaxNames: 2})
-	q := w.Queue(memstore.NewTaskQueue(memstore.Config{}))
+	q := observe.Queue(memstore.NewTaskQueue(memstore.Config{}), nil, w.Metrics)
 	for i := range 20 {
 		_, err := q.Enqueue(t.Context(), task("t", fmt.Sprintf("q%d", i)))
 		require.NoError(t, err)
@@ -123,6 +113,37 @@ func TestNamesThatUsersChooseAreBounded(t *testing.T) {
 		`logsift_tasks_enqueued_total{queue="q0",type="t"} 1`,
 		`logsift_tasks_enqueued_total{queue="q1",type="t"} 1`,
 		`logsift_tasks_enqueued_total{queue="other",type="t"} 18`)
+
+	// One that is worked with takes the place of one that is not.
+	for range 5 {
+		_, err := q.Enqueue(t.Context(), task("t", "real"))
+		require.NoError(t, err)
+	}
+	w.require(t, "logsift_tasks_enqueued_total",
+		`logsift_tasks_enqueued_total{queue="q1",type="t"} 1`,
+		`logsift_tasks_enqueued_total{queue="real",type="t"} 3`,
+		`logsift_tasks_enqueued_total{queue="other",type="t"} 20`)
+}
+
+func TestQueuesThatOnlyStandThereTakeNoPlaceForEver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, prommetrics.Config{MaxNames: 2})
+	store := &statsReader{read: func(context.Context) (domain.QueueStats, error) { return domain.QueueStats{}, nil }}
+	queues := mocks.NewMockQueueController(gomock.NewController(t))
+	junk := make([]domain.QueueInfo, 100)
+	for i := range junk {
+		junk[i] = domain.QueueInfo{Name: fmt.Sprintf("junk%d", i), Pending: map[domain.TaskType]int64{"t": 1}}
+	}
+	queues.EXPECT().ListQueues(gomock.Any()).AnyTimes().Return(junk, nil)
+	require.NoError(t, w.CollectStore(store, queues))
+	for range 20 {
+		w.scrape(t, "")
+	}
+	for range 3 {
+		w.ObserveRun(ports.RunEnd{Task: task("t", "real"), Outcome: ports.RunCompleted})
+	}
+	w.require(t, "logsift_task_queue_wait_seconds_count",
+		`logsift_task_queue_wait_seconds_count{queue="other"} 2`, `logsift_task_queue_wait_seconds_count{queue="real"} 1`)
 }
 
 // nothing is a queue that does nothing, so that the cost of measuring is seen alone.
@@ -141,7 +162,7 @@ func BenchmarkMeasuring(b *testing.B) {
 	for i := range many {
 		many[i] = task("a", "x")
 	}
-	for name, q := range map[string]ports.TaskQueue{"plain": nothing{}, "measured": w.Queue(nothing{})} {
+	for name, q := range map[string]ports.TaskQueue{"plain": nothing{}, "measured": observe.Queue(nothing{}, nil, w.Metrics)} {
 		b.Run("UpdateTask/"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

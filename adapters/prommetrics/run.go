@@ -10,9 +10,8 @@ var _ ports.RunObserver = (*Metrics)(nil)
 // noReason is the value of the label reason of runs that did not fail.
 const noReason = "none"
 
-// ObserveRun implements ports.RunObserver.
 func (m *Metrics) ObserveRun(end ports.RunEnd) {
-	typ, outcome := m.types.of(string(end.Task.Type)), end.Outcome.String()
+	typ, outcome := m.types.of(string(end.Task.Type), 1), end.Outcome.String()
 	m.runs.WithLabelValues(typ, outcome, runReason(end.Reason)).Inc()
 	traceID := ""
 	if m.cfg.TaskTraceID != nil {
@@ -20,7 +19,7 @@ func (m *Metrics) ObserveRun(end ports.RunEnd) {
 	}
 	observe(m.runTime.WithLabelValues(typ, outcome), end.Duration, traceID)
 	if end.Wait >= 0 {
-		observe(m.queueWait.WithLabelValues(m.queues.of(end.Task.Queue)), end.Wait, traceID)
+		observe(m.queueWait.WithLabelValues(m.queues.of(end.Task.Queue, 1)), end.Wait, traceID)
 	}
 }
 

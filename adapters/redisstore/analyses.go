@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,16 +9,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"logsift/adapters/redisstore/internal/layout"
 	"logsift/domain"
+	"logsift/ports"
 )
 
 var (
-	logsSaveAnalysisScript  = loadScript("logs_save_analysis")
-	logsListAnalysesScript  = loadScript("logs_list_analyses")
-	logsPurgeAnalysesScript = loadScript("logs_purge_analyses")
+	logsSaveAnalysisScript  = layout.LoadScript("logs/save_analysis")
+	logsListAnalysesScript  = layout.LoadScript("logs/list_analyses")
+	logsPurgeAnalysesScript = layout.LoadScript("logs/purge_analyses")
 )
 
 const (
@@ -31,54 +31,31 @@ const (
 	anomalyStep = 10_000
 )
 
-// SaveAnalysis implements ports.AnalysisStore.
 func (r *LogRepository) SaveAnalysis(ctx context.Context, task domain.TaskID, result domain.AnalysisResult) error {
-	if task == uuid.Nil {
-		return &domain.ValidationError{Field: "task_id", Rule: "must be a UUID that is not nil"}
+	if err := ports.ValidateAnalysed(task); err != nil {
+		return err
 	}
-	encoded, err := encodeAnalysis(result)
+	encoded, err := layout.EncodeAnalysis(result)
 	if err != nil {
 		return fmt.Errorf("analysis of task %s: %w", task, err)
 	}
 	k := &r.keys
-	_, err = r.client.run(ctx, logsSaveAnalysisScript, []string{k.analyses, k.history, k.anomalies, k.anomalyIDs},
-		r.client.offset(), task[:], encoded, anomalyDigests(result.Anomalies))
+	_, err = r.client.Run(ctx, logsSaveAnalysisScript, []string{k.Analyses, k.History, k.Anomalies, k.AnomalyIDs},
+		r.client.Offset(), task[:], encoded, layout.AnomalyDigests(result.Anomalies))
 	return err
 }
 
-// anomalyDigests are what the index of the anomalies knows of their ids, of each
-// one that digestOf makes.
-func anomalyDigests(anomalies []domain.Anomaly) string {
-	var b strings.Builder
-	for i := range anomalies {
-		b.WriteString(digestOf(anomalies[i].ID))
-	}
-	return b.String()
-}
-
-// digestSize is the size of a digest. Two ids may have the same: it finds what may
-// be of an id, and the record tells.
-const digestSize = 8
-
-// digestOf is the digest of an anomaly's id as it comes back out of JSON, in which
-// bytes that are no UTF-8 are replaced.
-func digestOf(id string) string {
-	sum := sha256.Sum256([]byte(string([]rune(id))))
-	return string(sum[:digestSize])
-}
-
-// GetAnalysis implements ports.AnalysisStore.
 func (r *LogRepository) GetAnalysis(ctx context.Context, task domain.TaskID) (domain.Analysis, error) {
-	ctx, cancel := r.client.bound(ctx)
+	ctx, cancel := r.client.Bound(ctx)
 	defer cancel()
-	record, err := r.client.rdb.HGet(ctx, r.keys.analyses, string(task[:])).Result()
+	record, err := r.client.Redis.HGet(ctx, r.keys.Analyses, string(task[:])).Result()
 	if errors.Is(err, redis.Nil) {
 		return domain.Analysis{}, fmt.Errorf("analysis of task %s: %w", task, domain.ErrAnalysisNotFound)
 	}
 	if err != nil {
-		return domain.Analysis{}, fmt.Errorf("get the analysis of task %s: %w", task, r.client.translate(ctx, err))
+		return domain.Analysis{}, fmt.Errorf("get the analysis of task %s: %w", task, r.client.Translate(ctx, err))
 	}
-	return decodeAnalysis(task, record)
+	return layout.DecodeAnalysis(task, record)
 }
 
 // anomalyPlace is where a page of anomalies ended: the analysis, as its member of
@@ -118,8 +95,8 @@ func (p anomalyPlace) high(digest string) string {
 	}
 }
 
-// ListAnomalies implements ports.AnalysisStore. A page looks at 10,000 analyses
-// or anomalies at most.
+// ListAnomalies looks at maxListRounds × analysisScan analyses or anomalies at most for
+// a page.
 func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.AnomalyPage{}, err
@@ -128,26 +105,26 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 	if err != nil {
 		return domain.AnomalyPage{}, err
 	}
-	index, low, digest := r.keys.history, "-", ""
+	index, low, digest := r.keys.History, "-", ""
 	if filter.ID != "" {
-		digest = digestOf(filter.ID)
-		index, low = r.keys.anomalies, "["+digest
+		digest = layout.DigestOf(filter.ID)
+		index, low = r.keys.Anomalies, "["+digest
 	}
 	selective := filter.Kind != "" || filter.Source != "" || filter.Text != "" || !filter.From.IsZero() || !filter.To.IsZero()
 	var page domain.AnomalyPage
-	size := filter.PageSize()
+	size, bytes := filter.PageSize(), 0
 	for range maxListRounds {
 		want := size - len(page.Anomalies) + 1 // one more, to know whether there is one
 		if selective {
 			want = analysisScan
 		}
-		reply, err := r.client.runSlice(ctx, logsListAnalysesScript, []string{r.keys.analyses, index, r.keys.anomalyIDs},
+		reply, err := r.client.RunSlice(ctx, logsListAnalysesScript, []string{r.keys.Analyses, index, r.keys.AnomalyIDs},
 			last.high(digest), low, digest, last.analysis, last.number, int(filter.MinSeverity), analysisScan, want, enoughBytes)
 		if err != nil {
 			return domain.AnomalyPage{}, err
 		}
 		for i := 2; i+2 < len(reply); i += 3 {
-			if len(page.Anomalies) == size {
+			if len(page.Anomalies) == size || bytes >= enoughBytes {
 				page.NextCursor = last.cursor()
 				return page, nil
 			}
@@ -158,13 +135,14 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 			last = place
 			if filter.Matches(&found.Anomaly) {
 				page.Anomalies = append(page.Anomalies, found)
+				bytes += len(layout.TextAt(reply, i+2))
 			}
 		}
-		if ended, _ := intAt(reply, 0); ended == 1 {
+		if ended, _ := layout.IntAt(reply, 0); ended == 1 {
 			return page, nil
 		}
 		// The analyses behind the last anomaly need not be looked at again.
-		if looked := textAt(reply, 1); looked != "" && (last.analysis == "" || looked <= last.analysis) {
+		if looked := layout.TextAt(reply, 1); looked != "" && (last.analysis == "" || looked <= last.analysis) {
 			last = anomalyPlace{looked, wholeAnalysis}
 		}
 	}
@@ -172,30 +150,29 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 	return page, nil
 }
 
-// readAnomaly reads the anomaly at i of a reply of logs_list_analyses.lua.
+// readAnomaly reads the anomaly at i of a reply of logs/list_analyses.lua.
 func readAnomaly(reply []any, i int) (domain.FoundAnomaly, anomalyPlace, error) {
-	place := anomalyPlace{analysis: textAt(reply, i)}
-	task, err := memberID(place.analysis)
+	place := anomalyPlace{analysis: layout.TextAt(reply, i)}
+	task, err := layout.MemberID(place.analysis)
 	if err != nil {
 		return domain.FoundAnomaly{}, place, err
 	}
-	n, _ := intAt(reply, i+1)
+	n, _ := layout.IntAt(reply, i+1)
 	place.number = uint32(n)
-	a, err := decodeAnomaly(task, textAt(reply, i+2))
-	return domain.FoundAnomaly{Anomaly: a, TaskID: task, FoundAt: keyTime(place.analysis[:8])}, place, err
+	a, err := layout.DecodeAnomaly(task, layout.TextAt(reply, i+2))
+	return domain.FoundAnomaly{Anomaly: a, TaskID: task, FoundAt: layout.KeyTime(place.analysis[:8])}, place, err
 }
 
-// PurgeAnalyses implements ports.AnalysisStore. The limit is at least 1.
 func (r *LogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error) {
 	k := &r.keys
 	return purge(age, limit, func(n int) (found, removed int, err error) {
-		reply, err := r.client.runSlice(ctx, logsPurgeAnalysesScript, []string{k.analyses, k.history, k.anomalies, k.anomalyIDs},
-			r.client.offset(), age.Microseconds(), n, anomalyStep)
+		reply, err := r.client.RunSlice(ctx, logsPurgeAnalysesScript, []string{k.Analyses, k.History, k.Anomalies, k.AnomalyIDs},
+			r.client.Offset(), age.Microseconds(), n, anomalyStep)
 		if err != nil {
 			return 0, 0, err
 		}
-		gone, _ := intAt(reply, 0)
-		if more, _ := intAt(reply, 1); more == 1 {
+		gone, _ := layout.IntAt(reply, 0)
+		if more, _ := layout.IntAt(reply, 1); more == 1 {
 			return n, int(gone), nil
 		}
 		return int(gone), int(gone), nil

@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/redisstore"
+	"logsift/adapters/redisstore/internal/storetest"
 	"logsift/adapters/redisstore/redistest"
 	"logsift/domain"
 	"logsift/ports"
@@ -21,7 +23,7 @@ import (
 func worlds(url string, partitions int) func() *world {
 	var n atomic.Int64
 	return func() *world {
-		return &world{url: url, namespace: fmt.Sprintf("test-%d-%d", partitions, n.Add(1)), partitions: partitions}
+		return &world{&storetest.World{URL: url, Namespace: fmt.Sprintf("test-%d-%d", partitions, n.Add(1)), Partitions: partitions}}
 	}
 }
 
@@ -30,22 +32,10 @@ func TestACluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, "--cluster-require-full-coverage", "no")
 	newWorld := worlds(cluster.URL(), 3)
 
-	t.Run("keeps the contract of the queue", func(t *testing.T) {
-		portstest.TestTaskQueue(t, func(t *testing.T) portstest.QueueHarness {
+	t.Run("keeps the contract", func(t *testing.T) {
+		portstest.TestStore(t, func(t *testing.T) portstest.Store {
 			t.Helper()
-			return newWorld().harness(t)
-		})
-	})
-	t.Run("keeps the contract of the logs", func(t *testing.T) {
-		portstest.TestLogRepository(t, func(t *testing.T) portstest.LogHarness {
-			t.Helper()
-			return newWorld().logHarness(t)
-		})
-	})
-	t.Run("keeps the contract of events", func(t *testing.T) {
-		portstest.TestTaskEvents(t, func(t *testing.T) portstest.EventHarness {
-			t.Helper()
-			return newWorld().eventHarness(t)
+			return newWorld().store(t)
 		})
 	})
 	t.Run("holds parts of a queue on every node, and claims drain them all", func(t *testing.T) {
@@ -55,12 +45,12 @@ func TestACluster(t *testing.T) {
 		w := worlds(cluster.URL(), 1)()
 		rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{cluster.Nodes[0].Addr()}})
 		t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-		testMended(t, newPatientIn(t, w, rdb))
+		testMended(t, storetest.NewPatientIn(t, w.World, rdb))
 	})
 	// What follows disturbs the Cluster.
 	t.Run("is refused if one master may drop tasks", func(t *testing.T) {
 		bad := cluster.Nodes[2]
-		rdb := raw(t, bad)
+		rdb := storetest.Raw(t, bad)
 		require.NoError(t, rdb.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
 		_, err := redisstore.Open(t.Context(), redisstore.Config{URL: cluster.URL()})
 		require.ErrorContains(t, err, bad.Addr()+" has maxmemory-policy allkeys-lru")
@@ -80,17 +70,16 @@ func testSpread(t *testing.T, cluster *redistest.Cluster) {
 	want := map[domain.TaskID]bool{}
 	in := make([]*domain.Task, tasks)
 	for i := range in {
-		in[i] = newTask(`{}`)
+		in[i] = storetest.NewTask(`{}`)
 		want[in[i].ID] = true
 	}
-	_, err := queue.Enqueue(t.Context(), in...)
-	require.NoError(t, err)
+	enqueue(t, queue, in...)
 	total := 0
 	for _, node := range cluster.Nodes {
-		rdb := raw(t, node)
+		rdb := storetest.Raw(t, node)
 		held := 0
-		for i := range w.partitions {
-			key := fmt.Sprintf("{%s:%d}:tasks", w.namespace, i)
+		for i := range w.Partitions {
+			key := fmt.Sprintf("{%s:%d}:tasks", w.Namespace, i)
 			slot, err := rdb.ClusterKeySlot(t.Context(), key).Result()
 			require.NoError(t, err)
 			keys, err := rdb.ClusterGetKeysInSlot(t.Context(), int(slot), 1000).Result()
@@ -106,9 +95,7 @@ func testSpread(t *testing.T, cluster *redistest.Cluster) {
 		total += held
 	}
 	require.Equal(t, tasks, total)
-	stats, err := queue.GetQueueStats(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, int64(tasks), stats.Pending)
+	require.Equal(t, int64(tasks), statsOf(t, queue).Pending)
 
 	for len(want) > 0 {
 		claimed := claim(t, queue, 37)
@@ -121,8 +108,7 @@ func testSpread(t *testing.T, cluster *redistest.Cluster) {
 		}
 		require.NoError(t, queue.UpdateTask(t.Context(), updates...))
 	}
-	stats, err = queue.GetQueueStats(t.Context())
-	require.NoError(t, err)
+	stats := statsOf(t, queue)
 	require.Equal(t, domain.QueueStats{Completed: tasks, Warnings: stats.Warnings}, stats)
 }
 
@@ -130,13 +116,10 @@ func testSpread(t *testing.T, cluster *redistest.Cluster) {
 func testNodeAway(t *testing.T, cluster *redistest.Cluster) {
 	t.Helper()
 	w := worlds(cluster.URL(), 12)()
-	w.namespace = "node-away"
+	w.Namespace = "node-away"
 	queue := w.queue(t)
 	batch := func() (stored, refused int) {
-		tasks := make([]*domain.Task, 60)
-		for i := range tasks {
-			tasks[i] = newTask(`{}`)
-		}
+		tasks := newTasks(60)
 		out, err := queue.Enqueue(t.Context(), tasks...)
 		for i := range tasks {
 			if item := domain.ItemError(err, i); item != nil {
@@ -163,4 +146,53 @@ func testNodeAway(t *testing.T, cluster *redistest.Cluster) {
 	stored, refused = batch()
 	require.Equal(t, [2]int{60, 0}, [2]int{stored, refused}, "the node has lost its data, and the queue goes on")
 	require.Len(t, claim(t, queue, 10), 10)
+}
+
+// A replica that has taken the place of its master is found within seconds, by a process
+// that heard of neither.
+func TestAPromotedReplicaIsServedFromSoon(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartReplicatedCluster(t, "--cluster-node-timeout", "1000")
+	w := worlds(cluster.URL(), 12)()
+	queue := w.queue(t)
+	serve := func() error {
+		tasks := newTasks(60)
+		_, enqueued := queue.Enqueue(t.Context(), tasks...)
+		_, claimed := queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 60, Lease: time.Minute})
+		_, counted := queue.GetQueueStats(t.Context())
+		return errors.Join(enqueued, claimed, counted)
+	}
+	require.NoError(t, serve())
+	cluster.Nodes[1].Kill(t)
+	require.Error(t, serve(), "its tasks are away")
+	cluster.AwaitPromotion(t, 1)
+	promoted := time.Now()
+	for err := serve(); err != nil; err = serve() {
+		require.Less(t, time.Since(promoted), 5*time.Second, "%v", err)
+	}
+	for range 3 {
+		require.NoError(t, serve(), "and all goes on")
+	}
+}
+
+// testMended breaks a store here and there. A Cluster refuses scripts that touch
+// keys of several slots.
+func testMended(t *testing.T, p *storetest.Patient) {
+	t.Helper()
+	want := p.Fill(t)
+	batch := uuid.New()
+	_, err := p.Logs.SaveLogs(t.Context(), batch, storetest.LogLines(5)...)
+	require.NoError(t, err)
+	require.NoError(t, p.Logs.SaveAnalysis(t.Context(), batch, storetest.Result(1)))
+	_, err = p.Logs.SaveDocument(t.Context(), domain.Document{Key: "key"}, time.Hour)
+	require.NoError(t, err)
+	require.Empty(t, p.Verify(t, true))
+	p.Do(t, "RENAME", p.Key("ready:0"), p.Key("ready:3"))
+	p.Do(t, "DEL", p.Key("completed"))
+	p.Do(t, "SET", p.Key("completed"), "foreign")
+	p.Do(t, "RPOP", p.LogKey("batch:")+string(batch[:]))
+	p.Do(t, "DEL", p.LogKey("anomalies"))
+	p.Do(t, "PERSIST", p.LogKey("state:key"))
+	p.Mend(t)
+	p.RequireStatuses(t, want)
 }

@@ -3,33 +3,39 @@
 //
 // # Data layout
 //
+// internal/layout/keys.go has a table of all keys, internal/layout/codec.go the records.
+//
 // All keys of a partition of the queue share one hash tag, {namespace:N}, and so one
 // node of a Cluster; a queue has one partition unless it is set to have more. A
-// task belongs to the one that the FNV-1a hash of its id names. The logs have the
-// hash tag {namespace:logs}.
+// task belongs to the one that the FNV-1a hash of its id names.
 //
-// A task's contents are written once, to the hash "tasks"; its changing part, 58
-// bytes, to the hash "state" when it is first claimed; results and errors to hashes
-// of their own.
-// What state a task is in is said by the one sorted set that holds its id:
-// "ready:N" for each pair of queue and type (a lane), "scheduled", "retrying",
-// "active", "completed", "failed", "cancelled". All but two of them are ordered
-// by creation, so that listing is a range; "ready" is ordered by priority first,
-// "active" by the end of the lease. Two more structures say when there is work:
-// "due" for scheduled and retrying tasks, and the list "finished" for the
-// retention. Ids are stored as their 16 bytes.
+// What a task was created with is written once. What changes of it is written from its
+// first claim on. The one sorted set that holds its id says what status it has. Most are ordered
+// by creation, so that listing is a range. Each pair of queue and type has a list of its
+// ready tasks, ordered by priority first.
 //
-// The hash "lanes" gives each pair of queue and type its number, and has a field
-// "!QUEUE" for each queue that is paused. The hash "meta" holds what each script looks
-// at, in one read: the generation of the lanes, which changes with each pause and its
-// end, the newest sequence number, and whether a claim or a reader of events waits.
-// Claims compare the generation anyway, so a pause costs them nothing, and from
-// its return on no process gets a task of the queue. What schedulers tell of themselves
-// has the hash tag {namespace:fleet}.
+// The hash "lanes" is the table of ready lists: it gives each pair its number, and has a
+// field "!QUEUE" for each queue that is paused. The hash "meta" holds what each script
+// looks at, in one read.
+//
+// Each change of the table gives it another epoch, at random (the field "generation" of
+// meta), and a script that is called with another one does nothing: the process reads the
+// table again. So no process uses a number that is another pair's by now, not even if Redis
+// went back to an older copy; and once a pause has returned, no process gets a task of
+// the queue.
+//
+// A pair that has no task loses its number once all are given and another pair needs one;
+// see queue/lists_sweep.lua. The analyses of the default queue find room always.
+//
+// meta also tells the version of the layout, where earlier versions had the number of
+// ready lists. The first process that reads a queue of an earlier layout brings it to the
+// present one; programs of that layout get errors from then on and write nothing wrong.
+// A queue of a later layout is refused. queue/table.lua has the details.
 //
 // # Delivery semantics
 //
-// Every step is one Lua script in scripts/, which checks first and writes last.
+// Every step is one Lua script in internal/layout/scripts, which checks first and writes
+// last.
 // The scripts use the time of Redis only. A claim remembers what it took under
 // its own id for as long as its lease, so that go-redis may repeat any call whose
 // reply was lost. Reports compare the claim id and the delivery number.
@@ -41,10 +47,10 @@
 // # Events
 //
 // The steps of tasks go to the stream "events" of each partition while somebody
-// reads them: each read has them kept for a minute and a quarter more, and every
+// reads them: each read has them kept for a while longer (ports.EventLinger), and every
 // script looks at that time in a hash that it reads, or by one more field. An entry
-// holds all steps of one call, in the layout of scripts/tell.lua; events are
-// numbered, and the newest 10,000 are kept, about 250 KB. The key goes by itself when
+// holds all steps of one call, in the layout of events/emit.lua; events are
+// numbered, and about the newest 10,000 are kept. The key goes by itself when
 // nobody reads any more. A reader that waits sets a flag, for which the next step
 // publishes one message, as a waiting claim does. A cursor holds number and time of
 // the newest event of each partition; if it is not among what is kept, be it
@@ -56,8 +62,8 @@
 // as hold one of N hash tags, which for 12 and three nodes is nearly always all of
 // them. A claim asks all partitions in one round trip what it took before, and then
 // claims from one after another, beginning at a random one, until it has enough: a
-// busy queue answers from the first, an empty one takes N round trips. Order and
-// unique keys are what [TaskQueue] says. How many partitions there are is stored
+// busy queue answers from the first, an empty one takes N round trips. [TaskQueue]
+// says what holds for order and unique keys. How many partitions there are is stored
 // with the first task: Open refuses another number, and so does every call of a
 // process that was open before.
 //

@@ -12,33 +12,33 @@ import (
 	"strings"
 	"time"
 
+	"logsift/adapters/redisstore/internal/layout"
 	"logsift/domain"
 	"logsift/ports"
 )
 
 var _ ports.TaskEventReader = (*TaskQueue)(nil)
 
-var eventsScript = loadScript("events")
+var eventsScript = layout.LoadScript("events/read")
 
 // eventEntries is how many entries of a partition one call reads at most: about as
 // many calls of the queue, each with one event or many.
 const eventEntries = 256
 
 // place is where a reader is in the events of one partition: the number and the time
-// of the newest event that it was told of. The time tells events apart that have the
+// of the newest event that it has read. The time tells events apart that have the
 // same number, as there may be after a fail-over.
 type place struct{ number, at int64 }
 
-// told is an event of a partition, and where a reader is after it.
-type told struct {
+// partEvent is an event of a partition, and where a reader is after it.
+type partEvent struct {
 	event domain.TaskEvent
 	part  int
 	place place
 }
 
-// ReadTaskEvents implements ports.TaskEventReader. One call to each partition reads
-// them all; a call that waits is woken by a message, and looks by itself every
-// Config.PollInterval. Events of several partitions come in the order of their
+// ReadTaskEvents reads all events by one call to each partition; a call that waits is
+// woken by a message, and looks by itself every Config.PollInterval. Events of several partitions come in the order of their
 // times, as far as they are read together.
 func (q *TaskQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error) {
 	if err := req.Validate(); err != nil {
@@ -53,8 +53,8 @@ func (q *TaskQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest) 
 		if err := ctx.Err(); err != nil {
 			return domain.TaskEventPage{}, fmt.Errorf("read task events: %w", err)
 		}
-		// Listen before looking, so that nothing is told unheard in between.
-		woken, err := q.teller.listen(req.Wait > 0 && at != nil)
+		// Listen before looking, so that no event is missed in between.
+		notified, err := q.readers.listen(req.Wait > 0 && at != nil)
 		if err != nil {
 			return domain.TaskEventPage{}, err
 		}
@@ -63,7 +63,7 @@ func (q *TaskQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest) 
 		if err != nil || at == nil || page.Lost || len(page.Events) > 0 || left <= 0 {
 			return page, err
 		}
-		if err := q.teller.wait(ctx, woken, min(left, q.client.cfg.PollInterval)); err != nil {
+		if err := q.readers.wait(ctx, notified, min(left, q.client.Config.PollInterval)); err != nil {
 			return domain.TaskEventPage{}, fmt.Errorf("read task events: %w", err)
 		}
 	}
@@ -101,11 +101,11 @@ func (q *TaskQueue) readEvents(ctx context.Context, req ports.EventRequest, at [
 }
 
 // mergeEvents puts the events of all partitions in the order of their times. Those of
-// one partition stay in the order in which it told them, as cursors need, even if its
+// one partition stay in the order in which it emitted them, as cursors need, even if its
 // clock was set back between them: each counts as no older than those before it.
-func mergeEvents(parts []partEvents) []told {
+func mergeEvents(parts []partEvents) []partEvent {
 	type timed struct {
-		told
+		partEvent
 		after time.Time
 	}
 	var all []timed
@@ -119,16 +119,16 @@ func mergeEvents(parts []partEvents) []told {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b timed) int { return a.after.Compare(b.after) })
-	out := make([]told, len(all))
+	out := make([]partEvent, len(all))
 	for i, t := range all {
-		out[i] = t.told
+		out[i] = t.partEvent
 	}
 	return out
 }
 
-// partEvents is what a partition tells.
+// partEvents is what a partition has emitted.
 type partEvents struct {
-	events []told
+	events []partEvent
 	newest place
 	// lost is set if the place of the reader is not among what is kept.
 	lost bool
@@ -144,26 +144,26 @@ func (p *partition) readEvents(ctx context.Context, after *place, wait bool) (pa
 	if wait {
 		mode = "wait"
 	}
-	var table *laneTable
-	reply, err := p.withLanes(ctx, func(t *laneTable) ([]any, error) {
+	var table *readyTable
+	reply, err := p.withTable(ctx, func(t *readyTable) ([]any, error) {
 		table = t
-		return p.client.runSlice(ctx, eventsScript, []string{p.keys.meta, p.keys.events},
-			p.client.offset(), t.generation, len(t.names), from, eventEntries, mode, ports.EventLinger.Microseconds())
+		return p.client.RunSlice(ctx, eventsScript, []string{p.keys.Meta, p.keys.Events},
+			p.client.Offset(), t.epoch, from, eventEntries, mode, ports.EventLinger.Microseconds())
 	})
 	if err != nil {
 		return partEvents{}, err
 	}
 	out := partEvents{}
-	if out.newest, err = parsePlace(textAt(reply, 0) + "-" + textAt(reply, 1)); err != nil || after == nil {
+	if out.newest, err = parsePlace(layout.TextAt(reply, 0) + "-" + layout.TextAt(reply, 1)); err != nil || after == nil {
 		return out, err
 	}
 	out.lost = true // unless the entry of the reader's place is the first
 	for i := 2; i+1 < len(reply); i += 2 {
-		end, err := parsePlace(textAt(reply, i))
+		end, err := parsePlace(layout.TextAt(reply, i))
 		if err != nil {
 			return out, err
 		}
-		events, ok := p.decodeEvents(table, end, textAt(reply, i+1))
+		events, ok := p.decodeEvents(table, end, layout.TextAt(reply, i+1))
 		if !ok {
 			return p.forgetEvents(ctx)
 		}
@@ -182,10 +182,10 @@ func (p *partition) readEvents(ctx context.Context, after *place, wait bool) (pa
 
 // forgetEvents has all readers begin anew, since what is kept cannot be read.
 func (p *partition) forgetEvents(ctx context.Context) (partEvents, error) {
-	bounded, cancel := p.client.bound(ctx)
+	bounded, cancel := p.client.Bound(ctx)
 	defer cancel()
-	if err := p.client.rdb.Del(bounded, p.keys.events).Err(); err != nil {
-		return partEvents{}, fmt.Errorf("forget damaged events: %w", p.client.translate(bounded, err))
+	if err := p.client.Redis.Del(bounded, p.keys.Events).Err(); err != nil {
+		return partEvents{}, fmt.Errorf("forget damaged events: %w", p.client.Translate(bounded, err))
 	}
 	out, err := p.readEvents(ctx, nil, false)
 	out.lost = true
@@ -203,25 +203,25 @@ func parsePlace(id string) (place, error) {
 	return place{n, us}, nil
 }
 
-// decodeEvents reads an entry of the stream, whose layout tell.lua describes; it
+// decodeEvents reads an entry of the stream, whose layout emit.lua describes; it
 // returns false if the entry is damaged. end is its last event.
-func (p *partition) decodeEvents(table *laneTable, end place, s string) ([]told, bool) {
+func (p *partition) decodeEvents(table *readyTable, end place, s string) ([]partEvent, bool) {
 	const head = 21
-	var out []told
+	var out []partEvent
 	for s != "" {
 		if len(s) < head || len(s) < head+int(s[head-1]) {
 			return nil, false
 		}
 		e := domain.TaskEvent{
-			TaskID: domain.TaskID([]byte(s[:16])), From: statusOf[s[16]>>3], To: statusOf[s[16]&statusBits], Attempt: int(s[17]),
-			Reason: domain.FailureReason(s[head : head+int(s[head-1])]), At: microTime(end.at),
+			TaskID: domain.TaskID([]byte(s[:16])), From: layout.StatusOf[s[16]>>3], To: layout.StatusOf[s[16]&layout.StatusBits], Attempt: int(s[17]),
+			Reason: domain.FailureReason(s[head : head+int(s[head-1])]), At: layout.MicroTime(end.at),
 		}
-		// A task whose record cannot be read has no lane.
-		if lane := int(s[18])<<8 | int(s[19]); lane < len(table.names) {
-			queue, typ, _ := strings.Cut(table.names[lane], "|")
+		// A task whose record cannot be read has no ready list.
+		if list := int(s[18])<<8 | int(s[19]); list < len(table.names) {
+			queue, typ, _ := strings.Cut(table.names[list], "|")
 			e.Queue, e.Type = queue, domain.TaskType(typ)
 		}
-		out = append(out, told{event: e, part: p.number})
+		out = append(out, partEvent{event: e, part: p.number})
 		s = s[head+len(e.Reason):]
 	}
 	for i := range out {
@@ -278,5 +278,5 @@ func (q *TaskQueue) decodeEventCursor(cursor string) ([]place, error) {
 }
 
 func (q *TaskQueue) eventSum(b []byte) uint32 {
-	return crc32.Update(crc32.ChecksumIEEE([]byte(q.client.cfg.Namespace+":events")), crc32.IEEETable, b)
+	return crc32.Update(crc32.ChecksumIEEE([]byte(q.client.Config.Namespace+":events")), crc32.IEEETable, b)
 }

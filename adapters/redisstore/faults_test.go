@@ -2,6 +2,8 @@ package redisstore_test
 
 import (
 	"context"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,33 +13,68 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/redisstore"
+	"logsift/adapters/redisstore/internal/storetest"
 	"logsift/adapters/redisstore/redistest"
 	"logsift/domain"
 	"logsift/ports"
 )
 
-func openQueue(t *testing.T, server *redistest.Server, config redisstore.Config) *redisstore.TaskQueue {
+func openClient(t *testing.T, url string, config redisstore.Config) *redisstore.Client {
 	t.Helper()
-	config.URL = server.URL()
+	config.URL = url
 	client, err := redisstore.Open(t.Context(), config)
 	require.NoError(t, err)
-	queue := redisstore.NewTaskQueue(client)
-	t.Cleanup(func() {
-		queue.Close()
-		require.NoError(t, client.Close())
-	})
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	return client
+}
+
+func openQueue(t *testing.T, url string, config redisstore.Config) *redisstore.TaskQueue {
+	t.Helper()
+	queue := redisstore.NewTaskQueue(openClient(t, url, config))
+	t.Cleanup(queue.Close)
 	return queue
 }
 
-func raw(t *testing.T, server *redistest.Server) *redis.Client {
+func openLogs(t *testing.T, url string, config redisstore.Config) *redisstore.LogRepository {
 	t.Helper()
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	return rdb
+	return redisstore.NewLogRepository(openClient(t, url, config))
 }
 
-func newTask(payload string) *domain.Task {
-	return domain.NewTask(uuid.New(), "work", []byte(payload))
+// newTasks makes n tasks.
+func newTasks(n int) []*domain.Task {
+	out := make([]*domain.Task, n)
+	for i := range out {
+		out[i] = storetest.NewTask(`{}`)
+	}
+	return out
+}
+
+// enqueue enqueues tasks in one call.
+func enqueue(t *testing.T, q ports.TaskEnqueuer, tasks ...*domain.Task) []*domain.Task {
+	t.Helper()
+	stored, err := q.Enqueue(t.Context(), tasks...)
+	require.NoError(t, err)
+	return stored
+}
+
+func statsOf(t *testing.T, q ports.TaskReader) domain.QueueStats {
+	t.Helper()
+	stats, err := q.GetQueueStats(t.Context())
+	require.NoError(t, err)
+	return stats
+}
+
+// calls are how often a server has run each command that it has run, those in scripts too.
+func calls(t *testing.T, rdb redis.UniversalClient) map[string]int {
+	t.Helper()
+	stats, err := rdb.Info(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	out := map[string]int{}
+	for _, match := range regexp.MustCompile(`(?m)^cmdstat_(\S+):calls=([1-9]\d*)`).FindAllStringSubmatch(stats, -1) {
+		out[match[1]], err = strconv.Atoi(match[2])
+		require.NoError(t, err)
+	}
+	return out
 }
 
 func claim(t *testing.T, q ports.TaskConsumer, n int) []*domain.Task {
@@ -87,31 +124,27 @@ func TestOpenRefusesAServerThatWouldLoseTasks(t *testing.T) {
 
 func TestAServerWithoutAppendOnlyFileIsWarnedOf(t *testing.T) {
 	t.Parallel()
-	stats, err := newWorld(t).queue(t).GetQueueStats(t.Context())
-	require.NoError(t, err)
+	stats := statsOf(t, newWorld(t).queue(t))
 	require.Contains(t, strings.Join(stats.Warnings, "\n"), "append-only file")
 
-	queue := openQueue(t, redistest.Start(t, "--appendonly", "yes"), redisstore.Config{})
-	stats, err = queue.GetQueueStats(t.Context())
-	require.NoError(t, err)
-	require.Empty(t, stats.Warnings)
+	queue := openQueue(t, redistest.Start(t, "--appendonly", "yes").URL(), redisstore.Config{})
+	require.Empty(t, statsOf(t, queue).Warnings)
 }
 
 func TestAcknowledgedTasksSurviveAKilledServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	queue := openQueue(t, server, redisstore.Config{})
+	queue := openQueue(t, server.URL(), redisstore.Config{})
 	var ids []domain.TaskID
 	for range 200 {
-		task := newTask(`{}`)
-		_, err := queue.Enqueue(t.Context(), task)
-		require.NoError(t, err)
+		task := storetest.NewTask(`{}`)
+		enqueue(t, queue, task)
 		ids = append(ids, task.ID)
 	}
 	running := claim(t, queue, 10)
 	require.Len(t, running, 10)
 	server.Kill(t)
-	_, err := queue.Enqueue(t.Context(), newTask(`{}`))
+	_, err := queue.Enqueue(t.Context(), storetest.NewTask(`{}`))
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable, "a store that is down is told, not waited for")
 	server.Restart(t)
 	for _, id := range ids {
@@ -124,45 +157,52 @@ func TestAcknowledgedTasksSurviveAKilledServer(t *testing.T) {
 	}
 }
 
-func TestAFullServerRefusesTasksAndStillFinishesThem(t *testing.T) {
+func TestAServerThatFillsNamesTheTasksThatItTook(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	queue := openQueue(t, server, redisstore.Config{})
-	for range 5 {
-		_, err := queue.Enqueue(t.Context(), newTask(`{}`))
-		require.NoError(t, err)
-	}
-	tasks := claim(t, queue, 4)
-	require.NoError(t, raw(t, server).ConfigSet(t.Context(), "maxmemory", "1mb").Err())
-
-	_, err := queue.Enqueue(t.Context(), newTask(`{}`))
-	require.ErrorIs(t, err, domain.ErrStoreFull)
-	stats, err := queue.GetQueueStats(t.Context())
+	queue := openQueue(t, server.URL(), redisstore.Config{})
+	used, err := storetest.Raw(t, server).Info(t.Context(), "memory").Result()
 	require.NoError(t, err)
-	require.Equal(t, int64(5), stats.Total(), "a refused task leaves nothing behind")
-
-	failure := domain.TaskError{Reason: domain.ReasonError, Message: "failed"}
-	require.NoError(t, queue.UpdateTask(t.Context(),
-		ports.TaskUpdate{Lease: *tasks[0].Lease, Outcome: ports.OutcomeCompleted, Result: []byte(`{}`)},
-		ports.TaskUpdate{Lease: *tasks[1].Lease, Outcome: ports.OutcomeFailed, Failure: failure},
-		ports.TaskUpdate{Lease: *tasks[2].Lease, Outcome: ports.OutcomeRetry, Failure: failure, RetryIn: time.Minute}))
-	require.NoError(t, queue.ReleaseTask(t.Context(), *tasks[3].Lease))
-	require.Len(t, claim(t, queue, 10), 2, "claims go on")
-	require.Empty(t, claim(t, queue, 10), "a claim that finds nothing is no error")
+	var bytes int64
+	for line := range strings.Lines(used) {
+		if text, found := strings.CutPrefix(line, "used_memory:"); found {
+			bytes, err = strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, storetest.Raw(t, server).ConfigSet(t.Context(), "maxmemory", strconv.FormatInt(bytes+8<<20, 10)).Err())
+	tasks := make([]*domain.Task, 10_000)
+	for i := range tasks {
+		tasks[i] = storetest.NewTask(`"` + strings.Repeat("x", 1000) + `"`)
+	}
+	stored, err := queue.Enqueue(t.Context(), tasks...)
+	require.ErrorIs(t, err, domain.ErrStoreFull)
+	took := int64(0)
+	for i := range tasks {
+		if item := domain.ItemError(err, i); item != nil {
+			require.ErrorIs(t, item, domain.ErrStoreFull)
+			require.Nil(t, stored[i])
+			continue
+		}
+		require.Equal(t, tasks[i].ID, stored[i].ID)
+		took++
+	}
+	require.Positive(t, took)
+	require.Equal(t, took, statsOf(t, queue).Total())
 }
 
 func TestAFrozenServerDelaysNobodyForLong(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	queue := openQueue(t, server, redisstore.Config{CallTimeout: 500 * time.Millisecond, IOTimeout: 200 * time.Millisecond})
+	queue := openQueue(t, server.URL(), redisstore.Config{CallTimeout: 500 * time.Millisecond, IOTimeout: 200 * time.Millisecond})
 	server.Pause(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	_, err := queue.Enqueue(ctx, newTask(`{}`))
+	_, err := queue.Enqueue(ctx, storetest.NewTask(`{}`))
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
 	require.NoError(t, ctx.Err(), "the call ended by its own limit")
 	server.Resume(t)
-	_, err = queue.Enqueue(ctx, newTask(`{}`))
+	_, err = queue.Enqueue(ctx, storetest.NewTask(`{}`))
 	require.NoError(t, err)
 }
 
@@ -170,11 +210,10 @@ func TestForgottenScriptsAreLoadedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	queue := w.queue(t)
-	rdb := raw(t, w.server)
+	rdb := storetest.Raw(t, w.Server)
 	for range 3 {
 		require.NoError(t, rdb.ScriptFlush(t.Context()).Err())
-		_, err := queue.Enqueue(t.Context(), newTask(`{}`))
-		require.NoError(t, err)
+		enqueue(t, queue, storetest.NewTask(`{}`))
 		require.NoError(t, rdb.ScriptFlush(t.Context()).Err())
 		tasks := claim(t, queue, 1)
 		require.Len(t, tasks, 1)
@@ -186,20 +225,17 @@ func TestForgottenScriptsAreLoadedAgain(t *testing.T) {
 func TestAnEmptiedDatabaseLeavesNoHalfTasks(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	queue := openQueue(t, server, redisstore.Config{})
-	_, err := queue.Enqueue(t.Context(), newTask(`{}`), newTask(`{}`))
-	require.NoError(t, err)
+	queue := openQueue(t, server.URL(), redisstore.Config{})
+	enqueue(t, queue, storetest.NewTask(`{}`), storetest.NewTask(`{}`))
 	tasks := claim(t, queue, 1)
 	server.Flush(t)
 
-	err = queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *tasks[0].Lease, Outcome: ports.OutcomeCompleted})
+	err := queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *tasks[0].Lease, Outcome: ports.OutcomeCompleted})
 	require.ErrorIs(t, err, domain.ErrLeaseLost)
 	require.Empty(t, claim(t, queue, 10))
-	stats, err := queue.GetQueueStats(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, stats.Total())
+	require.Zero(t, statsOf(t, queue).Total())
 
-	_, err = queue.Enqueue(t.Context(), newTask(`{}`))
+	_, err = queue.Enqueue(t.Context(), storetest.NewTask(`{}`))
 	require.NoError(t, err, "the queue goes on")
 	require.Len(t, claim(t, queue, 10), 1)
 }
@@ -208,11 +244,10 @@ func TestACorruptRecordIsSetAside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	queue := w.queue(t)
-	bad, good, cut, gone := newTask(`{}`), newTask(`{}`), newTask(`{}`), newTask(`{}`)
-	_, err := queue.Enqueue(t.Context(), bad, good, cut, gone)
-	require.NoError(t, err)
-	rdb := raw(t, w.server)
-	tasks := "{" + w.namespace + ":0}:tasks"
+	bad, good, cut, gone := storetest.NewTask(`{}`), storetest.NewTask(`{}`), storetest.NewTask(`{}`), storetest.NewTask(`{}`)
+	enqueue(t, queue, bad, good, cut, gone)
+	rdb := storetest.Raw(t, w.Server)
+	tasks := "{" + w.Namespace + ":0}:tasks"
 	require.NoError(t, rdb.HSet(t.Context(), tasks, string(bad.ID[:]), "\x01\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff garbage").Err())
 	require.NoError(t, rdb.HSet(t.Context(), tasks, string(cut.ID[:]), "x").Err())
 	require.NoError(t, rdb.HDel(t.Context(), tasks, string(gone.ID[:])).Err())
@@ -221,7 +256,7 @@ func TestACorruptRecordIsSetAside(t *testing.T) {
 	require.Len(t, claimed, 1)
 	require.Equal(t, good.ID, claimed[0].ID, "the others go on")
 	for _, id := range []domain.TaskID{bad.ID, cut.ID} {
-		_, err = queue.GetTask(t.Context(), id)
+		_, err := queue.GetTask(t.Context(), id)
 		require.ErrorIs(t, err, domain.ErrCorruptRecord)
 	}
 	page, err := queue.ListTasks(t.Context(), domain.TaskFilter{Status: domain.TaskStatusFailed})
@@ -230,21 +265,19 @@ func TestACorruptRecordIsSetAside(t *testing.T) {
 	require.Equal(t, domain.ReasonCorruptRecord, page.Tasks[0].Errors[0].Reason)
 	require.Empty(t, claim(t, queue, 10))
 	require.NoError(t, queue.DeleteTask(t.Context(), bad.ID, cut.ID))
-	stats, err := queue.GetQueueStats(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, int64(1), stats.Total())
+	require.Equal(t, int64(1), statsOf(t, queue).Total())
 }
 
 func TestClosingEndsAWaitingClaim(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	queue := redisstore.NewTaskQueue(w.open(t))
+	queue := redisstore.NewTaskQueue(w.Open(t))
 	done := make(chan error, 1)
 	go func() {
 		_, err := queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute, Wait: time.Hour})
 		done <- err
 	}()
-	rdb, channel := raw(t, w.server), "{"+w.namespace+":0}:wake"
+	rdb, channel := storetest.Raw(t, w.Server), "{"+w.Namespace+":0}:wake"
 	require.Eventually(t, func() bool {
 		n, err := rdb.PubSubNumSub(t.Context(), channel).Result()
 		return err == nil && n[channel] == 1
@@ -257,25 +290,14 @@ func TestClosingEndsAWaitingClaim(t *testing.T) {
 func TestABusyQueuePublishesNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	queue := openQueue(t, server, redisstore.Config{})
-	published := func() string {
-		text, err := raw(t, server).Info(t.Context(), "commandstats").Result()
-		require.NoError(t, err)
-		for line := range strings.Lines(text) {
-			if strings.HasPrefix(line, "cmdstat_publish:") {
-				return line
-			}
-		}
-		return ""
-	}
+	queue := openQueue(t, server.URL(), redisstore.Config{})
+	published := func() int { return calls(t, storetest.Raw(t, server))["publish"] }
 	for range 100 {
-		_, err := queue.Enqueue(t.Context(), newTask(`{}`))
-		require.NoError(t, err)
+		enqueue(t, queue, storetest.NewTask(`{}`))
 		require.Len(t, claim(t, queue, 1), 1)
 	}
-	require.Empty(t, published(), "nobody waited, so nobody had to be woken")
+	require.Zero(t, published(), "nobody waited, so nobody had to be woken")
 	require.Empty(t, claim(t, queue, 1))
-	_, err := queue.Enqueue(t.Context(), newTask(`{}`))
-	require.NoError(t, err)
-	require.Contains(t, published(), "calls=1,")
+	enqueue(t, queue, storetest.NewTask(`{}`))
+	require.Equal(t, 1, published())
 }

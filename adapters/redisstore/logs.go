@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 
+	"logsift/adapters/redisstore/internal/layout"
+	"logsift/adapters/redisstore/internal/server"
 	"logsift/domain"
 	"logsift/ports"
 )
@@ -21,23 +22,24 @@ import (
 // "closed" the batches that take no more. Analyses are in the hash "analyses",
 // and in the sorted set "history" by the time of their storing. The sorted set
 // "anomalies" indexes them by digests of their anomalies' ids, which the hash
-// "anomaly_ids" has for each analysis. The state of an analyser is the string "state:KEY", with a time to live if it has one. Ids are
-// stored as their 16 bytes. All keys share the hash tag {namespace:logs}.
+// "anomaly_ids" has for each analysis. A document of an analyser is the string
+// "state:KEY", with a time to live if it has one. Ids are stored as their 16 bytes. All
+// keys share the hash tag {namespace:logs}.
 type LogRepository struct {
-	client *Client
-	keys   logKeys
+	client *server.Client
+	keys   layout.LogKeys
 }
 
 var _ ports.LogRepository = (*LogRepository)(nil)
 
 var (
-	logsSaveScript    = loadScript("logs_save")
-	logsCloseScript   = loadScript("logs_close")
-	logsGetScript     = loadScript("logs_get")
-	logsListScript    = loadScript("logs_list")
-	logsDeleteScript  = loadScript("logs_delete")
-	logsExpiredScript = loadScript("logs_expired")
-	logsPurgeScript   = loadScript("logs_purge")
+	logsSaveScript    = layout.LoadScript("logs/save")
+	logsCloseScript   = layout.LoadScript("logs/close")
+	logsGetScript     = layout.LoadScript("logs/get")
+	logsListScript    = layout.LoadScript("logs/list")
+	logsDeleteScript  = layout.LoadScript("logs/delete")
+	logsExpiredScript = layout.LoadScript("logs/expired")
+	logsPurgeScript   = layout.LoadScript("logs/purge")
 )
 
 const (
@@ -50,59 +52,30 @@ const (
 	batchStep = 100
 	// enoughBytes ends the reading of a script, and a page: both are some records
 	// larger at most.
-	enoughBytes = 8 << 20
+	enoughBytes = ports.MaxCallBytes
 )
-
-// logKeys are the keys of the logs.
-type logKeys struct {
-	entries, byTime, received, closed string
-	analyses, history                 string
-	anomalies, anomalyIDs             string
-	batchPrefix, statePrefix          string
-}
-
-func newLogKeys(client *Client) logKeys {
-	return logKeys{
-		entries: client.logKey("entries"), byTime: client.logKey("by_time"), received: client.logKey("received"),
-		closed: client.logKey("closed"), analyses: client.logKey("analyses"), history: client.logKey("history"),
-		anomalies: client.logKey("anomalies"), anomalyIDs: client.logKey("anomaly_ids"),
-		batchPrefix: client.logKey("batch:"), statePrefix: client.logKey("state:"),
-	}
-}
-
-// batch is the key of a batch's list of ids.
-func (k *logKeys) batch(id string) string { return k.batchPrefix + id }
-
-// state is the key of an analyser's state.
-func (k *logKeys) state(key string) string { return k.statePrefix + key }
 
 // NewLogRepository returns the log repository of the client's namespace.
 func NewLogRepository(client *Client) *LogRepository {
-	return &LogRepository{client: client, keys: newLogKeys(client)}
+	return &LogRepository{client: client.server, keys: layout.NewLogKeys(client.server.Config.Namespace)}
 }
 
 // runInt calls a script that replies with a number.
-func (r *LogRepository) runInt(ctx context.Context, s *script, keys []string, args ...any) (int, error) {
-	reply, err := r.client.run(ctx, s, keys, args...)
+func (r *LogRepository) runInt(ctx context.Context, s *layout.Script, keys []string, args ...any) (int, error) {
+	reply, err := r.client.Run(ctx, s, keys, args...)
 	if err != nil {
 		return 0, err
 	}
 	n, ok := reply.(int64)
 	if !ok {
-		return 0, fmt.Errorf("redis script %s: reply is %T, not a number", s.name, reply)
+		return 0, fmt.Errorf("redis script %s: reply is %T, not a number", s.Name, reply)
 	}
 	return int(n), nil
 }
 
-// SaveLogs implements ports.LogStore.
 func (r *LogRepository) SaveLogs(ctx context.Context, batch domain.BatchID, entries ...domain.LogEntry) (int, error) {
-	if batch == uuid.Nil {
-		return 0, &domain.ValidationError{Field: "batch_id", Rule: "must be a UUID that is not nil"}
-	}
-	for i := range entries {
-		if err := entries[i].Validate(); err != nil {
-			return 0, fmt.Errorf("log entry %d: %w", i, err)
-		}
+	if err := ports.ValidateLogs(batch, entries); err != nil {
+		return 0, err
 	}
 	if len(entries) == 0 {
 		return r.countBatch(ctx, batch)
@@ -121,16 +94,16 @@ func (r *LogRepository) SaveLogs(ctx context.Context, batch domain.BatchID, entr
 func (r *LogRepository) saveLogs(ctx context.Context, batch domain.BatchID, entries []domain.LogEntry) (int, error) {
 	k := &r.keys
 	args := make([]any, 0, 2+3*len(entries))
-	args = append(args, r.client.offset(), batch[:])
+	args = append(args, r.client.Offset(), batch[:])
 	for i := range entries {
 		e := &entries[i]
 		stamp := ""
 		if !e.Timestamp.IsZero() {
-			stamp = timeKey(e.Timestamp.UnixMicro())
+			stamp = layout.TimeKey(e.Timestamp.UnixMicro())
 		}
-		args = append(args, e.ID[:], stamp, encodeLog(e))
+		args = append(args, e.ID[:], stamp, layout.EncodeLog(e))
 	}
-	keys := []string{k.entries, k.byTime, k.received, k.closed, k.batch(string(batch[:]))}
+	keys := []string{k.Entries, k.ByTime, k.Received, k.Closed, k.Batch(string(batch[:]))}
 	count, err := r.runInt(ctx, logsSaveScript, keys, args...)
 	if err != nil {
 		return 0, err
@@ -143,32 +116,33 @@ func (r *LogRepository) saveLogs(ctx context.Context, batch domain.BatchID, entr
 
 // countBatch returns how many entries the batch has.
 func (r *LogRepository) countBatch(ctx context.Context, batch domain.BatchID) (int, error) {
-	ctx, cancel := r.client.bound(ctx)
+	ctx, cancel := r.client.Bound(ctx)
 	defer cancel()
-	n, err := r.client.rdb.LLen(ctx, r.keys.batch(string(batch[:]))).Result()
+	n, err := r.client.Redis.LLen(ctx, r.keys.Batch(string(batch[:]))).Result()
 	if err != nil {
-		return 0, fmt.Errorf("count the entries of batch %s: %w", batch, r.client.translate(ctx, err))
+		return 0, fmt.Errorf("count the entries of batch %s: %w", batch, r.client.Translate(ctx, err))
 	}
 	return int(n), nil
 }
 
-// CloseBatch implements ports.LogStore.
 func (r *LogRepository) CloseBatch(ctx context.Context, batch domain.BatchID) ([]domain.LogID, error) {
-	keys := []string{r.keys.closed, r.keys.batch(string(batch[:]))}
-	reply, err := r.client.runSlice(ctx, logsCloseScript, keys, r.client.offset(), batch[:])
+	if err := ports.ValidateBatch(batch); err != nil {
+		return nil, err
+	}
+	keys := []string{r.keys.Closed, r.keys.Batch(string(batch[:]))}
+	reply, err := r.client.RunSlice(ctx, logsCloseScript, keys, r.client.Offset(), batch[:])
 	if err != nil {
 		return nil, err
 	}
 	ids := make([]domain.LogID, len(reply))
 	for i := range reply {
-		if ids[i], err = uuid.FromBytes([]byte(textAt(reply, i))); err != nil {
+		if ids[i], err = uuid.FromBytes([]byte(layout.TextAt(reply, i))); err != nil {
 			return nil, fmt.Errorf("batch %s: %w: entry %d of its list is no id", batch, domain.ErrCorruptRecord, i)
 		}
 	}
 	return ids, nil
 }
 
-// GetLogs implements ports.LogStore.
 func (r *LogRepository) GetLogs(ctx context.Context, ids ...domain.LogID) ([]domain.LogEntry, error) {
 	var out []domain.LogEntry
 	for len(ids) > 0 {
@@ -178,16 +152,16 @@ func (r *LogRepository) GetLogs(ctx context.Context, ids ...domain.LogID) ([]dom
 		for i := range part {
 			args = append(args, part[i][:])
 		}
-		reply, err := r.client.runSlice(ctx, logsGetScript, []string{r.keys.entries}, args...)
+		reply, err := r.client.RunSlice(ctx, logsGetScript, []string{r.keys.Entries}, args...)
 		if err != nil {
 			return nil, err
 		}
 		if len(reply) == 0 || len(reply) > len(part) {
-			return nil, fmt.Errorf("redis script logs_get: %d replies for %d entries", len(reply), len(part))
+			return nil, fmt.Errorf("redis script %s: %d replies for %d entries", logsGetScript.Name, len(reply), len(part))
 		}
 		for i := range reply {
-			if record := textAt(reply, i); record != "" {
-				e, err := decodeLog(part[i], record)
+			if record := layout.TextAt(reply, i); record != "" {
+				e, err := layout.DecodeLog(part[i], record)
 				if err != nil {
 					return nil, err
 				}
@@ -199,8 +173,8 @@ func (r *LogRepository) GetLogs(ctx context.Context, ids ...domain.LogID) ([]dom
 	return out, nil
 }
 
-// ListLogs implements ports.LogStore. A page looks at 10,000 entries at most, and
-// is cut where it becomes large.
+// ListLogs looks at maxListRounds × logScan entries at most for a page, and cuts it where
+// it becomes large.
 func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (domain.LogPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.LogPage{}, err
@@ -212,10 +186,10 @@ func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (
 	// The ends of the index only leave out what filter.Matches would.
 	high, low := "+", "-"
 	if !filter.From.IsZero() {
-		low = "[" + timeKey(filter.From.UnixMicro())
+		low = "[" + layout.TimeKey(filter.From.UnixMicro())
 	}
 	if !filter.To.IsZero() {
-		high = "(" + timeKey(ceilMicro(filter.To))
+		high = "(" + layout.TimeKey(layout.CeilMicro(filter.To))
 	}
 	if last != "" && (high == "+" || last < high[1:]) {
 		high = "(" + last
@@ -228,7 +202,7 @@ func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (
 		if selective {
 			want = logScan
 		}
-		reply, err := r.client.runSlice(ctx, logsListScript, []string{r.keys.byTime, r.keys.entries}, high, low, want, enoughBytes)
+		reply, err := r.client.RunSlice(ctx, logsListScript, []string{r.keys.ByTime, r.keys.Entries}, high, low, want, enoughBytes)
 		if err != nil {
 			return domain.LogPage{}, err
 		}
@@ -237,16 +211,16 @@ func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (
 				page.NextCursor = encodePlace(logCursorPrefix, last)
 				return page, nil
 			}
-			last = textAt(reply, i)
-			id, err := memberID(last)
+			last = layout.TextAt(reply, i)
+			id, err := layout.MemberID(last)
 			if err != nil {
 				return domain.LogPage{}, err
 			}
-			record := textAt(reply, i+1)
+			record := layout.TextAt(reply, i+1)
 			if record == "" {
 				continue
 			}
-			e, err := decodeLog(id, record)
+			e, err := layout.DecodeLog(id, record)
 			if err != nil {
 				return domain.LogPage{}, err
 			}
@@ -255,7 +229,7 @@ func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (
 				bytes += len(record)
 			}
 		}
-		if ended, _ := intAt(reply, 0); ended == 1 {
+		if ended, _ := layout.IntAt(reply, 0); ended == 1 {
 			return page, nil
 		}
 		high = "(" + last
@@ -264,16 +238,15 @@ func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (
 	return page, nil
 }
 
-// DeleteBatches implements ports.LogStore. Large batches are removed in several
-// steps, each of which may be repeated.
+// DeleteBatches removes large batches in several steps, each of which may be repeated.
 func (r *LogRepository) DeleteBatches(ctx context.Context, batches ...domain.BatchID) error {
 	k := &r.keys
 	for len(batches) > 0 {
 		part := batches[:min(len(batches), batchStep)]
-		keys := []string{k.entries, k.byTime, k.received, k.closed, k.analyses, k.history, k.anomalies, k.anomalyIDs}
-		args := []any{r.client.offset(), logStep}
+		keys := []string{k.Entries, k.ByTime, k.Received, k.Closed, k.Analyses, k.History, k.Anomalies, k.AnomalyIDs}
+		args := []any{r.client.Offset(), logStep}
 		for i := range part {
-			keys = append(keys, k.batch(string(part[i][:])))
+			keys = append(keys, k.Batch(string(part[i][:])))
 			args = append(args, part[i][:])
 		}
 		gone, err := r.runInt(ctx, logsDeleteScript, keys, args...)
@@ -281,25 +254,24 @@ func (r *LogRepository) DeleteBatches(ctx context.Context, batches ...domain.Bat
 			return err
 		}
 		if gone < 0 || gone > len(part) {
-			return fmt.Errorf("redis script logs_delete: %d of %d batches deleted", gone, len(part))
+			return fmt.Errorf("redis script %s: %d of %d batches deleted", logsDeleteScript.Name, gone, len(part))
 		}
 		batches = batches[gone:]
 	}
 	return nil
 }
 
-// PurgeLogs implements ports.LogStore. The limit is at least 1.
 func (r *LogRepository) PurgeLogs(ctx context.Context, age time.Duration, limit int) (int, error) {
 	return purge(age, limit, func(n int) (found, removed int, err error) {
-		keys := []string{r.keys.received, r.keys.closed, r.keys.entries}
-		reply, err := r.client.runSlice(ctx, logsExpiredScript, keys, r.client.offset(), age.Microseconds(), n)
+		keys := []string{r.keys.Received, r.keys.Closed, r.keys.Entries}
+		reply, err := r.client.RunSlice(ctx, logsExpiredScript, keys, r.client.Offset(), age.Microseconds(), n)
 		if err != nil {
 			return 0, 0, err
 		}
-		entries, _ := intAt(reply, 1)
+		entries, _ := layout.IntAt(reply, 1)
 		found = int(entries)
 		if len(reply) < 2+2*found {
-			return 0, 0, fmt.Errorf("redis script logs_expired: %d replies for %d entries", len(reply), found)
+			return 0, 0, fmt.Errorf("redis script %s: %d replies for %d entries", logsExpiredScript.Name, len(reply), found)
 		}
 		if len(reply) > 2 {
 			removed, err = r.purgeLogs(ctx, reply, found)
@@ -308,27 +280,27 @@ func (r *LogRepository) PurgeLogs(ctx context.Context, age time.Duration, limit 
 	})
 }
 
-// purgeLogs removes what logs_expired.lua found.
+// purgeLogs removes what logs/expired.lua found.
 func (r *LogRepository) purgeLogs(ctx context.Context, expired []any, found int) (int, error) {
 	k := &r.keys
-	keys := []string{k.entries, k.byTime, k.received, k.closed}
+	keys := []string{k.Entries, k.ByTime, k.Received, k.Closed}
 	places := map[string]int{"": 0}
 	place := func(batch string) int {
 		p, ok := places[batch]
 		if !ok {
-			keys = append(keys, k.batch(batch))
+			keys = append(keys, k.Batch(batch))
 			p = len(keys)
 			places[batch] = p
 		}
 		return p
 	}
-	args := []any{textAt(expired, 0), found}
+	args := []any{layout.TextAt(expired, 0), found}
 	ends := 2 + 2*found
 	for i := 2; i < ends; i += 2 {
-		args = append(args, place(textAt(expired, i+1)), textAt(expired, i))
+		args = append(args, place(layout.TextAt(expired, i+1)), layout.TextAt(expired, i))
 	}
 	for i := ends; i < len(expired); i++ {
-		args = append(args, place(textAt(expired, i)), textAt(expired, i))
+		args = append(args, place(layout.TextAt(expired, i)), layout.TextAt(expired, i))
 	}
 	return r.runInt(ctx, logsPurgeScript, keys, args...)
 }
@@ -336,11 +308,8 @@ func (r *LogRepository) purgeLogs(ctx context.Context, expired []any, found int)
 // purge calls step for some of the limit at a time, until it finds fewer than it
 // may, and returns how many were removed.
 func purge(age time.Duration, limit int, step func(n int) (found, removed int, err error)) (int, error) {
-	if limit < 1 {
-		return 0, &domain.ValidationError{Field: "limit", Value: strconv.Itoa(limit), Rule: "must be at least 1"}
-	}
-	if age < 0 {
-		return 0, &domain.ValidationError{Field: "age", Value: age.String(), Rule: "must not be negative"}
+	if err := ports.ValidateLogPurge(age, limit); err != nil {
+		return 0, err
 	}
 	all := 0
 	for all < limit {

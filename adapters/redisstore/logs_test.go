@@ -1,7 +1,6 @@
 package redisstore_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,47 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/redisstore"
+	"logsift/adapters/redisstore/internal/storetest"
 	"logsift/adapters/redisstore/redistest"
 	"logsift/domain"
-	"logsift/ports"
-	"logsift/ports/portstest"
 )
-
-func (w *world) logs(t *testing.T) ports.LogRepository {
-	t.Helper()
-	return redisstore.NewLogRepository(w.open(t))
-}
-
-// logHarness gives the logs of the world to the suite.
-func (w *world) logHarness(t *testing.T) portstest.LogHarness {
-	t.Helper()
-	return portstest.LogHarness{Repository: w.logs(t), Advance: w.advance, Reopen: w.logs, Restart: w.logs}
-}
-
-func openLogs(t *testing.T, server *redistest.Server, config redisstore.Config) *redisstore.LogRepository {
-	t.Helper()
-	config.URL = server.URL()
-	client, err := redisstore.Open(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	return redisstore.NewLogRepository(client)
-}
-
-func logLines(n int) []domain.LogEntry {
-	out := make([]domain.LogEntry, n)
-	for i := range out {
-		out[i] = domain.LogEntry{ID: uuid.New(), Level: domain.LogLevelInfo, Source: "api", Message: fmt.Sprintf("line %d", i)}
-	}
-	return out
-}
-
-func result(anomalies int) domain.AnalysisResult {
-	r := domain.AnalysisResult{Analyzer: "builtin"}
-	for range anomalies {
-		r.Anomalies = append(r.Anomalies, domain.Anomaly{ID: "a", Severity: domain.SeverityHigh, LastSeen: time.Unix(1700000000, 0).UTC()})
-	}
-	return r
-}
 
 func TestLogsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
@@ -74,21 +36,21 @@ func TestLogsLeaveNothingBehind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			logs := redisstore.NewLogRepository(w.open(t))
+			logs := redisstore.NewLogRepository(w.Open(t))
 			var batches []domain.BatchID
 			for i, size := range []int{1500, 10, 20, 0} {
 				batch := uuid.New()
 				batches = append(batches, batch)
-				_, err := logs.SaveLogs(t.Context(), batch, logLines(size)...)
+				_, err := logs.SaveLogs(t.Context(), batch, storetest.LogLines(size)...)
 				require.NoError(t, err)
 				if i != 1 {
 					_, err = logs.CloseBatch(t.Context(), batch)
 					require.NoError(t, err)
 				}
-				require.NoError(t, logs.SaveAnalysis(t.Context(), batch, result(i)))
+				require.NoError(t, logs.SaveAnalysis(t.Context(), batch, storetest.Result(i)))
 			}
-			rdb := raw(t, w.server)
-			pattern := "{" + w.namespace + ":logs}:*"
+			rdb := storetest.Raw(t, w.Server)
+			pattern := "{" + w.Namespace + ":logs}:*"
 			keys, err := rdb.Keys(t.Context(), pattern).Result()
 			require.NoError(t, err)
 			require.Len(t, keys, 11, "eight keys and the lists of three batches")
@@ -103,23 +65,23 @@ func TestLogsLeaveNothingBehind(t *testing.T) {
 func TestLogsSurviveAKilledServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	logs := openLogs(t, server, redisstore.Config{CallTimeout: 400 * time.Millisecond, IOTimeout: 200 * time.Millisecond})
-	closed, open, entries := uuid.New(), uuid.New(), logLines(20)
+	logs := openLogs(t, server.URL(), redisstore.Config{CallTimeout: 400 * time.Millisecond, IOTimeout: 200 * time.Millisecond})
+	closed, open, entries := uuid.New(), uuid.New(), storetest.LogLines(20)
 	_, err := logs.SaveLogs(t.Context(), closed, entries[:15]...)
 	require.NoError(t, err)
 	_, err = logs.SaveLogs(t.Context(), open, entries[15:]...)
 	require.NoError(t, err)
 	ids, err := logs.CloseBatch(t.Context(), closed)
 	require.NoError(t, err)
-	require.NoError(t, logs.SaveAnalysis(t.Context(), closed, result(3)))
+	require.NoError(t, logs.SaveAnalysis(t.Context(), closed, storetest.Result(3)))
 	before, err := logs.GetLogs(t.Context(), ids...)
 	require.NoError(t, err)
-	revision, err := logs.SaveState(t.Context(), domain.State{Key: "key", Data: []byte("learned")}, time.Hour)
+	revision, err := logs.SaveDocument(t.Context(), domain.Document{Key: "key", Data: []byte("learned")}, time.Hour)
 	require.NoError(t, err)
 
 	server.Kill(t)
 	began := time.Now()
-	_, err = logs.SaveLogs(t.Context(), open, logLines(1)...)
+	_, err = logs.SaveLogs(t.Context(), open, storetest.LogLines(1)...)
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
 	_, err = logs.ListLogs(t.Context(), domain.LogFilter{})
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
@@ -127,9 +89,10 @@ func TestLogsSurviveAKilledServer(t *testing.T) {
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
 	_, err = logs.SaveLogs(t.Context(), open)
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
-	_, err = logs.LoadStates(t.Context(), "key")
+	_, err = logs.LoadDocuments(t.Context(), "key")
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
-	_, err = logs.SaveState(t.Context(), domain.State{Key: "key", Revision: revision}, 0)
+	// Nobody knows of a save that failed so whether it was, or will be, carried out.
+	_, err = logs.SaveDocument(t.Context(), domain.Document{Key: "unknown"}, 0)
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
 	require.Less(t, time.Since(began), 6*time.Second, "each call is bounded")
 
@@ -142,10 +105,10 @@ func TestLogsSurviveAKilledServer(t *testing.T) {
 	require.Equal(t, before, after)
 	_, err = logs.GetAnalysis(t.Context(), closed)
 	require.NoError(t, err)
-	states, err := logs.LoadStates(t.Context(), "key")
+	states, err := logs.LoadDocuments(t.Context(), "key")
 	require.NoError(t, err)
-	require.Equal(t, []domain.State{{Key: "key", Revision: revision, Data: []byte("learned")}}, states)
-	n, err := logs.SaveLogs(t.Context(), open, logLines(1)...)
+	require.Equal(t, []domain.Document{{Key: "key", Revision: revision, Data: []byte("learned")}}, states)
+	n, err := logs.SaveLogs(t.Context(), open, storetest.LogLines(1)...)
 	require.NoError(t, err)
 	require.Equal(t, 6, n)
 }
@@ -153,13 +116,13 @@ func TestLogsSurviveAKilledServer(t *testing.T) {
 func TestAFullServerRefusesEntriesWholeAndLetsOldOnesGo(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "6mb", "--maxmemory-policy", "noeviction")
-	logs := openLogs(t, server, redisstore.Config{})
+	logs := openLogs(t, server.URL(), redisstore.Config{})
 	batch := uuid.New()
 	var err error
 	var refused []domain.LogEntry
 	stored := 0
 	for range 1000 {
-		entries := logLines(3)
+		entries := storetest.LogLines(3)
 		for i := range entries {
 			entries[i].Message = strings.Repeat("m", 10_000)
 		}
@@ -182,20 +145,20 @@ func TestAFullServerRefusesEntriesWholeAndLetsOldOnesGo(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3, n)
 	require.NoError(t, logs.DeleteBatches(t.Context(), batch))
-	_, err = logs.SaveLogs(t.Context(), uuid.New(), logLines(3)...)
+	_, err = logs.SaveLogs(t.Context(), uuid.New(), storetest.LogLines(3)...)
 	require.NoError(t, err)
 }
 
 func TestADamagedRecordIsNamed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	logs := redisstore.NewLogRepository(w.open(t))
-	rdb := raw(t, w.server)
-	batch, entries := uuid.New(), logLines(3)
+	logs := redisstore.NewLogRepository(w.Open(t))
+	rdb := storetest.Raw(t, w.Server)
+	batch, entries := uuid.New(), storetest.LogLines(3)
 	_, err := logs.SaveLogs(t.Context(), batch, entries...)
 	require.NoError(t, err)
-	require.NoError(t, logs.SaveAnalysis(t.Context(), batch, result(1)))
-	key := "{" + w.namespace + ":logs}:entries"
+	require.NoError(t, logs.SaveAnalysis(t.Context(), batch, storetest.Result(1)))
+	key := "{" + w.Namespace + ":logs}:entries"
 	id := entries[1].ID
 	record, err := rdb.HGet(t.Context(), key, string(id[:])).Result()
 	require.NoError(t, err)
@@ -216,7 +179,7 @@ func TestADamagedRecordIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page.Logs, 2, "an entry without its record is passed over")
 
-	analyses := "{" + w.namespace + ":logs}:analyses"
+	analyses := "{" + w.Namespace + ":logs}:analyses"
 	record, err = rdb.HGet(t.Context(), analyses, string(batch[:])).Result()
 	require.NoError(t, err)
 	for name, damaged := range map[string]string{
@@ -243,67 +206,59 @@ func TestADamagedRecordIsNamed(t *testing.T) {
 func TestDeletingCostsOnlyWhatItDeletes(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	logs := openLogs(t, server, redisstore.Config{})
-	rdb := raw(t, server)
-	cost := func() int64 {
+	logs := openLogs(t, server.URL(), redisstore.Config{})
+	rdb := storetest.Raw(t, server)
+	measure := func() int {
 		batch := uuid.New()
-		_, err := logs.SaveLogs(t.Context(), batch, logLines(5)...)
+		_, err := logs.SaveLogs(t.Context(), batch, storetest.LogLines(5)...)
 		require.NoError(t, err)
 		require.NoError(t, rdb.ConfigResetStat(t.Context()).Err())
 		require.NoError(t, logs.DeleteBatches(t.Context(), batch))
-		return commandCalls(t, rdb)
+		return cost(t, rdb)
 	}
-	cost() // loads the script
-	few := cost()
+	measure() // loads the script
+	few := measure()
 	for range 5 {
-		_, err := logs.SaveLogs(t.Context(), uuid.New(), logLines(1000)...)
+		_, err := logs.SaveLogs(t.Context(), uuid.New(), storetest.LogLines(1000)...)
 		require.NoError(t, err)
 	}
-	require.Equal(t, few, cost())
+	require.Equal(t, few, measure())
 }
 
-// commandCalls is how many commands the server has run, those in scripts too.
-func commandCalls(t *testing.T, rdb *redis.Client) (calls int64) {
+// cost is how many commands the server has run since its statistics were reset.
+func cost(t *testing.T, rdb *redis.Client) (sum int) {
 	t.Helper()
-	info, err := rdb.Info(t.Context(), "commandstats").Result()
-	require.NoError(t, err)
-	for line := range strings.Lines(info) {
-		if strings.HasPrefix(line, "cmdstat_config") {
-			continue
-		}
-		var n int64
-		if _, counts, ok := strings.Cut(line, ":calls="); ok {
-			_, err := fmt.Sscanf(counts, "%d,", &n)
-			require.NoError(t, err)
-			calls += n
+	for name, n := range calls(t, rdb) {
+		if !strings.HasPrefix(name, "config") {
+			sum += n
 		}
 	}
-	return calls
+	return sum
 }
 
 // TestTheHistoryOfOneAnomalyCostsOnlyWhatItHas counts commands instead of time.
 func TestTheHistoryOfOneAnomalyCostsOnlyWhatItHas(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	logs := openLogs(t, server, redisstore.Config{})
-	rdb := raw(t, server)
+	logs := openLogs(t, server.URL(), redisstore.Config{})
+	rdb := storetest.Raw(t, server)
 	save := func(id string, n int) {
 		for range n {
-			r := result(3)
+			r := storetest.Result(3)
 			r.Anomalies[1].ID = id
 			require.NoError(t, logs.SaveAnalysis(t.Context(), uuid.New(), r))
 		}
 	}
-	cost := func() int64 {
+	measure := func() int {
 		require.NoError(t, rdb.ConfigResetStat(t.Context()).Err())
 		page, err := logs.ListAnomalies(t.Context(), domain.AnomalyFilter{ID: "rare"})
 		require.NoError(t, err)
 		require.Len(t, page.Anomalies, 2)
-		return commandCalls(t, rdb)
+		return cost(t, rdb)
 	}
 	save("rare", 2)
-	cost() // loads the script
-	few := cost()
+	measure() // loads the script
+	few := measure()
 	save("frequent", 600)
-	require.Equal(t, few, cost())
+	require.Equal(t, few, measure())
 }

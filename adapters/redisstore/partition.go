@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 
+	"logsift/adapters/redisstore/internal/layout"
+	"logsift/adapters/redisstore/internal/server"
 	"logsift/domain"
 	"logsift/ports"
 )
@@ -18,30 +19,29 @@ import (
 // [TaskQueue], for tasks that belong to it. It is safe for concurrent use.
 type partition struct {
 	number   int
-	client   *Client
-	keys     queueKeys
-	lanes    lanes
-	enqueues gatherer
+	client   *server.Client
+	keys     layout.QueueKeys
+	lists    lists
+	sweep    listSweep
+	enqueues enqueueBatcher
 	// first are the keys of the first partition, which tells how many there are.
-	first queueKeys
+	first layout.QueueKeys
 }
 
 var (
-	enqueueScript    = loadScript("enqueue")
-	enqueueOneScript = loadScript("enqueue_one")
-	claimScript      = loadScript("claim")
-	extendScript     = loadScript("extend")
-	updateScript     = loadScript("update")
-	releaseScript    = loadScript("release")
+	enqueueScript    = layout.LoadScript("queue/enqueue")
+	enqueueOneScript = layout.LoadScript("queue/enqueue_one")
+	claimScript      = layout.LoadScript("queue/claim")
+	extendScript     = layout.LoadLeaseScript("queue/extend")
+	updateScript     = layout.LoadLeaseScript("queue/update")
+	releaseScript    = layout.LoadLeaseScript("queue/release")
 )
 
-func newPartition(client *Client, number int) *partition {
-	p := &partition{
-		number: number, client: client, keys: newQueueKeys(client.cfg.Namespace, number),
-		first: newQueueKeys(client.cfg.Namespace, 0),
+func newPartition(client *server.Client, number int) *partition {
+	return &partition{
+		number: number, client: client, keys: layout.NewQueueKeys(client.Config.Namespace, number),
+		lists: newReadyLists(), sweep: newListSweep(), first: layout.NewQueueKeys(client.Config.Namespace, 0),
 	}
-	p.lanes.table = &laneTable{}
-	return p
 }
 
 // claim runs the claim script once. next is how long it is until the next task
@@ -52,31 +52,32 @@ func newPartition(client *Client, number int) *partition {
 func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, time.Duration, error) {
 	k := &p.keys
 	detached := context.WithoutCancel(ctx)
-	reply, err := p.withLanes(detached, func(table *laneTable) ([]any, error) {
+	limit := req.TimeLimit(p.client.Config.CallTimeout)
+	reply, err := p.withTable(detached, func(table *readyTable) ([]any, error) {
 		keys := append([]string{
-			k.tasks, k.state, k.errors, k.active, k.due, k.scheduled, k.retrying, k.meta, k.claim(req.ID), k.events,
+			k.Tasks, k.State, k.Errors, k.Active, k.Due, k.Scheduled, k.Retrying, k.Meta, k.Claim(req.ID), k.Events,
 		}, table.ready...)
-		lanes := table.claimable(req.Queues, req.Types)
-		args := make([]any, 0, 6+len(lanes))
-		args = append(args, p.client.offset(), table.generation, len(table.names), req.ID[:], req.Max, req.Lease.Microseconds())
-		for _, lane := range lanes {
-			args = append(args, lane)
+		lists := table.claimable(req.Queues, req.Types)
+		args := make([]any, 0, 7+len(lists))
+		args = append(args, p.client.Offset(), table.epoch, req.ID[:], req.Max, req.Lease.Microseconds(), req.Room(), k.Wake)
+		for _, list := range lists {
+			args = append(args, list)
 		}
-		return p.client.runSlice(detached, claimScript, keys, args...)
+		return p.client.RunSliceWithin(detached, limit, claimScript, keys, args...)
 	})
 	if err != nil {
 		return nil, -1, err
 	}
-	next, _ := intAt(reply, 0)
-	ends, _ := intAt(reply, 1) // in microseconds since 1970, which an integer reply holds
+	next, _ := layout.IntAt(reply, 0)
+	ends, _ := layout.IntAt(reply, 1) // in microseconds since 1970, which an integer reply holds
 	tasks := make([]*domain.Task, 0, len(reply)/4)
 	var bad []ports.TaskUpdate
 	for i := 2; i+3 < len(reply); i += 4 {
-		id, err := uuid.FromBytes([]byte(textAt(reply, i)))
+		id, err := uuid.FromBytes([]byte(layout.TextAt(reply, i)))
 		if err != nil {
-			return nil, -1, fmt.Errorf("redis script claim: task id: %w", err)
+			return nil, -1, fmt.Errorf("redis script %s: task id: %w", claimScript.Name, err)
 		}
-		t, err := decodeTask(stored{id: id, record: textAt(reply, i+1), state: textAt(reply, i+2), errors: textAt(reply, i+3), leaseEnds: ends})
+		t, err := layout.DecodeTask(layout.StoredTask{ID: id, Record: layout.TextAt(reply, i+1), State: layout.TextAt(reply, i+2), Errors: layout.TextAt(reply, i+3), LeaseEnds: ends})
 		if err != nil && t.Lease != nil {
 			bad = append(bad, ports.TaskUpdate{
 				Lease: *t.Lease, Outcome: ports.OutcomeFailed,
@@ -118,25 +119,18 @@ func microDuration(us int64) time.Duration {
 	return time.Duration(us) * time.Microsecond
 }
 
-// ExtendLease is that of the queue, within the partition.
 func (p *partition) ExtendLease(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
-	if len(leases) == 0 {
-		return nil, nil
-	}
-	if err := ports.ValidateLease(lease); err != nil {
-		return nil, err
-	}
-	args := appendLeases([]any{p.client.offset(), lease.Microseconds()}, leases)
-	reply, err := p.client.runSlice(ctx, extendScript, []string{p.keys.state, p.keys.active}, args...)
+	args := appendLeases([]any{p.client.Offset(), lease.Microseconds()}, leases)
+	reply, err := p.client.RunSlice(ctx, extendScript, []string{p.keys.State, p.keys.Active}, args...)
 	if err != nil {
 		return nil, err
 	}
-	ends, _ := intAt(reply, 0)
+	ends, _ := layout.IntAt(reply, 0)
 	out := make([]domain.Lease, len(leases))
 	errs := make([]error, len(leases))
 	for i, l := range leases {
-		if held, _ := intAt(reply, i+1); held == 1 {
-			l.ExpiresAt = microTime(ends)
+		if held, _ := layout.IntAt(reply, i+1); held == 1 {
+			l.ExpiresAt = layout.MicroTime(ends)
 			out[i] = l
 		} else {
 			errs[i] = leaseLost(l)
@@ -145,35 +139,34 @@ func (p *partition) ExtendLease(ctx context.Context, lease time.Duration, leases
 	return out, domain.NewBatchError(errs)
 }
 
-// UpdateTask is that of the queue, within the partition.
 func (p *partition) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate) error {
 	k := &p.keys
 	errs := make([]error, len(updates))
-	places := make([]int, 0, len(updates))
+	places, size := make([]int, 0, len(updates)), 0
 	args := make([]any, 0, 2+3*len(updates))
-	args = append(args, p.client.offset(), k.wake)
-	heads := make([]byte, 0, len(updates)*(fenceSize+1))
+	args = append(args, p.client.Offset(), k.Wake)
+	heads := make([]byte, 0, len(updates)*(layout.FenceSize+1))
 	for i, u := range updates {
 		var status domain.TaskStatus
 		var bytes []byte
 		if status, bytes, errs[i] = encodeUpdate(u); errs[i] != nil {
 			continue
 		}
-		places = append(places, i)
-		heads = append(appendFence(heads, u.Lease), codeOf[status])
-		args = append(args, heads[len(heads)-fenceSize-1:], bytes, delayMicro(u.RetryIn))
+		places, size = append(places, i), size+len(bytes)
+		heads = append(layout.AppendFence(heads, u.Lease), layout.CodeOf[status])
+		args = append(args, heads[len(heads)-layout.FenceSize-1:], bytes, layout.DelayMicro(u.RetryIn))
 	}
 	if len(places) > 0 {
 		keys := []string{
-			k.state, k.active, k.completed, k.failed, k.retrying, k.due,
-			k.results, k.errors, k.finList, k.unique, k.uniqueOf, k.meta, k.events,
+			k.State, k.Active, k.Completed, k.Failed, k.Retrying, k.Due,
+			k.Results, k.Errors, k.FinList, k.Unique, k.UniqueOf, k.Meta, k.Events,
 		}
-		reply, err := p.client.runSlice(ctx, updateScript, keys, args...)
+		reply, err := p.client.RunSliceWithin(ctx, p.client.LimitFor(size), updateScript, keys, args...)
 		if err != nil {
 			return err
 		}
 		for n, i := range places {
-			if ok, _ := intAt(reply, n); ok != 1 {
+			if ok, _ := layout.IntAt(reply, n); ok != 1 {
 				errs[i] = leaseLost(updates[i].Lease)
 			}
 		}
@@ -183,39 +176,33 @@ func (p *partition) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 
 // encodeUpdate returns the status that a report asks for and what to keep of it.
 func encodeUpdate(u ports.TaskUpdate) (domain.TaskStatus, []byte, error) {
-	switch {
-	case len(u.Result) > domain.MaxResult:
-		return 0, nil, &domain.ValidationError{Field: "result", Value: strconv.Itoa(len(u.Result)), Rule: fmt.Sprintf("must be at most %d bytes", domain.MaxResult)}
-	case u.RetryIn < 0 || u.RetryIn > domain.MaxScheduleAhead:
-		return 0, nil, &domain.ValidationError{Field: "retry_in", Value: u.RetryIn.String(), Rule: "must be between 0 and 10 years"}
+	if err := u.Validate(); err != nil {
+		return 0, nil, err
 	}
 	switch u.Outcome {
 	case ports.OutcomeCompleted:
 		return domain.TaskStatusCompleted, u.Result, nil
 	case ports.OutcomeRetry:
-		return domain.TaskStatusRetrying, encodeFailure(u.Failure), nil
+		return domain.TaskStatusRetrying, layout.EncodeFailure(u.Failure), nil
 	case ports.OutcomeFailed:
-		return domain.TaskStatusFailed, encodeFailure(u.Failure), nil
-	default:
-		return 0, nil, &domain.ValidationError{Field: "outcome", Value: strconv.Itoa(int(u.Outcome)), Rule: "must be completed, retry or failed"}
 	}
+	return domain.TaskStatusFailed, layout.EncodeFailure(u.Failure), nil
 }
 
-// ReleaseTask is that of the queue, within the partition.
 func (p *partition) ReleaseTask(ctx context.Context, leases ...domain.Lease) error {
 	if len(leases) == 0 {
 		return nil
 	}
-	reply, err := p.withLanes(ctx, func(table *laneTable) ([]any, error) {
-		args := appendLeases([]any{p.client.offset(), table.generation, len(table.names), p.keys.wake}, leases)
-		return p.client.runSlice(ctx, releaseScript, p.keys.all(table.ready), args...)
+	reply, err := p.withTable(ctx, func(table *readyTable) ([]any, error) {
+		args := appendLeases([]any{p.client.Offset(), table.epoch, p.keys.Wake}, leases)
+		return p.client.RunSlice(ctx, releaseScript, p.keys.All(table.ready), args...)
 	})
 	if err != nil {
 		return err
 	}
 	errs := make([]error, len(leases))
 	for i, l := range leases {
-		if ok, _ := intAt(reply, i); ok != 1 {
+		if ok, _ := layout.IntAt(reply, i); ok != 1 {
 			errs[i] = leaseLost(l)
 		}
 	}
@@ -223,10 +210,10 @@ func (p *partition) ReleaseTask(ctx context.Context, leases ...domain.Lease) err
 }
 
 func appendLeases(args []any, leases []domain.Lease) []any {
-	fences := make([]byte, 0, len(leases)*fenceSize)
+	fences := make([]byte, 0, len(leases)*layout.FenceSize)
 	for _, l := range leases {
-		fences = appendFence(fences, l)
-		args = append(args, fences[len(fences)-fenceSize:])
+		fences = layout.AppendFence(fences, l)
+		args = append(args, fences[len(fences)-layout.FenceSize:])
 	}
 	return args
 }

@@ -9,12 +9,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"logsift/adapters/redisstore/internal/layout"
+	"logsift/adapters/redisstore/internal/server"
 	"logsift/domain"
 	"logsift/ports"
 )
 
 // Enqueue is that of the queue, within the partition. What is enqueued at the
-// same time travels together: a call that finds others under way joins the next
+// same time is sent in batches: a call that finds others in flight joins the next
 // step.
 func (p *partition) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
 	out := make([]*domain.Task, len(tasks))
@@ -25,81 +27,121 @@ func (p *partition) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 			valid = append(valid, i)
 		}
 	}
-	for len(valid) > 0 {
-		part := valid[:min(len(valid), ports.MaxEnqueue)]
-		valid = valid[len(part):]
+	for stored := false; len(valid) > 0; stored = true {
+		part := valid[:enqueueStep(tasks, valid)]
 		if err := p.enqueue(ctx, tasks, part, out, errs); err != nil {
-			return nil, err
+			if !stored {
+				return nil, err
+			}
+			for _, i := range valid {
+				errs[i] = err
+			}
+			break
 		}
+		valid = valid[len(part):]
 	}
 	return out, domain.NewBatchError(errs)
+}
+
+// enqueueStep is how many of the tasks at the places, at least one, are stored in one
+// step.
+func enqueueStep(tasks []*domain.Task, places []int) int {
+	n, bytes := 0, 0
+	for n < len(places) && n < ports.MaxEnqueue {
+		bytes += len(tasks[places[n]].Payload)
+		if n > 0 && bytes > ports.MaxCallBytes {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // validate checks a task before it is stored. A unique key is held in one
 // partition, and so cannot keep a task out of another.
 func (p *partition) validate(t *domain.Task) error {
-	if err := t.Validate(); err != nil {
+	if err := ports.ValidateTask(t); err != nil {
 		return err
 	}
-	if t.UniqueKey != "" && p.client.cfg.Partitions > 1 {
-		return &domain.ValidationError{Field: "unique_key", Rule: fmt.Sprintf("must be empty: the queue has %d partitions, and no key can be unique over several", p.client.cfg.Partitions)}
+	if t.UniqueKey != "" && p.client.Config.Partitions > 1 {
+		return &domain.ValidationError{Field: "unique_key", Rule: fmt.Sprintf("must be empty: the queue has %d partitions, and no key can be unique over several", p.client.Config.Partitions)}
 	}
 	return nil
 }
 
-// enqueue stores the tasks at the given places in one step.
+// enqueue stores the tasks at the given places in one step. An error means that they
+// were not stored, or that nobody knows.
 func (p *partition) enqueue(ctx context.Context, tasks []*domain.Task, places []int, out []*domain.Task, errs []error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
-	table := p.laneTable()
-	for range 5 {
-		if missing := missingLanes(table, tasks, places); len(missing) > 0 {
+	table := p.readyTable()
+	for began := time.Now(); ; {
+		if missing := table.missing(tasks, places); len(missing) > 0 {
 			var err error
-			if table, err = p.refreshLanes(ctx, missing...); err != nil {
+			if table, err = p.addLists(ctx, table, missing); err != nil {
 				return err
 			}
+			if places = withRoom(table, tasks, places, errs); len(places) == 0 {
+				return nil
+			}
 		}
-		call := newEnqueueCall(table, tasks, places)
-		reply, err := p.enqueues.do(ctx, call, p.callEnqueue)
-		if err != nil {
+		reply, err := p.enqueues.do(ctx, newEnqueueCall(table, tasks, places), p.callEnqueue)
+		switch {
+		case err != nil:
+			return err
+		case !layout.IsStale(reply):
+			return p.readEnqueued(ctx, reply, tasks, places, out, errs)
+		case time.Since(began) > p.client.Config.CallTimeout:
+			return server.ErrTableChanges
+		}
+		if table, err = p.refreshTable(ctx, table); err != nil {
 			return err
 		}
-		if isStale(reply) {
-			if table, err = p.refreshLanes(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		return p.readEnqueued(ctx, reply, tasks, places, out, errs)
 	}
-	return fmt.Errorf("%w: the lanes of the queue keep changing", domain.ErrStoreUnavailable)
 }
 
-// missingLanes are the lanes of the tasks that the table does not have.
-func missingLanes(table *laneTable, tasks []*domain.Task, places []int) []string {
-	var missing []string
+// missing are the ready lists of the tasks at the given places that the table does not have.
+func (t *readyTable) missing(tasks []*domain.Task, places []int) []string {
+	var out []string
 	for _, i := range places {
-		name := laneName(tasks[i].Queue, tasks[i].Type)
-		if _, ok := table.number[name]; !ok && !slices.Contains(missing, name) {
-			missing = append(missing, name)
+		name := layout.ListName(tasks[i].Queue, tasks[i].Type)
+		if _, ok := t.number[name]; !ok && !slices.Contains(out, name) {
+			out = append(out, name)
 		}
 	}
-	return missing
+	return out
+}
+
+// withRoom returns the places of the tasks whose ready lists the table has, and notes the
+// errors of the others.
+func withRoom(table *readyTable, tasks []*domain.Task, places []int, errs []error) []int {
+	out := make([]int, 0, len(places))
+	for _, i := range places {
+		if _, ok := table.number[layout.ListName(tasks[i].Queue, tasks[i].Type)]; ok {
+			out = append(out, i)
+			continue
+		}
+		errs[i] = fmt.Errorf("%w: %w", domain.ErrQueueFull, &domain.ValidationError{
+			Field: "queue", Value: tasks[i].Queue,
+			Rule: fmt.Sprintf("must be one that has tasks of this type: %d pairs of queue and type have tasks, and no more may; delete the tasks of another, or wait until they are removed", layout.MaxReadyLists),
+		})
+	}
+	return out
 }
 
 // enqueueCall is what one caller wants stored, encoded for the script, so that
 // whoever sends it needs nothing of the caller's.
 type enqueueCall struct {
-	generation string
+	epoch string
 	// tasks are id and record of each task; uniques place among them and key of
 	// those that have one.
 	tasks   []any
 	uniques []uniqueKey
-	lanes   []int
+	lists   []int
 	bytes   int
-	// wakes is whether one of its lanes may be claimed from.
-	wakes bool
+	// notifies is whether one of its ready lists may be claimed from.
+	notifies bool
 	// plain is whether there is one task, ready at once and without a unique key.
 	plain bool
 
@@ -116,16 +158,16 @@ type uniqueKey struct {
 // count is how many tasks the call has.
 func (c *enqueueCall) count() int { return len(c.tasks) / 2 }
 
-func newEnqueueCall(table *laneTable, tasks []*domain.Task, places []int) *enqueueCall {
-	c := &enqueueCall{generation: table.generation, tasks: make([]any, 0, 2*len(places))}
+func newEnqueueCall(table *readyTable, tasks []*domain.Task, places []int) *enqueueCall {
+	c := &enqueueCall{epoch: table.epoch, tasks: make([]any, 0, 2*len(places))}
 	for n, i := range places {
 		t := tasks[i]
-		lane := table.number[laneName(t.Queue, t.Type)]
-		if !slices.Contains(c.lanes, lane) {
-			c.lanes = append(c.lanes, lane)
-			c.wakes = c.wakes || !table.asleep(lane)
+		list := table.number[layout.ListName(t.Queue, t.Type)]
+		if !slices.Contains(c.lists, list) {
+			c.lists = append(c.lists, list)
+			c.notifies = c.notifies || !table.isPaused(list)
 		}
-		record := encodeRecord(make([]byte, 0, recordHead+32+recordTrace+len(t.Queue)+len(t.Type)+len(t.UniqueKey)+len(t.Payload)), t, lane)
+		record := layout.EncodeRecord(t, list)
 		id := t.ID
 		c.tasks = append(c.tasks, id[:], record)
 		c.bytes += len(record)
@@ -139,7 +181,7 @@ func newEnqueueCall(table *laneTable, tasks []*domain.Task, places []int) *enque
 	return c
 }
 
-// callEnqueue stores what the calls want, which are of one generation, in one
+// callEnqueue stores what the calls want, which are of one epoch, in one
 // step, and gives each its part of the reply.
 func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 	if len(calls) == 1 && calls[0].plain {
@@ -150,31 +192,32 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 		}
 	}
 	k := &p.keys
-	var lanes []int
-	count, keyed := 0, 0
+	var lists []int
+	count, keyed, bytes := 0, 0, 0
 	wake := ""
 	for _, c := range calls {
-		if c.wakes {
-			wake = k.wake
+		if c.notifies {
+			wake = k.Wake
 		}
 		count += c.count()
+		bytes += c.bytes
 		keyed += len(c.uniques)
-		for _, lane := range c.lanes {
-			if !slices.Contains(lanes, lane) {
-				lanes = append(lanes, lane)
+		for _, list := range c.lists {
+			if !slices.Contains(lists, list) {
+				lists = append(lists, list)
 			}
 		}
 	}
-	keys := make([]string, 0, 7+len(lanes))
-	keys = append(keys, k.tasks, k.unique, k.uniqueOf, k.scheduled, k.due, k.meta, k.events)
-	args := make([]any, 0, 4+2*count+len(lanes)+2*keyed)
-	args = append(args, p.client.offset(), calls[0].generation, wake, strconv.Itoa(count))
+	keys := make([]string, 0, 7+len(lists))
+	keys = append(keys, k.Tasks, k.Unique, k.UniqueOf, k.Scheduled, k.Due, k.Meta, k.Events)
+	args := make([]any, 0, 4+2*count+len(lists)+2*keyed)
+	args = append(args, p.client.Offset(), calls[0].epoch, wake, strconv.Itoa(count))
 	for _, c := range calls {
 		args = append(args, c.tasks...)
 	}
-	for _, lane := range lanes {
-		keys = append(keys, k.ready(lane))
-		args = append(args, strconv.Itoa(lane))
+	for _, list := range lists {
+		keys = append(keys, k.Ready(list))
+		args = append(args, strconv.Itoa(list))
 	}
 	first := 0
 	for _, c := range calls {
@@ -183,15 +226,15 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 		}
 		first += c.count()
 	}
-	reply, err := p.client.runSlice(ctx, enqueueScript, keys, args...)
-	if err == nil && !isStale(reply) && len(reply) != count {
-		err = fmt.Errorf("redis script enqueue: %d replies for %d tasks", len(reply), count)
+	reply, err := p.client.RunSliceWithin(ctx, p.client.LimitFor(bytes), enqueueScript, keys, args...)
+	if err == nil && !layout.IsStale(reply) && len(reply) != count {
+		err = fmt.Errorf("redis script %s: %d replies for %d tasks", enqueueScript.Name, len(reply), count)
 	}
 	for _, c := range calls {
 		c.err = err
 		switch {
 		case err != nil:
-		case isStale(reply):
+		case layout.IsStale(reply):
 			c.reply = reply
 		default:
 			c.reply, reply = reply[:c.count()], reply[c.count():]
@@ -204,17 +247,17 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 func (p *partition) callEnqueueOne(ctx context.Context, c *enqueueCall) (bool, error) {
 	k := &p.keys
 	wake := ""
-	if c.wakes {
-		wake = k.wake
+	if c.notifies {
+		wake = k.Wake
 	}
-	reply, err := p.client.run(ctx, enqueueOneScript, []string{k.tasks, k.meta, k.ready(c.lanes[0]), k.events},
-		c.generation, wake, c.tasks[0], c.tasks[1], p.client.offset())
+	reply, err := p.client.RunWithin(ctx, p.client.LimitFor(c.bytes), enqueueOneScript, []string{k.Tasks, k.Meta, k.Ready(c.lists[0]), k.Events},
+		c.epoch, wake, c.tasks[0], c.tasks[1], p.client.Offset())
 	if err != nil {
 		return false, err
 	}
 	created, ok := reply.(int64)
 	if !ok {
-		return false, fmt.Errorf("redis script enqueue_one: reply is %T, not a number", reply)
+		return false, fmt.Errorf("redis script %s: reply is %T, not a number", enqueueOneScript.Name, reply)
 	}
 	c.reply = []any{created}
 	return created != 0, nil
@@ -229,43 +272,44 @@ func (p *partition) readEnqueued(ctx context.Context, reply []any, tasks []*doma
 		if holder, ok := reply[n].(string); ok {
 			id, err := uuid.FromBytes([]byte(holder))
 			if err != nil {
-				return fmt.Errorf("redis script enqueue: holder of unique key %q: %w", t.UniqueKey, err)
+				return fmt.Errorf("redis script %s: holder of unique key %q: %w", enqueueScript.Name, t.UniqueKey, err)
 			}
 			errs[i] = &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: id}
 			continue
 		}
-		switch created, _ := intAt(reply, n); created {
+		switch created, _ := layout.IntAt(reply, n); created {
 		case 0:
 			again, againAt = append(again, t.ID), append(againAt, i)
 		case -2:
 			errs[i] = fmt.Errorf("task %s: %w", t.ID, domain.ErrTaskExists)
 		default:
-			out[i] = storedCopy(t, microTime(created))
+			out[i] = storedCopy(t, layout.MicroTime(created))
 		}
 	}
-	if len(again) == 0 {
-		return nil
-	}
-	found, err := p.getTasks(ctx, again...)
-	if err != nil {
-		return err
-	}
-	for n, i := range againAt {
-		out[i], errs[i] = found[n].task, found[n].err
+	for len(again) > 0 {
+		found, err := p.getTasks(ctx, again...)
+		if err != nil {
+			for _, i := range againAt {
+				errs[i] = err // the others of the step are stored
+			}
+			return nil
+		}
+		for n := range found {
+			i := againAt[n]
+			out[i], errs[i] = found[n].task, found[n].err
+		}
+		again, againAt = again[len(found):], againAt[len(found):]
 	}
 	return nil
 }
 
 // storedCopy is the task as Enqueue has just stored it.
 func storedCopy(t *domain.Task, created time.Time) *domain.Task {
-	c := &domain.Task{
-		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: append([]byte(nil), t.Payload...),
-		Priority: t.Priority, MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey, TraceParent: t.TraceParent,
-		Delay: t.Delay, Status: domain.TaskStatusPending, CreatedAt: created,
-		ScheduledAt: microTime(timeMicro(t.ScheduledAt)),
-	}
+	c := t.AsEnqueued()
+	c.CreatedAt = created
+	c.ScheduledAt = layout.MicroTime(layout.TimeMicro(t.ScheduledAt))
 	if t.Delay > 0 {
-		micros := delayMicro(t.Delay)
+		micros := layout.DelayMicro(t.Delay)
 		c.Delay = time.Duration(micros) * time.Microsecond
 		c.ScheduledAt = created.Add(c.Delay)
 	}

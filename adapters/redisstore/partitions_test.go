@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/redisstore"
+	"logsift/adapters/redisstore/internal/layout"
+	"logsift/adapters/redisstore/internal/storetest"
 	"logsift/domain"
 	"logsift/ports"
 )
@@ -17,13 +20,13 @@ import (
 // with returns a handle on the same keys that is set to another number of
 // partitions.
 func (w *world) with(partitions int) *world {
-	return &world{server: w.server, url: w.url, namespace: w.namespace, partitions: partitions}
+	return &world{&storetest.World{Server: w.Server, URL: w.URL, Namespace: w.Namespace, Partitions: partitions}}
 }
 
 // taskIn makes a task that belongs to a partition.
 func taskIn(partition, partitions int) *domain.Task {
 	for {
-		if task := newTask(`{}`); redisstore.PartitionOf(task.ID, partitions) == partition {
+		if task := storetest.NewTask(`{}`); layout.PartitionOf(task.ID, partitions) == partition {
 			return task
 		}
 	}
@@ -37,7 +40,7 @@ func TestThePartitionOfATaskNeverChanges(t *testing.T) {
 		sum := fnv.New64a()
 		_, err := sum.Write(id[:])
 		require.NoError(t, err)
-		n := redisstore.PartitionOf(id, 64)
+		n := layout.PartitionOf(id, 64)
 		require.Equal(t, int(sum.Sum64()%64), n, "it is the FNV-1a hash, whatever the version of the program")
 		counts[n]++
 	}
@@ -47,7 +50,7 @@ func TestThePartitionOfATaskNeverChanges(t *testing.T) {
 func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 	t.Parallel()
 	open := func(w *world) error {
-		client, err := redisstore.Open(t.Context(), redisstore.Config{URL: w.url, Namespace: w.namespace, Partitions: w.partitions})
+		client, err := redisstore.Open(t.Context(), redisstore.Config{URL: w.URL, Namespace: w.Namespace, Partitions: w.Partitions})
 		if err == nil {
 			require.NoError(t, client.Close())
 		}
@@ -72,8 +75,7 @@ func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 			w := newWorld(t).with(3)
 			early := w.with(5).queue(t)
 			require.NoError(t, open(w.with(1)), "an empty queue has no number yet")
-			_, err := w.queue(t).Enqueue(t.Context(), taskIn(first, 3))
-			require.NoError(t, err)
+			enqueue(t, w.queue(t), taskIn(first, 3))
 			require.NoError(t, open(w))
 			refused(t, open(w.with(1)), "must be 3")
 			refused(t, open(w.with(5)), "must be 3")
@@ -82,16 +84,13 @@ func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 				require.ErrorIs(t, err, domain.ErrStoreUnavailable, "a process that was open before writes nothing either")
 				require.ErrorContains(t, err, "must be 3")
 			}
-			stats, err := w.queue(t).GetQueueStats(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, int64(1), stats.Total())
+			require.Equal(t, int64(1), statsOf(t, w.queue(t)).Total())
 		})
 	}
 	t.Run("several, once a task is in the only one", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		_, err := w.queue(t).Enqueue(t.Context(), newTask(`{}`))
-		require.NoError(t, err)
+		enqueue(t, w.queue(t), storetest.NewTask(`{}`))
 		refused(t, open(w.with(3)), "must be 1")
 	})
 }
@@ -101,8 +100,7 @@ func TestAClaimTakesFromAsManyPartitionsAsItNeeds(t *testing.T) {
 	w := newWorld(t).with(4)
 	queue := w.queue(t)
 	for i := range 4 {
-		_, err := queue.Enqueue(t.Context(), taskIn(i, 4), taskIn(i, 4))
-		require.NoError(t, err)
+		enqueue(t, queue, taskIn(i, 4), taskIn(i, 4))
 	}
 	req := ports.ClaimRequest{ID: uuid.New(), Max: 5, Lease: time.Minute}
 	first, err := queue.Dequeue(t.Context(), req)
@@ -110,7 +108,13 @@ func TestAClaimTakesFromAsManyPartitionsAsItNeeds(t *testing.T) {
 	require.Len(t, first, 5)
 	again, err := w.queue(t).Dequeue(t.Context(), req)
 	require.NoError(t, err)
-	require.ElementsMatch(t, first, again, "a repeat gathers what the claim holds anywhere")
+	ids := func(tasks []*domain.Task) (ids []domain.TaskID) {
+		for _, task := range tasks {
+			ids = append(ids, task.ID)
+		}
+		return ids
+	}
+	require.ElementsMatch(t, ids(first), ids(again), "a repeat gathers what the claim holds anywhere")
 	for _, task := range first {
 		require.NoError(t, queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}))
 	}
@@ -118,4 +122,31 @@ func TestAClaimTakesFromAsManyPartitionsAsItNeeds(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, again, "and claims no others, though there are some")
 	require.Len(t, claim(t, queue, 10), 3)
+}
+
+func TestAClaimThatFailsInAPartitionIsRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).with(2)
+	rdb := storetest.Raw(t, w.Server)
+	queue := w.queue(t)
+	due := fmt.Sprintf("{%s:1}:due", w.Namespace)
+	// Which partition a claim asks first is random.
+	for range 10 {
+		for i := range 2 {
+			enqueue(t, queue, taskIn(i, 2))
+		}
+		require.NoError(t, rdb.Set(t.Context(), due, "damaged", 0).Err())
+		req := ports.ClaimRequest{ID: uuid.New(), Max: 2, Lease: time.Minute}
+		_, err := queue.Dequeue(t.Context(), req)
+		require.ErrorIs(t, err, domain.ErrStoreUnavailable, "who is told of some tasks does not ask for the others again")
+		require.NoError(t, rdb.Del(t.Context(), due).Err())
+		tasks, err := queue.Dequeue(t.Context(), req)
+		require.NoError(t, err)
+		require.NotEmpty(t, tasks, "a repeat gives what the claim took before it failed")
+		tasks = append(tasks, claim(t, queue, 2)...)
+		require.Len(t, tasks, 2)
+		for _, task := range tasks {
+			require.NoError(t, queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}))
+		}
+	}
 }

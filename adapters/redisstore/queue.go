@@ -10,6 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"logsift/adapters/redisstore/internal/layout"
+	"logsift/adapters/redisstore/internal/server"
 	"logsift/domain"
 	"logsift/ports"
 )
@@ -29,11 +31,11 @@ import (
 //     domain.ErrStoreUnavailable. A claim, a list or the statistics need all of
 //     them and fail as a whole.
 type TaskQueue struct {
-	client *Client
+	client *server.Client
 	// parts has at least one partition, and never changes.
 	parts []*partition
-	// waker wakes claims, teller those who read events.
-	waker, teller *waker
+	// claims notifies waiting claims, readers those who wait for events.
+	claims, readers *notifier
 }
 
 var _ ports.TaskQueue = (*TaskQueue)(nil)
@@ -41,27 +43,27 @@ var _ ports.TaskQueue = (*TaskQueue)(nil)
 // NewTaskQueue returns the queue of the client's namespace. Close it before the
 // client.
 func NewTaskQueue(client *Client) *TaskQueue {
-	q := &TaskQueue{client: client, parts: make([]*partition, client.cfg.Partitions)}
+	c := client.server
+	q := &TaskQueue{client: c, parts: make([]*partition, c.Config.Partitions)}
 	wakes, events := make([]string, len(q.parts)), make([]string, len(q.parts))
 	for i := range q.parts {
-		q.parts[i] = newPartition(client, i)
-		wakes[i], events[i] = q.parts[i].keys.wake, q.parts[i].keys.events
+		q.parts[i] = newPartition(c, i)
+		wakes[i], events[i] = q.parts[i].keys.Wake, q.parts[i].keys.Events
 	}
-	q.waker, q.teller = newWaker(client, wakes), newWaker(client, events)
+	q.claims, q.readers = newNotifier(c, wakes), newNotifier(c, events)
 	return q
 }
 
 // Close ends waiting calls with domain.ErrClosed, stops listening for wake-ups, and
 // waits for enqueues under way. It may be called more than once.
 func (q *TaskQueue) Close() {
-	q.waker.close()
-	q.teller.close()
+	q.claims.close()
+	q.readers.close()
 	for _, p := range q.parts {
 		p.enqueues.running.Wait()
 	}
 }
 
-// Enqueue implements ports.TaskEnqueuer.
 func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
 	if len(q.parts) == 1 {
 		return q.parts[0].Enqueue(ctx, tasks...)
@@ -77,7 +79,6 @@ func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 	return out, err
 }
 
-// Dequeue implements ports.TaskConsumer.
 func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
 	if err := req.Validate(); err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 			return nil, fmt.Errorf("dequeue: %w", err)
 		}
 		// Listen before looking, so that nothing becomes ready unheard in between.
-		woken, err := q.waker.listen(req.Wait > 0)
+		notified, err := q.claims.listen(req.Wait > 0)
 		if err != nil {
 			return nil, err
 		}
@@ -97,11 +98,11 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 		if err != nil || len(tasks) > 0 || left <= 0 {
 			return tasks, err
 		}
-		left = min(left, q.client.cfg.PollInterval)
+		left = min(left, q.client.Config.PollInterval)
 		if next >= 0 {
 			left = min(left, next)
 		}
-		if err := q.waker.wait(ctx, woken, left); err != nil {
+		if err := q.claims.wait(ctx, notified, left); err != nil {
 			return nil, fmt.Errorf("dequeue: %w", err)
 		}
 	}
@@ -126,41 +127,47 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 	}
 	var tasks []*domain.Task
 	next := time.Duration(-1)
+	room := req.Room()
 	for _, p := range from {
 		if err := ctx.Err(); err != nil {
 			return tasks, next, ignoreIf(len(tasks) > 0, fmt.Errorf("dequeue: %w", err))
 		}
 		more := req
+		// What a repeat asks of a partition falls from repeat to repeat, whatever the
+		// others have: one that comes late gives nothing back that is running.
+		more.MaxBytes = max(req.Room()/len(q.parts), 1)
 		if !repeated {
-			if more.Max -= len(tasks); more.Max == 0 {
+			if more.Max -= len(tasks); more.Max == 0 || room <= 0 {
 				break
 			}
+			more.MaxBytes = room
 		}
 		got, due, err := p.claim(ctx, more)
-		tasks, next = append(tasks, got...), sooner(next, due)
-		switch {
-		case err != nil && repeated:
-			return nil, -1, err // A further repeat gives all.
-		case err != nil:
-			return tasks, next, ignoreIf(len(tasks) > 0, err)
+		if err != nil {
+			// It may have given tasks out that nobody knows of: a repeat gives all.
+			return nil, -1, err
 		}
+		for _, t := range got {
+			room -= len(t.Payload)
+		}
+		tasks, next = append(tasks, got...), sooner(next, due)
 	}
 	return tasks, next, nil
 }
 
 // claimedFrom returns the partitions that remember a claim.
 func (q *TaskQueue) claimedFrom(ctx context.Context, id domain.ClaimID) ([]*partition, error) {
-	ctx, cancel := q.client.bound(ctx)
+	ctx, cancel := q.client.Bound(ctx)
 	defer cancel()
 	remembered := make([]*redis.IntCmd, len(q.parts))
-	_, err := q.client.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err := q.client.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, p := range q.parts {
-			remembered[i] = pipe.Exists(ctx, p.keys.claim(id))
+			remembered[i] = pipe.Exists(ctx, p.keys.Claim(id))
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for a claim: %w", q.client.translate(ctx, err))
+		return nil, fmt.Errorf("look for a claim: %w", q.client.Translate(ctx, err))
 	}
 	var out []*partition
 	for i, cmd := range remembered {
@@ -186,16 +193,15 @@ func sooner(a, b time.Duration) time.Duration {
 	return a
 }
 
-// ExtendLease implements ports.TaskConsumer.
 func (q *TaskQueue) ExtendLease(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
-	if len(q.parts) == 1 {
-		return q.parts[0].ExtendLease(ctx, lease, leases...)
-	}
 	if len(leases) == 0 {
 		return nil, nil
 	}
 	if err := ports.ValidateLease(lease); err != nil {
 		return nil, err
+	}
+	if len(q.parts) == 1 {
+		return q.parts[0].ExtendLease(ctx, lease, leases...)
 	}
 	out := make([]domain.Lease, len(leases))
 	err := spread(q, leases, leaseID, func(p *partition, part []domain.Lease, places []int) error {
@@ -208,7 +214,6 @@ func (q *TaskQueue) ExtendLease(ctx context.Context, lease time.Duration, leases
 	return out, err
 }
 
-// UpdateTask implements ports.TaskConsumer.
 func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate) error {
 	if len(q.parts) == 1 {
 		return q.parts[0].UpdateTask(ctx, updates...)
@@ -218,7 +223,6 @@ func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 	})
 }
 
-// ReleaseTask implements ports.TaskConsumer.
 func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) error {
 	if len(q.parts) == 1 {
 		return q.parts[0].ReleaseTask(ctx, leases...)
@@ -228,13 +232,11 @@ func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) err
 	})
 }
 
-// GetTask implements ports.TaskReader.
 func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task, error) {
-	return q.parts[partitionOf(id, len(q.parts))].GetTask(ctx, id)
+	return q.parts[layout.PartitionOf(id, len(q.parts))].GetTask(ctx, id)
 }
 
-// GetQueueStats implements ports.TaskReader. The counts of each partition are of
-// one moment, those of several of moments close to each other.
+// GetQueueStats counts each partition at one moment, several at moments close to each other.
 func (q *TaskQueue) GetQueueStats(ctx context.Context) (domain.QueueStats, error) {
 	stats, err := fromEach(q, func(p *partition) (domain.QueueStats, error) { return p.stats(ctx) })
 	if err != nil {
@@ -254,22 +256,18 @@ func (q *TaskQueue) GetQueueStats(ctx context.Context) (domain.QueueStats, error
 	return sum, nil
 }
 
-// DeleteTask implements ports.TaskManager.
 func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.manage(ctx, (*partition).DeleteTask, ids)
 }
 
-// RetryTask implements ports.TaskManager.
 func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.manage(ctx, (*partition).RetryTask, ids)
 }
 
-// CancelTask implements ports.TaskManager.
 func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.manage(ctx, (*partition).CancelTask, ids)
 }
 
-// RunTaskNow implements ports.TaskManager.
 func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
 	return q.manage(ctx, (*partition).RunTaskNow, ids)
 }
@@ -283,14 +281,12 @@ func (q *TaskQueue) manage(ctx context.Context, step func(*partition, context.Co
 	})
 }
 
-// PromoteDue implements ports.QueueMaintainer.
 func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained, error) {
 	return q.maintain(limit, func(p *partition, limit int) (ports.Maintained, error) {
 		return p.PromoteDue(ctx, limit)
 	})
 }
 
-// ReapExpired implements ports.QueueMaintainer.
 func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
 	return q.maintain(req.Limit, func(p *partition, limit int) (ports.Maintained, error) {
 		req := req
@@ -326,7 +322,6 @@ func (q *TaskQueue) maintain(limit int, step func(p *partition, limit int) (port
 	return sum, nil
 }
 
-// PurgeFinished implements ports.QueueMaintainer.
 func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
 	var out []domain.TaskID
 	_, err := q.maintain(limit, func(p *partition, limit int) (ports.Maintained, error) {
@@ -337,7 +332,14 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 	return out, err
 }
 
-func taskID(t *domain.Task) domain.TaskID       { return t.ID }
+// taskID is the id of the task. A partition refuses a task that is nil.
+func taskID(t *domain.Task) domain.TaskID {
+	if t == nil {
+		return domain.TaskID{}
+	}
+	return t.ID
+}
+
 func leaseID(l domain.Lease) domain.TaskID      { return l.TaskID }
 func updateID(u ports.TaskUpdate) domain.TaskID { return u.Lease.TaskID }
 func idItself(id domain.TaskID) domain.TaskID   { return id }
@@ -355,7 +357,7 @@ func spread[T any](q *TaskQueue, items []T, id func(T) domain.TaskID, f func(p *
 	groups := make([]*group, 0, min(len(q.parts), len(items)))
 	byPartition := make([]*group, len(q.parts))
 	for i, item := range items {
-		n := partitionOf(id(item), len(q.parts))
+		n := layout.PartitionOf(id(item), len(q.parts))
 		g := byPartition[n]
 		if g == nil {
 			g = &group{part: q.parts[n]}

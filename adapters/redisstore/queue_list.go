@@ -11,12 +11,18 @@ import (
 	"strconv"
 	"strings"
 
+	"logsift/adapters/redisstore/internal/layout"
 	"logsift/domain"
+	"logsift/ports"
 )
 
-// maxListRounds bounds how many pages of the index one ListTasks call looks
-// through for tasks that its filter selects.
-const maxListRounds = 20
+const (
+	// maxListRounds bounds how many stretches of an index one list reads for what its
+	// filter selects.
+	maxListRounds = 20
+	// listScan is how long a stretch of tasks is if the filter selects by queue or type.
+	listScan = 2000
+)
 
 // position is the place of a task in the list of all: tasks come by falling
 // sequence number, those of one number by falling partition. No two tasks share
@@ -43,14 +49,20 @@ func (p position) next(partitions int) position {
 	return position{p.seq - 1, partitions - 1}
 }
 
+// before reports whether the list has this position before the other.
+func (p position) before(q position) bool {
+	return p.seq > q.seq || p.seq == q.seq && p.partition > q.partition
+}
+
 // listed is a task that an index named.
 type listed struct {
 	id domain.TaskID
 	at position
 }
 
-// ListTasks implements ports.TaskReader. A task whose record cannot be read is
-// listed as far as it can be, with the damage among its errors.
+// ListTasks lists a task whose record cannot be read as far as it can be, with the damage
+// among its errors. For a filter by queue or type it looks at maxListRounds × listScan
+// tasks of each status at most for a page.
 func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.TaskPage{}, err
@@ -60,16 +72,16 @@ func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (do
 		return domain.TaskPage{}, err
 	}
 	if b := filter.CreatedBefore; !b.IsZero() {
-		if high := ceilMicro(b) - sequenceEpoch - 1; high < at.seq {
+		if high := layout.CeilMicro(b) - layout.SequenceStart - 1; high < at.seq {
 			at = position{high, len(q.parts) - 1}
 		}
 	}
 	sel := selection{statuses: "123456"}
 	if a := filter.CreatedAfter; !a.IsZero() {
-		sel.low = max(0, a.UnixMicro()-sequenceEpoch+1)
+		sel.low = max(0, a.UnixMicro()-layout.SequenceStart+1)
 	}
 	if filter.Status != 0 {
-		sel.statuses = strconv.Itoa(int(codeOf[filter.Status]))
+		sel.statuses = strconv.Itoa(int(layout.CodeOf[filter.Status]))
 	}
 	if filter.Queue != "" {
 		sel.queues = []string{filter.Queue}
@@ -78,19 +90,27 @@ func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (do
 		sel.types = []domain.TaskType{filter.Type}
 	}
 
+	if filter.Queue != "" || filter.Type != "" {
+		sel.scan = listScan
+	}
+
 	var page domain.TaskPage
-	size := filter.PageSize()
+	size, bytes := filter.PageSize(), 0
 	for range maxListRounds {
-		want := size - len(page.Tasks)
-		ids, err := q.listIDs(ctx, at, want, sel)
-		if err != nil || len(ids) == 0 {
-			return page, err
+		ids, end, err := q.listIDs(ctx, at, size-len(page.Tasks), sel)
+		if err != nil {
+			return domain.TaskPage{}, err
 		}
 		got, err := q.getListed(ctx, ids)
 		if err != nil {
-			return page, err
+			return domain.TaskPage{}, err
 		}
-		for _, f := range got {
+		for i, f := range got {
+			if bytes >= ports.MaxCallBytes {
+				got = got[:i]
+				break
+			}
+			bytes += f.bytes
 			switch {
 			case errors.Is(f.err, domain.ErrTaskNotFound):
 				continue
@@ -101,11 +121,14 @@ func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (do
 				page.Tasks = append(page.Tasks, f.task)
 			}
 		}
-		at = ids[len(ids)-1].at.next(len(q.parts))
-		if len(ids) < want {
+		if len(got) < len(ids) {
+			end = &ids[len(got)-1].at
+		}
+		if end == nil {
 			return page, nil
 		}
-		if len(page.Tasks) == size {
+		at = end.next(len(q.parts))
+		if len(page.Tasks) == size || bytes >= ports.MaxCallBytes {
 			break
 		}
 	}
@@ -113,26 +136,45 @@ func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (do
 	return page, nil
 }
 
-// listIDs merges one stretch of the indexes of all partitions. It is shorter than
-// the limit only if the list ends with it.
-func (q *TaskQueue) listIDs(ctx context.Context, from position, limit int, sel selection) ([]listed, error) {
-	stretches, err := fromEach(q, func(p *partition) ([]listed, error) {
-		return p.listIDs(ctx, from.high(p.number), limit, sel)
+// listIDs merges one stretch of the indexes of all partitions, and returns the last
+// position of it; nil if the list ends with it.
+func (q *TaskQueue) listIDs(ctx context.Context, from position, limit int, sel selection) ([]listed, *position, error) {
+	type stretch struct {
+		ids []listed
+		end *position
+	}
+	stretches, err := fromEach(q, func(p *partition) (stretch, error) {
+		ids, end, err := p.listIDs(ctx, from.high(p.number), limit, sel)
+		return stretch{ids, end}, err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if len(stretches) == 1 {
-		return stretches[0], nil
+	var all []listed
+	var end *position
+	for _, s := range stretches {
+		all = append(all, s.ids...)
+		if s.end != nil && (end == nil || s.end.before(*end)) {
+			end = s.end
+		}
 	}
-	all := slices.Concat(stretches...)
 	slices.SortFunc(all, func(a, b listed) int {
 		return cmp.Or(cmp.Compare(b.at.seq, a.at.seq), cmp.Compare(b.at.partition, a.at.partition))
 	})
-	return all[:min(limit, len(all))], nil
+	if len(all) > limit {
+		all = all[:limit]
+		if last := &all[limit-1].at; end == nil || last.before(*end) {
+			end = last
+		}
+	}
+	if end != nil {
+		all = slices.DeleteFunc(all, func(l listed) bool { return end.before(l.at) })
+	}
+	return all, end, nil
 }
 
-// getListed reads the tasks of a stretch, aligned with it.
+// getListed reads the tasks of a stretch, aligned with it: the first ones, as many as
+// one answer of a partition may hold.
 func (q *TaskQueue) getListed(ctx context.Context, ids []listed) ([]found, error) {
 	byPartition := make([][]domain.TaskID, len(q.parts))
 	for _, l := range ids {
@@ -148,10 +190,13 @@ func (q *TaskQueue) getListed(ctx context.Context, ids []listed) ([]found, error
 	if err != nil {
 		return nil, err
 	}
-	out := make([]found, len(ids))
-	for i, l := range ids {
+	var out []found
+	for _, l := range ids {
 		n := l.at.partition
-		out[i], got[n] = got[n][0], got[n][1:]
+		if len(got[n]) == 0 {
+			break
+		}
+		out, got[n] = append(out, got[n][0]), got[n][1:]
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/redisstore"
+	"logsift/adapters/redisstore/internal/storetest"
 	"logsift/adapters/redisstore/redistest"
 	"logsift/ports"
 	"logsift/ports/portstest"
@@ -28,11 +30,12 @@ const (
 	adminPassword = "admin"
 )
 
-// elsewhere are commands of the user that a single server is not sent.
+// elsewhere are commands of the user that a single server is not sent in this test.
 var elsewhere = map[string]string{
 	"select":        "of a URL with a database",
 	"cluster|slots": "of a Cluster", "command": "of a Cluster", "readonly": "of a Cluster",
 	"auth": "of servers without HELLO",
+	"ping": "of a subscription that has heard nothing for a while",
 }
 
 // secureServer speaks TLS and has the user of the ACL file, and one for the test.
@@ -46,18 +49,18 @@ func startSecure(t *testing.T) *secureServer {
 	t.Helper()
 	raw, err := os.ReadFile(usersFile)
 	require.NoError(t, err)
-	require.Contains(t, string(raw), ">CHANGE-ME ")
-	users := strings.Replace(string(raw), ">CHANGE-ME ", ">"+userPassword+" ", 1)
+	require.Contains(t, string(raw), " #CHANGE-ME ", "no hash of a password: Redis does not start with the file as it is")
+	users := strings.Replace(string(raw), "#CHANGE-ME ", ">"+userPassword+" ", 1)
 	return &secureServer{SecureServer: redistest.StartSecure(t, users+"user admin on >"+adminPassword+" ~* &* +@all\n")}
 }
 
 // world is a part of the server for the user, whose namespace begins as the keys that
 // he may use.
 func (s *secureServer) world(partitions int) *world {
-	return &world{
-		server: s.Server, url: s.URL("logsift", userPassword), partitions: partitions,
-		namespace: fmt.Sprintf("logsift:%d", s.worlds.Add(1)),
-	}
+	return &world{&storetest.World{
+		Server: s.Server, URL: s.URL("logsift", userPassword), Partitions: partitions,
+		Namespace: fmt.Sprintf("logsift:%d", s.worlds.Add(1)),
+	}}
 }
 
 // client is a plain client of a user.
@@ -72,38 +75,15 @@ func TestTheContractHoldsForALeastPrivilegedUserOverTLS(t *testing.T) {
 	t.Parallel()
 	s := startSecure(t)
 	t.Run("suites", func(t *testing.T) {
-		t.Run("queue of partitions", func(t *testing.T) {
-			t.Parallel()
-			portstest.TestTaskQueue(t, func(t *testing.T) portstest.QueueHarness {
-				t.Helper()
-				return s.world(3).harness(t)
-			})
-		})
-		t.Run("controller of partitions", func(t *testing.T) {
-			t.Parallel()
-			portstest.TestQueueController(t, func(t *testing.T) portstest.ControllerHarness {
-				t.Helper()
-				return s.world(3).controlled(t)
-			})
-		})
-		t.Run("schedulers", func(t *testing.T) {
-			t.Parallel()
-			portstest.TestSchedulerRegistry(t, func(t *testing.T) portstest.RegistryHarness {
-				t.Helper()
-				return s.world(1).registry(t)
-			})
-		})
-		t.Run("logs", func(t *testing.T) {
-			t.Parallel()
-			portstest.TestLogRepository(t, func(t *testing.T) portstest.LogHarness {
-				t.Helper()
-				return s.world(1).logHarness(t)
-			})
+		portstest.TestStore(t, func(t *testing.T) portstest.Store {
+			t.Helper()
+			return s.world(3).store(t)
 		})
 	})
-	client := s.world(1).open(t)
-	require.NoError(t, client.Ready(t.Context()))
-	require.NoError(t, client.Ping(t.Context()))
+	client := s.world(1).Open(t)
+	queue := redisstore.NewTaskQueue(client)
+	t.Cleanup(queue.Close)
+	require.NoError(t, queue.Ready(t.Context()))
 	_, err := redisstore.NewVerifier(client).Verify(t.Context(), ports.VerifyRequest{Repair: true})
 	require.NoError(t, err)
 
@@ -111,7 +91,7 @@ func TestTheContractHoldsForALeastPrivilegedUserOverTLS(t *testing.T) {
 	refused, err := admin.Do(t.Context(), "ACL", "LOG").Slice()
 	require.NoError(t, err)
 	require.Empty(t, refused, "the user was refused what the store needs: mend "+usersFile)
-	used := append(s.used(t, admin), scriptCommands(t)...)
+	used := slices.AppendSeq(scriptCommands(t), maps.Keys(calls(t, admin)))
 	for _, command := range allowedCommands(t) {
 		require.True(t, slices.Contains(used, command) || elsewhere[command] != "", "%s allows %s, which the store never sends", usersFile, command)
 	}
@@ -131,22 +111,10 @@ func allowedCommands(t *testing.T) []string {
 	return out
 }
 
-// used are the commands that the server was sent.
-func (s *secureServer) used(t *testing.T, admin *redis.Client) []string {
-	t.Helper()
-	stats, err := admin.Info(t.Context(), "commandstats").Result()
-	require.NoError(t, err)
-	var out []string
-	for _, match := range regexp.MustCompile(`(?m)^cmdstat_(\S+):calls=[1-9]`).FindAllStringSubmatch(stats, -1) {
-		out = append(out, match[1])
-	}
-	return out
-}
-
 // scriptCommands are the commands of all scripts; some repair what no test here breaks.
 func scriptCommands(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("scripts/*.lua")
+	files, err := filepath.Glob("internal/layout/scripts/*/*.lua")
 	require.NoError(t, err)
 	var out []string
 	for _, file := range files {

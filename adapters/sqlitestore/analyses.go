@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"logsift/domain"
+	"logsift/ports"
 )
 
-// SaveAnalysis stores a result as [ports.AnalysisStore] says.
 func (r *LogRepository) SaveAnalysis(ctx context.Context, task domain.TaskID, result domain.AnalysisResult) error {
-	if task == uuid.Nil {
-		return &domain.ValidationError{Field: "task_id", Rule: "must be a UUID that is not nil"}
+	if err := ports.ValidateAnalysed(task); err != nil {
+		return err
 	}
 	anomalies := result.Anomalies
 	if anomalies != nil {
@@ -52,7 +50,6 @@ func (r *LogRepository) SaveAnalysis(ctx context.Context, task domain.TaskID, re
 // anomalyID is the column of an id: what becomes of it in JSON.
 func anomalyID(id string) []byte { return bytesOf(string([]rune(id))) }
 
-// GetAnalysis returns an analysis as [ports.AnalysisStore] says.
 func (r *LogRepository) GetAnalysis(ctx context.Context, task domain.TaskID) (domain.Analysis, error) {
 	out := domain.Analysis{TaskID: task}
 	found := false
@@ -102,8 +99,8 @@ func decodeJSON(r *row, column int, into any) error {
 	return nil
 }
 
-// ListAnomalies returns a page as [ports.AnalysisStore] says. A page looks at
-// 20,000 anomalies of the asked id, severity and time at most.
+// ListAnomalies looks for a page at maxScan anomalies of the asked id, severity and
+// time at most.
 func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.AnomalyPage{}, err
@@ -128,7 +125,7 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 		query, args = listAnomaliesByID, append([]any{anomalyID(filter.ID)}, args...)
 	}
 	var page domain.AnomalyPage
-	err = r.db.read(ctx, "list anomalies", func(s *statements) error {
+	err = r.db.search(ctx, "list anomalies", func(s *statements) error {
 		var last position
 		seen := 0
 		err := s.each(func(r *row) error {
@@ -158,9 +155,8 @@ func (r *LogRepository) ListAnomalies(ctx context.Context, filter domain.Anomaly
 	return page, nil
 }
 
-// PurgeAnalyses removes old analyses as [ports.AnalysisStore] says, some at a
-// time, each time in a transaction, which also removes some of the states that
-// expired. limit is at least 1.
+// PurgeAnalyses removes some analyses in each transaction, and some of the documents
+// that expired.
 func (r *LogRepository) PurgeAnalyses(ctx context.Context, age time.Duration, limit int) (int, error) {
 	return purge(ctx, r.db, "purge analyses", age, limit, func(tx *transaction, until int64, n int) (int, error) {
 		var nos []int64

@@ -1,12 +1,15 @@
 package sqlitestore_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/sqlitestore"
+	"logsift/domain"
 	"logsift/ports"
 	"logsift/ports/portstest"
 )
@@ -31,4 +34,42 @@ func BenchmarkEnqueueByMany(b *testing.B) {
 			require.NoError(b, err)
 		}
 	})
+}
+
+// BenchmarkQueues measures the way of 100 tasks from their enqueue to their completion,
+// each of another queue, in files with several numbers of queues.
+func BenchmarkQueues(b *testing.B) {
+	for _, queues := range []int{10, 10_000, 50_000} {
+		b.Run(strconv.Itoa(queues), func(b *testing.B) {
+			const size = 100
+			queue := sqlitestore.NewTaskQueue(open(b, filepath.Join(b.TempDir(), "store.db"), sqlitestore.Config{}))
+			next := 0
+			enqueue := func(n int) {
+				tasks := make([]*domain.Task, n)
+				for i := range tasks {
+					tasks[i] = newTask()
+					tasks[i].Queue = fmt.Sprint("queue-", next%queues)
+					next++
+				}
+				_, err := queue.Enqueue(b.Context(), tasks...)
+				require.NoError(b, err)
+			}
+			for range queues / 10 {
+				// Each queue has a task that waits.
+				enqueue(10)
+			}
+			for b.Loop() {
+				enqueue(size)
+				claimed, err := queue.Dequeue(b.Context(), claim(size, 0))
+				require.NoError(b, err)
+				require.Len(b, claimed, size)
+				updates := make([]ports.TaskUpdate, size)
+				for i, task := range claimed {
+					updates[i] = ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}
+				}
+				require.NoError(b, queue.UpdateTask(b.Context(), updates...))
+			}
+			b.ReportMetric(float64(size*b.N)/b.Elapsed().Seconds(), "tasks/s")
+		})
+	}
 }

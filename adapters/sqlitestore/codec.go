@@ -38,13 +38,13 @@ type record struct {
 type shape int
 
 const (
-	// bare is what a change of state needs.
-	bare shape = iota
-	// ready is what a claim needs of a task in stateReady.
-	ready
-	// whole is everything, with the names of the lane, which are otherwise
+	// shapeChange is what a change of state needs.
+	shapeChange shape = iota
+	// shapeClaim is what a claim needs of a task in stateReady.
+	shapeClaim
+	// shapeWhole is everything, with the names of the lane, which are otherwise
 	// known to the writer.
-	whole
+	shapeWhole
 )
 
 // What is read of a record, in the order of readRecord.
@@ -58,9 +58,9 @@ const (
 // shapes are what each shape reads, from which tables beside task. These are
 // joined from the left: a record of which a part is gone is corrupt, not missing.
 var shapes = [...]struct{ columns, tables string }{
-	bare:  {commonColumns + stateColumns, ""},
-	ready: {commonColumns + askedColumns, " LEFT JOIN contents c ON c.seq = t.seq"},
-	whole: {commonColumns + stateColumns + askedColumns + readColumns, " LEFT JOIN contents c ON c.seq = t.seq LEFT JOIN lane l ON l.id = t.lane"},
+	shapeChange: {commonColumns + stateColumns, ""},
+	shapeClaim:  {commonColumns + askedColumns, " LEFT JOIN contents c ON c.seq = t.seq WHERE t.state = 1"},
+	shapeWhole:  {commonColumns + stateColumns + askedColumns + readColumns, " LEFT JOIN contents c ON c.seq = t.seq LEFT JOIN lane l ON l.id = t.lane"},
 }
 
 // Which records are selected. The argument is a JSON array, of numbers or of ids
@@ -70,10 +70,9 @@ const (
 	byID  = ` FROM json_each(?) j CROSS JOIN task t ON t.id = unhex(j.value)`
 )
 
-// readRecord reads a row. lanes are those that the writer knows, nil in a read.
-func readRecord(r *row, as shape, lanes map[int64]*lane) *record {
+// readRecord reads a row. What is wrong with its columns is in corrupt.
+func readRecord(r *row, as shape) *record {
 	rec := &record{seq: r.int(0), laneID: r.int(2), failures: r.int(9), state: stateReady}
-	rec.lane = lanes[rec.laneID]
 	t := &domain.Task{
 		ID: r.uuid(1), UniqueKey: string(r.blob(3)), ScheduledAt: timeOf(r.int(4)),
 		Attempt: int(r.int(6)), Deliveries: int(r.int(7)), Recoveries: int(r.int(8)), CreatedAt: timeOf(rec.seq),
@@ -83,11 +82,11 @@ func readRecord(r *row, as shape, lanes map[int64]*lane) *record {
 		t.StartedAt = timeOf(r.int(5))
 	}
 	next := 10
-	if as != ready {
+	if as != shapeClaim {
 		rec.state, rec.wake, rec.claim, rec.report = state(r.int(next)), r.int(next+1), r.uuid(next+2), r.int(next+3)
 		next += 4
 	}
-	if as != bare {
+	if as != shapeChange {
 		t.MaxRetries, t.Timeout, t.Delay = int(r.int(next)), time.Duration(r.int(next+1)), time.Duration(r.int(next+2))
 		rec.given = r.int(next + 3)
 		if payload := r.blob(next + 4); len(payload) > 0 {
@@ -98,14 +97,11 @@ func readRecord(r *row, as shape, lanes map[int64]*lane) *record {
 		}
 		next += 6
 	}
-	switch {
-	case as == whole:
+	if as == shapeWhole {
 		t.Queue, t.Type, t.Priority = r.text(next), domain.TaskType(r.text(next+1)), domain.Priority(r.int(next+2))
 		if result := r.blob(next + 3); len(result) > 0 {
 			t.Result = result
 		}
-	case rec.lane != nil:
-		t.Queue, t.Type, t.Priority = rec.lane.queue, rec.lane.typ, rec.lane.priority
 	}
 	if rec.state.valid() {
 		t.Status = statuses[rec.state]
@@ -117,9 +113,6 @@ func readRecord(r *row, as shape, lanes map[int64]*lane) *record {
 		t.CompletedAt = timeOf(rec.wake)
 	}
 	rec.corrupt = r.err
-	if rec.corrupt == nil {
-		rec.corrupt = rec.check(as)
-	}
 	return rec
 }
 
@@ -144,31 +137,29 @@ func traceParent(b []byte) string {
 	return fmt.Sprintf("00-%x-%x-%x", b[:16], b[16:24], b[24:])
 }
 
-// check finds what the types of the columns do not rule out.
-func (rec *record) check(as shape) error {
+// check sets corrupt by what the types of the columns do not rule out.
+func (rec *record) check(as shape) {
 	t := rec.task
 	switch {
+	case rec.corrupt != nil:
 	case !rec.state.valid():
-		return fmt.Errorf("%w: task %s has the state %d", domain.ErrCorruptRecord, t.ID, rec.state)
+		rec.corrupt = fmt.Errorf("%w: task %s has the state %d", domain.ErrCorruptRecord, t.ID, rec.state)
 	case t.Attempt < 0 || t.Deliveries < 0 || t.Recoveries < 0 || rec.failures < 0:
-		return fmt.Errorf("%w: task %s has a negative counter", domain.ErrCorruptRecord, t.ID)
-	case as == bare:
-		return nil
+		rec.corrupt = fmt.Errorf("%w: task %s has a negative counter", domain.ErrCorruptRecord, t.ID)
+	case as != shapeChange:
+		// What can be stored is what Enqueue lets in.
+		scheduled := t.ScheduledAt
+		t.ScheduledAt = timeOf(rec.given)
+		if err := t.Validate(); err != nil {
+			rec.corrupt = fmt.Errorf("%w: task %s: %w", domain.ErrCorruptRecord, t.ID, err)
+		}
+		t.ScheduledAt = scheduled
 	}
-	// What can be stored is what Enqueue lets in.
-	scheduled := t.ScheduledAt
-	t.ScheduledAt = timeOf(rec.given)
-	err := t.Validate()
-	t.ScheduledAt = scheduled
-	if err != nil {
-		return fmt.Errorf("%w: task %s: %w", domain.ErrCorruptRecord, t.ID, err)
-	}
-	return nil
 }
 
-// at returns the time of a step at now, but never before the step it follows,
+// stepTime returns the time of a step at now, but never before the step it follows,
 // should the clock have been set back.
-func (rec *record) at(now int64) time.Time {
+func (rec *record) stepTime(now int64) time.Time {
 	at := timeOf(max(now, rec.seq))
 	if at.Before(rec.task.StartedAt) {
 		return rec.task.StartedAt

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/sqlitestore"
-	"logsift/ports"
 	"logsift/ports/portstest"
 )
 
@@ -30,99 +29,42 @@ func (w *world) advance(d time.Duration) { w.offset.Add(int64(d)) }
 func (w *world) open(t *testing.T) *sqlitestore.DB {
 	t.Helper()
 	db, err := sqlitestore.Open(t.Context(), w.path, sqlitestore.Config{
-		Synchronous: sqlitestore.SynchronousNormal, // No test pulls the plug.
-		Now:         func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) },
+		Synchronous:  sqlitestore.SynchronousNormal, // No test pulls the plug.
+		PollInterval: sqlitestore.MaxPollInterval,   // Who waits is woken, and does not find a task by looking for it.
+		Now:          func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) },
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db
 }
 
-func TestTaskQueueKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.TestTaskQueue(t, func(t *testing.T) portstest.QueueHarness {
-		t.Helper()
-		w := newWorld(t)
-		first := w.open(t)
-		again := func(t *testing.T) ports.TaskQueue {
+// store opens the file as a store of all roles.
+func (w *world) store(t *testing.T) portstest.Store {
+	t.Helper()
+	db := w.open(t)
+	queue := sqlitestore.NewTaskQueue(db)
+	return portstest.Store{
+		Queue: queue, Queues: queue, Events: queue,
+		Schedulers: sqlitestore.NewSchedulerRegistry(db), Logs: sqlitestore.NewLogRepository(db),
+		Verifier: db, MendsNothing: true,
+		Harm: func(t *testing.T) {
 			t.Helper()
-			return sqlitestore.NewTaskQueue(w.open(t))
-		}
-		restart := func(t *testing.T) ports.TaskQueue {
+			_, err := raw(t, w.path).ExecContext(t.Context(), "UPDATE lane SET ready = ready + 1")
+			require.NoError(t, err)
+		},
+		Advance: w.advance, Reopen: w.store,
+		Restart: func(t *testing.T) portstest.Store {
 			t.Helper()
-			require.NoError(t, first.Close())
-			return again(t)
-		}
-		return portstest.QueueHarness{Queue: sqlitestore.NewTaskQueue(first), Advance: w.advance, Reopen: again, Restart: restart}
-	})
+			require.NoError(t, db.Close())
+			return w.store(t)
+		},
+	}
 }
 
-func TestTaskEventsKeepTheContract(t *testing.T) {
+func TestTheStoreKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	portstest.TestTaskEvents(t, func(t *testing.T) portstest.EventHarness {
+	portstest.TestStore(t, func(t *testing.T) portstest.Store {
 		t.Helper()
-		w := newWorld(t)
-		again := func(t *testing.T) portstest.EventQueue {
-			t.Helper()
-			return sqlitestore.NewTaskQueue(w.open(t))
-		}
-		return portstest.EventHarness{Queue: sqlitestore.NewTaskQueue(w.open(t)), Advance: w.advance, Reopen: again}
-	})
-}
-
-func TestLogRepositoryKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.TestLogRepository(t, func(t *testing.T) portstest.LogHarness {
-		t.Helper()
-		w := newWorld(t)
-		first := w.open(t)
-		again := func(t *testing.T) ports.LogRepository {
-			t.Helper()
-			return sqlitestore.NewLogRepository(w.open(t))
-		}
-		restart := func(t *testing.T) ports.LogRepository {
-			t.Helper()
-			require.NoError(t, first.Close())
-			return again(t)
-		}
-		return portstest.LogHarness{Repository: sqlitestore.NewLogRepository(first), Advance: w.advance, Reopen: again, Restart: restart}
-	})
-}
-
-func TestQueueControllerKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.TestQueueController(t, func(t *testing.T) portstest.ControllerHarness {
-		t.Helper()
-		w := newWorld(t)
-		first := w.open(t)
-		again := func(t *testing.T) portstest.ControlledQueue {
-			t.Helper()
-			return sqlitestore.NewTaskQueue(w.open(t))
-		}
-		restart := func(t *testing.T) portstest.ControlledQueue {
-			t.Helper()
-			require.NoError(t, first.Close())
-			return again(t)
-		}
-		return portstest.ControllerHarness{Queue: sqlitestore.NewTaskQueue(first), Advance: w.advance, Reopen: again, Restart: restart}
-	})
-}
-
-func TestSchedulerRegistryKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.TestSchedulerRegistry(t, func(t *testing.T) portstest.RegistryHarness {
-		t.Helper()
-		w := newWorld(t)
-		first := w.open(t)
-		again := func(t *testing.T) ports.SchedulerRegistry {
-			t.Helper()
-			return sqlitestore.NewSchedulerRegistry(w.open(t))
-		}
-		restart := func(t *testing.T) ports.SchedulerRegistry {
-			t.Helper()
-			require.NoError(t, first.Close())
-			return again(t)
-		}
-		return portstest.RegistryHarness{Registry: sqlitestore.NewSchedulerRegistry(first), Advance: w.advance, Reopen: again, Restart: restart}
+		return newWorld(t).store(t)
 	})
 }

@@ -3,15 +3,17 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
+
+	"modernc.org/sqlite"
 
 	"logsift/domain"
 )
@@ -36,8 +38,12 @@ const (
 	MaxPollInterval     = time.Minute
 )
 
-// readers is how many reads run at once.
+// readers is how many short reads run at once.
 const readers = 4
+
+// maxSearchers is how many searches run at once at most: no more than half of the
+// processors, so that they leave time for everything else.
+const maxSearchers = 4
 
 // Config holds the settings of a [DB]. The zero value is the default.
 type Config struct {
@@ -82,14 +88,19 @@ func (c Config) withDefaults() (Config, error) {
 // DB is an open store file. It is safe for concurrent use.
 type DB struct {
 	config Config
-	reads  *sql.DB
+	files  *files
+	// reads are the connections for reads that look at little, searches those for
+	// reads that look at many rows and find few.
+	reads, searches *sql.DB
+	// guard is one of reads that is there from Open to Close. The watcher uses it.
+	guard  *sql.Conn
 	writer *writer
 	hub    *hub
 	// closed is closed when Close begins.
-	closed    chan struct{}
-	closeOnce sync.Once
-	closeErr  error
-	watcher   sync.WaitGroup
+	closed     chan struct{}
+	closeOnce  sync.Once
+	closeErr   error
+	background sync.WaitGroup
 }
 
 // Open opens the store file at path, creates it if there is none, and brings an
@@ -109,69 +120,107 @@ func Open(ctx context.Context, path string, config Config) (*DB, error) {
 	if path == "" || path == ":memory:" {
 		return nil, &domain.ValidationError{Field: "path", Value: path, Rule: "must name a file"}
 	}
-	if err := touch(path); err != nil {
+	files, err := openFiles(path)
+	if err != nil {
 		return nil, err
 	}
-	// fullfsync matters on macOS, whose fsync leaves the data in the drive's cache.
-	writes, err := openPool(path, 1, "_pragma=busy_timeout(0)"+
-		"&_pragma=cache_size(-32768)&_pragma=journal_size_limit(67108864)&_pragma=wal_autocheckpoint(4000)"+
-		"&_pragma=fullfsync(1)&_pragma=synchronous("+string(config.Synchronous)+")")
+	db, err := openDB(ctx, files, config)
 	if err != nil {
-		return nil, translate("open "+path, err)
+		return nil, errors.Join(err, files.database.Close())
 	}
-	w, err := newWriter(ctx, writes, config)
-	if err != nil {
-		return nil, errors.Join(translate("open "+path, err), writes.Close())
-	}
-	reads, err := openPool(path, readers+1, fmt.Sprintf("_query_only=1&_pragma=busy_timeout(%d)&_pragma=cache_size(-8192)", config.BusyTimeout.Milliseconds()))
-	if err != nil {
-		return nil, errors.Join(translate("open "+path, err), w.close())
-	}
-	db := &DB{config: config, reads: reads, writer: w, hub: newHub(), closed: make(chan struct{})}
-	w.committed = db.hub.wake
-	w.start()
-	db.watcher.Add(1)
+	db.background.Add(2)
 	go func() {
-		defer db.watcher.Done()
-		db.watch(context.WithoutCancel(ctx))
+		defer db.background.Done()
+		db.watch(newStatements(context.WithoutCancel(ctx), db.guard))
+	}()
+	go func() {
+		defer db.background.Done()
+		db.watchFiles(context.WithoutCancel(ctx))
 	}()
 	return db, nil
 }
 
+// openDB connects to the files.
+func openDB(ctx context.Context, files *files, config Config) (*DB, error) {
+	// fullfsync matters on macOS, whose fsync leaves the data in the drive's cache.
+	writes, err := openPool(files, 1, "_pragma=busy_timeout(0)"+
+		"&_pragma=cache_size(-32768)&_pragma=journal_size_limit(16777216)&_pragma=wal_autocheckpoint(1000)"+
+		"&_pragma=fullfsync(1)&_pragma=synchronous("+string(config.Synchronous)+")")
+	if err != nil {
+		return nil, translate("open "+files.path, err)
+	}
+	w, err := newWriter(ctx, writes, files, config)
+	if err != nil {
+		return nil, errors.Join(translate("open "+files.path, err), writes.Close())
+	}
+	query := fmt.Sprintf("mode=ro&_pragma=busy_timeout(%d)&_pragma=cache_size(-8192)", config.BusyTimeout.Milliseconds())
+	reads, err := openPool(files, readers+1, query)
+	searches, searchErr := openPool(files, min(max(runtime.GOMAXPROCS(0)/2, 1), maxSearchers), query)
+	if err = errors.Join(err, searchErr); err != nil {
+		return nil, errors.Join(translate("open "+files.path, err), w.disconnect())
+	}
+	guard, err := reads.Conn(ctx)
+	if err == nil {
+		err = files.remember()
+	}
+	if err != nil {
+		return nil, errors.Join(translate("open "+files.path, err), searches.Close(), reads.Close(), w.disconnect())
+	}
+	db := &DB{config: config, files: files, reads: reads, searches: searches, guard: guard, writer: w, hub: newHub(), closed: make(chan struct{})}
+	w.committed = db.hub.notify
+	w.start()
+	return db, nil
+}
+
 // Close ends waiting calls with domain.ErrClosed, finishes the writes that have
-// begun, and closes the file. Further calls return what the first did.
+// begun, and closes the file. Further calls return what the first did: an error that wraps
+// domain.ErrStoreReplaced if the file is no longer the store's.
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		close(db.closed)
-		db.watcher.Wait()
-		// The writer goes last: the last connection to close folds the
-		// write-ahead log into the file.
-		db.closeErr = errors.Join(db.reads.Close(), db.writer.close())
+		db.background.Wait()
+		errs := []error{db.searches.Close(), db.reads.Close()}
+		if db.files.check() == nil {
+			// The writer goes last: the last connection to close folds the
+			// write-ahead log into the file.
+			errs = append(errs, db.guard.Close(), db.writer.close())
+		} else {
+			// The guard goes last: it cannot write, and SQLite leaves all files as they
+			// are while it is there.
+			errs = append(errs, db.writer.close(), db.guard.Close())
+		}
+		db.closeErr = errors.Join(append(errs, db.files.database.Close(), db.files.state())...)
 	})
 	return db.closeErr
+}
+
+// filesInterval is how often the files are looked at.
+const filesInterval = 200 * time.Millisecond
+
+// watchFiles has the writer let go of files that are no longer the store's, until the
+// store is closed.
+func (db *DB) watchFiles(ctx context.Context) {
+	ticker := time.NewTicker(filesInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-db.closed:
+			return
+		case <-ticker.C:
+			if db.files.check() != nil {
+				// The error is that of check.
+				_ = db.writer.do(ctx, "let go of the files", func(*transaction) error { return nil })
+			}
+		}
+	}
 }
 
 // now returns the store's time.
 func (db *DB) now() int64 { return db.config.Now().UnixMicro() }
 
-// touch creates the file with narrow rights if there is none, and finds out
-// early, with the system's own words, what stands in the way.
-func touch(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // The path is the operator's choice.
-	switch {
-	case err == nil:
-		return f.Close()
-	case errors.Is(err, fs.ErrPermission):
-		if _, statErr := os.Stat(path); statErr == nil {
-			return fmt.Errorf("open store file: %w: %w", domain.ErrStoreReadOnly, err)
-		}
-	}
-	return fmt.Errorf("open store file: %w: %w", domain.ErrStoreUnavailable, err)
-}
-
 // openPool returns a pool of at most size connections to the file.
-func openPool(path string, size int, query string) (*sql.DB, error) {
-	abs, err := filepath.Abs(path)
+func openPool(files *files, size int, query string) (*sql.DB, error) {
+	abs, err := filepath.Abs(files.path)
 	if err != nil {
 		return nil, err
 	}
@@ -180,23 +229,53 @@ func openPool(path string, size int, query string) (*sql.DB, error) {
 		abs = "/" + abs
 	}
 	name := url.URL{Scheme: "file", Path: abs, RawQuery: query + "&_error_rc=1&_dqs=0&_pragma=temp_store(memory)&_pragma=foreign_keys(1)"}
-	pool, err := sql.Open("sqlite", name.String())
+	c, err := sqlite.NewConnector(name.String())
 	if err != nil {
 		return nil, err
 	}
+	pool := sql.OpenDB(connector{c, files})
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size)
 	return pool, nil
 }
 
-// read runs fn on one consistent view of the store.
-func (db *DB) read(ctx context.Context, action string, fn func(q *statements) error) (err error) {
+// connector connects to the files as long as they are the store's: a connection opens them
+// by their names.
+type connector struct {
+	driver.Connector
+	files *files
+}
+
+// Connect implements driver.Connector.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := c.files.check(); err != nil {
+		return nil, err
+	}
+	return c.Connector.Connect(ctx)
+}
+
+// read runs fn, which looks at little, on one consistent view of the store.
+func (db *DB) read(ctx context.Context, action string, fn func(q *statements) error) error {
+	return db.view(ctx, db.reads, action, fn)
+}
+
+// search does as read with an fn that looks at many rows. Few run at once: the others
+// wait for their turn, and hold up no read.
+func (db *DB) search(ctx context.Context, action string, fn func(q *statements) error) error {
+	return db.view(ctx, db.searches, action, fn)
+}
+
+// view runs fn on one consistent view of the store, by a connection of the pool.
+func (db *DB) view(ctx context.Context, pool *sql.DB, action string, fn func(q *statements) error) (err error) {
 	select {
 	case <-db.closed:
 		return fmt.Errorf("%s: %w", action, domain.ErrClosed)
 	default:
 	}
-	tx, err := db.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err := db.files.state(); err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	tx, err := pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return db.readError(ctx, action, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +40,22 @@ func execute(tb testing.TB, db *sql.DB, query string, args ...any) {
 	tb.Helper()
 	_, err := db.ExecContext(tb.Context(), query, args...)
 	require.NoError(tb, err)
+}
+
+// lock locks the file as another program may, until it is released.
+func lock(t *testing.T, path string) (release func()) {
+	t.Helper()
+	other, err := raw(t, path).Conn(t.Context())
+	require.NoError(t, err)
+	run := func(query string) {
+		_, err := other.ExecContext(t.Context(), query)
+		require.NoError(t, err)
+	}
+	run("BEGIN IMMEDIATE")
+	return func() {
+		run("ROLLBACK")
+		require.NoError(t, other.Close())
+	}
 }
 
 func countTasks(tb testing.TB, path string) (n int64) {
@@ -158,199 +173,57 @@ func TestOpen(t *testing.T) {
 	})
 }
 
-func TestClose(t *testing.T) {
+func TestCloseEndsAWaitingClaimAndRefusesFurtherCalls(t *testing.T) {
 	t.Parallel()
-
-	t.Run("ends a waiting claim and refuses further calls", func(t *testing.T) {
-		t.Parallel()
-		db, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), sqlitestore.Config{})
-		require.NoError(t, err)
-		queue := sqlitestore.NewTaskQueue(db)
-		waiting := make(chan error, 1)
-		go func() {
-			_, err := queue.Dequeue(context.WithoutCancel(t.Context()), claim(1, time.Minute))
-			waiting <- err
-		}()
-		require.NoError(t, db.Close())
-		require.NoError(t, db.Close())
-		require.ErrorIs(t, <-waiting, domain.ErrClosed)
-		_, err = queue.Enqueue(t.Context(), newTask())
-		require.ErrorIs(t, err, domain.ErrClosed)
-		_, err = queue.GetQueueStats(t.Context())
-		require.ErrorIs(t, err, domain.ErrClosed)
-	})
-}
-
-func TestTwoHandles(t *testing.T) {
-	t.Parallel()
-
-	t.Run("a waiting claim is woken by a commit through another handle", func(t *testing.T) {
-		t.Parallel()
-		path := filepath.Join(t.TempDir(), "store.db")
-		waiter := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{PollInterval: sqlitestore.MaxPollInterval}))
-		other := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{}))
-		claimed := make(chan *domain.Task, 1)
-		go func() {
-			defer close(claimed)
-			if tasks, err := waiter.Dequeue(t.Context(), claim(1, 30*time.Second)); err == nil && len(tasks) == 1 {
-				claimed <- tasks[0]
-			}
-		}()
-		made, err := other.Enqueue(t.Context(), newTask())
-		require.NoError(t, err)
-		got := <-claimed
-		require.NotNil(t, got)
-		require.Equal(t, made[0].ID, got.ID)
-	})
-
-	t.Run("a waiting claim learns of a scheduled task through another handle", func(t *testing.T) {
-		t.Parallel()
-		path := filepath.Join(t.TempDir(), "store.db")
-		waiter := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{PollInterval: sqlitestore.MaxPollInterval}))
-		other := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{}))
-		task := newTask()
-		task.Delay = 200 * time.Millisecond
-		_, err := other.Enqueue(t.Context(), task)
-		require.NoError(t, err)
-		got, err := waiter.Dequeue(t.Context(), claim(1, 30*time.Second))
-		require.NoError(t, err)
-		require.Len(t, got, 1)
-		require.False(t, got[0].StartedAt.Before(got[0].ScheduledAt))
-	})
-
-	t.Run("refuse a report on what the other has taken away", func(t *testing.T) {
-		t.Parallel()
-		path := filepath.Join(t.TempDir(), "store.db")
-		worker, person := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{})), sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{}))
-		_, err := worker.Enqueue(t.Context(), newTask(), newTask())
-		require.NoError(t, err)
-		tasks, err := worker.Dequeue(t.Context(), claim(2, 0))
-		require.NoError(t, err)
-		require.Len(t, tasks, 2)
-		require.NoError(t, person.CancelTask(t.Context(), tasks[0].ID))
-		err = worker.UpdateTask(t.Context(),
-			ports.TaskUpdate{Lease: *tasks[0].Lease, Outcome: ports.OutcomeCompleted},
-			ports.TaskUpdate{Lease: *tasks[1].Lease, Outcome: ports.OutcomeCompleted})
-		require.ErrorIs(t, domain.ItemError(err, 0), domain.ErrLeaseLost)
-		require.NoError(t, domain.ItemError(err, 1))
-	})
-
-	t.Run("give each task to one and keep the counts right", func(t *testing.T) {
-		t.Parallel()
-		const handles, each = 3, 200
-		path := filepath.Join(t.TempDir(), "store.db")
-		var queues []*sqlitestore.TaskQueue
-		for range handles {
-			queues = append(queues, sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{Synchronous: sqlitestore.SynchronousNormal, BusyTimeout: time.Minute})))
-		}
-		var mu sync.Mutex
-		runs := make(map[domain.TaskID]int)
-		var group sync.WaitGroup
-		errs := make(chan error, handles)
-		for _, queue := range queues {
-			group.Go(func() {
-				errs <- func() error {
-					for range each / 20 {
-						tasks := make([]*domain.Task, 20)
-						for i := range tasks {
-							tasks[i] = newTask()
-						}
-						if _, err := queue.Enqueue(t.Context(), tasks...); err != nil {
-							return err
-						}
-						claimed, err := queue.Dequeue(t.Context(), claim(20, 0))
-						if err != nil {
-							return err
-						}
-						for _, task := range claimed {
-							mu.Lock()
-							runs[task.ID]++
-							mu.Unlock()
-							if err := queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}); err != nil {
-								return err
-							}
-						}
-					}
-					return nil
-				}()
-			})
-		}
-		group.Wait()
-		for range handles {
-			require.NoError(t, <-errs)
-		}
-		require.Len(t, runs, handles*each)
-		for _, n := range runs {
-			require.Equal(t, 1, n)
-		}
-		for _, queue := range queues {
-			stats, err := queue.GetQueueStats(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, int64(handles*each), stats.Completed)
-			require.Equal(t, int64(handles*each), stats.Total())
-		}
-	})
-}
-
-func TestEnqueueOfMany(t *testing.T) {
-	t.Parallel()
-	queue := sqlitestore.NewTaskQueue(open(t, filepath.Join(t.TempDir(), "store.db"), sqlitestore.Config{}))
-	var tasks []*domain.Task
-	for i := range 100 {
-		task := newTask()
-		if i%3 == 0 {
-			task.UniqueKey = "held by the first"
-		}
-		tasks = append(tasks, task, task)
-	}
-	stored, err := queue.Enqueue(t.Context(), tasks...)
-	var batch *domain.BatchError
-	require.ErrorAs(t, err, &batch)
-	for i, task := range tasks {
-		if i > 1 && task.UniqueKey != "" {
-			require.ErrorIs(t, batch.Errs[i], domain.ErrDuplicateTask)
-			require.Nil(t, stored[i])
-			continue
-		}
-		require.NoError(t, batch.Errs[i])
-		require.Equal(t, task.ID, stored[i].ID)
-		require.Equal(t, stored[i&^1].CreatedAt, stored[i].CreatedAt, "a task that is named twice is stored once")
-	}
-	claimed, err := queue.Dequeue(t.Context(), claim(1000, 0))
+	db, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), sqlitestore.Config{})
 	require.NoError(t, err)
-	require.Len(t, claimed, 67)
-	for _, task := range claimed {
-		require.JSONEq(t, `{"n":1}`, string(task.Payload))
-	}
+	queue := sqlitestore.NewTaskQueue(db)
+	waiting := make(chan error, 1)
+	go func() {
+		_, err := queue.Dequeue(context.WithoutCancel(t.Context()), claim(1, time.Minute))
+		waiting <- err
+	}()
+	require.NoError(t, db.Close())
+	require.NoError(t, db.Close())
+	require.ErrorIs(t, <-waiting, domain.ErrClosed)
+	_, err = queue.Enqueue(t.Context(), newTask())
+	require.ErrorIs(t, err, domain.ErrClosed)
+	_, err = queue.GetQueueStats(t.Context())
+	require.ErrorIs(t, err, domain.ErrClosed)
+}
+
+func TestAReportOfAnotherResultIsNoRepeat(t *testing.T) {
+	t.Parallel()
+	queue := sqlitestore.NewTaskQueue(newWorld(t).open(t))
+	_, err := queue.Enqueue(t.Context(), newTask())
+	require.NoError(t, err)
+	tasks, err := queue.Dequeue(t.Context(), claim(1, 0))
+	require.NoError(t, err)
+	report := ports.TaskUpdate{Lease: *tasks[0].Lease, Outcome: ports.OutcomeCompleted, Result: []byte("kept")}
+	require.NoError(t, queue.UpdateTask(t.Context(), report))
+	report.Result = []byte("other")
+	require.ErrorIs(t, queue.UpdateTask(t.Context(), report), domain.ErrLeaseLost)
 }
 
 func TestCreationTimeIsNotUsedAgain(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "store.db")
-	var offset atomic.Int64
-	config := sqlitestore.Config{Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }}
-	db, err := sqlitestore.Open(t.Context(), path, config)
-	require.NoError(t, err)
-	queue := sqlitestore.NewTaskQueue(db)
+	w := newWorld(t)
+	queue := sqlitestore.NewTaskQueue(w.open(t))
 	gone, err := queue.Enqueue(t.Context(), newTask())
 	require.NoError(t, err)
 	require.NoError(t, queue.DeleteTask(t.Context(), gone[0].ID))
-	require.NoError(t, db.Close())
-	offset.Store(-int64(time.Hour))
-	next, err := sqlitestore.NewTaskQueue(open(t, path, config)).Enqueue(t.Context(), newTask())
+	w.advance(-time.Hour)
+	next, err := sqlitestore.NewTaskQueue(w.open(t)).Enqueue(t.Context(), newTask())
 	require.NoError(t, err)
 	require.True(t, next[0].CreatedAt.After(gone[0].CreatedAt), "the clock was set back and the newest task is gone")
 }
 
 func TestClaimsAreForgottenWithTheirLeases(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "store.db")
-	var offset atomic.Int64
-	queue := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{
-		Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) },
-	}))
+	w := newWorld(t)
+	queue := sqlitestore.NewTaskQueue(w.open(t))
 	claims := func() (n int) {
-		require.NoError(t, raw(t, path).QueryRowContext(t.Context(), "SELECT count(*) FROM claim").Scan(&n))
+		require.NoError(t, raw(t, w.path).QueryRowContext(t.Context(), "SELECT count(*) FROM claim").Scan(&n))
 		return n
 	}
 	reap := func() {
@@ -369,7 +242,7 @@ func TestClaimsAreForgottenWithTheirLeases(t *testing.T) {
 
 	_, err = queue.ExtendLease(t.Context(), time.Hour, *tasks[0].Lease)
 	require.NoError(t, err)
-	offset.Store(int64(2 * time.Minute))
+	w.advance(2 * time.Minute)
 	reap()
 	require.Equal(t, 1, claims(), "one lease was extended")
 	again, err := queue.Dequeue(t.Context(), long)
@@ -378,6 +251,9 @@ func TestClaimsAreForgottenWithTheirLeases(t *testing.T) {
 	require.Equal(t, tasks[0].ID, again[0].ID)
 
 	require.NoError(t, queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *tasks[0].Lease, Outcome: ports.OutcomeCompleted}))
+	reap()
+	require.Equal(t, 1, claims(), "the repeat made its lease last anew")
+	w.advance(2 * time.Minute)
 	reap()
 	require.Zero(t, claims())
 }
@@ -389,17 +265,12 @@ func TestFaults(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "store.db")
 		queue := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{BusyTimeout: 50 * time.Millisecond}))
-		other, err := raw(t, path).Conn(t.Context())
-		require.NoError(t, err)
-		_, err = other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
-		require.NoError(t, err)
-		_, err = queue.Enqueue(t.Context(), newTask())
+		release := lock(t, path)
+		_, err := queue.Enqueue(t.Context(), newTask())
 		require.ErrorIs(t, err, domain.ErrStoreUnavailable)
 		_, err = queue.GetQueueStats(t.Context())
 		require.NoError(t, err, "reading goes on")
-		_, err = other.ExecContext(t.Context(), "ROLLBACK")
-		require.NoError(t, err)
-		require.NoError(t, other.Close())
+		release()
 		_, err = queue.Enqueue(t.Context(), newTask())
 		require.NoError(t, err)
 	})
@@ -408,18 +279,13 @@ func TestFaults(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "store.db")
 		queue := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{BusyTimeout: time.Minute}))
-		other, err := raw(t, path).Conn(t.Context())
-		require.NoError(t, err)
-		_, err = other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
-		require.NoError(t, err)
+		release := lock(t, path)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		task := newTask()
-		_, err = queue.Enqueue(ctx, task)
+		_, err := queue.Enqueue(ctx, task)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		_, err = other.ExecContext(t.Context(), "ROLLBACK")
-		require.NoError(t, err)
-		require.NoError(t, other.Close())
+		release()
 		_, err = queue.Enqueue(t.Context(), newTask())
 		require.NoError(t, err)
 		_, err = queue.GetTask(t.Context(), task.ID)
@@ -458,18 +324,5 @@ func TestFaults(t *testing.T) {
 		require.Equal(t, int64(3), stats.Failed)
 		require.Equal(t, int64(1), stats.Processing)
 		require.Equal(t, int64(4), stats.Total())
-	})
-
-	t.Run("a repeated enqueue is known after the schedule of the task has moved on", func(t *testing.T) {
-		t.Parallel()
-		queue := sqlitestore.NewTaskQueue(open(t, filepath.Join(t.TempDir(), "store.db"), sqlitestore.Config{}))
-		task := newTask()
-		task.ScheduledAt = time.Now().Add(time.Hour)
-		_, err := queue.Enqueue(t.Context(), task)
-		require.NoError(t, err)
-		require.NoError(t, queue.RunTaskNow(t.Context(), task.ID))
-		again, err := queue.Enqueue(t.Context(), task)
-		require.NoError(t, err)
-		require.Zero(t, again[0].ScheduledAt)
 	})
 }

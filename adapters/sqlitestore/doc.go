@@ -4,42 +4,45 @@
 //
 // # Data layout
 //
-// The schema and its reasons are in migration/0001_init.sql. What changes of a
-// task is a small row; what it was made with, its result and its failures lie in
-// tables of their own, so that a change of state rewrites little. The row id of
+// The schema and its reasons are in the files of migration, the tables of tasks in
+// migration/0001_init.sql. The changing part of a task is a small row; its contents, its result and its failures
+// have tables of their own, so that a change of state rewrites little. The row id of
 // a task is its creation time in microseconds, which strictly rises: claims and
-// lists follow it. Tasks are grouped in lanes (queue, type, priority) whose rows
-// count the tasks in each state, so statistics are read, never counted, and a
-// claim reads the heads of the lanes that it may take.
+// lists follow it. Tasks are grouped in lanes (queue, type, priority). The row of a
+// lane counts its tasks in each state, so statistics are read, never counted. It also
+// names the oldest ready task, so a claim finds its lanes by an index, and the number
+// of lanes makes neither a claim nor a write slower.
 //
 // # Delivery semantics
 //
 // At least once. A write returns when its transaction is committed. Killing the
-// process at any instruction loses nothing that was acknowledged. Nor does a loss
-// of power with SynchronousFull, the default, since each commit is then synced
-// to the disk before it is acknowledged, as far as the disk keeps its word; with
-// SynchronousNormal it may lose the newest writes, never the file. A transaction
-// that was cut off leaves no trace in either case.
+// process at any instruction loses nothing that was acknowledged. With
+// SynchronousFull, the default, a loss of power loses nothing either, if the disk keeps
+// its word: each commit is synced before it is acknowledged. With SynchronousNormal a
+// loss of power may cost the newest writes, never the file. A transaction that was cut
+// off leaves no trace in either case.
 //
-// Speed comes from sharing: concurrent writes are gathered while a transaction is
-// under way and share the next one and its sync, none waiting for a batch to
-// fill, and a call that names many tasks writes them in a few statements.
+// Writes that arrive during a transaction share the next one and its sync; none waits
+// for a batch to fill. A call that names many tasks writes them in a few statements.
 //
-// Any number of processes of one machine may open the same file. A waiting
-// Dequeue is woken at once by writes of its own [DB]; those of others it learns
-// of within 50 ms, from SQLite's change counter. Network file systems are not
+// Reads have connections of their own, which cannot write. Searches look at many rows,
+// so they have other connections, run few at a time and wait for their turn.
+//
+// Any number of processes of one machine may open the same file. Writes of
+// its own [DB] wake a waiting Dequeue at once. It learns of the writes of other
+// processes from SQLite's change counter, which it watches. Network file systems are not
 // supported, since write-ahead logging needs shared memory.
 //
 // # Events
 //
-// The steps of tasks go to the table event, in the transaction that makes them, while
-// somebody reads: each read has them kept for a minute more, and the newest 10,000 to
-// 15,000 are kept. The writer knows until when without reading, so that a queue that
-// nobody watches pays nothing.
+// While somebody reads events, the steps of tasks go to the table event, in the
+// transaction that makes them. Each read extends that by a minute; the newest 10,000 to
+// 15,000 steps are kept. The writer remembers until when, so that a queue that nobody
+// watches pays nothing.
 //
 // # Time
 //
-// The time is that of the machine, which all processes of a file share. Creation
+// The store uses the time of the machine, which all processes of a file share. Creation
 // times rise even where the clock is set back.
 //
 // # Settings
@@ -49,9 +52,14 @@
 //
 // # Errors
 //
+// If one of the files is moved, deleted, cut off or replaced while it is open, all
+// calls return domain.ErrStoreReplaced from then on, and so does Close. Close folds
+// what was acknowledged into the file that is open, and removes the write-ahead log
+// from beside a file that was put in its place.
+//
 // A full disk gives domain.ErrStoreFull, a file that cannot be written
-// domain.ErrStoreReadOnly, a damaged file or one that is no database
-// domain.ErrCorruptRecord, everything else domain.ErrStoreUnavailable, a lock
-// held by another process for longer than Config.BusyTimeout included. A task
-// whose record cannot be read is set FAILED by the claim that meets it.
+// domain.ErrStoreReadOnly, a damaged file or one that is not a database
+// domain.ErrCorruptRecord. Everything else gives domain.ErrStoreUnavailable, also a
+// lock that another process holds for longer than Config.BusyTimeout. A claim that meets
+// a task whose record cannot be read sets the task FAILED.
 package sqlitestore

@@ -30,7 +30,7 @@ func translate(action string, err error) error {
 		return nil
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, domain.ErrClosed), errors.Is(err, domain.ErrCorruptRecord),
-		errors.Is(err, domain.ErrStoreUnavailable):
+		errors.Is(err, domain.ErrStoreUnavailable), errors.Is(err, domain.ErrStoreReplaced):
 		return fmt.Errorf("%s: %w", action, err)
 	case errors.Is(err, sql.ErrConnDone):
 		return fmt.Errorf("%s: %w", action, domain.ErrClosed)

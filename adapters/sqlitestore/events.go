@@ -36,16 +36,16 @@ func readEventLog(q *statements) (l eventLog, err error) {
 	return l, err
 }
 
-// tell remembers a step of a task for those who read events, if somebody does.
+// emit remembers a step of a task for those who read events, if somebody does.
 // from and to are 0 for no state.
-func (tx *transaction) tell(t *domain.Task, from, to state, reason domain.FailureReason) {
+func (tx *transaction) emit(t *domain.Task, from, to state, reason domain.FailureReason) {
 	if tx.now <= tx.log.until && t.ID != uuid.Nil {
-		tx.told = append(tx.told, toldStep{t.ID, t.Queue, t.Type, from, to, t.Attempt, reason})
+		tx.emitted = append(tx.emitted, emittedStep{t.ID, t.Queue, t.Type, from, to, t.Attempt, reason})
 	}
 }
 
-// toldStep is a step that is about to be stored as an event.
-type toldStep struct {
+// emittedStep is a step that is about to be stored as an event.
+type emittedStep struct {
 	id       domain.TaskID
 	queue    string
 	typ      domain.TaskType
@@ -54,14 +54,14 @@ type toldStep struct {
 	reason   domain.FailureReason
 }
 
-// tellPromoted remembers that tasks which were waiting became ready.
-func (tx *transaction) tellPromoted(tasks []dueTask) error {
+// emitPromoted remembers that tasks which were waiting became ready.
+func (tx *transaction) emitPromoted(tasks []dueTask) error {
 	if tx.now > tx.log.until {
 		return nil
 	}
-	recs, err := tx.records(bare, bySeq, seqList(seqsOf(tasks)))
+	recs, err := tx.records(shapeChange, bySeq, seqList(seqsOf(tasks)))
 	for _, rec := range recs {
-		tx.tell(rec.task, rec.state, stateReady, "")
+		tx.emit(rec.task, rec.state, stateReady, "")
 	}
 	return err
 }
@@ -73,7 +73,7 @@ func (tx *transaction) storeEvents() error {
 	switch {
 	case l.until != 0 && tx.now > l.until:
 		l.until, l.first = 0, l.last
-	case len(tx.told) == 0:
+	case len(tx.emitted) == 0:
 		return nil
 	default:
 		if err := tx.insertEvents(); err != nil {
@@ -86,12 +86,12 @@ func (tx *transaction) storeEvents() error {
 func (tx *transaction) insertEvents() error {
 	l := &tx.log
 	first := l.last + 1
-	l.last += int64(len(tx.told))
+	l.last += int64(len(tx.emitted))
 	if l.last-l.first > ports.EventsKept+eventSlack {
 		l.first = l.last - ports.EventsKept
 	}
 	var rows []any
-	for i, s := range tx.told {
+	for i, s := range tx.emitted {
 		if no := first + int64(i); no > l.first {
 			rows = append(rows, no, tx.now, s.id[:], s.queue, string(s.typ), int64(s.from), int64(s.to), int64(s.attempt), string(s.reason))
 		}
@@ -122,8 +122,8 @@ func (tx *transaction) keepEvents() error {
 	return tx.saveEventLog()
 }
 
-// ReadTaskEvents implements ports.TaskEventReader. It is woken at once by steps
-// that are made through its own [DB], and within 50 ms by those of others.
+// ReadTaskEvents is woken at once by steps that are made through its own [DB], and
+// within watchInterval by those of others.
 func (q *TaskQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error) {
 	if err := req.Validate(); err != nil {
 		return domain.TaskEventPage{}, err

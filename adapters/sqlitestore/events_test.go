@@ -59,10 +59,10 @@ func TestAFileFromBeforeEventsIsBroughtUpToDate(t *testing.T) {
 	task := domain.NewTask(uuid.New(), "test", []byte(`{"n":1}`))
 	_, err := NewTaskQueue(old).Enqueue(t.Context(), task)
 	require.NoError(t, err)
-	write(t, old,
+	write(t, old, append(withoutHeads,
 		"ALTER TABLE contents DROP COLUMN trace",
 		"DROP TABLE event", "DROP TABLE event_log", "DROP TABLE pause", "DROP TABLE scheduler",
-		"PRAGMA user_version = 3")
+		"PRAGMA user_version = 3")...)
 	require.NoError(t, old.Close())
 
 	db, _ := openIn(t, path)

@@ -36,8 +36,8 @@ func FuzzReadRecord(f *testing.F) {
 	f.Add([]byte("1212111111444420"), int64(3), int64(1e6), id[:], "name")
 	f.Add([]byte{}, int64(-1), int64(1)<<62, []byte{}, "")
 	f.Fuzz(func(t *testing.T, kinds []byte, small, large int64, blob []byte, text string) {
-		for as := bare; as <= whole; as++ {
-			r := newRow(map[shape]int{bare: 14, ready: 16, whole: 24}[as])
+		for as := shapeChange; as <= shapeWhole; as++ {
+			r := newRow(map[shape]int{shapeChange: 14, shapeClaim: 16, shapeWhole: 24}[as])
 			for i := range r.values {
 				if len(kinds) == 0 {
 					break
@@ -53,15 +53,18 @@ func FuzzReadRecord(f *testing.F) {
 					r.values[i] = large
 				}
 			}
-			l := &lane{laneKey: laneKey{queue: "q", typ: "t", priority: 1}, id: small}
-			rec := readRecord(r, as, map[int64]*lane{small: l})
+			rec := readRecord(r, as)
 			require.NotNil(t, rec.task)
+			if as != shapeWhole && rec.laneID == small {
+				rec.task.Queue, rec.task.Type, rec.task.Priority = "q", "t", 1
+			}
+			rec.check(as)
 			if rec.corrupt != nil {
 				require.ErrorIs(t, rec.corrupt, domain.ErrCorruptRecord)
 				continue
 			}
 			require.True(t, rec.state.valid())
-			if as != bare {
+			if as != shapeChange {
 				asked := *rec.task
 				asked.ScheduledAt = timeOf(rec.given)
 				require.NoError(t, asked.Validate())

@@ -1,7 +1,7 @@
 package sqlitestore
 
 import (
-	"path/filepath"
+	"os"
 	"testing"
 
 	"github.com/google/uuid"
@@ -13,9 +13,7 @@ import (
 func TestEachCommitIsSynced(t *testing.T) {
 	t.Parallel()
 	for synchronous, want := range map[Synchronous]int64{"": 2, SynchronousFull: 2, SynchronousNormal: 1} {
-		db, err := Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), Config{Synchronous: synchronous})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		db, _ := openStore(t, Config{Synchronous: synchronous})
 		require.NoError(t, db.writer.do(t.Context(), "look", func(tx *transaction) error {
 			for pragma, want := range map[string]int64{"synchronous": want, "fullfsync": 1} {
 				got, _, err := tx.number("PRAGMA " + pragma)
@@ -44,15 +42,16 @@ func TestWriterFaults(t *testing.T) {
 
 	t.Run("a full disk refuses what does not fit and takes what does", func(t *testing.T) {
 		t.Parallel()
-		db, err := Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), Config{})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		db, path := openStore(t, Config{})
 		queue := NewTaskQueue(db)
 		// In pages of 4 KiB.
 		pragma(t, db, "PRAGMA max_page_count = 100")
 		large, small := task(domain.MaxPayload), task(10)
-		_, err = queue.Enqueue(t.Context(), large)
+		_, err := queue.Enqueue(t.Context(), large)
 		require.ErrorIs(t, err, domain.ErrStoreFull)
+		log, err := os.Stat(path + "-wal")
+		require.NoError(t, err)
+		require.Zero(t, log.Size(), "the write-ahead log gives back what it took")
 		_, err = queue.Enqueue(t.Context(), small)
 		require.NoError(t, err)
 		_, err = queue.GetTask(t.Context(), large.ID)
@@ -64,9 +63,7 @@ func TestWriterFaults(t *testing.T) {
 
 	t.Run("an operation that fails does not spoil those that share its transaction", func(t *testing.T) {
 		t.Parallel()
-		db, err := Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), Config{})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		db, _ := openStore(t, Config{})
 		op := func(query string) *operation {
 			return &operation{done: make(chan struct{}), run: func(tx *transaction) error {
 				_, err := tx.exec(query)
@@ -94,11 +91,9 @@ func TestWriterFaults(t *testing.T) {
 
 	t.Run("a file that has become read-only says so", func(t *testing.T) {
 		t.Parallel()
-		db, err := Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), Config{})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		db, _ := openStore(t, Config{})
 		pragma(t, db, "PRAGMA query_only = 1")
-		_, err = NewTaskQueue(db).Enqueue(t.Context(), task(10))
+		_, err := NewTaskQueue(db).Enqueue(t.Context(), task(10))
 		require.ErrorIs(t, err, domain.ErrStoreReadOnly)
 	})
 }

@@ -7,11 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"time"
-
-	"github.com/google/uuid"
 
 	"logsift/domain"
 	"logsift/ports"
@@ -30,15 +27,9 @@ var _ ports.LogRepository = (*LogRepository)(nil)
 // NewLogRepository returns the log repository of the store.
 func NewLogRepository(db *DB) *LogRepository { return &LogRepository{db: db} }
 
-// SaveLogs stores entries as [ports.LogStore] says.
 func (r *LogRepository) SaveLogs(ctx context.Context, batch domain.BatchID, entries ...domain.LogEntry) (int, error) {
-	if err := checkBatch(batch); err != nil {
+	if err := ports.ValidateLogs(batch, entries); err != nil {
 		return 0, err
-	}
-	for i := range entries {
-		if err := entries[i].Validate(); err != nil {
-			return 0, fmt.Errorf("log entry %d: %w", i, err)
-		}
 	}
 	if len(entries) == 0 {
 		return r.countBatch(ctx, batch)
@@ -59,13 +50,6 @@ func (r *LogRepository) SaveLogs(ctx context.Context, batch domain.BatchID, entr
 		}
 	}
 	return count, nil
-}
-
-func checkBatch(batch domain.BatchID) error {
-	if batch == uuid.Nil {
-		return &domain.ValidationError{Field: "batch_id", Rule: "must be a UUID that is not nil"}
-	}
-	return nil
 }
 
 // countBatch returns how many entries the batch has.
@@ -136,9 +120,8 @@ func (tx *transaction) saveLogs(id domain.BatchID, entries []domain.LogEntry) (c
 	return int(b.entries + added), nil, err
 }
 
-// CloseBatch closes the batch as [ports.LogStore] says.
 func (r *LogRepository) CloseBatch(ctx context.Context, batch domain.BatchID) ([]domain.LogID, error) {
-	if err := checkBatch(batch); err != nil {
+	if err := ports.ValidateBatch(batch); err != nil {
 		return nil, err
 	}
 	var ids []domain.LogID
@@ -181,7 +164,6 @@ func readLog(r *row) (no int64, e domain.LogEntry, err error) {
 	return no, e, r.err
 }
 
-// GetLogs returns entries as [ports.LogStore] says.
 func (r *LogRepository) GetLogs(ctx context.Context, ids ...domain.LogID) ([]domain.LogEntry, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -200,8 +182,7 @@ func (r *LogRepository) GetLogs(ctx context.Context, ids ...domain.LogID) ([]dom
 	return out, nil
 }
 
-// ListLogs returns a page as [ports.LogStore] says. A page looks at 20,000
-// entries at most.
+// ListLogs looks for a page at maxScan entries at most.
 func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (domain.LogPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.LogPage{}, err
@@ -218,8 +199,12 @@ func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (
 	if !filter.To.IsZero() && from.major == never {
 		from.major = filter.To.UnixMicro() + 1
 	}
+	view := r.db.read
+	if filter.Text != "" || filter.Source != "" || filter.MinLevel != 0 {
+		view = r.db.search
+	}
 	var page domain.LogPage
-	err = r.db.read(ctx, "list logs", func(s *statements) error {
+	err = view(ctx, "list logs", func(s *statements) error {
 		var last position
 		seen, size := 0, 0
 		err := s.each(func(r *row) error {
@@ -228,7 +213,7 @@ func (r *LogRepository) ListLogs(ctx context.Context, filter domain.LogFilter) (
 				return err
 			}
 			seen++
-			if len(page.Logs) == filter.PageSize() || size > maxPageBytes {
+			if len(page.Logs) == filter.PageSize() || size >= ports.MaxCallBytes {
 				page.NextCursor = cursorOf(last, list...)
 				return errEnough
 			}
@@ -263,53 +248,58 @@ func enough(err error) error {
 	return err
 }
 
-// DeleteBatches removes batches as [ports.LogStore] says, some entries at a
-// time, each time in a transaction.
+// DeleteBatches removes some entries in each transaction.
 func (r *LogRepository) DeleteBatches(ctx context.Context, batches ...domain.BatchID) error {
-	for _, id := range slices.Clone(batches) {
-		for left := true; left; {
-			err := r.db.writer.do(ctx, "delete batches", func(tx *transaction) (err error) {
-				left, err = tx.deleteBatch(id)
-				return err
-			})
-			if err != nil {
-				return err
-			}
+	left := slices.Clone(batches)
+	for len(left) > 0 {
+		gone := 0
+		err := r.db.writer.do(ctx, "delete batches", func(tx *transaction) (err error) {
+			gone, err = tx.deleteBatches(left)
+			return err
+		})
+		if err != nil {
+			return err
 		}
+		left = left[gone:]
 	}
 	return nil
 }
 
-// deleteBatch removes some entries of the batch, or what else belongs to it
-// when it has none left, and returns whether anything is left.
-func (tx *transaction) deleteBatch(id domain.BatchID) (left bool, err error) {
-	b, err := tx.batch(id)
-	if err != nil {
-		return false, err
-	}
-	if b != nil {
-		n, err := tx.exec("DELETE FROM log_entry WHERE no IN (SELECT no FROM log_entry WHERE batch = ? LIMIT ?)", b.no, maxBatch)
+// deleteBatches removes some entries of the batches, and what else belongs to those that
+// have none left. It returns how many batches are gone, the first ones.
+func (tx *transaction) deleteBatches(batches []domain.BatchID) (gone int, err error) {
+	room := int64(maxBatch)
+	for i, id := range batches[:min(len(batches), maxBatch)] {
+		b, err := tx.batch(id)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
-		if n == maxBatch {
-			// Closed, so that nothing comes in while it goes.
-			_, err := tx.exec("UPDATE log_batch SET entries = max(entries - ?, 0), closed = 1 WHERE no = ?", n, b.no)
-			return true, err
+		if b != nil {
+			n, err := tx.exec("DELETE FROM log_entry WHERE no IN (SELECT no FROM log_entry WHERE batch = ? LIMIT ?)", b.no, room)
+			if err != nil {
+				return 0, err
+			}
+			if room -= n; room == 0 {
+				// Closed, so that nothing comes in while it goes.
+				_, err := tx.exec("UPDATE log_batch SET entries = max(entries - ?, 0), closed = 1 WHERE no = ?", n, b.no)
+				return i, err
+			}
+			if _, err := tx.exec("DELETE FROM log_batch WHERE no = ?", b.no); err != nil {
+				return 0, err
+			}
 		}
-		if _, err := tx.exec("DELETE FROM log_batch WHERE no = ?", b.no); err != nil {
-			return false, err
+		no, ok, err := tx.number("SELECT no FROM analysis WHERE task = ?", id[:])
+		if err == nil && ok {
+			err = tx.removeAnalyses([]int64{no})
+		}
+		if err != nil {
+			return 0, err
 		}
 	}
-	no, ok, err := tx.number("SELECT no FROM analysis WHERE task = ?", id[:])
-	if err != nil || !ok {
-		return false, err
-	}
-	return false, tx.removeAnalyses([]int64{no})
+	return min(len(batches), maxBatch), nil
 }
 
-// PurgeLogs removes old entries as [ports.LogStore] says, some at a time, each
-// time in a transaction. limit is at least 1.
+// PurgeLogs removes some entries in each transaction.
 func (r *LogRepository) PurgeLogs(ctx context.Context, age time.Duration, limit int) (int, error) {
 	return purge(ctx, r.db, "purge logs", age, limit, func(tx *transaction, until int64, n int) (int, error) {
 		perBatch := make(map[int64]int64)
@@ -344,11 +334,8 @@ func (r *LogRepository) PurgeLogs(ctx context.Context, age time.Duration, limit 
 // purge calls fn with some of the limit at a time, each time in a transaction,
 // until it has removed fewer than it might, and returns how many in all.
 func purge(ctx context.Context, db *DB, action string, age time.Duration, limit int, fn func(tx *transaction, until int64, n int) (int, error)) (int, error) {
-	if err := limitError(limit, math.MaxInt32); err != nil {
+	if err := ports.ValidateLogPurge(age, limit); err != nil {
 		return 0, err
-	}
-	if age < 0 {
-		return 0, &domain.ValidationError{Field: "age", Value: age.String(), Rule: "must not be negative"}
 	}
 	all := 0
 	for all < limit {

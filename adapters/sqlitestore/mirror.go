@@ -2,17 +2,16 @@ package sqlitestore
 
 import "logsift/domain"
 
-// mirror is what the writer knows of the file without reading it again: the table
-// lane, so that a claim knows where to look and counts are written once for each
-// transaction, and the tasks that were claimed here, so that their reports need
-// no look at their rows. It holds as long as nobody else writes: SQLite's change
-// counter tells of that. It belongs to the writer.
+// mirror is what the writer knows of the file without reading it again: the lanes that
+// it met, whose counts are written once for each transaction, and the tasks that were
+// claimed here, so that their reports need no look at their rows. It holds as long as
+// nobody else writes: SQLite's change counter tells of that. It belongs to the writer.
 type mirror struct {
 	lanes map[int64]*lane
 	byKey map[laneKey]*lane
-	// paused are the queues that give out no tasks.
-	paused map[string]bool
-	// held are bare records of tasks in stateProcessing, without their leases.
+	// changed are the lanes whose rows are older.
+	changed []*lane
+	// held are the records, of shapeChange, of tasks in stateProcessing, without their leases.
 	// Not all: those that others claimed, or that were claimed before the last
 	// load, are not among them.
 	held map[domain.TaskID]*record
@@ -29,31 +28,16 @@ type mirror struct {
 	valid bool
 }
 
-// load begins anew if another connection has written since. The caller has begun
-// a transaction, so that nobody writes from here on.
+// load begins anew if another connection has written since, at a cost that does not
+// grow with what is stored. The caller has begun a transaction, so that nobody writes
+// from here on.
 func (m *mirror) load(q *statements) error {
 	version, _, err := q.number("PRAGMA data_version")
 	if err != nil || m.valid && version == m.version {
 		return err
 	}
-	m.lanes, m.byKey = make(map[int64]*lane), make(map[laneKey]*lane)
+	m.lanes, m.byKey, m.changed = make(map[int64]*lane), make(map[laneKey]*lane), nil
 	m.held = make(map[domain.TaskID]*record)
-	err = q.each(func(r *row) error {
-		l := readLane(r)
-		m.lanes[l.id], m.byKey[l.laneKey] = l, l
-		return r.err
-	}, selectLanes)
-	if err != nil {
-		return err
-	}
-	m.paused = make(map[string]bool)
-	err = q.each(func(r *row) error {
-		m.paused[r.text(0)] = true
-		return r.err
-	}, "SELECT queue FROM pause")
-	if err != nil {
-		return err
-	}
 	m.lastSeq, _, err = q.number("SELECT max((SELECT last_us FROM clock), ifnull((SELECT max(seq) FROM task), 0))")
 	if err != nil {
 		return err
@@ -65,30 +49,27 @@ func (m *mirror) load(q *statements) error {
 	return nil
 }
 
-// store writes what changed since load. A lane without tasks is removed, so
-// that names once used cost nothing.
+// learnLanes reads lanes by a query of laneColumns.
+func (m *mirror) learnLanes(q *statements, query string, args ...any) error {
+	return q.each(func(r *row) error {
+		l := readLane(r)
+		m.lanes[l.id], m.byKey[l.laneKey] = l, l
+		return r.err
+	}, query, args...)
+}
+
+// change notes that the row of a lane has to be written.
+func (m *mirror) change(l *lane) {
+	if !l.changed {
+		l.changed = true
+		m.changed = append(m.changed, l)
+	}
+}
+
+// store writes what changed since load.
 func (m *mirror) store(q *statements) error {
-	for _, l := range m.lanes {
-		if !l.dirty {
-			continue
-		}
-		l.dirty = false
-		if l.tasks() == 0 {
-			if _, err := q.exec("DELETE FROM lane WHERE id = ?", l.id); err != nil {
-				return err
-			}
-			delete(m.lanes, l.id)
-			delete(m.byKey, l.laneKey)
-			continue
-		}
-		c := &l.counts
-		_, err := q.exec(`UPDATE lane SET ready = ?, scheduled = ?, processing = ?, retrying = ?,
-			completed = ?, failed = ?, cancelled = ? WHERE id = ?`,
-			c[stateReady], c[stateScheduled], c[stateProcessing], c[stateRetrying],
-			c[stateCompleted], c[stateFailed], c[stateCancelled], l.id)
-		if err != nil {
-			return err
-		}
+	if err := m.storeLanes(q); err != nil {
+		return err
 	}
 	if m.clockDirty {
 		m.clockDirty = false
@@ -98,12 +79,63 @@ func (m *mirror) store(q *statements) error {
 	return nil
 }
 
-// total is how many tasks are in the state, over all lanes.
-func (m *mirror) total(s state) (n int64) {
-	for _, l := range m.lanes {
-		n += l.counts[s]
+// storeLanes writes the lanes that changed. One without tasks is removed, so that names
+// once used cost nothing.
+func (m *mirror) storeLanes(q *statements) error {
+	if err := m.findHeads(q); err != nil {
+		return err
 	}
-	return n
+	var empty []int64
+	for _, l := range m.changed {
+		l.changed = false
+		if l.tasks() == 0 {
+			empty = append(empty, l.id)
+			delete(m.lanes, l.id)
+			delete(m.byKey, l.laneKey)
+			continue
+		}
+		c := &l.counts
+		_, err := q.exec(`UPDATE lane SET ready = ?, scheduled = ?, processing = ?, retrying = ?,
+			completed = ?, failed = ?, cancelled = ? WHERE id = ?`,
+			c[stateReady], c[stateScheduled], c[stateProcessing], c[stateRetrying],
+			c[stateCompleted], c[stateFailed], c[stateCancelled], l.id)
+		// The head alone is in indexes.
+		if err == nil && l.head != l.storedHead {
+			_, err = q.exec("UPDATE lane SET head = ? WHERE id = ?", l.head, l.id)
+			l.storedHead = l.head
+		}
+		if err != nil {
+			return err
+		}
+	}
+	m.changed = m.changed[:0]
+	if len(empty) > 0 {
+		if _, err := q.exec("DELETE FROM lane WHERE id IN (SELECT value FROM json_each(?))", seqList(empty)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findHeads looks up the oldest ready tasks of the lanes whose own is gone.
+func (m *mirror) findHeads(q *statements) error {
+	var gone []int64
+	for _, l := range m.changed {
+		if l.headGone {
+			l.head, l.headGone = 0, false
+			if l.counts[stateReady] > 0 {
+				gone = append(gone, l.id)
+			}
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return q.each(func(r *row) error {
+		m.lanes[r.int(0)].head = r.int(1)
+		return r.err
+	}, `SELECT value, ifnull((SELECT seq FROM task INDEXED BY task_lane
+		WHERE state = 1 AND state <> 3 AND lane = j.value ORDER BY seq LIMIT 1), 0) FROM json_each(?) j`, seqList(gone))
 }
 
 // nextSeq returns the creation time of a task that is made at now: after all

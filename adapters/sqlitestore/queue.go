@@ -1,10 +1,9 @@
 package sqlitestore
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"strconv"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,8 +21,7 @@ var _ ports.TaskQueue = (*TaskQueue)(nil)
 // process, are the same queue.
 func NewTaskQueue(db *DB) *TaskQueue { return &TaskQueue{db: db} }
 
-// Enqueue stores the tasks, all that are accepted in one transaction, as
-// [ports.TaskEnqueuer] says.
+// Enqueue stores all tasks that are accepted in one transaction.
 func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
 	if len(tasks) == 0 {
 		return nil, nil
@@ -31,9 +29,7 @@ func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 	refused := make([]error, len(tasks))
 	asked := make([]*domain.Task, len(tasks))
 	for i, t := range tasks {
-		if t == nil {
-			refused[i] = &domain.ValidationError{Field: "task", Rule: "must not be nil"}
-		} else if refused[i] = t.Validate(); refused[i] == nil {
+		if refused[i] = ports.ValidateTask(t); refused[i] == nil {
 			asked[i] = askedTask(t)
 		}
 	}
@@ -52,17 +48,15 @@ func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 // askedTask returns a task with the fields that a caller may set, as they are
 // stored.
 func askedTask(t *domain.Task) *domain.Task {
-	return &domain.Task{
-		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: bytes.Clone(t.Payload), Priority: t.Priority,
-		MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey, Delay: t.Delay, TraceParent: t.TraceParent,
-		ScheduledAt: timeOf(microsOf(t.ScheduledAt)), Status: domain.TaskStatusPending,
-	}
+	asked := t.AsEnqueued()
+	asked.ScheduledAt = timeOf(microsOf(t.ScheduledAt))
+	return asked
 }
 
 // newTask is a task that is about to be stored.
 type newTask struct {
-	// at is its place among the arguments of the call.
-	at    int
+	// place is where it stands among the arguments of the call.
+	place int
 	asked *domain.Task
 	lane  *lane
 	seq   int64
@@ -114,18 +108,18 @@ func (tx *transaction) enqueue(asked, stored []*domain.Task, refused []error) er
 			payload = []byte{} // nil would be NULL.
 		}
 		rows = append(rows, n.seq, int64(t.MaxRetries), int64(t.Timeout), int64(t.Delay), n.given, payload, traceBlob(t.TraceParent))
-		tx.move(n.lane, 0, n.state)
-		tx.tell(t, 0, n.state, "")
+		tx.move(n.lane, n.seq, 0, n.state)
+		tx.emit(t, 0, n.state, "")
 		made := *t
 		made.CreatedAt, made.ScheduledAt = timeOf(n.seq), timeOf(n.scheduled)
-		stored[n.at] = &made
+		stored[n.place] = &made
 	}
 	if _, err := tx.insert("INSERT INTO contents (seq, max_retries, timeout_ns, delay_ns, given_us, payload, trace) VALUES ", 7, rows, ""); err != nil {
 		return err
 	}
 	// After what was stored: a call may name a task twice.
 	for _, n := range there {
-		if stored[n.at], refused[n.at], err = tx.enqueued(n.asked); err != nil {
+		if stored[n.place], refused[n.place], err = tx.enqueued(n.asked); err != nil {
 			return err
 		}
 	}
@@ -133,12 +127,12 @@ func (tx *transaction) enqueue(asked, stored []*domain.Task, refused []error) er
 }
 
 // newTask decides where and when a task is stored.
-func (tx *transaction) newTask(at int, asked *domain.Task) (newTask, error) {
+func (tx *transaction) newTask(place int, asked *domain.Task) (newTask, error) {
 	l, err := tx.lane(laneKey{queue: asked.Queue, typ: asked.Type, priority: asked.Priority})
 	if err != nil {
 		return newTask{}, err
 	}
-	n := newTask{at: at, asked: asked, lane: l, seq: tx.nextSeq(tx.now), state: stateReady, given: microsOf(asked.ScheduledAt)}
+	n := newTask{place: place, asked: asked, lane: l, seq: tx.nextSeq(tx.now), state: stateReady, given: microsOf(asked.ScheduledAt)}
 	n.scheduled = n.given
 	if asked.Delay > 0 {
 		// Rounded up: no task is ready before its delay has passed.
@@ -173,7 +167,7 @@ func (tx *transaction) inserted(tasks []newTask) (in, out []newTask, err error) 
 // enqueued finds out why a task could not be inserted: it is there already, or
 // something else holds its id or its unique key.
 func (tx *transaction) enqueued(asked *domain.Task) (stored *domain.Task, refused, err error) {
-	recs, err := tx.records(whole, byID, idList([]uuid.UUID{asked.ID}))
+	recs, err := tx.records(shapeWhole, byID, idList([]uuid.UUID{asked.ID}))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -211,20 +205,57 @@ func (tx *transaction) duplicate(key string, id domain.TaskID) (refused, err err
 	return refused, err
 }
 
-// load reads records. list is the JSON array that from takes, lanes are those
-// that the writer knows.
-func load(q *statements, as shape, from, list string, lanes map[int64]*lane) ([]*record, error) {
-	var out []*record
-	err := q.each(func(r *row) error {
-		out = append(out, readRecord(r, as, lanes))
+// load reads records. list is the JSON array that from takes.
+func load(q *statements, as shape, from, list string) ([]*record, error) {
+	recs, _, err := readRecords(q, math.MaxInt, as, from, list)
+	for _, rec := range recs {
+		rec.check(as)
+	}
+	return recs, err
+}
+
+// readRecords reads records that are not checked, up to about so many bytes of payload
+// as there is room for, at least one. full is whether it left others.
+func readRecords(q *statements, room int, as shape, from, list string) (out []*record, full bool, err error) {
+	err = q.each(func(r *row) error {
+		rec := readRecord(r, as)
+		if full = len(out) > 0 && len(rec.task.Payload) > room; full {
+			return errEnough
+		}
+		room -= len(rec.task.Payload)
+		out = append(out, rec)
 		return nil
 	}, "SELECT "+shapes[as].columns+from+shapes[as].tables, list)
-	return out, err
+	return out, full, enough(err)
 }
 
 // records reads records with their lanes.
 func (tx *transaction) records(as shape, from, list string) ([]*record, error) {
-	return load(tx.statements, as, from, list, tx.lanes)
+	recs, _, err := tx.recordsWithin(math.MaxInt, as, from, list)
+	return recs, err
+}
+
+// recordsWithin is records for as many bytes as there is room for; see readRecords.
+func (tx *transaction) recordsWithin(room int, as shape, from, list string) (recs []*record, full bool, err error) {
+	recs, full, err = readRecords(tx.statements, room, as, from, list)
+	if err != nil {
+		return nil, false, err
+	}
+	ids := make([]int64, len(recs))
+	for i, rec := range recs {
+		ids[i] = rec.laneID
+	}
+	lanes, err := tx.lanesByID(ids)
+	if err != nil {
+		return nil, false, err
+	}
+	for i, rec := range recs {
+		if rec.lane = lanes[i]; rec.lane != nil {
+			rec.task.Queue, rec.task.Type, rec.task.Priority = rec.lane.queue, rec.lane.typ, rec.lane.priority
+		}
+		rec.check(as)
+	}
+	return recs, full, nil
 }
 
 // loadFailures fills in the errors of the task.
@@ -241,7 +272,7 @@ func loadFailures(q *statements, rec *record) error {
 	}, "SELECT attempt, reason, message, stack, started_us, at_us FROM failure WHERE seq = ? ORDER BY n", rec.seq)
 }
 
-// loadByID returns bare records for a change of state.
+// loadByID returns records of shapeChange.
 func (tx *transaction) loadByID(ids []domain.TaskID) (map[domain.TaskID]*record, error) {
 	out := make(map[domain.TaskID]*record, len(ids))
 	var missing []domain.TaskID
@@ -255,7 +286,7 @@ func (tx *transaction) loadByID(ids []domain.TaskID) (map[domain.TaskID]*record,
 	if len(missing) == 0 {
 		return out, nil
 	}
-	recs, err := tx.records(bare, byID, idList(missing))
+	recs, err := tx.records(shapeChange, byID, idList(missing))
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +299,7 @@ func (tx *transaction) loadByID(ids []domain.TaskID) (map[domain.TaskID]*record,
 const updateTask = `UPDATE task SET state = ?, wake_us = ?, scheduled_us = ?, attempt = ?, deliveries = ?, recoveries = ?,
 	failures = ?, report = ? WHERE seq = ?`
 
-// save writes a bare record whose task has made a step, with the failures that
+// save writes a record of shapeChange whose task has made a step, with the failures that
 // the step appended. report is what made it, 0 if no report did.
 func (tx *transaction) save(rec *record, report int64) error {
 	t := rec.task
@@ -291,9 +322,9 @@ func (tx *transaction) save(rec *record, report int64) error {
 	if err != nil {
 		return err
 	}
-	tx.move(rec.lane, rec.state, next)
+	tx.move(rec.lane, rec.seq, rec.state, next)
 	if rec.state != next {
-		tx.tell(t, rec.state, next, newestReason(t))
+		tx.emit(t, rec.state, next, newestReason(t))
 	}
 	if next != stateProcessing {
 		delete(tx.held, t.ID)
@@ -331,12 +362,4 @@ func (tx *transaction) stateOf(t *domain.Task) (state, int64) {
 		return stateCancelled, microsOf(t.CompletedAt)
 	}
 	return 0, 0
-}
-
-// limitError checks the limit of a maintenance call.
-func limitError(limit, most int) error {
-	if limit < 1 || limit > most {
-		return &domain.ValidationError{Field: "limit", Value: strconv.Itoa(limit), Rule: fmt.Sprintf("must be between 1 and %d", most)}
-	}
-	return nil
 }

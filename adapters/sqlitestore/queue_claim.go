@@ -13,24 +13,23 @@ import (
 // promotePerClaim is how many due tasks a claim makes ready first at most.
 const promotePerClaim = 500
 
-// Dequeue claims ready tasks as [ports.TaskConsumer] says. Due tasks are made
-// ready first, so that claims do not depend on a promoter.
+// Dequeue makes due tasks ready first, so that claims do not depend on a promoter.
 func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
 	if err := req.Validate(); err != nil {
 		return nil, err
 	}
-	wants := wanted(req)
+	wanted := selection{slices.Clone(req.Queues), slices.Clone(req.Types)}
 	if req.Wait == 0 {
-		tasks, _, err := q.claim(ctx, req, wants)
+		tasks, _, err := q.claim(ctx, req, wanted)
 		return tasks, err
 	}
 	// Joining before the first look: what becomes ready in between wakes.
-	w := q.db.hub.join(wants)
+	w := q.db.hub.join(&wanted)
 	defer q.db.hub.leave(w)
 	end := time.NewTimer(req.Wait)
 	defer end.Stop()
 	for {
-		tasks, next, err := q.claim(ctx, req, wants)
+		tasks, next, err := q.claim(ctx, req, wanted)
 		if err != nil || len(tasks) > 0 {
 			return tasks, err
 		}
@@ -58,32 +57,26 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 	}
 }
 
-// wanted returns whether the claim may take tasks of a queue and type.
-func wanted(req ports.ClaimRequest) func(queue string, typ domain.TaskType) bool {
-	queues, types := slices.Clone(req.Queues), slices.Clone(req.Types)
-	return func(queue string, typ domain.TaskType) bool {
-		return (len(queues) == 0 || slices.Contains(queues, queue)) && (len(types) == 0 || slices.Contains(types, typ))
-	}
-}
-
 // claim claims what is ready now. If nothing is, next is when the next task
 // becomes due, or never.
-func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, wants func(string, domain.TaskType) bool) (tasks []*domain.Task, next int64, err error) {
+func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, wanted selection) (tasks []*domain.Task, next int64, err error) {
 	err = q.db.writer.do(ctx, "dequeue", func(tx *transaction) (err error) {
 		tasks, next = nil, never
-		if tasks, err = tx.repeat(req.ID); err != nil || len(tasks) > 0 {
+		if tasks, err = tx.repeat(req); err != nil || len(tasks) > 0 {
 			return err
 		}
-		if tx.total(stateScheduled)+tx.total(stateRetrying) > 0 {
-			if _, err := tx.promote(promotePerClaim); err != nil {
-				return err
-			}
+		if _, err := tx.promote(promotePerClaim); err != nil {
+			return err
 		}
 		// A task that cannot be read makes room for another one.
-		for len(tasks) < req.Max {
-			more, found, err := tx.claim(req, req.Max-len(tasks), wants)
+		room := req.Room()
+		for len(tasks) < req.Max && room > 0 {
+			more, found, err := tx.claim(req, req.Max-len(tasks), room, wanted)
 			if err != nil {
 				return err
+			}
+			for _, t := range more {
+				room -= len(t.Payload)
 			}
 			tasks = append(tasks, more...)
 			if found == len(more) {
@@ -102,18 +95,44 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, wants fun
 }
 
 // repeat returns the tasks that the claim holds already, in the order in which
-// it got them.
-func (tx *transaction) repeat(id domain.ClaimID) ([]*domain.Task, error) {
-	_, known, err := tx.number("SELECT until_us FROM claim WHERE id = ?", id[:])
+// it got them, with leases that last anew, and gives back those that it has no room
+// for.
+func (tx *transaction) repeat(req ports.ClaimRequest) ([]*domain.Task, error) {
+	_, known, err := tx.number("SELECT until_us FROM claim WHERE id = ?", req.ID[:])
 	if err != nil || !known {
 		return nil, err
 	}
-	seqs, err := tx.numbers("SELECT seq FROM task INDEXED BY task_wake WHERE state = 3 AND state <> 1 AND claim = ? ORDER BY seq", id[:])
+	seqs, err := tx.numbers("SELECT seq FROM task INDEXED BY task_wake WHERE state = 3 AND state <> 1 AND claim = ? ORDER BY seq", req.ID[:])
+	if err != nil || len(seqs) == 0 {
+		return nil, err
+	}
+	recs, full, err := tx.recordsWithin(req.Room(), shapeWhole, bySeq, seqList(seqs))
 	if err != nil {
 		return nil, err
 	}
-	recs, err := tx.records(whole, bySeq, seqList(seqs))
-	if err != nil {
+	var rest []*record
+	if full {
+		if rest, err = tx.records(shapeChange, bySeq, seqList(seqs[len(recs):])); err != nil {
+			return nil, err
+		}
+		seqs = seqs[:len(recs)]
+	}
+	for _, rec := range rest {
+		if rec.corrupt != nil {
+			continue
+		}
+		if err := rec.task.Release(); err != nil {
+			return nil, err
+		}
+		if err := tx.save(rec, reportReleased); err != nil {
+			return nil, err
+		}
+	}
+	until := tx.now + req.Lease.Microseconds()
+	if err := tx.renew(seqs, req.Lease); err != nil {
+		return nil, err
+	}
+	if err := tx.remember(req.ID, until); err != nil {
 		return nil, err
 	}
 	var tasks []*domain.Task
@@ -124,23 +143,40 @@ func (tx *transaction) repeat(id domain.ClaimID) ([]*domain.Task, error) {
 		if err := loadFailures(tx.statements, rec); err != nil {
 			return nil, err
 		}
+		rec.task.Lease.ExpiresAt = timeOf(until)
 		tasks = append(tasks, rec.task)
 	}
 	slices.SortStableFunc(tasks, func(a, b *domain.Task) int { return int(b.Priority - a.Priority) })
 	return tasks, nil
 }
 
-// claim grants leases on at most n ready tasks. found is how many it looked at,
-// those among them that cannot be read and were set FAILED.
-func (tx *transaction) claim(req ports.ClaimRequest, n int, wants func(string, domain.TaskType) bool) (tasks []*domain.Task, found int, err error) {
-	seqs, err := tx.heads(n, wants)
+// remember notes until when a claim can be repeated.
+func (tx *transaction) remember(id domain.ClaimID, until int64) error {
+	_, err := tx.exec("INSERT OR REPLACE INTO claim (id, until_us) VALUES (?, ?)", id[:], until)
+	return err
+}
+
+// claim grants leases on at most n ready tasks, and about so many bytes as there is
+// room for. found is how many it looked at, those among them that cannot be read and
+// were set FAILED, and those that are not ready.
+func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selection) (tasks []*domain.Task, found int, err error) {
+	seqs, err := tx.oldest(wanted, n)
 	if err != nil || len(seqs) == 0 {
 		return nil, 0, err
 	}
-	recs, err := tx.records(ready, bySeq, seqList(seqs))
+	recs, full, err := tx.recordsWithin(room, shapeClaim, bySeq, seqList(seqs))
 	if err != nil {
 		return nil, 0, err
 	}
+	if full {
+		seqs = seqs[:len(recs)]
+	}
+	if len(recs) < len(seqs) {
+		if err := tx.doubtHeads(seqs); err != nil {
+			return nil, 0, err
+		}
+	}
+	found = len(seqs)
 	granted := seqs[:0]
 	for _, rec := range recs {
 		if rec.corrupt != nil {
@@ -152,19 +188,19 @@ func (tx *transaction) claim(req ports.ClaimRequest, n int, wants func(string, d
 		if err := loadFailures(tx.statements, rec); err != nil {
 			return nil, 0, err
 		}
-		if err := rec.task.MarkAsProcessing(req.ID, req.Lease, rec.at(tx.now)); err != nil {
+		if err := rec.task.MarkAsProcessing(req.ID, req.Lease, rec.stepTime(tx.now)); err != nil {
 			return nil, 0, err
 		}
 		// The lease lasts from now, whatever the task's times say.
 		rec.task.Lease.ExpiresAt = timeOf(tx.now + req.Lease.Microseconds())
 		granted, tasks = append(granted, rec.seq), append(tasks, rec.task)
-		tx.move(rec.lane, stateReady, stateProcessing)
-		tx.tell(rec.task, stateReady, stateProcessing, "")
+		tx.move(rec.lane, rec.seq, stateReady, stateProcessing)
+		tx.emit(rec.task, stateReady, stateProcessing, "")
 		rec.state, rec.claim, rec.report = stateProcessing, req.ID, 0
 		tx.hold(rec)
 	}
 	if len(tasks) == 0 {
-		return nil, len(recs), nil
+		return nil, found, nil
 	}
 	until := tx.now + req.Lease.Microseconds()
 	_, err = tx.exec(`UPDATE task SET state = 3, wake_us = ?, claim = ?, deliveries = deliveries + 1,
@@ -173,32 +209,22 @@ func (tx *transaction) claim(req ports.ClaimRequest, n int, wants func(string, d
 	if err != nil {
 		return nil, 0, err
 	}
-	_, err = tx.exec("INSERT OR REPLACE INTO claim (id, until_us) VALUES (?, ?)", req.ID[:], until)
-	return tasks, len(recs), err
+	return tasks, found, tx.remember(req.ID, until)
 }
 
-// heads returns the first n ready tasks that are wanted, in the order of claims.
-func (tx *transaction) heads(n int, wants func(string, domain.TaskType) bool) ([]int64, error) {
-	var out []int64
-	byPriority := make(map[domain.Priority][]*lane)
-	for _, l := range tx.lanes {
-		if l.counts[stateReady] > 0 && !tx.paused[l.queue] && wants(l.queue, l.typ) {
-			byPriority[l.priority] = append(byPriority[l.priority], l)
-		}
+// doubtHeads has the lanes look for their oldest ready tasks again that have one of
+// these: a damaged file may name one that is not ready.
+func (tx *transaction) doubtHeads(seqs []int64) error {
+	ids, err := tx.numbers("SELECT id FROM lane WHERE head IN (SELECT value FROM json_each(?))", seqList(seqs))
+	if err != nil {
+		return err
 	}
-	for p := domain.PriorityCritical; p >= domain.PriorityLowest && len(out) < n; p-- {
-		var seqs []int64
-		for _, l := range byPriority[p] {
-			head, err := tx.numbers("SELECT seq FROM task INDEXED BY task_lane WHERE state = 1 AND state <> 3 AND lane = ? ORDER BY seq LIMIT ?", l.id, n-len(out))
-			if err != nil {
-				return nil, err
-			}
-			seqs = append(seqs, head...)
-		}
-		slices.Sort(seqs)
-		out = append(out, seqs[:min(len(seqs), n-len(out))]...)
+	lanes, err := tx.lanesByID(ids)
+	for _, l := range lanes {
+		l.headGone = true
+		tx.change(l)
 	}
-	return out, nil
+	return err
 }
 
 // quarantine sets a task FAILED whose record cannot be read, so that it stops
@@ -215,8 +241,8 @@ func (tx *transaction) quarantine(rec *record) error {
 		return err
 	}
 	_, err = tx.exec("UPDATE task SET state = 6, wake_us = max(?, started_us), report = 0, failures = ? WHERE seq = ?", tx.now, n, rec.seq)
-	tx.move(rec.lane, rec.state, stateFailed)
-	tx.tell(rec.task, rec.state, stateFailed, e.Reason)
+	tx.move(rec.lane, rec.seq, rec.state, stateFailed)
+	tx.emit(rec.task, rec.state, stateFailed, e.Reason)
 	delete(tx.held, rec.task.ID)
 	return err
 }

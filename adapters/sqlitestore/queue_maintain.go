@@ -2,8 +2,6 @@ package sqlitestore
 
 import (
 	"context"
-	"math"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,10 +16,10 @@ const selectDue = "SELECT seq, lane, state, wake_us FROM task INDEXED BY task_wa
 
 // dueTask is a row of selectDue.
 type dueTask struct {
-	seq   int64
-	lane  *lane
-	state state
-	wake  int64
+	seq    int64
+	laneID int64
+	state  state
+	wake   int64
 }
 
 // due returns at most n tasks in one of the states whose attention is due at
@@ -32,7 +30,7 @@ func (tx *transaction) due(at int64, n int, states ...state) ([]dueTask, error) 
 		// The states are merged: each list is in order already.
 		var merged, list []dueTask
 		err := tx.each(func(r *row) error {
-			list = append(list, dueTask{seq: r.int(0), lane: tx.lanes[r.int(1)], state: state(r.int(2)), wake: r.int(3)})
+			list = append(list, dueTask{seq: r.int(0), laneID: r.int(1), state: state(r.int(2)), wake: r.int(3)})
 			return r.err
 		}, selectDue, int64(s), at, n)
 		if err != nil {
@@ -67,20 +65,26 @@ func (tx *transaction) promote(n int) (int, error) {
 	if err != nil || len(tasks) == 0 {
 		return 0, err
 	}
-	for _, d := range tasks {
-		tx.move(d.lane, d.state, stateReady)
+	ids := make([]int64, len(tasks))
+	for i, d := range tasks {
+		ids[i] = d.laneID
 	}
-	if err := tx.tellPromoted(tasks); err != nil {
+	lanes, err := tx.lanesByID(ids)
+	if err != nil {
+		return 0, err
+	}
+	for i, d := range tasks {
+		tx.move(lanes[i], d.seq, d.state, stateReady)
+	}
+	if err := tx.emitPromoted(tasks); err != nil {
 		return 0, err
 	}
 	_, err = tx.exec("UPDATE task SET state = 1, wake_us = ?, report = 0 WHERE seq IN (SELECT value FROM json_each(?))", tx.now, seqList(seqsOf(tasks)))
 	return len(tasks), err
 }
 
-// PromoteDue makes due tasks ready as [ports.QueueMaintainer] says. limit is
-// from 1 to ports.MaxClaim.
 func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained, error) {
-	if err := limitError(limit, ports.MaxClaim); err != nil {
+	if err := ports.ValidateLimit(limit); err != nil {
 		return ports.Maintained{}, err
 	}
 	var done ports.Maintained
@@ -103,13 +107,9 @@ func (tx *transaction) nextIn(states ...state) (time.Duration, error) {
 	return max(time.Duration(next-tx.now)*time.Microsecond, 0), nil
 }
 
-// ReapExpired recovers tasks as [ports.QueueMaintainer] says.
 func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
-	if err := limitError(req.Limit, ports.MaxClaim); err != nil {
+	if err := req.Validate(); err != nil {
 		return ports.Maintained{}, err
-	}
-	if req.MaxRecoveries < 0 {
-		return ports.Maintained{}, &domain.ValidationError{Field: "max_recoveries", Value: strconv.Itoa(req.MaxRecoveries), Rule: "must not be negative"}
 	}
 	var done ports.Maintained
 	err := q.db.writer.do(ctx, "reap expired leases", func(tx *transaction) error {
@@ -118,7 +118,15 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 		if err != nil {
 			return err
 		}
-		recs, err := tx.records(bare, bySeq, seqList(seqsOf(tasks)))
+		if req.Renew > 0 {
+			if err := tx.renew(seqsOf(tasks), req.Renew); err != nil {
+				return err
+			}
+			done.Count = len(tasks)
+			done.Next, err = tx.nextIn(stateProcessing)
+			return err
+		}
+		recs, err := tx.records(shapeChange, bySeq, seqList(seqsOf(tasks)))
 		if err != nil {
 			return err
 		}
@@ -144,26 +152,31 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 	return done, err
 }
 
+// renew makes the leases of tasks last for so long from now.
+func (tx *transaction) renew(seqs []int64, lease time.Duration) error {
+	if len(seqs) == 0 {
+		return nil
+	}
+	_, err := tx.exec("UPDATE task SET wake_us = ? WHERE seq IN (SELECT value FROM json_each(?))", tx.now+lease.Microseconds(), seqList(seqs))
+	return err
+}
+
 // recover takes one task back from its worker.
 func (tx *transaction) recover(rec *record, maxRecoveries int) error {
 	if rec.corrupt != nil {
 		return tx.quarantine(rec)
 	}
-	if err := rec.task.Recover(maxRecoveries, rec.at(tx.now)); err != nil {
+	if err := rec.task.Recover(maxRecoveries, rec.stepTime(tx.now)); err != nil {
 		return err
 	}
 	return tx.save(rec, 0)
 }
 
-// PurgeFinished removes finished tasks as [ports.QueueMaintainer] says, some at a
-// time, each time in a transaction. When it fails, it returns the ids that it has
-// removed until then too. limit is at least 1.
+// PurgeFinished removes some tasks in each transaction. When it fails, it returns the
+// ids that it has removed until then too.
 func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
-	if err := limitError(limit, math.MaxInt32); err != nil {
+	if err := ports.ValidatePurge(retention, limit); err != nil {
 		return nil, err
-	}
-	if retention < 0 {
-		return nil, &domain.ValidationError{Field: "retention", Value: retention.String(), Rule: "must not be negative"}
 	}
 	var all []domain.TaskID
 	for len(all) < limit {
@@ -176,7 +189,7 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 			if err != nil {
 				return err
 			}
-			recs, err := tx.records(bare, bySeq, seqList(seqsOf(tasks)))
+			recs, err := tx.records(shapeChange, bySeq, seqList(seqsOf(tasks)))
 			if err != nil {
 				return err
 			}

@@ -12,7 +12,6 @@ import (
 // where a call may name any number of them.
 const maxBatch = 500
 
-// DeleteTask removes tasks as [ports.TaskManager] says.
 func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.manage(ctx, "delete task", ids, func(tx *transaction, recs map[domain.TaskID]*record, ids []domain.TaskID) ([]error, error) {
 		errs := make([]error, len(ids))
@@ -33,7 +32,6 @@ func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error 
 	})
 }
 
-// RetryTask runs tasks again as [ports.TaskManager] says.
 func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.change(ctx, "retry task", ids, func(tx *transaction, rec *record) (refused, err error) {
 		if err := rec.task.RunAgain(); err != nil {
@@ -43,14 +41,12 @@ func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 	})
 }
 
-// CancelTask ends tasks as [ports.TaskManager] says.
 func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.change(ctx, "cancel task", ids, func(tx *transaction, rec *record) (refused, err error) {
-		return rec.task.MarkAsCancelled(rec.at(tx.now)), nil
+		return rec.task.MarkAsCancelled(rec.stepTime(tx.now)), nil
 	})
 }
 
-// RunTaskNow makes tasks ready as [ports.TaskManager] says.
 func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
 	return q.change(ctx, "run task now", ids, func(_ *transaction, rec *record) (refused, err error) {
 		if rec.state == stateReady {
@@ -123,8 +119,8 @@ func (tx *transaction) remove(recs []*record) error {
 	seqs := make([]int64, len(recs))
 	for i, rec := range recs {
 		seqs[i] = rec.seq
-		tx.move(rec.lane, rec.state, 0)
-		tx.tell(rec.task, rec.state, 0, "")
+		tx.move(rec.lane, rec.seq, rec.state, 0)
+		tx.emit(rec.task, rec.state, 0, "")
 	}
 	tx.clockDirty = true
 	list := seqList(seqs)

@@ -9,17 +9,13 @@ import (
 	"github.com/google/uuid"
 
 	"logsift/domain"
+	"logsift/ports"
 )
 
-// maxPageBytes is about how much of payloads, results and errors a page holds:
-// one with more is cut short, so that large tasks cannot exhaust the memory.
-const maxPageBytes = 8 << 20
-
-// GetTask returns the task as [ports.TaskReader] says.
 func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task, error) {
 	var rec *record
 	err := q.db.read(ctx, "get task", func(s *statements) error {
-		recs, err := load(s, whole, byID, idList([]uuid.UUID{id}), nil)
+		recs, err := load(s, shapeWhole, byID, idList([]uuid.UUID{id}))
 		if err != nil || len(recs) == 0 {
 			return err
 		}
@@ -37,8 +33,7 @@ func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task
 	return rec.task, nil
 }
 
-// ListTasks returns a page as [ports.TaskReader] says. Tasks whose id cannot be
-// read are left out.
+// ListTasks leaves out tasks whose id cannot be read.
 func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.TaskPage{}, err
@@ -93,51 +88,72 @@ func selectSeqs(s *statements, filter domain.TaskFilter, above, below int64, n i
 	if filter.Status == 0 && filter.Type == "" && filter.Queue == "" {
 		return s.numbers("SELECT seq FROM task WHERE seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?", above, below, n)
 	}
-	var lanes []*lane
-	err := s.each(func(r *row) error {
-		lanes = append(lanes, readLane(r))
-		return r.err
-	}, selectLanes)
-	if err != nil {
-		return nil, err
-	}
 	var out []int64
-	processing := make(map[int64]bool)
-	for _, l := range lanes {
-		if filter.Type != "" && l.typ != filter.Type || filter.Queue != "" && l.queue != filter.Queue {
+	for st := stateReady; st < stateEnd; st++ {
+		if filter.Status != 0 && statuses[st] != filter.Status {
 			continue
 		}
-		for st := stateReady; st < stateEnd; st++ {
-			if l.counts[st] == 0 || filter.Status != 0 && statuses[st] != filter.Status {
-				continue
-			}
-			if st == stateProcessing {
-				processing[l.id] = true
-				continue
-			}
-			seqs, err := s.numbers(`SELECT seq FROM task INDEXED BY task_lane
-				WHERE state = ? AND state <> 3 AND lane = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
-				int64(st), l.id, above, below, n)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, seqs...)
+		newest := newestOfState
+		if st == stateProcessing {
+			newest = newestProcessing
 		}
-	}
-	if len(processing) > 0 {
-		err := s.each(func(r *row) error {
-			if processing[r.int(1)] {
-				out = append(out, r.int(0))
-			}
-			return r.err
-		}, "SELECT seq, lane FROM task INDEXED BY task_wake WHERE state = 3 AND state <> 1 AND seq > ? AND seq < ?", above, below)
+		seqs, err := newest(s, st, filter, above, below, n)
 		if err != nil {
 			return nil, err
 		}
+		out = append(out, seqs...)
 	}
-	slices.Sort(out)
-	slices.Reverse(out)
-	return out[:min(len(out), n)], nil
+	return newestOf(out, n), nil
+}
+
+// newestOf returns the n highest of the numbers, the highest first.
+func newestOf(seqs []int64, n int) []int64 {
+	slices.Sort(seqs)
+	slices.Reverse(seqs)
+	return seqs[:min(len(seqs), n)]
+}
+
+// whereLane selects lanes by the names of a filter, "" for any.
+const whereLane = " WHERE (?1 = '' OR queue = ?1) AND (?2 = '' OR type = ?2)"
+
+// newestOfState returns the newest n tasks in one state, which is not
+// stateProcessing. The lanes with the newest tasks have them: at most n lanes.
+func newestOfState(s *statements, st state, filter domain.TaskFilter, above, below int64, n int) ([]int64, error) {
+	type head struct{ lane, seq int64 }
+	var lanes []head
+	err := s.each(func(r *row) error {
+		lanes = append(lanes, head{r.int(0), r.int(1)})
+		return r.err
+	}, `SELECT id, (SELECT seq FROM task INDEXED BY task_lane WHERE state = ?3 AND state <> 3 AND lane = lane.id
+		AND seq > ?4 AND seq < ?5 ORDER BY seq DESC LIMIT 1) AS newest FROM lane`+whereLane+` AND newest > 0
+		ORDER BY newest DESC LIMIT ?6`, filter.Queue, string(filter.Type), int64(st), above, below, n)
+	if err != nil {
+		return nil, err
+	}
+	if len(lanes) == n {
+		// The heads alone are a page.
+		above = max(above, lanes[n-1].seq-1)
+	}
+	var out []int64
+	for _, l := range lanes {
+		seqs, err := s.numbers(`SELECT seq FROM task INDEXED BY task_lane
+			WHERE state = ? AND state <> 3 AND lane = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?`, int64(st), l.lane, above, below, n)
+		if err != nil {
+			return nil, err
+		}
+		if out = newestOf(append(out, seqs...), n); len(out) == n {
+			above = max(above, out[n-1])
+		}
+	}
+	return out, nil
+}
+
+// newestProcessing returns the newest n tasks that are processed. They are few: all are
+// looked at.
+func newestProcessing(s *statements, st state, filter domain.TaskFilter, above, below int64, n int) ([]int64, error) {
+	seqs, err := s.numbers(`SELECT seq FROM task INDEXED BY task_wake WHERE state = ?3 AND state <> 1 AND seq > ?4 AND seq < ?5
+		AND EXISTS (SELECT 1 FROM lane`+whereLane+" AND id = task.lane)", filter.Queue, string(filter.Type), int64(st), above, below)
+	return newestOf(seqs, n), err
 }
 
 // loadPage loads whole records until they are too many bytes for one page, and
@@ -149,45 +165,37 @@ func loadPage(s *statements, seqs []int64) (recs []*record, cut bool, err error)
 		if cut {
 			break
 		}
-		more, err := load(s, whole, bySeq, seqList(part), nil)
+		more, err := load(s, shapeWhole, bySeq, seqList(part))
 		if err != nil {
 			return nil, false, err
 		}
 		for _, rec := range more {
+			if cut = bytes >= ports.MaxCallBytes; cut {
+				break
+			}
+			recs = append(recs, rec)
 			bytes += len(rec.task.Payload) + len(rec.task.Result) + int(min(rec.failures, domain.MaxTaskErrors))*domain.MaxErrorMessage
 		}
-		recs = append(recs, more...)
-		cut = bytes > maxPageBytes && len(recs) < len(seqs)
 	}
 	return recs, cut, nil
 }
 
-// GetQueueStats reads the counts of the lanes and the head of each lane that has
-// ready tasks.
+// GetQueueStats adds up the counts of the lanes.
 func (q *TaskQueue) GetQueueStats(ctx context.Context) (domain.QueueStats, error) {
 	var stats domain.QueueStats
 	err := q.db.read(ctx, "get queue stats", func(s *statements) error {
-		stats = domain.QueueStats{}
-		err := s.each(func(r *row) error {
-			l := readLane(r)
-			stats.Pending += l.counts[stateReady]
-			stats.Scheduled += l.counts[stateScheduled]
-			stats.Processing += l.counts[stateProcessing]
-			stats.Retrying += l.counts[stateRetrying]
-			stats.Completed += l.counts[stateCompleted]
-			stats.Failed += l.counts[stateFailed]
-			stats.Cancelled += l.counts[stateCancelled]
+		return s.each(func(r *row) error {
+			stats = domain.QueueStats{
+				Pending: r.int(0), Scheduled: r.int(1), Processing: r.int(2), Retrying: r.int(3),
+				Completed: r.int(4), Failed: r.int(5), Cancelled: r.int(6),
+			}
+			if oldest := r.int(7); oldest > 0 {
+				stats.OldestPending = max(time.Duration(q.db.now()-oldest)*time.Microsecond, 0)
+			}
 			return r.err
-		}, selectLanes)
-		if err != nil {
-			return err
-		}
-		oldest, ok, err := s.number(`SELECT min((SELECT seq FROM task INDEXED BY task_lane WHERE state = 1 AND state <> 3 AND lane = l.id ORDER BY seq LIMIT 1))
-			FROM lane l WHERE l.ready > 0`)
-		if ok {
-			stats.OldestPending = max(time.Duration(q.db.now()-oldest)*time.Microsecond, 0)
-		}
-		return err
+		}, `SELECT ifnull(sum(ready), 0), ifnull(sum(scheduled), 0), ifnull(sum(processing), 0), ifnull(sum(retrying), 0),
+			ifnull(sum(completed), 0), ifnull(sum(failed), 0), ifnull(sum(cancelled), 0),
+			ifnull(min(CASE WHEN head > 0 THEN head END), 0) FROM lane`)
 	})
 	if err != nil {
 		return domain.QueueStats{}, err

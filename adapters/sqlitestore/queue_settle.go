@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strconv"
+	"slices"
 	"time"
 
 	"logsift/domain"
@@ -16,40 +16,35 @@ func leaseLost(lease domain.Lease) error {
 	return fmt.Errorf("task %s, delivery %d: %w", lease.TaskID, lease.Delivery, domain.ErrLeaseLost)
 }
 
-// ExtendLease extends leases as [ports.TaskConsumer] says. A lease that is
-// refused comes back as it was given.
 func (q *TaskQueue) ExtendLease(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
-	if err := ports.ValidateLease(lease); err != nil {
-		return nil, err
-	}
 	if len(leases) == 0 {
 		return nil, nil
 	}
-	leases = append([]domain.Lease(nil), leases...)
+	if err := ports.ValidateLease(lease); err != nil {
+		return nil, err
+	}
+	leases = slices.Clone(leases)
 	var out []domain.Lease
 	var errs []error
 	err := q.db.writer.do(ctx, "extend lease", func(tx *transaction) error {
-		out, errs = append([]domain.Lease(nil), leases...), make([]error, len(leases))
+		out, errs = make([]domain.Lease, len(leases)), make([]error, len(leases))
 		recs, err := tx.loadByID(taskIDs(leases))
 		if err != nil {
 			return err
 		}
 		until := tx.now + lease.Microseconds()
 		var seqs []int64
-		for i := range out {
-			rec := recs[out[i].TaskID]
-			if rec == nil || !rec.holds(out[i]) {
-				errs[i] = leaseLost(out[i])
+		for i, l := range leases {
+			rec := recs[l.TaskID]
+			if rec == nil || !rec.holds(l) {
+				errs[i] = leaseLost(l)
 				continue
 			}
-			out[i].ExpiresAt = timeOf(until)
+			l.ExpiresAt = timeOf(until)
+			out[i] = l
 			seqs = append(seqs, rec.seq)
 		}
-		if len(seqs) == 0 {
-			return nil
-		}
-		_, err = tx.exec("UPDATE task SET wake_us = ? WHERE seq IN (SELECT value FROM json_each(?))", until, seqList(seqs))
-		return err
+		return tx.renew(seqs, lease)
 	})
 	if err != nil {
 		return nil, err
@@ -65,16 +60,15 @@ func taskIDs(leases []domain.Lease) []domain.TaskID {
 	return ids
 }
 
-// UpdateTask records reports as [ports.TaskConsumer] says.
 func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate) error {
 	if len(updates) == 0 {
 		return nil
 	}
-	updates = append([]ports.TaskUpdate(nil), updates...)
+	updates = slices.Clone(updates)
 	refused := make([]error, len(updates))
 	ids := make([]domain.TaskID, len(updates))
 	for i, u := range updates {
-		refused[i], ids[i] = checkUpdate(u), u.Lease.TaskID
+		refused[i], ids[i] = u.Validate(), u.Lease.TaskID
 		updates[i].Result = append([]byte(nil), u.Result...)
 	}
 	var errs []error
@@ -101,19 +95,6 @@ func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 	return domain.NewBatchError(errs)
 }
 
-// checkUpdate checks the fields of a report.
-func checkUpdate(u ports.TaskUpdate) error {
-	switch {
-	case u.Outcome < ports.OutcomeCompleted || u.Outcome > ports.OutcomeFailed:
-		return &domain.ValidationError{Field: "outcome", Value: fmt.Sprint(u.Outcome), Rule: "must be completed, retry or failed"}
-	case len(u.Result) > domain.MaxResult:
-		return &domain.ValidationError{Field: "result", Value: strconv.Itoa(len(u.Result)), Rule: fmt.Sprintf("must be at most %d bytes", domain.MaxResult)}
-	case u.RetryIn < 0 || u.RetryIn > domain.MaxScheduleAhead:
-		return &domain.ValidationError{Field: "retry_in", Value: u.RetryIn.String(), Rule: "must be between 0 and 10 years"}
-	}
-	return nil
-}
-
 // settle records one report. refused is why nothing was changed. A task that is
 // completed is appended to completed, and left for complete to write.
 func (tx *transaction) settle(rec *record, u ports.TaskUpdate, completed *[]*record) (refused, err error) {
@@ -127,14 +108,14 @@ func (tx *transaction) settle(rec *record, u ports.TaskUpdate, completed *[]*rec
 		}
 		return refused, err
 	}
-	t, at := rec.task, rec.at(tx.now)
+	t, at := rec.task, rec.stepTime(tx.now)
 	switch u.Outcome {
 	case ports.OutcomeCompleted:
 		if err := t.MarkAsCompleted(u.Result, at); err != nil {
 			return err, nil
 		}
-		tx.move(rec.lane, rec.state, stateCompleted)
-		tx.tell(t, rec.state, stateCompleted, "")
+		tx.move(rec.lane, rec.seq, rec.state, stateCompleted)
+		tx.emit(t, rec.state, stateCompleted, "")
 		delete(tx.held, t.ID)
 		rec.state, rec.wake, rec.report = stateCompleted, microsOf(at), 0
 		*completed = append(*completed, rec)
@@ -190,13 +171,12 @@ func (tx *transaction) complete(recs []*record) error {
 	return err
 }
 
-// ReleaseTask gives tasks back as [ports.TaskConsumer] says. A repeat is
-// accepted until the task is claimed again.
+// ReleaseTask accepts a repeat until the task is claimed again.
 func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) error {
 	if len(leases) == 0 {
 		return nil
 	}
-	leases = append([]domain.Lease(nil), leases...)
+	leases = slices.Clone(leases)
 	var errs []error
 	err := q.db.writer.do(ctx, "release task", func(tx *transaction) error {
 		errs = make([]error, len(leases))

@@ -8,6 +8,14 @@ import (
 	"logsift/ports"
 )
 
+// What can be wrong with a store in SQLite, as the kind of a domain.Finding.
+const (
+	// KindFileDamaged: the database's own check of its file failed.
+	KindFileDamaged = "file_damaged"
+	// KindRuleBroken: rows of the database contradict each other.
+	KindRuleBroken = "rule_broken"
+)
+
 var _ ports.StoreVerifier = (*DB)(nil)
 
 // rule is what holds for all rows of a file.
@@ -29,6 +37,9 @@ var rules = []rule{
 			l.completed  <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 5) OR
 			l.failed     <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 6) OR
 			l.cancelled  <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 7)`},
+	{"the oldest ready task of a lane is another one", "lane", `
+		SELECT l.id FROM lane l WHERE l.head <> ifnull((SELECT min(t.seq) FROM task t WHERE t.lane = l.id AND t.state = 1), 0)`},
+	{"a lane does not know whether its queue is paused", "lane", `SELECT id FROM lane WHERE paused <> (queue IN (SELECT queue FROM pause))`},
 	{"a lane has no tasks", "lane", `SELECT id FROM lane WHERE id NOT IN (SELECT lane FROM task)`},
 	{"it has no lane", "task", `SELECT seq FROM task WHERE lane NOT IN (SELECT id FROM lane)`},
 	{"its state is none", "task", `SELECT seq FROM task WHERE state NOT BETWEEN 1 AND 7`},
@@ -49,7 +60,7 @@ var rules = []rule{
 		SELECT DISTINCT analysis FROM anomaly WHERE json_valid(CAST(body AS TEXT)) AND instr(body, CAST('\u0000' AS BLOB)) = 0
 			AND id <> CAST(json_extract(CAST(body AS TEXT), '$.id') AS BLOB)`},
 	{"a state has a key or a size that none can have", "state", fmt.Sprintf(`
-		SELECT revision FROM state WHERE length(key) NOT BETWEEN 1 AND %d OR length(data) > %d`, domain.MaxStateKey, domain.MaxStateData)},
+		SELECT revision FROM state WHERE length(key) NOT BETWEEN 1 AND %d OR length(data) > %d`, domain.MaxDocumentKey, domain.MaxDocumentData)},
 	{"a state expires before all time", "state", `SELECT revision FROM state WHERE until_us < 0`},
 	// WITHOUT ROWID: a row is told by its place.
 	{"a pause is of no queue, or of no time", "pause", `
@@ -60,22 +71,22 @@ var rules = []rule{
 // most bounds the findings of one rule.
 const most = 1000
 
-// Verify implements ports.StoreVerifier: SQLite checks its file, and the rows are
-// compared with each other, all on one consistent view. Writers go on meanwhile,
+// Verify has SQLite check its file, and compares the rows with each other, all on one
+// consistent view. Writers go on meanwhile,
 // but their write-ahead log is not folded in until it has ended. It mends nothing:
 // a damaged file is to be restored from a copy.
 func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.VerifySummary, error) {
 	var summary domain.VerifySummary
-	tell := func(f domain.Finding) {
+	report := func(f domain.Finding) {
 		summary.Findings++
 		if req.Report != nil {
 			req.Report(f)
 		}
 	}
-	err := db.read(ctx, "verify", func(s *statements) error {
+	err := db.search(ctx, "verify", func(s *statements) error {
 		err := s.each(func(r *row) error {
 			if text := r.text(0); text != "ok" {
-				tell(domain.Finding{Kind: domain.FindingFileDamaged, Place: "file", Detail: text})
+				report(domain.Finding{Kind: KindFileDamaged, Place: "file", Detail: text})
 			}
 			return r.err
 		}, fmt.Sprintf("PRAGMA integrity_check(%d)", most))
@@ -88,7 +99,7 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 				return err
 			}
 			for _, key := range rows {
-				f := domain.Finding{Kind: domain.FindingRuleBroken, Place: rule.place, Detail: fmt.Sprintf("row %d: %s", key, rule.text)}
+				f := domain.Finding{Kind: KindRuleBroken, Place: rule.place, Detail: fmt.Sprintf("row %d: %s", key, rule.text)}
 				if rule.place == "task" {
 					err := s.each(func(r *row) error {
 						f.ID, f.Detail = r.uuid(0), rule.text
@@ -98,7 +109,7 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 						return err
 					}
 				}
-				tell(f)
+				report(f)
 			}
 			if req.Progress != nil {
 				req.Progress(summary)

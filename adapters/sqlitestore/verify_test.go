@@ -13,10 +13,12 @@ import (
 	"logsift/ports"
 )
 
-func TestVerifyTellsOfRowsThatContradictEachOther(t *testing.T) {
+func TestVerifyFindsRowsThatContradictEachOther(t *testing.T) {
 	t.Parallel()
 	harms := map[string]string{
 		"the statistics":          `UPDATE lane SET ready = ready + 1`,
+		"the head of a lane":      `UPDATE lane SET head = head + 1`,
+		"the pause of a lane":     `INSERT INTO pause (queue, since_us) SELECT queue, 1 FROM lane`,
 		"a lane that is gone":     `DELETE FROM lane`,
 		"a state that is none":    `UPDATE task SET state = 9, wake_us = 1`,
 		"a claim that is lost":    `UPDATE task SET state = 3, wake_us = 1`,
@@ -43,7 +45,7 @@ func TestVerifyTellsOfRowsThatContradictEachOther(t *testing.T) {
 			require.NoError(t, sqlitestore.NewLogRepository(db).SaveAnalysis(t.Context(), uuid.New(), domain.AnalysisResult{
 				Anomalies: []domain.Anomaly{{ID: "plain"}, {ID: "<&>\"\u2028é"}, {ID: "nul\x00nul"}, {ID: "no UTF-8 \xff\xfe"}, {}},
 			}))
-			_, err = sqlitestore.NewLogRepository(db).SaveState(t.Context(), domain.State{Key: "key"}, time.Hour)
+			_, err = sqlitestore.NewLogRepository(db).SaveDocument(t.Context(), domain.Document{Key: "key"}, time.Hour)
 			require.NoError(t, err)
 			var found []domain.Finding
 			req := ports.VerifyRequest{Repair: true, Report: func(f domain.Finding) { found = append(found, f) }}
@@ -59,7 +61,7 @@ func TestVerifyTellsOfRowsThatContradictEachOther(t *testing.T) {
 			require.NotEmpty(t, found)
 			require.False(t, summary.Clean(), "nothing is mended")
 			for _, f := range found {
-				require.Equal(t, domain.FindingRuleBroken, f.Kind)
+				require.Equal(t, sqlitestore.KindRuleBroken, f.Kind)
 				require.NotEmpty(t, f.Detail)
 			}
 		})

@@ -1,13 +1,9 @@
 package sqlitestore
 
 import (
-	"context"
-	"database/sql"
 	"math"
 	"sync"
 	"time"
-
-	"logsift/domain"
 )
 
 // watchInterval is how often a file that somebody waits on is looked at for the
@@ -21,16 +17,16 @@ const never = math.MaxInt64
 
 // waiter is a Dequeue that waits for tasks, or a reader that waits for events.
 type waiter struct {
-	// wants is nil for a reader.
-	wants func(queue string, typ domain.TaskType) bool
+	// wanted is nil for a reader.
+	wanted *selection
 	// woken has room for one signal.
 	woken chan struct{}
 	// due is when the waiter looks by itself. The hub's lock guards it.
 	due int64
 }
 
-// wake lets the waiter look again.
-func (w *waiter) wake() {
+// notify lets the waiter look again.
+func (w *waiter) notify() {
 	select {
 	case w.woken <- struct{}{}:
 	default:
@@ -51,8 +47,8 @@ func newHub() *hub {
 }
 
 // join adds a waiter. It must leave.
-func (h *hub) join(wants func(queue string, typ domain.TaskType) bool) *waiter {
-	w := &waiter{wants: wants, woken: make(chan struct{}, 1), due: never}
+func (h *hub) join(wanted *selection) *waiter {
+	w := &waiter{wanted: wanted, woken: make(chan struct{}, 1), due: never}
 	h.mu.Lock()
 	h.waiters[w] = struct{}{}
 	h.mu.Unlock()
@@ -83,51 +79,50 @@ func (h *hub) sleepUntil(w *waiter, due int64) {
 	w.due = due
 }
 
-// wake wakes those who want tasks of one of the lanes, and the readers if there are
+// notify wakes those who want tasks of one of the lanes, and the readers if there are
 // events.
-func (h *hub) wake(lanes []*lane, told bool) { h.wakeAll(lanes, told, never) }
-
-// wakeAll does as wake, and wakes those who would sleep beyond due.
-func (h *hub) wakeAll(lanes []*lane, told bool, due int64) {
+func (h *hub) notify(lanes []*lane, events bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for w := range h.waiters {
-		if w.wants == nil {
-			if told {
-				w.wake()
+		if w.wanted == nil {
+			if events {
+				w.notify()
 			}
 			continue
 		}
-		if due < w.due {
-			w.wake()
-			continue
-		}
 		for _, l := range lanes {
-			if w.wants(l.queue, l.typ) {
-				w.wake()
+			if w.wanted.wants(l.queue, l.typ) {
+				w.notify()
 				break
 			}
 		}
 	}
 }
 
+// waiting returns who waits, with when each of them looks by itself.
+func (h *hub) waiting() map[*waiter]int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make(map[*waiter]int64, len(h.waiters))
+	for w := range h.waiters {
+		out[w] = w.due
+	}
+	return out
+}
+
 // watch looks for commits of other processes while somebody waits, until the
 // store is closed. Where a look fails it is left to the waiters, which look by
 // themselves every Config.PollInterval, to meet the error.
-func (db *DB) watch(ctx context.Context) {
+func (db *DB) watch(q *statements) {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
-	var conn *sql.Conn
-	var q *statements
+	// What ends here only read; its errors say nothing.
+	defer func() { _ = q.close() }()
 	var version int64
 	for {
 		select {
 		case <-db.closed:
-			if conn != nil {
-				// What ends here only read; its errors say nothing.
-				_ = q.close()
-				_ = conn.Close()
-			}
 			return
 		case <-db.hub.joined:
 		}
@@ -135,13 +130,6 @@ func (db *DB) watch(ctx context.Context) {
 			select {
 			case <-db.closed:
 			case <-ticker.C:
-				if conn == nil {
-					var err error
-					if conn, err = db.reads.Conn(ctx); err != nil {
-						continue
-					}
-					q = newStatements(ctx, conn)
-				}
 				version = db.look(q, version)
 				continue
 			}
@@ -158,20 +146,23 @@ func (db *DB) look(q *statements, version int64) int64 {
 	if err != nil || !ok || seen == version {
 		return version
 	}
-	var ready []*lane
-	err = q.each(func(r *row) error {
-		ready = append(ready, readLane(r))
-		return r.err
-	}, selectLanes+" WHERE ready > 0 AND queue NOT IN (SELECT queue FROM pause)")
-	if err != nil {
-		return version
-	}
 	due, err := nextWake(q, stateScheduled, stateRetrying)
 	if err != nil {
 		return version
 	}
-	// There may be events: a reader looks faster than it could be told.
-	db.hub.wakeAll(ready, true, due)
+	for w, until := range db.hub.waiting() {
+		// There may be events: a reader looks faster than it could be told.
+		if w.wanted != nil && due >= until {
+			found, err := firstLanes(q, *w.wanted, 1)
+			if err != nil {
+				return version
+			}
+			if len(found) == 0 {
+				continue
+			}
+		}
+		w.notify()
+	}
 	return seen
 }
 

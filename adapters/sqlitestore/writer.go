@@ -54,6 +54,7 @@ type operation struct {
 type writer struct {
 	pool   *sql.DB
 	conn   *sql.Conn
+	files  *files
 	config Config
 	// ctx carries the values of Open's context and is never cancelled: a
 	// transaction is shared, no caller may end it for the others.
@@ -62,12 +63,20 @@ type writer struct {
 	mirror mirror
 	// committed is told which lanes a commit gave tasks to, and whether there are
 	// events.
-	committed func(lanes []*lane, told bool)
+	committed func(lanes []*lane, events bool)
 
 	// mu guards queue and stopped.
 	mu      sync.Mutex
 	queue   []*operation
 	stopped bool
+	// full is why a transaction had no room on the disk, until the write-ahead log could
+	// be folded since.
+	full error
+	// left is whether letGo has nothing more to do.
+	left bool
+	// locked is since when another process has kept the lock that a transaction
+	// waits for, in nanoseconds since 1970; 0 if none does.
+	locked atomic.Int64
 	// arrived has room for one signal: the queue is not empty, or stopped is
 	// set.
 	arrived chan struct{}
@@ -75,8 +84,8 @@ type writer struct {
 }
 
 // newWriter connects, switches the file to write-ahead logging and migrates it.
-func newWriter(ctx context.Context, pool *sql.DB, config Config) (*writer, error) {
-	w := &writer{pool: pool, config: config, ctx: context.WithoutCancel(ctx), arrived: make(chan struct{}, 1)}
+func newWriter(ctx context.Context, pool *sql.DB, files *files, config Config) (*writer, error) {
+	w := &writer{pool: pool, files: files, config: config, ctx: context.WithoutCancel(ctx), arrived: make(chan struct{}, 1)}
 	err := w.retryBusy(ctx, func() (err error) {
 		w.conn, err = pool.Conn(ctx)
 		return err
@@ -119,8 +128,10 @@ func (w *writer) plain(query string) error {
 func (w *writer) retryBusy(ctx context.Context, fn func() error) error {
 	err := fn()
 	if resultCode(err) != sqlite3.SQLITE_BUSY {
+		w.locked.Store(0)
 		return err
 	}
+	w.locked.CompareAndSwap(0, time.Now().UnixNano())
 	patience := time.NewTimer(w.config.BusyTimeout)
 	defer patience.Stop()
 	pause := time.NewTicker(lockPause)
@@ -135,7 +146,16 @@ func (w *writer) retryBusy(ctx context.Context, fn func() error) error {
 		}
 		err = fn()
 	}
+	w.locked.Store(0)
 	return err
+}
+
+// holdUp says what keeps a write from its turn.
+func (w *writer) holdUp() string {
+	if since := w.locked.Load(); since != 0 {
+		return fmt.Sprintf("another process has locked the file for %s; end it, or what it does", time.Since(time.Unix(0, since)).Round(time.Millisecond))
+	}
+	return fmt.Sprintf("a write did not end within %s: the disk is slow, or too many writes wait", readyTimeout)
 }
 
 // start begins to work.
@@ -157,7 +177,44 @@ func (w *writer) close() error {
 	w.mu.Unlock()
 	w.signal()
 	w.loop.Wait()
+	if w.files.state() != nil {
+		w.letGo(true)
+	}
+	return w.disconnect()
+}
+
+// disconnect closes the connection of a writer that does not work.
+func (w *writer) disconnect() error {
 	return errors.Join(w.stmts.close(), w.conn.Close(), w.pool.Close())
+}
+
+// letGo leaves files that are no longer the store's, so that what is in their places is
+// safe: what was acknowledged goes to the database that is open, wherever it is now, and
+// the write-ahead log is removed from beside another one. While a read keeps the first
+// from being done, the next call goes on with it; the last one waits for none.
+func (w *writer) letGo(last bool) {
+	if w.left {
+		return
+	}
+	harm := w.files.lost.Load().harm
+	if harm != harmOverwritten && w.fold() != nil && !last {
+		return
+	}
+	if harm != harmLog {
+		// What cannot be removed, nobody can be told better than by the error itself.
+		_ = w.files.removeLog()
+	}
+	w.left = true
+}
+
+// fold moves all of the write-ahead log into the database and cuts it off.
+func (w *writer) fold() error {
+	var busy, frames, done int
+	err := w.conn.QueryRowContext(w.ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done)
+	if err == nil && busy != 0 {
+		err = errors.New("a read still needs the write-ahead log")
+	}
+	return err
 }
 
 func (w *writer) signal() {
@@ -234,6 +291,11 @@ func (w *writer) do(ctx context.Context, action string, fn func(tx *transaction)
 // each gets one of its own, so that none suffers for another.
 func (w *writer) commit(group []*operation) {
 	begun, err := w.attempt(group)
+	if resultCode(err) == sqlite3.SQLITE_FULL && w.full == nil {
+		// Again, since the next attempt folds the write-ahead log first.
+		w.full = err
+		begun, err = w.attempt(begun)
+	}
 	if err == nil || len(begun) < 2 || errors.Is(err, errNotBegun) {
 		finish(begun, err)
 		return
@@ -247,15 +309,19 @@ func (w *writer) commit(group []*operation) {
 // attempt returns the operations of the group that were not abandoned. Without
 // an error all of them are committed, with one none is.
 func (w *writer) attempt(group []*operation) (begun []*operation, err error) {
+	if err = w.files.check(); err != nil {
+		w.letGo(false)
+		return take(group), fmt.Errorf("%w: %w", errNotBegun, err)
+	}
+	if w.full != nil && w.fold() == nil {
+		// That gave the disk back what the write-ahead log took.
+		w.full = nil
+	}
 	err = w.retryBusy(w.ctx, func() error {
 		_, err := w.stmts.exec("BEGIN IMMEDIATE")
 		return err
 	})
-	for _, op := range group {
-		if op.state.CompareAndSwap(opQueued, opBegun) || op.state.Load() == opBegun {
-			begun = append(begun, op)
-		}
-	}
+	begun = take(group)
 	if err != nil {
 		return begun, fmt.Errorf("%w: %w", errNotBegun, err)
 	}
@@ -274,10 +340,23 @@ func (w *writer) attempt(group []*operation) (begun []*operation, err error) {
 		}
 		return begun, err
 	}
-	if len(tx.stirred)+len(tx.told) > 0 {
-		w.committed(tx.stirred, len(tx.told) > 0)
+	for _, l := range tx.notified {
+		l.notified = false
+	}
+	if len(tx.notified)+len(tx.emitted) > 0 {
+		w.committed(tx.notified, len(tx.emitted) > 0)
 	}
 	return begun, nil
+}
+
+// take returns the operations that were not abandoned, and can no longer be.
+func take(group []*operation) (begun []*operation) {
+	for _, op := range group {
+		if op.state.CompareAndSwap(opQueued, opBegun) || op.state.Load() == opBegun {
+			begun = append(begun, op)
+		}
+	}
+	return begun
 }
 
 // transaction is what the operations of a group share.
@@ -286,10 +365,10 @@ type transaction struct {
 	*mirror
 	// now is the store's time, in microseconds.
 	now int64
-	// stirred are the lanes that have tasks to wait for which they had not.
-	stirred []*lane
-	// told are the steps to be stored as events.
-	told []toldStep
+	// notified are the lanes that have tasks to wait for which they had not.
+	notified []*lane
+	// emitted are the steps to be stored as events.
+	emitted []emittedStep
 }
 
 // run runs the operations and writes the lanes and events back.
@@ -306,32 +385,22 @@ func (tx *transaction) run(begun []*operation) error {
 }
 
 // move counts a task of the lane from one state into another; 0 is no state.
-func (tx *transaction) move(l *lane, from, to state) {
+func (tx *transaction) move(l *lane, seq int64, from, to state) {
 	if l == nil || from == to {
 		return
 	}
-	if from != 0 {
-		l.counts[from]--
-	}
-	if to != 0 {
-		l.counts[to]++
-	}
-	l.dirty = true
+	l.move(seq, from, to)
+	tx.change(l)
 	if to == stateReady || to == stateScheduled || to == stateRetrying {
-		tx.stir(l)
+		tx.notify(l)
 	}
 }
 
-// stir remembers that those who wait for tasks of the lane should look again, unless
+// notify remembers that those who wait for tasks of the lane should look again, unless
 // they would find its queue paused.
-func (tx *transaction) stir(l *lane) {
-	if tx.paused[l.queue] {
-		return
+func (tx *transaction) notify(l *lane) {
+	if !l.paused && !l.notified {
+		l.notified = true
+		tx.notified = append(tx.notified, l)
 	}
-	for _, known := range tx.stirred {
-		if known == l {
-			return
-		}
-	}
-	tx.stirred = append(tx.stirred, l)
 }

@@ -2,10 +2,10 @@
 // in and gives them out, how soon an idle worker has a task, what it costs the
 // store, and what a dead worker's tasks wait for.
 //
-// The workloads, their sizes and the names of the figures are those of the
-// harness that measures other queues, so that both can take turns on one server
-// and be compared. The tasks do nothing; each carries about 810 bytes. They are
-// run by a scheduler as in production: there is no mode for benchmarks.
+// The harness that measures other queues has the same workloads, sizes and names of
+// figures, so that both can take turns on one server and be compared. The tasks do
+// nothing; each carries about 810 bytes. They are run by a scheduler as in production:
+// there is no mode for benchmarks.
 //
 // Each run also proves exact delivery: once it has measured, it lets the
 // scheduler finish whatever is left, and fails with a [DeliveryError] unless each

@@ -381,7 +381,6 @@ func Hold(ctx context.Context, scheduler ports.TaskScheduler, ready, begun func(
 // holding is a processor that returns when its context ends.
 type holding func()
 
-// Process implements ports.TaskProcessor.
 func (begun holding) Process(ctx context.Context, _ *domain.Task) ([]byte, error) {
 	begun()
 	<-ctx.Done()

@@ -18,6 +18,7 @@ import (
 
 	"logsift/bootstrap"
 	"logsift/domain"
+	"logsift/domain/logline"
 )
 
 // analyzeQueue is the queue of analyze's own tasks, so that it works on nothing
@@ -27,25 +28,29 @@ const analyzeQueue = "analyze"
 // analyze has this many lines, or bytes of them, analysed together: a file whole,
 // unless it is very large, since sessions that are spread over it are judged
 // right only together. It is what bounds the memory, at about a gigabyte for the
-// longest lines.
+// longest lines. Of lines that go straight to the analyser, which keeps little of
+// them, it takes localBatch unless a smaller number was asked for.
 const (
 	analyzeBatch      = 250_000
 	analyzeBatchBytes = 128 << 20
+	localBatch        = 1_000_000
 )
 
 // analysis is what analyze is asked for.
 type analysis struct {
 	inputs, baseline []input
-	// name is that of the baseline; "" for none.
+	// name is the name of the baseline; "" for none.
 	name   string
 	failOn domain.Severity
-	format domain.LogFormat
+	parser logline.Parser
 	limit  int
 	// warnings are told in the report.
 	warnings []string
+	// local is whether nothing is kept and no AI service asked.
+	local bool
 }
 
-// analyzeFlags are those of analyze beside the settings.
+// analyzeFlags are the flags of analyze beside the settings.
 type analyzeFlags struct {
 	failOn, baselineName string
 	baseline             []string
@@ -61,22 +66,24 @@ func (e *environment) analyzeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "analyze FILE...",
 		Short: "Read logs and report what is unusual in them",
-		Long: `analyze reads text logs, plain or compressed by gzip or zstd, or standard input for
-"-", joins the lines of stack traces, queues their analysis, works the queue, and
-reports the anomalies: the whole system in one process. Unless --store is given, it keeps nothing.
+		Long: `analyze reads text logs, plain or compressed by gzip, bzip2, xz or zstd, or standard input for
+"-", joins the lines of stack traces, and reports the anomalies. It keeps nothing,
+unless --store is given: then the logs are stored, and their analysis is queued and
+worked, as by a server, in this process.
 
-With --baseline, the logs are compared with files of normal operation, which are
-learned first. The name under which they are learned is made of their contents, or
-is that of --baseline-name; in a store that is kept (--store), a name can be used
-again without the files. What the services of such a store have learned is neither
-used nor changed.
+With --baseline, analyze learns files of normal operation first and compares the logs
+with them. It makes the name of the baseline from their contents, unless
+--baseline-name gives one; in a store that is kept (--store), that name can be used
+again without the files. analyze neither uses nor changes what the services of such a
+store have learned.
 
-Up to 250,000 lines are judged together, more in several parts, one after the
-other; --batch-size changes that, and with it the memory. --workers above 1 judges
-parts at the same time, each with what is known by then.
+Up to a million lines are judged together, and more in several parts, one after the
+other. With --store or an AI service, a part has at most 250,000 lines, and with
+--workers above 1 parts are judged at the same time, each with what is known by then.
+--batch-size lowers these numbers, and with them the memory that is needed.
 
-Exit status: 0 done, 1 failed or an input could not be read in full, 2 wrong
-use, 3 --fail-on found an anomaly of that severity or a higher one.`,
+Exit status: 0 done, 1 failed or an input could not be read in full, 2 wrong use,
+3 --fail-on found an anomaly of that severity or a higher one, 130 interrupted.`,
 		Example: `  logsift analyze /var/log/syslog
   journalctl | logsift analyze -
   logsift analyze --baseline monday.log tuesday.log
@@ -95,7 +102,7 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 	cmd.Flags().StringArrayVar(&flags.baseline, "baseline", nil, "file of normal operation to compare with, may be repeated")
 	cmd.Flags().StringVar(&flags.baselineName, "baseline-name", "", "name of the baseline, to use one again that a kept store has learned")
 	format := formatFlag(cmd)
-	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupAnalysis|bootstrap.GroupWork|bootstrap.GroupLogging)
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupReading|bootstrap.GroupAnalysis|bootstrap.GroupWork|bootstrap.GroupLogging)
 	cmd.Flags().Lookup("store").DefValue = "a temporary file"
 	e.outputFlag(cmd, formatMarkdown, formatHTML)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -103,10 +110,10 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 		if err != nil {
 			return err
 		}
-		if work.format, err = domain.ParseLogFormat(*format); err != nil {
+		if err := e.load(cmd, &config); err != nil {
 			return err
 		}
-		if err := e.load(cmd, &config); err != nil {
+		if work.parser, err = newParser(*format, config.Timezone); err != nil {
 			return err
 		}
 		if config.Workers == 0 {
@@ -117,10 +124,13 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 		config.AnalysisQueue, config.Queues = analyzeQueue, []string{analyzeQueue}
 		// Nor is its limit: analyze waits for its own workers.
 		config.Addr, config.MaxPending = "", 0
+		work.local = config.Store == ownStore && config.Analyzer == bootstrap.AnalyzerBuiltin
 		if config.Store == ownStore {
 			if work.name != "" && len(work.baseline) == 0 {
 				return usageError("baseline-name without --baseline needs the --store that has learned it")
 			}
+		}
+		if config.Store == ownStore && !work.local {
 			remove, err := temporaryStore(&config)
 			if err != nil {
 				return err
@@ -128,6 +138,9 @@ use, 3 --fail-on found an anomaly of that severity or a higher one.`,
 			defer remove()
 		}
 		r, err := e.analyze(cmd.Context(), config, work)
+		if cmd.Context().Err() != nil {
+			return &exitError{status: exitInterrupted, err: errors.New("interrupted")}
+		}
 		if r == nil {
 			return err
 		}
@@ -243,15 +256,18 @@ func hashInput(w io.Writer, in input) error {
 	return err
 }
 
-// analyze learns the baseline, if there is one to learn, and analyses the logs,
-// each by a system of its own on the same store.
+// analyze learns the baseline, if there is one to learn, and analyses the logs.
 func (e *environment) analyze(ctx context.Context, config bootstrap.Config, work *analysis) (*report, error) {
+	process := e.process
+	if work.local {
+		process = e.processLocally(bootstrap.NewPrivateAnalyzer())
+	}
 	var learned *report
 	if len(work.baseline) > 0 {
 		learning := config
 		learning.Baseline, learning.Learn = work.name, true
 		var err error
-		if learned, err = e.process(ctx, learning, "learning", work.baseline, work.format); err != nil {
+		if learned, err = process(ctx, learning, "learning", work.baseline, work.parser); err != nil {
 			return nil, fmt.Errorf("learn the baseline: %w", err)
 		}
 		if learned.FailedTasks > 0 {
@@ -259,7 +275,7 @@ func (e *environment) analyze(ctx context.Context, config bootstrap.Config, work
 		}
 	}
 	config.Baseline, config.PrivateLearning = work.name, work.name == ""
-	r, err := e.process(ctx, config, "analysing", work.inputs, work.format)
+	r, err := process(ctx, config, "analysing", work.inputs, work.parser)
 	if r == nil {
 		return nil, err
 	}
@@ -276,16 +292,33 @@ func (e *environment) analyze(ctx context.Context, config bootstrap.Config, work
 	return r, err
 }
 
+// processor works on inputs with a configuration.
+type processor = func(ctx context.Context, config bootstrap.Config, verb string, inputs []input, parser logline.Parser) (*report, error)
+
 // process has a system of this configuration work on the inputs.
-func (e *environment) process(ctx context.Context, config bootstrap.Config, verb string, inputs []input, format domain.LogFormat) (*report, error) {
+func (e *environment) process(ctx context.Context, config bootstrap.Config, verb string, inputs []input, parser logline.Parser) (*report, error) {
 	var r *report
 	err := e.withApp(ctx, config, func(app *bootstrap.App) error {
-		p := &pipeline{client: &client{http: app.Client(), base: "http://127.0.0.1"}, progress: newProgress(e.stderr), verb: verb, format: format}
+		p := &pipeline{client: &client{http: app.Client(), base: "http://127.0.0.1"}, progress: newProgress(e.stderr), verb: verb, parser: parser}
 		var err error
 		r, err = p.run(ctx, inputs)
 		return err
 	})
 	return r, err
+}
+
+// processLocally has an analyser work on the inputs, with no system around it.
+func (e *environment) processLocally(analyzer *bootstrap.Analyzer) processor {
+	return func(ctx context.Context, config bootstrap.Config, verb string, inputs []input, parser logline.Parser) (*report, error) {
+		l := &local{
+			analyzer: analyzer, progress: newProgress(e.stderr), verb: verb, parser: parser, partLines: config.BatchSize,
+			req: domain.AnalysisRequest{Baseline: config.Baseline, Learn: config.Learn, LastAttempt: true},
+		}
+		if config.BatchSize == analyzeBatch {
+			l.partLines = localBatch
+		}
+		return l.run(ctx, inputs)
+	}
 }
 
 // finishAnalyze prints the report and turns it into an exit status.

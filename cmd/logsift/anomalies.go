@@ -53,7 +53,7 @@ func (f *listFlags) query() (url.Values, error) {
 	values := url.Values{}
 	for name, value := range f.filters {
 		if *value != "" {
-			values.Set(name, *value)
+			values.Set(strings.ReplaceAll(name, "-", "_"), *value)
 		}
 	}
 	if f.cursor != "" {
@@ -109,7 +109,7 @@ func (e *environment) anomaliesCommand() *cobra.Command {
 func (e *environment) anomaliesListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List anomalies, those of the newest analysis first",
+		Short: "List anomalies, newest analysis first",
 		Args:  cobra.NoArgs,
 	}
 	flags := addListFlags(cmd, "anomalies",
@@ -342,7 +342,7 @@ func (l *logLister) end(rest string) error {
 
 func (e *environment) showLog(ctx context.Context, c *client, id string) error {
 	if _, err := uuid.Parse(id); err != nil {
-		return usageError("%q is no log id: it must be a UUID", id)
+		return usageError("%q is not a log id: it must be a UUID", id)
 	}
 	var entry wire.LogEntry
 	if err := c.get(ctx, "/api/v1/logs/"+url.PathEscape(id), nil, &entry); err != nil {

@@ -44,11 +44,4 @@ func TestAnAnomalyIsFoundWithItsLogEntriesOverHTTP(t *testing.T) {
 	require.Equal(t, found.LogIDs[0], logs.Logs[0].ID)
 	require.Contains(t, logs.Logs[0].Message, "permission denied")
 	require.Zero(t, logs.Missing)
-
-	problem := ask[wire.Problem](t, a, "/api/v1/anomalies/unknown", http.StatusNotFound)
-	require.Equal(t, "urn:logsift:problem:anomaly-not-found", problem.Type)
-	problem = ask[wire.Problem](t, a, "/api/v1/anomalies?kind=bad", http.StatusBadRequest)
-	require.Equal(t, "kind", problem.Errors[0].Field)
-	problem = ask[wire.Problem](t, a, "/api/v1/anomalies/"+found.ID+"/logs?cursor=x", http.StatusBadRequest)
-	require.Equal(t, "cursor", problem.Errors[0].Field)
 }

@@ -35,7 +35,7 @@ type benchOptions struct {
 	reps int
 	yes  bool
 	form string
-	// sizes replace those of the cells, where their flags are given.
+	// sizes replace the sizes of the cells, where their flags are given.
 	sizes bootstrap.BenchCell
 }
 
@@ -47,9 +47,9 @@ func (e *environment) benchCommand() *cobra.Command {
 		Use:   "bench --store URL",
 		Short: "Measure the task queue on a store of your choice",
 		Long: `bench measures the task queue on an empty store that --store names, a Redis or
-sqlite:PATH, with everything on that production has. It prints the figures of each
+sqlite:PATH, with production settings. It prints the figures of each
 measurement as one line of JSON. With --yes it removes EVERYTHING from that store
-before each measurement, whoever put it there; without, it makes one measurement
+before each measurement, whoever put it there; without --yes, it makes one measurement
 on a store that is empty.
 
   w1   tasks enqueued one at a time, by 1 and by 16 producers
@@ -65,8 +65,8 @@ on a store that is empty.
 
 Each measurement also proves that every task was delivered once, and fails if not.
 rate is tasks a second; server_us and client_us are processor time for a task, in
-microseconds, of Redis and of this process. The flags for sizes replace those of
-the chosen workloads that have them.`,
+microseconds, of Redis and of this process. The flags for sizes replace the sizes of
+the chosen workloads.`,
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.Flags()
@@ -147,7 +147,7 @@ func (o *benchOptions) cells(flags *pflag.FlagSet) ([]bootstrap.BenchCell, error
 		}
 	}
 	if n := len(cells) * o.reps; n > 1 && !o.yes {
-		return nil, usageError("these are %d measurements, and the store is emptied before each: give --yes for that, or choose one by --work and sizes", n)
+		return nil, usageError("these are %d measurements, and bench empties the store before each: allow that by --yes, or choose one measurement by --work and sizes", n)
 	}
 	return cells, nil
 }
@@ -190,6 +190,7 @@ type benchResult struct {
 // printBench writes a result as one line: whole, or with the metrics beside what
 // they are of.
 func printBench(w io.Writer, form string, r benchResult) error {
+	w = jsonWriter{w}
 	if form == benchResults {
 		return json.NewEncoder(w).Encode(r)
 	}

@@ -38,7 +38,7 @@ type client struct {
 // read the command lines of the others.
 const apiKeyEnvVar = "LOGSIFT_API_KEY" //nolint:gosec // the name of a variable
 
-// problemError is an answer of the API that tells of a problem.
+// problemError is an answer of the API with a problem.
 type problemError struct {
 	wire.Problem
 	// retryAfter is how long the server asks to wait; 0 if it does not.
@@ -68,12 +68,11 @@ func (c *client) do(ctx context.Context, method, path string, out any) error {
 	return c.send(ctx, method, path, http.Header{}, nil, out)
 }
 
-func (c *client) send(ctx context.Context, method, path string, header http.Header, body []byte, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
+// ask sends a request and returns the answer, whose body is to be closed.
+func (c *client) ask(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	req.Header = header
 	if c.key != "" {
@@ -81,7 +80,17 @@ func (c *client) send(ctx context.Context, method, path string, header http.Head
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask logsift: %w", err)
+		return nil, fmt.Errorf("ask logsift: %w", err)
+	}
+	return res, nil
+}
+
+func (c *client) send(ctx context.Context, method, path string, header http.Header, body []byte, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := c.ask(ctx, method, path, header, body)
+	if err != nil {
+		return err
 	}
 	defer func() { _ = res.Body.Close() }() // The answer was read, or is given up.
 	raw, err := io.ReadAll(res.Body)
@@ -100,11 +109,11 @@ func (c *client) send(ctx context.Context, method, path string, header http.Head
 	return nil
 }
 
-// problem is the error that an answer with this body tells of.
+// problem is the error in an answer with this body.
 func (c *client) problem(res *http.Response, body []byte) error {
 	problem := &problemError{}
 	if err := json.Unmarshal(body, &problem.Problem); err != nil || problem.Status == 0 {
-		return fmt.Errorf("%s %s: HTTP %d, and no problem that logsift would tell: is %s a logsift server?", res.Request.Method, res.Request.URL.Path, res.StatusCode, c.base)
+		return fmt.Errorf("%s %s: HTTP %d, and no answer of logsift: is %s a logsift server?", res.Request.Method, res.Request.URL.Path, res.StatusCode, c.base)
 	}
 	problem.retryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
 	return problem
@@ -113,20 +122,13 @@ func (c *client) problem(res *http.Response, body []byte) error {
 // stream begins to read a stream of events, after the one with this id if it is not
 // "". The stream is to be closed; it ends with ctx.
 func (c *client) stream(ctx context.Context, path, after string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	req.Header.Set("Accept", "text/event-stream")
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
-	}
+	header := http.Header{"Accept": {"text/event-stream"}}
 	if after != "" {
-		req.Header.Set("Last-Event-ID", after)
+		header.Set("Last-Event-ID", after)
 	}
-	res, err := c.http.Do(req)
+	res, err := c.ask(ctx, http.MethodGet, path, header, nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask logsift: %w", err)
+		return nil, err
 	}
 	if res.StatusCode == http.StatusOK {
 		return res.Body, nil
@@ -255,11 +257,11 @@ func (e *environment) withClient(cmd *cobra.Command, config *bootstrap.Config, s
 	if server != "" {
 		u, err := url.Parse(server)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return usageError("server %q is no URL: use one such as http://127.0.0.1:8080", server)
+			return usageError("server %q is not a URL: use one such as http://127.0.0.1:8080", server)
 		}
 		key := e.getenv(apiKeyEnvVar)
 		if ip := net.ParseIP(u.Hostname()); key != "" && u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			e.note("warning: the API key goes to %s without TLS, for all to read on the way: use https", u.Host)
+			e.note("warning: the API key is sent to %s without TLS, so that anyone on the network can read it: use https", u.Host)
 		}
 		return f(&client{http: &http.Client{CheckRedirect: refuseRedirect}, base: strings.TrimRight(server, "/"), key: key})
 	}
@@ -294,7 +296,7 @@ func (e *environment) withApp(ctx context.Context, config bootstrap.Config, f fu
 
 // printJSON writes a value for programs.
 func (e *environment) printJSON(v any) error {
-	enc := json.NewEncoder(e.stdout)
+	enc := json.NewEncoder(jsonWriter{e.stdout})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
@@ -304,7 +306,7 @@ func (e *environment) printJSON(v any) error {
 // stands before every line but the first.
 func encodeIndented(v any, prefix string) ([]byte, error) {
 	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
+	enc := json.NewEncoder(jsonWriter{&buf})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent(prefix, "  ")
 	err := enc.Encode(v)

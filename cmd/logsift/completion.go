@@ -13,6 +13,7 @@ import (
 	"logsift/adapters/httpapi/wire"
 	"logsift/bootstrap"
 	"logsift/domain"
+	"logsift/domain/logline"
 )
 
 // flagWords are the words that a shell offers for flags of these names, in every
@@ -33,7 +34,7 @@ func flagWords() map[string][]string {
 	}
 	return map[string][]string{
 		"status": statuses, "level": levels, "severity": severities, "fail-on": severities, "kind": kinds,
-		"format":     domain.LogFormatNames(),
+		"format":     logline.FormatNames(),
 		"type":       {string(domain.TaskTypeLogAnalysis)},
 		"analyzer":   {bootstrap.AnalyzerBuiltin, bootstrap.AnalyzerOpenAI},
 		"log-level":  {"debug", "info", "warn", "error"},

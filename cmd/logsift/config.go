@@ -23,14 +23,14 @@ func (e *environment) configCheckCommand() *cobra.Command {
 	config := bootstrap.DefaultConfig()
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Tell whether serve and worker could start with the settings",
+		Short: "Check whether serve and worker could start with the settings",
 		Long: `check reads the settings as serve and worker do: flags over LOGSIFT_* variables over
-the file over defaults. It tells every fault, with exit status 2, or the settings that
-are not as by default; -o json has all of them. Passwords are not shown.
+the file over defaults. It prints every fault and exits with status 2, or prints the
+settings that differ from the defaults; -o json has all of them. Passwords are not shown.
 
-With --connect it opens the store too, and the files of keys and certificates: the
-exit status is 1 if serve could not. It changes nothing but that an embedded store is
-made if there is none.`,
+With --connect it also opens the store and the files of keys and certificates, and exits
+with status 1 if serve could not. It changes nothing, but makes an embedded store that
+is missing.`,
 		Example: `  logsift config check --config /etc/logsift/logsift.yaml --connect`,
 		Args:    cobra.NoArgs,
 	}

@@ -32,8 +32,8 @@ func (e *environment) demoCommand() *cobra.Command {
 		Short: "See the whole system at work on a real sample",
 		Long: `demo starts the whole system on an embedded store in a temporary folder, sends it
 the logs of nginx, PostgreSQL and Redis on a day with faults, over HTTP as any
-client would, and prints the anomalies that its workers find. It ends by itself
-and leaves nothing behind.`,
+client would, and prints the anomalies that its workers find. It ends when it has
+printed them, and leaves nothing behind.`,
 		Args: cobra.NoArgs,
 	}
 	config.Flags(cmd.Flags(), bootstrap.GroupLogging)

@@ -29,17 +29,31 @@ import (
 // are marked by notHere are not run, for the reason that stands there.
 var docCommands = map[string][]readmeCommand{
 	"quick-start.md": {
-		{"logsift analyze app.log", runToEnd("1 anomaly: 1 high", 0)},
+		{"logsift analyze app.log", runToEnd("1 anomaly: 1 medium", 0)},
 		{"logsift analyze --baseline GOOD.log BAD.log", runToEnd("HIGH  new template", 0)},
 		{"logsift serve", runServer},
 		{"export LOGSIFT_SERVER=http://127.0.0.1:8080", exportVariable},
 		{"logsift health", runToEnd("store      ready", 0)},
 		{"curl -H 'Content-Type: text/plain' --data-binary @app.log 'http://127.0.0.1:8080/api/v1/logs?source=app'", runToEnd(`"accepted":301`, 0)},
 		{"logsift follow --from-start --source app --positions positions.json app.log", runFollow},
-		{"logsift anomalies list --severity high --limit 1", runUntil("permission denied")},
+		{"logsift anomalies list --severity medium --limit 1", runUntil("permission denied")},
 		{"logsift logs --level error --text denied --limit 1", runToEnd("permission denied", 0)},
 		{`logsift task add --payload '{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]}' --priority 8`, runToEnd("-7", 0)},
 		{"logsift task list --status COMPLETED", runUntil("default  8         1 ")},
+	},
+	"api.md": {
+		{"logsift serve", runServer},
+		{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/queue/tasks -d '{"type":"log_analysis","payload":{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]},"priority":8}'`, runToEnd(`"priority":8`, 0)},
+		{"curl 'http://127.0.0.1:8080/api/v1/queue/tasks?status=COMPLETED&limit=10'", runUntil(`"status":"COMPLETED"`)},
+		{"curl http://127.0.0.1:8080/api/v1/queue/stats", runToEnd(`"workers_count":10`, 0)},
+		{"curl -H 'Content-Type: text/plain' --data-binary @app.log 'http://127.0.0.1:8080/api/v1/logs?source=app'", runToEnd(`"accepted":301`, 0)},
+		{"curl 'http://127.0.0.1:8080/api/v1/anomalies?severity=medium'", runUntil("permission denied")},
+	},
+	"analysers.md": {
+		{"logsift config check --analyzer openai --ai-base-url http://127.0.0.1:11434/v1 --ai-model llama3.2", runToEnd("the settings are valid", 0)},
+	},
+	"measurements.md": {
+		{"go test -run '^$' -bench Depth ./adapters/redisstore", notHere("it takes minutes, in a checkout")},
 	},
 	"one-machine.md": {
 		{"cp deploy/logsift.yaml /etc/logsift/logsift.yaml", installSettings},
@@ -50,8 +64,8 @@ var docCommands = map[string][]readmeCommand{
 		{"systemctl enable --now logsift", runUnit},
 		{"logsift health --server http://127.0.0.1:8080", runToEnd("store      ready", 0)},
 		{"logsift key create --keys /etc/logsift/keys --role admin --name anna", runToEnd("ls_", 0)},
-		{"logsift key create --keys /etc/logsift/keys --role write --name shipper --expires 90d", runToEnd("ls_", 0)},
-		{"logsift key list --keys /etc/logsift/keys", runToEnd("shipper  write  active", 0)},
+		{"logsift key create --keys /etc/logsift/keys --role ingest --name shipper --expires 90d", runToEnd("ls_", 0)},
+		{"logsift key list --keys /etc/logsift/keys", runToEnd("shipper  ingest  active", 0)},
 		{"chmod 0644 /etc/logsift/keys", runToEnd("", 0)},
 		{"logsift serve --addr 127.0.0.1:8443 --keys /etc/logsift/keys --tls-cert /etc/logsift/tls.crt --tls-key /etc/logsift/tls.key --audit-log /var/lib/logsift/audit.log", runTLSServer},
 		{`curl -k -H "Authorization: Bearer wrong" -X POST https://127.0.0.1:8443/api/v1/logs`, runToEnd("unauthorized", 0)},
@@ -65,7 +79,7 @@ var docCommands = map[string][]readmeCommand{
 		{"logsift serve --store redis://127.0.0.1:6379/0", runServer},
 		{"logsift worker --store redis://127.0.0.1:6379/0 --workers 20", runWorker},
 		{"logsift config check --connect --store redis://127.0.0.1:6379/0", runToEnd("and the store is there", 0)},
-		{"sed 's/CHANGE-ME/a-long-password/' deploy/redis/users.acl >/etc/logsift/users.acl", startSecureRedis},
+		{"sed 's/#CHANGE-ME/>a-long-password/' deploy/redis/users.acl >/etc/logsift/users.acl", startSecureRedis},
 		{"logsift config check --connect --store 'rediss://logsift:a-long-password@redis.example:6379/0?ca_file=/etc/logsift/redis-ca.pem'", runToEnd("and the store is there", 0)},
 		{"logsift config check --store 'redis+sentinel://10.0.0.1:26379,10.0.0.2:26379,10.0.0.3:26379/0?master=mymaster'", runToEnd("the settings are valid", 0)},
 		{"logsift verify --store redis://127.0.0.1:6379/0", runToEnd("nothing is broken", 0)},
@@ -108,7 +122,7 @@ var docCommands = map[string][]readmeCommand{
 	"command-line.md": {
 		{"export LOGSIFT_WORKERS=6", exportVariable},
 		{"logsift config check --workers 4", runToEnd("the settings are valid", 0)},
-		{"logsift analyze --fail-on high app.log", runToEnd("HIGH", 3)},
+		{"logsift analyze --fail-on medium app.log", runToEnd("MEDIUM", 3)},
 		{"logsift health --server http://127.0.0.1:1", runToEnd("", 1)},
 		{"logsift task list --status DANCING", runToEnd("", 1)},
 		{"logsift serve --workers many", runToEnd("", 2)},

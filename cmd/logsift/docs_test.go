@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -283,11 +284,71 @@ func TestDocsIndexHasEachGuide(t *testing.T) {
 	}
 }
 
+// repoPath is a path of the repository in prose: from its root, or the name of a Go or
+// Lua file. The first group is what stands before it, which must not be part of a URL,
+// a module or a longer path.
+var repoPath = regexp.MustCompile(`(^|[^\w/.*-])((?:adapters|application|bootstrap|cmd|deploy|docs|domain|mocks|ports|scripts|\.ci)/[\w./*+-]*\w|[\w*]+\.(?:go|lua))\b`)
+
+// missingPaths returns the paths of a text that are neither in the repository nor below
+// the folder that the text is about.
+func missingPaths(tree fs.FS, folder, text string) []string {
+	var missing []string
+	for _, m := range repoPath.FindAllStringSubmatch(text, -1) {
+		name := strings.TrimSuffix(m[2], "/...")
+		if strings.HasPrefix(name, "application/") && (strings.Contains(name, "+") || strings.Contains(name, "json")) {
+			continue // a media type
+		}
+		found := slices.ContainsFunc([]string{name, path.Join(folder, name)}, func(name string) bool {
+			files, err := fs.Glob(tree, name)
+			return err == nil && len(files) > 0
+		})
+		if !found {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// goName is a name of a package of logsift in prose, such as ports.TaskQueue.
+var goName = regexp.MustCompile(`\b(?:application|bootstrap|domain|ports|portstest|wire)\.([A-Z]\w*)`)
+
+func TestDocsPathsExist(t *testing.T) {
+	t.Parallel()
+	root := os.DirFS(moduleRoot)
+	require.Equal(t, []string{"ports/none.go", "none.lua"},
+		missingPaths(root, "adapters/redisstore", "`ports/none.go`, doc.go, `domain/*.go`, none.lua, application/problem+json, https://a/docs/b and logsift/ports/none"))
+	missing := map[string][]string{}
+	require.NoError(t, fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name == ".git" && d.IsDir():
+			return fs.SkipDir
+		case d.Name() == "doc.go", filepath.Ext(name) == ".md" && name != "CHANGELOG.md":
+			raw, err := fs.ReadFile(root, name)
+			none := missingPaths(root, path.Dir(name), string(raw))
+			for _, m := range goName.FindAllStringSubmatch(string(raw), -1) {
+				if !slices.ContainsFunc([]string{"func %s(", "type %s ", "var %s ", "const %s ", " %s = "}, func(form string) bool {
+					return strings.Contains(goSources(), fmt.Sprintf(form, m[1]))
+				}) {
+					none = append(none, m[0])
+				}
+			}
+			if len(none) > 0 {
+				missing[name] = none
+			}
+			return err
+		}
+		return nil
+	}))
+	require.Empty(t, missing, "these files name what is not there")
+}
+
 // The table of command-line.md says which schema of the API's document the JSON of a
 // command has.
 func TestDocsJSONIsThatOfTheAPI(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile(moduleRoot + "/adapters/httpapi/openapi.yaml")
+	raw, err := os.ReadFile(moduleRoot + "/adapters/httpapi/openapi/openapi.yaml")
 	require.NoError(t, err)
 	var document struct {
 		Components struct {

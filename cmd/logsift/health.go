@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,18 +27,15 @@ func (e *environment) healthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a running server whether it is ready",
-		Long: `health asks a server whether it can do its work, and tells the state of its
-components. The exit status is 0 if it is ready, 1 if not, or if nobody answers within
-5 seconds: what a container's health check needs.`,
+		Long: `health asks a server whether it can do its work, and prints the state of its
+components. The exit status is 0 if the server is ready, and 1 if it is not, or does
+not answer within 5 seconds, as a container's health check needs it.`,
 		Args: cobra.NoArgs,
 	}
 	server := cmd.Flags().String("server", e.getenv("LOGSIFT_SERVER"), "URL of the server (default "+defaultServer+")")
 	e.outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *server == "" {
-			*server = defaultServer
-		}
-		return e.withClient(cmd, nil, *server, func(c *client) error {
+		return e.withClient(cmd, nil, cmp.Or(*server, defaultServer), func(c *client) error {
 			ready, err := c.readiness(cmd.Context())
 			if err != nil {
 				return err
@@ -97,7 +95,7 @@ func (c *client) readiness(ctx context.Context) (wire.Readiness, error) {
 	defer func() { _ = res.Body.Close() }() // The answer was read, or is given up.
 	known := res.StatusCode == http.StatusOK || res.StatusCode == http.StatusServiceUnavailable
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(&out); err != nil || !known || out.Status == "" {
-		return out, fmt.Errorf("GET %s: HTTP %d, and not what logsift would tell: is %s a logsift server?", path, res.StatusCode, c.base)
+		return out, fmt.Errorf("GET %s: HTTP %d, and no answer of logsift: is %s a logsift server?", path, res.StatusCode, c.base)
 	}
 	return out, nil
 }

@@ -18,15 +18,14 @@ func (e *environment) keyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Make, list and revoke the keys of the API",
-		Long: `key makes, lists and revokes the keys by which clients may use the API. They are
-in the file that --keys names, here and at serve, as hashes. Servers see a change
-within a second.
+		Long: `key makes, lists and revokes the keys of the API. The file that --keys names, here
+and for serve, holds them as hashes. Servers see a change within a second.
 
 A key is ls_ID_SECRET, with ten and 52 characters. Clients send it in the header
 "Authorization: Bearer KEY"; shippers that know only user and password send it as
 the password; the commands of logsift take it from LOGSIFT_API_KEY.`,
 		Example: `  logsift key create --keys keys.yaml --role admin --name anna
-  logsift key create --keys keys.yaml --role write --name fluent-bit --expires 90d
+  logsift key create --keys keys.yaml --role ingest --name fluent-bit --expires 90d
   logsift serve --addr 0.0.0.0:8080 --keys keys.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -56,20 +55,21 @@ func (e *environment) keyCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Make a key and print it, once",
-		Long: `create makes a key, prints it to standard output, and adds its hash to the file,
-which it makes if there is none. The key itself is kept nowhere.
+		Long: `create makes a key, prints it to standard output, and adds its hash to the file. It
+makes the file if there is none. The key itself is not stored.
 
-Roles: read sees everything but the settings; write also sends logs, creates
-tasks, and retries, cancels and runs single ones; admin does everything.`,
+Roles: ingest sends logs and sees nothing; read sees everything but the settings;
+write also sends logs, creates tasks, and retries, cancels and runs single ones;
+admin does everything.`,
 		Args: cobra.NoArgs,
 	}
-	role := cmd.Flags().String("role", "", "what the key may do: read, write or admin (required)")
+	role := cmd.Flags().String("role", "", "what the key may do: ingest, read, write or admin (required)")
 	name := cmd.Flags().String("name", "", "whom or what the key is for, as the audit log shows it (required)")
 	var expires lifetime
 	cmd.Flags().Var(&expires, "expires", "how long the key is good for, such as 12h or 90d (default for ever)")
 	return e.keyFileCommand(cmd, func(_ []string, file string) error {
 		if *role == "" || *name == "" {
-			return usageError("a key needs --role read, write or admin, and --name")
+			return usageError("a key needs --role ingest, read, write or admin, and --name")
 		}
 		key, text, err := bootstrap.CreateAPIKey(file, *name, *role, time.Duration(expires))
 		if err != nil {
@@ -117,10 +117,10 @@ func (e *environment) keyListCommand() *cobra.Command {
 func (e *environment) keyRevokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke ID",
-		Short: "End a key for ever",
-		Long: `revoke ends a key, and the sessions of browsers that were begun with it. Running
-servers refuse it within a second. It stays in the list; its line may be removed
-from the file.`,
+		Short: "Revoke a key for good",
+		Long: `revoke ends a key, and the sessions that browsers began with it. Running servers
+refuse it within a second. It stays in the list; you may remove its line from the
+file.`,
 		Args: cobra.ExactArgs(1),
 	}
 	return e.keyFileCommand(cmd, func(args []string, file string) error {

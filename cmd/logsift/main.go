@@ -3,7 +3,7 @@
 // Run logsift help for its commands.
 //
 // Exit status: 0 done, 1 failed, 2 wrong use, 3 analyze --fail-on found what it
-// was to look for.
+// was to look for, 130 analyze was interrupted.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // for --timezone, where the system has none
 )
 
 func main() {

@@ -14,8 +14,8 @@ func (e *environment) manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "man FOLDER",
 		Short: "Write the manual pages into a folder",
-		Long: `man writes a manual page for each command into the folder, which it makes if it is
-not there. To read them with man, take a folder of section 1:
+		Long: `man writes a manual page for each command into the folder, and makes the folder if it
+is missing. To read the pages with man, choose a folder of section 1:
 
   logsift man ~/.local/share/man/man1 && man logsift-serve`,
 		Args: cobra.ExactArgs(1),

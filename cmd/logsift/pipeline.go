@@ -13,6 +13,7 @@ import (
 
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
+	"logsift/domain/logline"
 )
 
 // pipeline sends logs to a running system and collects what it finds.
@@ -21,7 +22,7 @@ type pipeline struct {
 	progress *progress
 	// verb says what is done with the logs.
 	verb   string
-	format domain.LogFormat
+	parser logline.Parser
 	// tasks are those that analyse the logs, in the order of their creation.
 	tasks []uuid.UUID
 }
@@ -35,8 +36,8 @@ func (p *pipeline) run(ctx context.Context, inputs []input) (*report, error) {
 			return nil, err
 		}
 	}
-	if r.Lines == 0 {
-		return nil, errors.Join(append([]error{errors.New("no log lines to analyse")}, toErrors(r.Errors)...)...)
+	if r.Entries == 0 {
+		return nil, errNoLines(r)
 	}
 	for _, id := range p.tasks {
 		// Nothing more comes, so the last batch need not wait. A task that already
@@ -55,20 +56,12 @@ func (p *pipeline) run(ctx context.Context, inputs []input) (*report, error) {
 	return r, p.readTimes(ctx, r)
 }
 
-func toErrors(texts []string) []error {
-	out := make([]error, len(texts))
-	for i, text := range texts {
-		out[i] = errors.New(text)
-	}
-	return out
-}
-
 // send stores the lines of one input. What is wrong with the input is noted in
 // the report; only a system that takes no lines is an error.
 func (p *pipeline) send(ctx context.Context, in input, r *report) error {
 	var sendErr error
 	var sent int64
-	lines, err := readChunks(in, p.format, func(c *chunk) error {
+	lines, err := readChunks(in.until(ctx), p.parser, func(c *chunk) error {
 		receipt, err := p.client.sendLines(ctx, in.name, c.mediaType(), c.body.Bytes())
 		if err != nil {
 			sendErr = fmt.Errorf("send %s: %w", in.name, err)
@@ -78,7 +71,7 @@ func (p *pipeline) send(ctx context.Context, in input, r *report) error {
 		if receipt.RejectedCount > 0 {
 			r.Errors = append(r.Errors, fmt.Sprintf("%s: %s refused, the first because: %s", in.name, plural(receipt.RejectedCount, "line"), receipt.Rejected[0].Reason))
 		}
-		r.Lines += receipt.Accepted
+		r.Entries += receipt.Accepted
 		sent += int64(c.body.Len())
 		p.progress.show("reading "+in.name, sent, in.size)
 		return nil
@@ -86,18 +79,10 @@ func (p *pipeline) send(ctx context.Context, in input, r *report) error {
 	if sendErr != nil {
 		return sendErr
 	}
-	if err != nil {
-		r.Errors = append(r.Errors, err.Error())
+	if ctx.Err() != nil {
+		return fmt.Errorf("read %s: %w", in.name, ctx.Err())
 	}
-	if lines.tooLong > 0 {
-		r.Errors = append(r.Errors, lines.tooLongText(in.name))
-	}
-	if lines.mended > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: bytes that are not UTF-8 were replaced in %s", in.name, plural(lines.mended, "line")))
-	}
-	if lines.lines > 0 {
-		r.Sources = append(r.Sources, in.name)
-	}
+	r.addInput(in.name, lines, err)
 	return nil
 }
 

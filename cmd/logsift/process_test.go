@@ -4,15 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -157,168 +154,45 @@ func (a api) awaitStatus(t *testing.T, id, status string) wire.Task {
 	return task
 }
 
-// hangingAI is an AI service that takes requests and never answers.
-func hangingAI(t *testing.T) string {
-	t.Helper()
-	done := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-done:
-		case <-r.Context().Done():
-		}
-	}))
-	t.Cleanup(server.Close)
-	t.Cleanup(func() { close(done) })
-	return server.URL
-}
-
 const someLines = "2026-05-01 08:00:00 INFO started\n2026-05-01 08:00:01 ERROR cannot open /etc/app.conf: permission denied\n"
 
-// stores are the stores that several processes can share.
-func stores(t *testing.T) map[string]string {
+// onEachStore runs f, as a parallel subtest, on each store that processes can share.
+func onEachStore(t *testing.T, f func(t *testing.T, store string)) {
 	t.Helper()
-	return map[string]string{
+	for name, store := range map[string]string{
 		"redis":  redistest.Start(t).URL(),
 		"sqlite": "sqlite:" + t.TempDir() + "/logsift.db",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, store)
+		})
 	}
 }
 
 func TestAKilledWorkersTasksAreWorkedAgain(t *testing.T) {
 	t.Parallel()
-	for name, store := range stores(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			const lease = 2 * time.Second
-			common := []string{"--store", store, "--lease", lease.String(), "--batch-age", "50ms"}
-			_, a := serve(t, append(common, "--workers", "0")...)
-			stuck := start(t, append([]string{"worker", "--analyzer", "openai", "--ai-model", "m", "--ai-base-url", hangingAI(t)}, common...)...)
-			stuck.awaitReady(t)
+	onEachStore(t, func(t *testing.T, store string) {
+		const lease = 2 * time.Second
+		common := []string{"--store", store, "--lease", lease.String(), "--batch-age", "50ms"}
+		_, a := serve(t, append(common, "--workers", "0")...)
+		ai, _ := slowAI(t)
+		stuck := start(t, append([]string{"worker", "--analyzer", "openai", "--ai-model", "m", "--ai-base-url", ai}, common...)...)
+		stuck.awaitReady(t)
 
-			id := a.sendLogs(t, someLines)
-			a.awaitStatus(t, id, "PROCESSING")
-			status, raw := a.call(t, http.MethodDelete, "/api/v1/queue/tasks/"+id, "", "")
-			require.Equal(t, http.StatusConflict, status, string(raw))
+		id := a.sendLogs(t, someLines)
+		a.awaitStatus(t, id, "PROCESSING")
+		status, raw := a.call(t, http.MethodDelete, "/api/v1/queue/tasks/"+id, "", "")
+		require.Equal(t, http.StatusConflict, status, string(raw))
 
-			start(t, append([]string{"worker"}, common...)...).awaitReady(t)
-			require.NoError(t, stuck.cmd.Process.Kill())
-			killed := time.Now()
-			task := a.awaitStatus(t, id, "COMPLETED")
-			require.Less(t, time.Since(killed), lease+2*time.Second, "claimable again within the lease plus 2 s")
-			require.Equal(t, [3]int{1, 2, 1}, [3]int{task.Attempt, task.Deliveries, task.Recoveries}, "a worker's death costs no retry")
-			require.Contains(t, string(task.Result), "permission denied")
-		})
-	}
-}
-
-func TestAStoppedWorkerGivesItsTasksBack(t *testing.T) {
-	t.Parallel()
-	for name, store := range stores(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			common := []string{"--store", store, "--batch-age", "50ms"}
-			_, a := serve(t, append(common, "--workers", "0")...)
-			stuck := start(t, append([]string{"worker", "--drain-timeout", "100ms", "--analyzer", "openai", "--ai-model", "m", "--ai-base-url", hangingAI(t)}, common...)...)
-			stuck.awaitReady(t)
-			id := a.sendLogs(t, someLines)
-			a.awaitStatus(t, id, "PROCESSING")
-
-			require.NoError(t, stuck.cmd.Process.Signal(syscall.SIGTERM))
-			require.LessOrEqual(t, stuck.awaitExit(t), 1)
-			task := a.task(t, id)
-			require.Equal(t, "PENDING", task.Status)
-			require.Equal(t, [3]int{0, 1, 0}, [3]int{task.Attempt, task.Deliveries, task.Recoveries}, "a release counts as nothing")
-
-			start(t, append([]string{"worker"}, common...)...).awaitReady(t)
-			require.Equal(t, 1, a.awaitStatus(t, id, "COMPLETED").Attempt)
-		})
-	}
-}
-
-func TestAnIdleServerStopsCleanly(t *testing.T) {
-	t.Parallel()
-	for name, store := range stores(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p, a := serve(t, "--store", store)
-			status, _ := a.call(t, http.MethodGet, "/readyz", "", "")
-			require.Equal(t, http.StatusOK, status)
-			require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
-			require.Zero(t, p.awaitExit(t))
-		})
-	}
-}
-
-func TestRedisMayGoAwayAndComeBack(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	_, a := serve(t, "--store", server.URL(), "--batch-age", "50ms")
-	first := a.sendLogs(t, someLines)
-	a.awaitStatus(t, first, "COMPLETED")
-
-	server.Kill(t)
-	status, raw := a.call(t, http.MethodPost, "/api/v1/logs?source=app", "text/plain", someLines)
-	require.Equal(t, http.StatusServiceUnavailable, status, "never a success while the store is away: %s", raw)
-	status, _ = a.call(t, http.MethodGet, "/readyz", "", "")
-	require.Equal(t, http.StatusServiceUnavailable, status)
-	status, _ = a.call(t, http.MethodGet, "/healthz", "", "")
-	require.Equal(t, http.StatusOK, status)
-
-	server.Restart(t)
-	require.Eventually(t, func() bool {
-		status, _ := a.call(t, http.MethodGet, "/readyz", "", "")
-		return status == http.StatusOK
-	}, 10*time.Second, 50*time.Millisecond, "ready again by itself")
-	require.Equal(t, "COMPLETED", a.task(t, first).Status)
-	a.awaitStatus(t, a.sendLogs(t, someLines), "COMPLETED")
-}
-
-func TestTheAPIOfTheSpecification(t *testing.T) {
-	t.Parallel()
-	for name, store := range stores(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, a := serve(t, "--store", store, "--batch-age", "50ms")
-			logged := a.awaitStatus(t, a.sendLogs(t, someLines), "COMPLETED")
-			var list wire.LogList
-			status, raw := a.call(t, http.MethodGet, "/api/v1/logs?level=error", "", "")
-			require.Equal(t, http.StatusOK, status)
-			require.NoError(t, json.Unmarshal(raw, &list))
-			require.Len(t, list.Logs, 1)
-
-			body := fmt.Sprintf(`{"type":"log_analysis","payload":{"log_ids":[%q]},"priority":9}`, list.Logs[0].ID)
-			status, raw = a.call(t, http.MethodPost, "/api/v1/queue/tasks", "application/json", body)
-			require.Equal(t, http.StatusCreated, status, string(raw))
-			var created wire.Task
-			require.NoError(t, json.Unmarshal(raw, &created))
-			done := a.awaitStatus(t, created.ID.String(), "COMPLETED")
-			require.Contains(t, string(done.Result), list.Logs[0].ID.String())
-
-			var tasks wire.TaskList
-			status, raw = a.call(t, http.MethodGet, "/api/v1/queue/tasks?status=COMPLETED", "", "")
-			require.Equal(t, http.StatusOK, status)
-			require.NoError(t, json.Unmarshal(raw, &tasks))
-			require.Len(t, tasks.Tasks, 2)
-			require.Equal(t, created.ID, tasks.Tasks[0].ID, "newest first")
-
-			var found wire.AnomalyList
-			status, raw = a.call(t, http.MethodGet, "/api/v1/anomalies?severity=low", "", "")
-			require.Equal(t, http.StatusOK, status)
-			require.NoError(t, json.Unmarshal(raw, &found))
-			require.NotEmpty(t, found.Anomalies)
-
-			var stats wire.Stats
-			status, raw = a.call(t, http.MethodGet, "/api/v1/queue/stats", "", "")
-			require.Equal(t, http.StatusOK, status)
-			require.NoError(t, json.Unmarshal(raw, &stats))
-			require.Equal(t, int64(2), stats.CompletedTasks)
-			require.Equal(t, int64(2), stats.Scheduler.ProcessedTasks)
-
-			status, _ = a.call(t, http.MethodDelete, "/api/v1/queue/tasks/"+logged.ID.String(), "", "")
-			require.Equal(t, http.StatusNoContent, status)
-			status, _ = a.call(t, http.MethodGet, "/api/v1/queue/tasks/"+logged.ID.String(), "", "")
-			require.Equal(t, http.StatusNotFound, status)
-		})
-	}
+		start(t, append([]string{"worker"}, common...)...).awaitReady(t)
+		require.NoError(t, stuck.cmd.Process.Kill())
+		killed := time.Now()
+		task := a.awaitStatus(t, id, "COMPLETED")
+		require.Less(t, time.Since(killed), lease+2*time.Second, "claimable again within the lease plus 2 s")
+		require.Equal(t, [3]int{1, 2, 1}, [3]int{task.Attempt, task.Deliveries, task.Recoveries}, "a worker's death costs no retry")
+		require.Contains(t, string(task.Result), "permission denied")
+	})
 }
 
 // Work goes on by itself after a Redis that was away, dead or silent, and
@@ -395,53 +269,16 @@ func TestAStoreThatRefusesEndsTheStart(t *testing.T) {
 	p.awaitReady(t)
 }
 
-func TestATakenPortEndsTheStart(t *testing.T) {
+func TestServeReadsTimesInItsZone(t *testing.T) {
 	t.Parallel()
-	_, a := serve(t, "--store", "memory:")
-	addr := strings.TrimPrefix(a.base, "http://")
-	p := start(t, "serve", "--store", "memory:", "--addr", addr)
-	require.Equal(t, exitFailed, p.awaitExit(t))
-	require.Regexp(t, "(?m)^logsift: .*"+addr+".*address already in use", p.log.String())
-}
-
-func TestABadRequestIsToldByWhatIsWrong(t *testing.T) {
-	t.Parallel()
-	_, a := serve(t, "--store", "memory:", "--workers", "0")
-	const path = "/api/v1/queue/tasks"
-	task := func(more string) string {
-		return `{"type":"log_analysis","payload":{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]}` + more + `}`
+	_, server := serve(t, "--store", "sqlite:"+t.TempDir()+"/x.db", "--timezone", "Asia/Tokyo")
+	for _, c := range [][2]string{{"", "01"}, {"&timezone=Europe/Berlin", "08"}, {"&timezone=-07:00", "17"}} {
+		status, raw := server.call(t, http.MethodPost, "/api/v1/logs?source="+c[1]+c[0], "text/plain", "2026-07-01 10:00:00 INFO m\n")
+		require.Equal(t, http.StatusAccepted, status, string(raw))
+		_, raw = server.call(t, http.MethodGet, "/api/v1/logs?source="+c[1], "", "")
+		require.Contains(t, string(raw), `"timestamp":"2026-07-01T`+c[1]+":00:00Z", c[0])
 	}
-	for name, c := range map[string]struct {
-		method, path, contentType, body string
-		status                          int
-		want                            string
-	}{
-		"an unknown type":         {http.MethodPost, path, "application/json", `{"type":"dance","payload":{}}`, 400, "log_analysis"},
-		"a malformed body":        {http.MethodPost, path, "application/json", `{"type":`, 400, "malformed|JSON"},
-		"no body":                 {http.MethodPost, path, "application/json", ``, 400, "body|JSON|empty"},
-		"a field of a wrong type": {http.MethodPost, path, "application/json", task(`,"priority":"high"`), 400, "priority"},
-		"an unknown field":        {http.MethodPost, path, "application/json", task(`,"prio":1`), 400, "prio"},
-		"a priority too high":     {http.MethodPost, path, "application/json", task(`,"priority":11`), 400, "priority"},
-		"a priority too low":      {http.MethodPost, path, "application/json", task(`,"priority":-1`), 400, "priority"},
-		"a payload without ids":   {http.MethodPost, path, "application/json", `{"type":"log_analysis","payload":{}}`, 400, "log_ids"},
-		"a wrong content type":    {http.MethodPost, path, "text/plain", task(""), 415, "application/json"},
-		"an id that is no UUID":   {http.MethodGet, path + "/abc", "", "", 400, "must be a UUID"},
-		"an id to delete":         {http.MethodDelete, path + "/abc", "", "", 400, "must be a UUID"},
-		"an id that nobody has":   {http.MethodDelete, path + "/0198c5a2-0000-7000-8000-000000000001", "", "", 404, "no task"},
-		"an unknown status":       {http.MethodGet, path + "?status=DANCING", "", "", 400, "status"},
-		"an unknown parameter":    {http.MethodGet, path + "?page=2", "", "", 400, "page"},
-		"a path that is none":     {http.MethodGet, "/api/v2/queue/tasks", "", "", 404, "no such path"},
-		"a method that is none":   {http.MethodPut, path, "", "", 405, "Allow"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			status, raw := a.call(t, c.method, c.path, c.contentType, c.body)
-			require.Equal(t, c.status, status, string(raw))
-			require.Regexp(t, c.want, string(raw))
-			var problem wire.Problem
-			require.NoError(t, json.Unmarshal(raw, &problem))
-			require.NotEmpty(t, problem.Type)
-			require.Equal(t, c.status, problem.Status)
-		})
-	}
+	status, raw := server.call(t, http.MethodPost, "/api/v1/logs?timezone=Berlin", "text/plain", "m")
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Contains(t, string(raw), `"field":"timezone"`)
 }

@@ -23,6 +23,7 @@ func (p *progress) show(label string, done, total int64) {
 	if !p.on {
 		return
 	}
+	label = printable(label)
 	line := fmt.Sprintf("%s %d", label, done)
 	if total > 0 {
 		done = min(done, total)

@@ -23,9 +23,9 @@ func (e *environment) queueCommand() *cobra.Command {
 	}
 	cmd.AddCommand(
 		e.queueListCommand(),
-		e.queueChangeCommand("pause", "Have queues give out no tasks, to any worker, until they are resumed",
-			"A paused queue takes tasks in, and tasks that run go on. The pause stays over restarts."),
-		e.queueChangeCommand("resume", "End the pause of queues", "Workers that wait take the tasks at once."),
+		e.queueChangeCommand("pause", "Stop giving out tasks of queues, to any worker, until they are resumed",
+			"A paused queue accepts tasks, and running tasks go on. The pause outlasts restarts."),
+		e.queueChangeCommand("resume", "End the pause of queues", "Waiting workers take the tasks at once."),
 	)
 	return cmd
 }

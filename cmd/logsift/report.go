@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -14,11 +16,14 @@ import (
 type report struct {
 	// CreatedAt is when the report was made.
 	CreatedAt time.Time `json:"created_at"`
-	// Lines were read, Analysed of them analysed, Missing of them no longer stored.
-	Lines    int `json:"lines"`
+	// Lines were read, blank ones not counted, and put together to Entries, which the JSON
+	// form has always called lines; Analysed of these were analysed, Missing of them
+	// no longer stored.
+	Lines    int `json:"read_lines"`
+	Entries  int `json:"lines"`
 	Analysed int `json:"analysed"`
 	Missing  int `json:"missing"`
-	// Tasks were worked, FailedTasks of them failed.
+	// Tasks were worked, FailedTasks of them failed; none where nothing is kept.
 	Tasks       int `json:"tasks"`
 	FailedTasks int `json:"failed_tasks"`
 	// Templates are the shapes of line that were found, of all tasks together.
@@ -43,7 +48,7 @@ type report struct {
 	Warnings        []string         `json:"warnings"`
 	Errors          []string         `json:"errors"`
 
-	// times are those of the entries that anomalies name, by the anomaly's id,
+	// times are the times of the entries that anomalies name, by the anomaly's id,
 	// where they were asked for.
 	times map[string][]time.Time
 }
@@ -62,6 +67,32 @@ func newReport() *report {
 		Anomalies: []domain.Anomaly{}, Sources: []string{}, Services: []domain.ServiceRank{}, Analyzers: []string{},
 		Models: []string{}, DegradedReasons: []string{}, Warnings: []string{}, Errors: []string{},
 	}
+}
+
+// addInput notes what reading an input met, and its error.
+func (r *report) addInput(name string, lines lineReport, err error) {
+	if err != nil {
+		r.Errors = append(r.Errors, err.Error())
+	}
+	if lines.tooLong > 0 {
+		r.Errors = append(r.Errors, lines.tooLongText(name))
+	}
+	if lines.mended > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: bytes that are not UTF-8 were replaced in %s", name, plural(lines.mended, "line")))
+	}
+	if lines.lines > 0 {
+		r.Sources = append(r.Sources, name)
+	}
+	r.Lines += lines.lines
+}
+
+// errNoLines says that there is nothing to analyse, and why.
+func errNoLines(r *report) error {
+	errs := []error{errors.New("no log lines to analyse")}
+	for _, text := range r.Errors {
+		errs = append(errs, errors.New(text))
+	}
+	return errors.Join(errs...)
 }
 
 // add puts the result of one task into the report.
@@ -158,13 +189,33 @@ func (r *report) finish() {
 	r.Warnings = slices.Compact(r.Warnings)
 }
 
+// amount says how much was read.
+func (r *report) amount() string {
+	if r.Entries == r.Lines {
+		return plural(r.Lines, "line")
+	}
+	return plural(r.Lines, "line") + ", " + plural(r.Entries, "entry")
+}
+
+// shortfall says how much of what was read was not analysed, "" for nothing.
+func (r *report) shortfall() string {
+	text := ""
+	if r.Analysed < r.Entries {
+		text = ", " + thousands(r.Analysed) + " analysed"
+	}
+	if r.FailedTasks > 0 {
+		text += fmt.Sprintf(", %s of %s failed", thousands(r.FailedTasks), plural(r.Tasks, "task"))
+	}
+	return text
+}
+
 // severityCount is how many anomalies there are of a severity.
 type severityCount struct {
 	Severity domain.Severity
 	Count    int
 }
 
-// counts are those of the severities that there are, the highest first.
+// counts are the numbers of anomalies by severity, the highest first.
 func (r *report) counts() []severityCount {
 	var out []severityCount
 	for _, a := range r.Anomalies {

@@ -18,7 +18,7 @@ var htmlSource string
 const (
 	htmlServices = 10
 	htmlBars     = 60
-	// htmlBarHeight is that of the highest bar, in the units of the picture.
+	// htmlBarHeight is the height of the highest bar, in the units of the picture.
 	htmlBarHeight = 24
 )
 
@@ -34,12 +34,14 @@ var htmlReport = template.Must(template.New("report").Funcs(template.FuncMap{
 // htmlPage is what the template shows.
 type htmlPage struct {
 	*report
-	Title    string
-	Counts   []severityCount
-	Suspects []domain.ServiceRank
-	Shown    []htmlAnomaly
-	More     int
-	Notes    []string
+	Title string
+	// Amount and Shortfall say how much was read, and what of it was not analysed.
+	Amount, Shortfall string
+	Counts            []severityCount
+	Suspects          []domain.ServiceRank
+	Shown             []htmlAnomaly
+	More              int
+	Notes             []string
 }
 
 // htmlAnomaly is an anomaly with its timeline.
@@ -64,7 +66,7 @@ type htmlBar struct {
 // anything, should a log line ever get through the escaping.
 func writeHTML(w io.Writer, r *report, limit int) error {
 	page := htmlPage{
-		report: r, Title: markdownTitle(r), Counts: r.counts(), Suspects: r.suspects(htmlServices),
+		report: r, Title: markdownTitle(r), Amount: r.amount(), Shortfall: r.shortfall(), Counts: r.counts(), Suspects: r.suspects(htmlServices),
 		More: max(len(r.Anomalies)-limit, 0), Notes: r.notes(),
 	}
 	for i := range r.Anomalies[:min(limit, len(r.Anomalies))] {

@@ -21,10 +21,7 @@ const (
 func writeMarkdown(w io.Writer, r *report, limit int) error {
 	p := &printer{w: w}
 	p.printf("# Log analysis: %s\n\n", markdownTitle(r))
-	p.printf("%s from %s, %d analysed in %s", plural(r.Lines, "log line"), markdownList(r.Sources), r.Analysed, plural(r.Tasks, "task"))
-	if r.FailedTasks > 0 {
-		p.printf(", %d of which **failed**", r.FailedTasks)
-	}
+	p.printf("%s from %s%s", r.amount(), markdownList(r.Sources), r.shortfall())
 	if !r.Window.From.IsZero() {
 		p.printf("; %s to %s UTC", shortTime(r.Window.From), shortTime(r.Window.To))
 	}

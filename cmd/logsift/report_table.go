@@ -14,9 +14,9 @@ const (
 	shownServices  = 5
 	shownSessions  = 3
 	shownTimeline  = 24
-	// shownWidth is that of output that goes to no terminal.
+	// shownWidth is the width of output that goes to no terminal.
 	shownWidth = 160
-	// leastWidth is that of a terminal that says it is narrower.
+	// leastWidth is the width for a terminal that says it is narrower.
 	leastWidth = 60
 )
 
@@ -72,11 +72,7 @@ func (p *tableReport) body(r *report, limit int) {
 }
 
 func (p *tableReport) head(r *report) {
-	p.printf("%s from %s, %d analysed in %s", plural(r.Lines, "log line"), plural(len(r.Sources), "source"), r.Analysed, plural(r.Tasks, "task"))
-	if r.FailedTasks > 0 {
-		p.printf(", %d of which failed", r.FailedTasks)
-	}
-	p.printf("\n")
+	p.printf("%s from %s%s\n", r.amount(), plural(len(r.Sources), "source"), r.shortfall())
 	if !r.Window.From.IsZero() {
 		p.printf("from %s to %s\n", shortTime(r.Window.From), shortTime(r.Window.To))
 	}

@@ -317,7 +317,7 @@ func TestTheReportShowsAllThatItKnows(t *testing.T) {
 			require.NoError(t, write(&out))
 			text := regexp.MustCompile(`\s+`).ReplaceAllString(strings.NewReplacer("\\_", "_", "`", "", "**", "").Replace(out.String()), " ")
 			for _, want := range []string{
-				"3 log lines", "3 analysed", "of which failed", "2026-05-01 08:00:00", "normal", "7 lines of ok.log", "the daily budget is used up",
+				"3 lines", "3 of 3 tasks failed", "2026-05-01 08:00:00", "normal", "7 lines of ok.log", "the daily budget is used up",
 				"ost suspicious services", "TEXT", "asked 2 times: 1200 prompt and 34 completion tokens, by estimate, 1.020304 USD",
 				"3 of 5 explanations were known", "1 aws_key, 4 email", "3 lines went from the store",
 				"there were more anomalies than a result holds", "1 high, 1 low",

@@ -21,6 +21,8 @@ const (
 	exitFailed  = 1
 	exitUsage   = 2
 	exitAnomaly = 3
+	// exitInterrupted is that of a program which a shell's Ctrl-C ended.
+	exitInterrupted = 130
 )
 
 // Forms of the output.
@@ -85,7 +87,7 @@ func (e *environment) execute(ctx context.Context, args []string) int {
 	case errors.As(err, &invalid):
 		status = exitUsage
 	}
-	_, _ = fmt.Fprintf(e.stderr, "logsift: %v\n", err)
+	_, _ = fmt.Fprintf(e.stderr, "logsift: %s\n", printableLines(err.Error()))
 	if status == exitUsage {
 		_, _ = fmt.Fprintln(e.stderr, "Run 'logsift help' for usage.")
 	}
@@ -96,8 +98,8 @@ func (e *environment) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "logsift",
 		Short: "A durable task queue and scheduler for log analysis",
-		Long: `logsift takes logs in, queues their analysis, works the queue, and tells the
-anomalies that it finds. Try:
+		Long: `logsift takes in logs, analyses them as tasks of a durable queue, and reports the
+anomalies. Try:
 
   logsift demo                   see the whole system at work on a real sample
   logsift analyze FILE...        find what is unusual in your logs
@@ -201,10 +203,10 @@ func (e *environment) width() int {
 	return shownWidth
 }
 
-// note writes a line for a person to standard error. A standard error that
+// note writes a line for a person to standard error, safe on a terminal. A standard error that
 // cannot be written is no reason to fail.
 func (e *environment) note(format string, args ...any) {
-	_, _ = fmt.Fprintf(e.stderr, format+"\n", args...)
+	_, _ = fmt.Fprintf(e.stderr, "%s\n", printableLines(fmt.Sprintf(format, args...)))
 }
 
 func (e *environment) versionCommand() *cobra.Command {

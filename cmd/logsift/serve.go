@@ -13,10 +13,10 @@ func (e *environment) serveCommand() *cobra.Command {
 		Short: "Run the API and workers",
 		Long: `serve runs the HTTP API and workers in one process. When it is ready it prints
 one line, "listening on http://HOST:PORT", to standard error. The first
-interrupt or SIGTERM drains: no task is claimed any more, running ones have
+interrupt or SIGTERM drains: serve claims no more tasks, and running ones have
 --drain-timeout to finish. The second gives them back at once.
 
-On an address that other machines reach, serve asks for API keys: see logsift key.`,
+On an address that other machines reach, serve needs API keys: see logsift key.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := e.load(cmd, &config); err != nil {
@@ -28,7 +28,7 @@ On an address that other machines reach, serve asks for API keys: see logsift ke
 			return e.runApp(cmd, config)
 		},
 	}
-	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupKeys|bootstrap.GroupAPI|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging|bootstrap.GroupServer)
+	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupKeys|bootstrap.GroupAPI|bootstrap.GroupReading|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging|bootstrap.GroupServer)
 	return cmd
 }
 

@@ -68,77 +68,68 @@ func serveAfter(t *testing.T, store string) api {
 	return a
 }
 
-// The scenarios of package faulttest that are about the signals and the exit status
+// The scenarios of bootstrap/systemtest/fault that are about the signals and the exit status
 // of the program.
 func TestSignals(t *testing.T) {
 	t.Parallel()
-	t.Run("P6 at SIGTERM the running tasks finish, nothing more is claimed, and the status is 0", func(t *testing.T) {
+	t.Run("at SIGTERM the running tasks finish, nothing more is claimed, and the status is 0", func(t *testing.T) {
 		t.Parallel()
-		for name, store := range stores(t) {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				ai, release := slowAI(t)
-				p, a := serveBusy(t, store, ai)
-				running, waiting := begin(t, a)
-				require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-				require.Eventually(t, func() bool {
-					status, raw := a.call(t, http.MethodGet, "/readyz", "", "")
-					var ready wire.Readiness
-					return status == http.StatusServiceUnavailable && json.Unmarshal(raw, &ready) == nil && !ready.Components["scheduler"].Ready
-				}, time.Second, time.Millisecond, "it is not ready at once")
-				status, _ := a.call(t, http.MethodGet, "/healthz", "", "")
-				require.Equal(t, http.StatusOK, status, "it is alive")
-				close(release)
-				require.Zero(t, p.awaitExit(t))
-				a = serveAfter(t, store)
-				for _, id := range running {
-					task := a.task(t, id)
-					require.Equal(t, "COMPLETED", task.Status)
-					require.Equal(t, [3]int{1, 1, 0}, [3]int{task.Attempt, task.Deliveries, task.Recoveries})
-				}
-				task := a.task(t, waiting)
-				require.Equal(t, "PENDING", task.Status)
-				require.Zero(t, task.Deliveries, "nothing is claimed after the signal")
-			})
-		}
+		onEachStore(t, func(t *testing.T, store string) {
+			ai, release := slowAI(t)
+			p, a := serveBusy(t, store, ai)
+			running, waiting := begin(t, a)
+			require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+			require.Eventually(t, func() bool {
+				status, raw := a.call(t, http.MethodGet, "/readyz", "", "")
+				var ready wire.Readiness
+				return status == http.StatusServiceUnavailable && json.Unmarshal(raw, &ready) == nil && !ready.Components["scheduler"].Ready
+			}, time.Second, time.Millisecond, "it is not ready at once")
+			status, _ := a.call(t, http.MethodGet, "/healthz", "", "")
+			require.Equal(t, http.StatusOK, status, "it is alive")
+			close(release)
+			require.Zero(t, p.awaitExit(t))
+			a = serveAfter(t, store)
+			for _, id := range running {
+				task := a.task(t, id)
+				require.Equal(t, "COMPLETED", task.Status)
+				require.Equal(t, [3]int{1, 1, 0}, [3]int{task.Attempt, task.Deliveries, task.Recoveries})
+			}
+			task := a.task(t, waiting)
+			require.Equal(t, "PENDING", task.Status)
+			require.Zero(t, task.Deliveries, "nothing is claimed after the signal")
+		})
 	})
-	t.Run("P7 at the end of the drain time the running tasks are given back, and the status is 1", func(t *testing.T) {
+	t.Run("at the end of the drain time the running tasks are given back, and the status is 1", func(t *testing.T) {
 		t.Parallel()
-		for name, store := range stores(t) {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				ai, _ := slowAI(t)
-				p, a := serveBusy(t, store, ai, "--drain-timeout", "1s")
-				running, _ := begin(t, a)
-				require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-				signalled := time.Now()
-				require.Equal(t, exitFailed, p.awaitExit(t))
-				require.GreaterOrEqual(t, time.Since(signalled), time.Second)
-				require.Less(t, time.Since(signalled), 2*time.Second)
-				requireGivenBack(t, serveAfter(t, store), running)
-			})
-		}
+		onEachStore(t, func(t *testing.T, store string) {
+			ai, _ := slowAI(t)
+			p, a := serveBusy(t, store, ai, "--drain-timeout", "1s")
+			running, _ := begin(t, a)
+			require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+			signalled := time.Now()
+			require.Equal(t, exitFailed, p.awaitExit(t))
+			require.GreaterOrEqual(t, time.Since(signalled), time.Second)
+			require.Less(t, time.Since(signalled), 2*time.Second)
+			requireGivenBack(t, serveAfter(t, store), running)
+		})
 	})
-	t.Run("P8 a second signal ends the work within a second, with the status 1", func(t *testing.T) {
+	t.Run("a second signal ends the work within a second, with the status 1", func(t *testing.T) {
 		t.Parallel()
-		for name, store := range stores(t) {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				ai, _ := slowAI(t)
-				p, a := serveBusy(t, store, ai, "--drain-timeout", "1h")
-				running, _ := begin(t, a)
-				require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
-				require.Eventually(t, func() bool {
-					status, _ := a.call(t, http.MethodGet, "/readyz", "", "")
-					return status == http.StatusServiceUnavailable
-				}, 2*time.Second, time.Millisecond)
-				require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
-				signalled := time.Now()
-				require.Equal(t, exitFailed, p.awaitExit(t))
-				require.Less(t, time.Since(signalled), time.Second)
-				requireGivenBack(t, serveAfter(t, store), running)
-			})
-		}
+		onEachStore(t, func(t *testing.T, store string) {
+			ai, _ := slowAI(t)
+			p, a := serveBusy(t, store, ai, "--drain-timeout", "1h")
+			running, _ := begin(t, a)
+			require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+			require.Eventually(t, func() bool {
+				status, _ := a.call(t, http.MethodGet, "/readyz", "", "")
+				return status == http.StatusServiceUnavailable
+			}, 2*time.Second, time.Millisecond)
+			require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+			signalled := time.Now()
+			require.Equal(t, exitFailed, p.awaitExit(t))
+			require.Less(t, time.Since(signalled), time.Second)
+			requireGivenBack(t, serveAfter(t, store), running)
+		})
 	})
 }
 

@@ -13,9 +13,9 @@ func (e *environment) statsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stats",
 		Short: "Count the tasks by state",
-		Long: `stats counts the tasks by state. With --watch it does so again and again until it
-is interrupted: on a terminal as a view that stays, with rates; elsewhere as a row
-for each time, or with -o json an object in a line of its own.`,
+		Long: `stats counts the tasks by state. With --watch it repeats that until it is interrupted:
+on a terminal it keeps one view with rates; elsewhere it prints a row each time, or
+with -o json an object on a line of its own.`,
 		Args: cobra.NoArgs,
 	}
 	watch := cmd.Flags().Bool("watch", false, "show them again and again until interrupted")

@@ -105,7 +105,7 @@ func (w *statsWatch) line() error {
 	if w.failure != "" {
 		return nil
 	}
-	return json.NewEncoder(w.out).Encode(w.samples[len(w.samples)-1].stats)
+	return json.NewEncoder(jsonWriter{w.out}).Encode(w.samples[len(w.samples)-1].stats)
 }
 
 // headingEvery is how many rows share a heading.

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -74,39 +72,33 @@ func (e *environment) clientFlags(cmd *cobra.Command) opener {
 }
 
 func (e *environment) taskListCommand() *cobra.Command {
-	query := map[string]*string{}
 	cmd := &cobra.Command{Use: "list", Short: "List tasks, newest first", Args: cobra.NoArgs}
-	for _, f := range []struct{ name, usage string }{
-		{"status", "only this status, such as FAILED"},
-		{"type", "only this type"},
-		{"queue", "only this queue"},
-		{"created-after", "only tasks created after this time (RFC 3339)"},
-		{"created-before", "only tasks created before this time (RFC 3339)"},
-		{"cursor", "continue where an earlier page ended"},
-	} {
-		query[strings.ReplaceAll(f.name, "-", "_")] = cmd.Flags().String(f.name, "", f.usage)
-	}
-	limit := cmd.Flags().Int("limit", 50, "tasks on a page, up to 200")
+	flags := addListFlags(cmd, "tasks",
+		filter{"status", "only this status, such as FAILED"},
+		filter{"type", "only this type"},
+		filter{"queue", "only this queue"},
+		filter{"created-after", "only tasks created after this time (RFC 3339)"},
+		filter{"created-before", "only tasks created before this time (RFC 3339)"},
+	)
 	return e.clientCommand(cmd, func(cmd *cobra.Command, _ []string, c *client) error {
-		values := url.Values{"limit": {strconv.Itoa(*limit)}}
-		for name, value := range query {
-			if *value != "" {
-				values.Set(name, *value)
-			}
-		}
-		var page wire.TaskList
-		if err := c.get(cmd.Context(), "/api/v1/queue/tasks", values, &page); err != nil {
+		list := wire.TaskList{Tasks: []wire.Task{}}
+		rest, err := flags.pages(func(query url.Values) (int, *string, error) {
+			var page wire.TaskList
+			err := c.get(cmd.Context(), "/api/v1/queue/tasks", query, &page)
+			list.Tasks = append(list.Tasks, page.Tasks...)
+			return len(page.Tasks), page.NextCursor, err
+		})
+		if err != nil {
 			return err
 		}
 		if e.output == formatJSON {
-			return e.printJSON(page)
+			list.NextCursor = optionalCursor(rest)
+			return e.printJSON(list)
 		}
-		if err := e.printTasks(page.Tasks); err != nil {
+		if err := e.printTasks(list.Tasks); err != nil {
 			return err
 		}
-		if page.NextCursor != nil {
-			e.note("more with --cursor %s", *page.NextCursor)
-		}
+		e.more(rest)
 		return nil
 	})
 }
@@ -197,12 +189,12 @@ func (e *environment) taskAddCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.Flags()
-	typ := flags.String("type", "log_analysis", "type of the task")
+	typ := flags.String("type", string(domain.TaskTypeLogAnalysis), "type of the task")
 	payload := flags.String("payload", "{}", "payload, as JSON")
-	priority := flags.Int("priority", 5, "priority, from 0 to 10; higher runs first")
-	queue := flags.String("queue", "default", "name of the queue")
-	retries := flags.Int("max-retries", 3, "how often to try again")
-	timeout := flags.Duration("timeout", 10*time.Minute, "how long one attempt may take")
+	priority := flags.Int("priority", int(domain.PriorityNormal), "priority, from 0 to 10; higher runs first")
+	queue := flags.String("queue", domain.DefaultQueue, "name of the queue")
+	retries := flags.Int("max-retries", domain.DefaultMaxRetries, "how often to try again")
+	timeout := flags.Duration("timeout", domain.DefaultTimeout, "how long one attempt may take")
 	delay := flags.Duration("delay", 0, "how long to wait before the task is ready")
 	unique := flags.String("unique-key", "", "only one unfinished task may have this key")
 	id := flags.String("idempotency-key", "", "makes a repeat of this command safe")
@@ -250,7 +242,7 @@ func (e *environment) taskDeleteCommand() *cobra.Command {
 	})
 }
 
-// forEachTask does a step to each task, tells of each, and fails if one failed.
+// forEachTask does a step to each task, reports each, and fails if one failed.
 func (e *environment) forEachTask(ids []string, step func(id string) (string, error)) error {
 	type outcome struct {
 		ID    string `json:"id"`
@@ -260,7 +252,7 @@ func (e *environment) forEachTask(ids []string, step func(id string) (string, er
 	failed := 0
 	for _, id := range ids {
 		if _, err := uuid.Parse(id); err != nil {
-			return usageError("%q is no task id: it must be a UUID", id)
+			return usageError("%q is not a task id: it must be a UUID", id)
 		}
 	}
 	for _, id := range ids {

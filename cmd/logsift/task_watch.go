@@ -28,10 +28,10 @@ func (e *environment) taskWatchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch [ID]",
 		Short: "Show the steps of tasks as they happen",
-		Long: `Show the steps of all tasks, or of one, as they happen, whichever process makes
-them. With an ID it ends with the task: exit status 0 if that is COMPLETED, and 1 if
-it is FAILED, CANCELLED or removed. Else it goes on until it is interrupted. It comes
-back to a server that was away, and goes on where it was.
+		Long: `Show the steps of all tasks, or of one, as they happen in any process. With an ID it
+ends when the task ends: exit status 0 for COMPLETED, and 1 for FAILED, CANCELLED or
+removed. Without one it runs until it is interrupted. When the server goes away, it
+connects again and goes on where it was.
 
 With -o json each step is an object on a line of its own, as the API's
 /api/v1/queue/events has them.`,
@@ -51,11 +51,11 @@ With -o json each step is an object on a line of its own, as the API's
 		}
 		if len(args) == 1 {
 			if len(w.query) > 0 {
-				return usageError("one task is watched by its ID alone: leave out --status, --type and --queue")
+				return usageError("an ID allows no filter: leave out --status, --type and --queue")
 			}
 			id, err := uuid.Parse(args[0])
 			if err != nil {
-				return usageError("%q is no task id: it must be a UUID", args[0])
+				return usageError("%q is not a task id: it must be a UUID", args[0])
 			}
 			w.id = id.String()
 			w.query.Set("task_id", w.id)
@@ -95,7 +95,7 @@ func (w *taskWatch) run(ctx context.Context) error {
 		case ctx.Err() != nil && w.id == "":
 			return nil
 		case ctx.Err() != nil:
-			return fmt.Errorf("task %s was watched until the interruption, and has not ended", w.id)
+			return fmt.Errorf("interrupted before task %s ended", w.id)
 		case errors.As(err, &problem) && problem.Status == http.StatusServiceUnavailable:
 			w.pause = max(w.pause, problem.retryAfter)
 		case errors.As(err, &problem) || !w.begun:
@@ -188,7 +188,7 @@ func (w *taskWatch) step(s *wire.TaskEvent) error {
 	case status == domain.TaskStatusCompleted:
 		return &endedError{}
 	default:
-		return &endedError{fmt.Errorf("task %s is %s: logsift task get %s tells more", w.id, *s.To, w.id)}
+		return &endedError{fmt.Errorf("task %s is %s: logsift task get %s shows why", w.id, *s.To, w.id)}
 	}
 }
 
@@ -200,7 +200,7 @@ var watchColumns = []struct {
 
 func (w *taskWatch) print(s *wire.TaskEvent) error {
 	if w.output == formatJSON {
-		enc := json.NewEncoder(w.stdout)
+		enc := json.NewEncoder(jsonWriter{w.stdout})
 		enc.SetEscapeHTML(false)
 		return enc.Encode(s)
 	}

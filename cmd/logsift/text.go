@@ -3,30 +3,17 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/mattn/go-runewidth"
+
+	"logsift/bootstrap"
 )
 
-// printable shows text of a log on a terminal: control characters, which could
-// move the cursor or worse, and invisible ones that reorder or hide text, are
-// replaced. The joiners that Persian, Hindi and others are written with stay.
-func printable(s string) string { return strings.Map(printableRune, s) }
-
-func printableRune(r rune) rune {
-	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d'
-	switch {
-	case r == '\t' || r == '\n':
-		return ' '
-	case r == zeroWidthNonJoiner, r == zeroWidthJoiner:
-		return r
-	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs):
-		return '\uFFFD'
-	}
-	return r
-}
+// printable shows text on a terminal; see [bootstrap.Printable].
+func printable(s string) string { return bootstrap.Printable(s) }
 
 // printableLines is printable for text of several lines, which stay lines.
 func printableLines(s string) string {
@@ -118,12 +105,25 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	if stem, ok := strings.CutSuffix(noun, "y"); ok {
-		return fmt.Sprintf("%d %sies", n, stem)
+		return thousands(n) + " " + stem + "ies"
 	}
 	if stem, ok := strings.CutSuffix(noun, "is"); ok {
-		return fmt.Sprintf("%d %ses", n, stem)
+		return thousands(n) + " " + stem + "es"
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return thousands(n) + " " + noun + "s"
+}
+
+// thousands writes a number with a comma between each three digits.
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	first := 0
+	if n < 0 {
+		first = 1
+	}
+	for at := len(s) - 3; at > first; at -= 3 {
+		s = s[:at] + "," + s[at:]
+	}
+	return s
 }
 
 func shortTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
@@ -158,4 +158,14 @@ func sparkline(counts []int) string {
 		out[i] = bars[height]
 	}
 	return string(out)
+}
+
+// jsonWriter writes JSON that is safe on a terminal. Each Write has whole values.
+type jsonWriter struct{ w io.Writer }
+
+func (j jsonWriter) Write(p []byte) (int, error) {
+	if _, err := j.w.Write(bootstrap.PrintableJSON(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }

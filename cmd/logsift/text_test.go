@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,4 +54,23 @@ func TestSparkline(t *testing.T) {
 	require.Equal(t, "▁█▄▂", sparkline([]int{0, 1000, 500, 1}))
 	require.Empty(t, sparkline([]int{0, 0}))
 	require.Empty(t, sparkline(nil))
+}
+
+func TestWhatGoesToTheTerminalIsSafeThere(t *testing.T) {
+	t.Parallel()
+	const hostile = "f\x1b]0;P\a\u009b31m\u202ex\u2066\u2028.log"
+	file := filepath.Join(t.TempDir(), hostile)
+	require.NoError(t, os.WriteFile(file, []byte(strings.Repeat("2026-05-01 12:00:00 ERROR failed "+hostile+"\n", 20)), 0o600))
+	for _, args := range [][]string{
+		{"analyze", "no-such-" + hostile}, {"analyze", file}, {"analyze", "-o", "json", file}, {"analyze", "-o", "markdown", file}, {"analyze", "-o", "html", file},
+		{hostile}, {"task", "list", "--" + hostile}, {"follow", "--server", hostile, "x"}, {"stats", "--config", hostile}, {"key", "list", "--keys", "no-such-" + hostile},
+	} {
+		var out bytes.Buffer
+		e := &environment{stdin: &bytes.Buffer{}, stdout: &out, stderr: &out, getenv: func(name string) string {
+			return map[string]string{"LOGSIFT_LOG_LEVEL": "error"}[name]
+		}}
+		e.execute(t.Context(), args)
+		require.NotEmpty(t, out.String(), args)
+		requirePrintable(t, out.String())
+	}
 }

@@ -17,15 +17,16 @@ func (e *environment) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify --store URL",
 		Short: "Check a live store for broken invariants, and mend it",
-		Long: `verify compares everything that a store holds of tasks and logs, and tells what a
-bug, a person or a lost write has broken. It may run while the store is in use.
+		Long: `verify checks all tasks and logs of a store against each other, and reports what a bug,
+a person or a lost write has broken. It may run while the store is in use.
 
-With --repair it mends a Redis: each task goes where its state says, nothing that
-still has its contents is lost, and a record that cannot be read is set aside, its
-task FAILED. Each finding says what was done. An SQLite file is checked, not mended.
+With --repair it mends a Redis: each task moves to where its state says, nothing that
+still has its contents is lost, and a record that cannot be read is set aside and its
+task becomes FAILED. Each finding says what was done. For an SQLite file, verify only
+reports what is broken.
 
-Exit status: 0 if nothing was found or all of it mended, 1 if something is left, 2
-for wrong use.`,
+Exit status: 0 if nothing is broken or all was repaired, 1 if something is still
+broken, 2 for wrong use.`,
 		Args: cobra.NoArgs,
 	}
 	config.Flags(cmd.Flags(), bootstrap.GroupStore)
@@ -47,7 +48,7 @@ func (e *environment) verify(cmd *cobra.Command, config bootstrap.Config, repair
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
 	if repair && !v.Repairs {
-		return usageError("--repair needs a Redis store: an SQLite file is checked only, and to be restored from a copy")
+		return usageError("--repair needs a Redis store: restore an SQLite file from a copy")
 	}
 	bar := newProgress(e.stderr)
 	out := findingsWriter{printer: printer{w: e.stdout}, json: e.output == formatJSON}
@@ -84,12 +85,12 @@ type findingsWriter struct {
 
 // findingView and summaryView are the forms for programs.
 type findingView struct {
-	Kind     domain.FindingKind `json:"kind"`
-	ID       *uuid.UUID         `json:"id,omitempty"`
-	Place    string             `json:"place"`
-	Detail   string             `json:"detail"`
-	Repaired bool               `json:"repaired"`
-	Action   string             `json:"action,omitempty"`
+	Kind     string     `json:"kind"`
+	ID       *uuid.UUID `json:"id,omitempty"`
+	Place    string     `json:"place"`
+	Detail   string     `json:"detail"`
+	Repaired bool       `json:"repaired"`
+	Action   string     `json:"action,omitempty"`
 }
 
 type summaryView struct {

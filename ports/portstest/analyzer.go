@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -146,7 +147,7 @@ var analyzerCases = []analyzerCase{
 		},
 	},
 	{
-		name:    "tells how much was analysed",
+		name:    "counts what was analysed",
 		promise: "LogCount is how many entries were asked for, AnalysedCount how many were analysed",
 		run: func(t *testing.T, a ports.LogAnalyzer) {
 			logs, _ := troubledLogs()
@@ -218,17 +219,13 @@ var analyzerCases = []analyzerCase{
 		name:    "works for many callers at once",
 		promise: "It is safe for concurrent use",
 		run: func(t *testing.T, a ports.LogAnalyzer) {
-			var wg sync.WaitGroup
-			logs, results, errs := make([][]domain.LogEntry, 8), make([]domain.AnalysisResult, 8), make([]error, 8)
-			for i := range logs {
+			logs, results := make([][]domain.LogEntry, 8), make([]domain.AnalysisResult, 8)
+			require.NoError(t, errors.Join(atOnce(8, func(i int) (err error) {
 				logs[i], _ = troubledLogs()
-				wg.Go(func() {
-					results[i], errs[i] = a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs[i]})
-				})
-			}
-			wg.Wait()
+				results[i], err = a.Analyze(t.Context(), domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs[i]})
+				return err
+			})...))
 			for i := range logs {
-				require.NoError(t, errs[i])
 				checkIDs(t, logs[i], results[i])
 			}
 		},
@@ -372,19 +369,17 @@ func analyzerEndsWithContext(t *testing.T, a ports.LogAnalyzer) {
 	logs, _ := troubledLogs()
 	ended, end := context.WithCancel(t.Context())
 	end()
-	_, err := a.Analyze(ended, domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs})
-	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, errOf(a.Analyze(ended, domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs})), context.Canceled)
 
 	late, stop := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer stop()
-	_, err = a.Analyze(late, domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs})
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, errOf(a.Analyze(late, domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs})), context.DeadlineExceeded)
 
 	// A context that ends meanwhile ends the call, if it is not faster.
 	working, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(cancel)
-	_, err = a.Analyze(working, domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs})
+	_, err := a.Analyze(working, domain.AnalysisRequest{TaskID: uuid.New(), Logs: logs})
 	wg.Wait()
 	if err != nil {
 		require.ErrorIs(t, err, context.Canceled)

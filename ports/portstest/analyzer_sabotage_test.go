@@ -2,25 +2,15 @@ package portstest_test
 
 import (
 	"context"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/stretchr/testify/require"
 
 	"logsift/domain"
-	"logsift/ports"
-	"logsift/ports/portstest"
 )
-
-// analyzerSabotageEnv selects the sabotaged analyser in the test binary that
-// TestBrokenLogAnalyzersFail runs again.
-const analyzerSabotageEnv = "LOGSIFT_SABOTAGE_ANALYZER"
 
 // soundAnalyzer calls each source with lines that are errors or worse an anomaly.
 // It is the least that keeps the contract.
@@ -61,178 +51,102 @@ func (soundAnalyzer) Analyze(ctx context.Context, req domain.AnalysisRequest) (d
 	return r, ctx.Err()
 }
 
-// brokenAnalyzer is a sound analyser of which the result is spoiled, or which is
-// replaced.
+// brokenAnalyzer is a sound analyser until a sabotage has replaced what it does.
 type brokenAnalyzer struct {
-	soundAnalyzer
-
-	spoil   func(r *domain.AnalysisResult)
-	replace func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error)
+	analyze func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error)
 }
 
 func (a *brokenAnalyzer) Analyze(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
-	if a.replace != nil {
-		return a.replace(ctx, req)
-	}
-	r, err := a.soundAnalyzer.Analyze(ctx, req)
-	if a.spoil != nil && len(r.Anomalies) > 0 {
-		a.spoil(&r)
-	}
-	return r, err
+	return a.analyze(ctx, req)
 }
 
-// analyzerSabotages break one promise each. caught is the case that must fail.
-var analyzerSabotages = map[string]struct {
-	caught string
-	breaks func(a *brokenAnalyzer)
-}{
-	"it misses the worst": {"finds_fatal_lines_among_routine", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) { r.Anomalies = r.Anomalies[1:] }
-	}},
-	"it makes ids up": {"names_only_entries_of_the_request", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) { r.Anomalies[0].LogIDs = append(r.Anomalies[0].LogIDs, uuid.New()) }
-	}},
-	"it counts an entry twice": {"names_one_entry", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) { r.Anomalies[0].Count *= 2 }
-	}},
-	"a severity is none": {"gives_valid_severities", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) { r.Anomalies[0].Severity = domain.SeverityCritical + 1 }
-	}},
-	"the result's severity is not that of its anomalies": {"gives_valid_severities", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) { r.Severity = domain.SeverityInfo }
-	}},
-	"scores are per cent": {"gives_scores_and_confidences_between_0_and_1", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) { r.Anomalies[0].Score *= 100 }
-	}},
-	"the least severe is first": {"gives_the_most_severe_first", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) { slices.Reverse(r.Anomalies) }
-	}},
-	"there is no limit of anomalies": {"gives_no_more_anomalies_than_a_result_holds", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) {
-			for len(r.Anomalies) <= domain.MaxAnomalies {
-				r.Anomalies = append(r.Anomalies, r.Anomalies[0])
+// spoils breaks each result that has anomalies, which is sound.
+func spoils(spoil func(r *domain.AnalysisResult)) func(a *brokenAnalyzer) {
+	return func(a *brokenAnalyzer) {
+		answers(&a.analyze, func(_ domain.AnalysisRequest, r *domain.AnalysisResult) {
+			if len(r.Anomalies) > 0 {
+				spoil(r)
 			}
+		})
+	}
+}
+
+var analyzerSabotages = map[string]sabotage[*brokenAnalyzer]{
+	"it misses the worst":      {"Analyzer/finds_fatal_lines_among_routine", spoils(func(r *domain.AnalysisResult) { r.Anomalies = r.Anomalies[1:] })},
+	"it makes ids up":          {"Analyzer/names_only_entries_of_the_request", spoils(func(r *domain.AnalysisResult) { r.Anomalies[0].LogIDs = append(r.Anomalies[0].LogIDs, uuid.New()) })},
+	"it counts an entry twice": {"Analyzer/names_one_entry", spoils(func(r *domain.AnalysisResult) { r.Anomalies[0].Count *= 2 })},
+	"a severity is none":       {"Analyzer/gives_valid_severities", spoils(func(r *domain.AnalysisResult) { r.Anomalies[0].Severity = domain.SeverityCritical + 1 })},
+	"the result's severity is not that of its anomalies": {"Analyzer/gives_valid_severities", spoils(func(r *domain.AnalysisResult) { r.Severity = domain.SeverityInfo })},
+	"scores are per cent":                                {"Analyzer/gives_scores_and_confidences_between_0_and_1", spoils(func(r *domain.AnalysisResult) { r.Anomalies[0].Score *= 100 })},
+	"the least severe is first":                          {"Analyzer/gives_the_most_severe_first", spoils(func(r *domain.AnalysisResult) { slices.Reverse(r.Anomalies) })},
+	"there is no limit of anomalies": {"Analyzer/gives_no_more_anomalies_than_a_result_holds", spoils(func(r *domain.AnalysisResult) {
+		for len(r.Anomalies) <= domain.MaxAnomalies {
+			r.Anomalies = append(r.Anomalies, r.Anomalies[0])
 		}
-	}},
-	"sample lines are whole": {"keeps_the_limits_of_an_anomaly", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) {
-			r.Anomalies[0].SampleLines[0] = strings.Repeat("a", domain.MaxSampleLine+1)
+	})},
+	"sample lines are whole": {"Analyzer/keeps_the_limits_of_an_anomaly", spoils(func(r *domain.AnalysisResult) {
+		r.Anomalies[0].SampleLines[0] = strings.Repeat("a", domain.MaxSampleLine+1)
+	})},
+	"the entries are not counted": {"Analyzer/counts_what_was_analysed", spoils(func(r *domain.AnalysisResult) { r.AnalysedCount = 0 })},
+	"ids are random":              {"Analyzer/gives_the_same_anomaly_the_same_id_in_every_run", spoils(func(r *domain.AnalysisResult) { r.Anomalies[0].ID = uuid.NewString() })},
+	"anomalies share an id": {"Analyzer/gives_the_same_anomaly_the_same_id_in_every_run", spoils(func(r *domain.AnalysisResult) {
+		for i := range r.Anomalies {
+			r.Anomalies[i].ID = "anomaly"
 		}
-	}},
-	"the entries are not counted": {"tells_how_much_was_analysed", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) { r.AnalysedCount = 0 }
-	}},
-	"ids are random": {"gives_the_same_anomaly_the_same_id_in_every_run", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) { r.Anomalies[0].ID = uuid.NewString() }
-	}},
-	"anomalies share an id": {"gives_the_same_anomaly_the_same_id_in_every_run", func(a *brokenAnalyzer) {
-		a.spoil = func(r *domain.AnalysisResult) {
-			for i := range r.Anomalies {
-				r.Anomalies[i].ID = "anomaly"
-			}
-		}
-	}},
-	"the entries are put in order": {"neither_keeps_nor_changes_entries", func(a *brokenAnalyzer) {
-		a.replace = func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
+	})},
+	"the entries are put in order": {"Analyzer/neither_keeps_nor_changes_entries", func(a *brokenAnalyzer) {
+		asks(&a.analyze, func(req *domain.AnalysisRequest) {
 			slices.SortStableFunc(req.Logs, func(a, b domain.LogEntry) int { return int(b.Level) - int(a.Level) })
-			return a.soundAnalyzer.Analyze(ctx, req)
-		}
+		})
 	}},
-	"no entries are an anomaly": {"finds_nothing_in_no_entries", func(a *brokenAnalyzer) {
-		a.replace = func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
-			r, err := a.soundAnalyzer.Analyze(ctx, req)
+	"no entries are an anomaly": {"Analyzer/finds_nothing_in_no_entries", func(a *brokenAnalyzer) {
+		answers(&a.analyze, func(_ domain.AnalysisRequest, r *domain.AnalysisResult) {
 			if len(r.Anomalies) == 0 {
 				r.Anomalies = []domain.Anomaly{{ID: "silence", Severity: domain.SeverityInfo}}
 			}
-			return r, err
-		}
+		})
 	}},
-	"contexts are not looked at": {"ends_with_its_context", func(a *brokenAnalyzer) {
-		a.replace = func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
-			return a.soundAnalyzer.Analyze(context.WithoutCancel(ctx), req)
-		}
+	"contexts are not looked at": {"Analyzer/ends_with_its_context", func(a *brokenAnalyzer) {
+		endures(&a.analyze)
 	}},
-	"a context's error is hidden": {"ends_with_its_context", func(a *brokenAnalyzer) {
-		a.replace = func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
-			r, err := a.soundAnalyzer.Analyze(ctx, req)
+	"a context's error is hidden": {"Analyzer/ends_with_its_context", func(a *brokenAnalyzer) {
+		a.analyze = func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
+			r, err := soundAnalyzer{}.Analyze(ctx, req)
 			if err != nil {
 				err = &domain.AnalyzerError{Kind: domain.AnalyzerUnavailable, Message: err.Error()}
 			}
 			return r, err
 		}
 	}},
-	"callers get each other's results": {"works_for_many_callers_at_once", func(a *brokenAnalyzer) {
+	"callers get each other's results": {"Analyzer/works_for_many_callers_at_once", func(a *brokenAnalyzer) {
 		var mu sync.Mutex
 		var last domain.AnalysisResult
-		a.replace = func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
-			r, err := a.soundAnalyzer.Analyze(ctx, req)
+		answers(&a.analyze, func(_ domain.AnalysisRequest, r *domain.AnalysisResult) {
 			mu.Lock()
 			defer mu.Unlock()
 			if last.Anomalies == nil {
-				last = r
+				last = *r
 			}
-			return last, err
-		}
+			*r = last
+		})
 	}},
-	"samples steer the terminal": {"bears_whatever_a_line_may_hold", func(a *brokenAnalyzer) {
-		a.replace = func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
-			r, err := a.soundAnalyzer.Analyze(ctx, req)
+	"samples steer the terminal": {"Analyzer/bears_whatever_a_line_may_hold", func(a *brokenAnalyzer) {
+		answers(&a.analyze, func(req domain.AnalysisRequest, r *domain.AnalysisResult) {
 			for _, e := range req.Logs {
 				if strings.Contains(e.Message, "\x1b") && len(r.Anomalies) > 0 {
 					r.Anomalies[0].SampleLines[0] = e.Message
 				}
 			}
-			return r, err
-		}
+		})
 	}},
-	"a time is not looked at": {"bears_whatever_a_line_may_hold", func(a *brokenAnalyzer) {
-		a.replace = func(ctx context.Context, req domain.AnalysisRequest) (domain.AnalysisResult, error) {
-			r, err := a.soundAnalyzer.Analyze(ctx, req)
+	"a time is not looked at": {"Analyzer/bears_whatever_a_line_may_hold", func(a *brokenAnalyzer) {
+		answers(&a.analyze, func(req domain.AnalysisRequest, r *domain.AnalysisResult) {
 			for _, e := range req.Logs {
 				// Beyond the year 9999 a time is no JSON.
-				r.Window.To = maxTime(r.Window.To, e.Timestamp.Add(time.Second))
+				if to := e.Timestamp.Add(time.Second); to.After(r.Window.To) {
+					r.Window.To = to
+				}
 			}
-			return r, err
-		}
+		})
 	}},
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// TestBrokenLogAnalyzersFail proves that the suite can fail: an analyser that
-// breaks a promise fails the case of that promise.
-func TestBrokenLogAnalyzersFail(t *testing.T) {
-	t.Parallel()
-	for sabotage, s := range analyzerSabotages {
-		t.Run(sabotage, func(t *testing.T) {
-			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSabotagedLogAnalyzer$/^suite$/^"+s.caught+"$")
-			cmd.Env = append(os.Environ(), analyzerSabotageEnv+"="+sabotage)
-			out, err := cmd.CombinedOutput()
-			var exit *exec.ExitError
-			require.ErrorAs(t, err, &exit, "the suite passed an analyser of which holds: %s\n%s", sabotage, out)
-			require.Contains(t, string(out), "--- FAIL: TestSabotagedLogAnalyzer/suite/"+s.caught)
-			require.Contains(t, string(out), "the broken promise: ")
-		})
-	}
-}
-
-// TestSabotagedLogAnalyzer runs the suite on a sabotaged analyser when
-// TestBrokenLogAnalyzersFail asks for one, and on the sound one otherwise.
-func TestSabotagedLogAnalyzer(t *testing.T) {
-	s := analyzerSabotages[os.Getenv(analyzerSabotageEnv)]
-	t.Run("suite", func(t *testing.T) {
-		portstest.TestLogAnalyzer(t, func(*testing.T) ports.LogAnalyzer {
-			a := &brokenAnalyzer{}
-			if s.breaks != nil {
-				s.breaks(a)
-			}
-			return a
-		})
-	})
 }

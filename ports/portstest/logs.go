@@ -13,63 +13,6 @@ import (
 	"logsift/ports"
 )
 
-// LogHarness is one empty log repository, with what a test needs to steer it.
-type LogHarness struct {
-	Repository ports.LogRepository
-	// Advance moves the store's clock forward.
-	Advance func(d time.Duration)
-	// Reopen gives a second repository on the same store, as another process
-	// would open it. It is nil for a store that only one process can use.
-	Reopen func(t *testing.T) ports.LogRepository
-	// Restart gives the repository after the store was closed and opened again.
-	// It is nil for a store that keeps nothing.
-	Restart func(t *testing.T) ports.LogRepository
-}
-
-// logCase checks one promise of ports.LogRepository.
-type logCase struct {
-	name string
-	// promise is the sentence of the contract that is broken if the case fails.
-	promise string
-	run     func(t *testing.T, h LogHarness)
-}
-
-// TestLogRepository checks that the repositories which newHarness makes keep the
-// contract of ports.LogRepository. Each case gets one of its own, and they run
-// in parallel.
-func TestLogRepository(t *testing.T, newHarness func(t *testing.T) LogHarness) {
-	t.Helper()
-	for _, group := range []struct {
-		name  string
-		cases []logCase
-	}{
-		{"SaveLogs", logSaveCases},
-		{"Batches", logBatchCases},
-		{"GetLogs and ListLogs", logListCases},
-		{"Analyses", analysisCases},
-		{"Anomalies", anomalyCases},
-		{"Purge", logPurgeCases},
-		{"States", logStateCases},
-		{"Store", logStoreCases},
-	} {
-		t.Run(group.name, func(t *testing.T) {
-			t.Parallel()
-			for _, c := range group.cases {
-				t.Run(c.name, func(t *testing.T) {
-					t.Parallel()
-					h := newHarness(t)
-					t.Cleanup(func() {
-						if t.Failed() {
-							t.Logf("the broken promise: %s", c.promise)
-						}
-					})
-					c.run(t, h)
-				})
-			}
-		})
-	}
-}
-
 // logTime is a time in the middle of what entries may claim.
 var logTime = time.Date(2024, 2, 29, 23, 59, 59, 123456000, time.UTC)
 
@@ -90,11 +33,7 @@ func newLogs(n int) []domain.LogEntry {
 }
 
 func logIDs(entries []domain.LogEntry) []domain.LogID {
-	out := make([]domain.LogID, len(entries))
-	for i := range entries {
-		out[i] = entries[i].ID
-	}
-	return out
+	return each(entries, func(e *domain.LogEntry) domain.LogID { return e.ID })
 }
 
 // mustSave stores entries and returns how many the batch has then.
@@ -113,24 +52,54 @@ func mustGet(t *testing.T, r ports.LogRepository, ids ...domain.LogID) []domain.
 	return got
 }
 
+// mustClose closes a batch and returns its ids.
+func mustClose(t *testing.T, r ports.LogRepository, batch domain.BatchID) []domain.LogID {
+	t.Helper()
+	ids, err := r.CloseBatch(t.Context(), batch)
+	require.NoError(t, err)
+	return ids
+}
+
+// mustGetAnalysis returns the analysis of a task.
+func mustGetAnalysis(t *testing.T, r ports.LogRepository, task domain.TaskID) domain.Analysis {
+	t.Helper()
+	a, err := r.GetAnalysis(t.Context(), task)
+	require.NoError(t, err)
+	return a
+}
+
+// mustPurge removes entries and returns how many, mustPurgeAnalyses does so with analyses.
+func mustPurge(t *testing.T, r ports.LogRepository, age time.Duration, limit int) int {
+	t.Helper()
+	n, err := r.PurgeLogs(t.Context(), age, limit)
+	require.NoError(t, err)
+	return n
+}
+
+func mustPurgeAnalyses(t *testing.T, r ports.LogRepository, age time.Duration, limit int) int {
+	t.Helper()
+	n, err := r.PurgeAnalyses(t.Context(), age, limit)
+	require.NoError(t, err)
+	return n
+}
+
 // maxPages bounds how many pages a test reads: a cursor that leads in a circle
 // must not hang it.
 const maxPages = 2000
 
-// logPages reads all pages of a list. between, if not nil, is called after each
-// page but the last.
-func logPages(t *testing.T, r ports.LogRepository, filter domain.LogFilter, between func()) []domain.LogEntry {
+// pages reads all pages of a list from a cursor on, each of which holds so many items at
+// most. between, if not nil, is called after each page but the last.
+func pages[T any](t *testing.T, cursor string, size int, read func(cursor string) ([]T, string, error), between func()) (out []T) {
 	t.Helper()
-	var out []domain.LogEntry
 	for range maxPages {
-		page, err := r.ListLogs(t.Context(), filter)
+		items, next, err := read(cursor)
 		require.NoError(t, err)
-		require.LessOrEqual(t, len(page.Logs), filter.PageSize(), "a page holds at most its limit")
-		out = append(out, page.Logs...)
-		if page.NextCursor == "" {
+		require.LessOrEqual(t, len(items), size, "a page holds at most its limit")
+		out = append(out, items...)
+		if next == "" {
 			return out
 		}
-		filter.Cursor = page.NextCursor
+		cursor = next
 		if between != nil {
 			between()
 		}
@@ -139,25 +108,24 @@ func logPages(t *testing.T, r ports.LogRepository, filter domain.LogFilter, betw
 	return nil
 }
 
-// anomalyPages is logPages for anomalies.
-func anomalyPages(t *testing.T, r ports.LogRepository, filter domain.AnomalyFilter, between func()) []domain.FoundAnomaly {
+// logPages reads all pages of a list of entries.
+func logPages(t *testing.T, r ports.LogRepository, f domain.LogFilter, between func()) []domain.LogEntry {
 	t.Helper()
-	var out []domain.FoundAnomaly
-	for range maxPages {
-		page, err := r.ListAnomalies(t.Context(), filter)
-		require.NoError(t, err)
-		require.LessOrEqual(t, len(page.Anomalies), filter.PageSize(), "a page holds at most its limit")
-		out = append(out, page.Anomalies...)
-		if page.NextCursor == "" {
-			return out
-		}
-		filter.Cursor = page.NextCursor
-		if between != nil {
-			between()
-		}
-	}
-	require.FailNow(t, "the list does not end")
-	return nil
+	return pages(t, f.Cursor, f.PageSize(), func(cursor string) ([]domain.LogEntry, string, error) {
+		f.Cursor = cursor
+		page, err := r.ListLogs(t.Context(), f)
+		return page.Logs, page.NextCursor, err
+	}, between)
+}
+
+// anomalyPages is logPages for anomalies.
+func anomalyPages(t *testing.T, r ports.LogRepository, f domain.AnomalyFilter, between func()) []domain.FoundAnomaly {
+	t.Helper()
+	return pages(t, f.Cursor, f.PageSize(), func(cursor string) ([]domain.FoundAnomaly, string, error) {
+		f.Cursor = cursor
+		page, err := r.ListAnomalies(t.Context(), f)
+		return page.Anomalies, page.NextCursor, err
+	}, between)
 }
 
 // fillAll sets every exported field below v to a value that is not its zero

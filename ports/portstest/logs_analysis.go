@@ -1,9 +1,9 @@
 package portstest
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
-	"sync"
 	"testing"
 	"time"
 
@@ -39,28 +39,28 @@ func mustSaveAnalysis(t *testing.T, r ports.LogRepository, task domain.TaskID, r
 	require.NoError(t, r.SaveAnalysis(t.Context(), task, result))
 }
 
-func anomalyNames(found []domain.FoundAnomaly) []string {
-	out := make([]string, len(found))
-	for i := range found {
-		out[i] = found[i].ID
-	}
-	return out
+// namesOf are the ids of a result's anomalies.
+func namesOf(result domain.AnalysisResult) []string {
+	return each(result.Anomalies, func(a *domain.Anomaly) string { return a.ID })
 }
 
-var analysisCases = []logCase{
+func anomalyNames(found []domain.FoundAnomaly) []string {
+	return each(found, func(a *domain.FoundAnomaly) string { return a.ID })
+}
+
+var analysisCases = []storeCase{
 	{
 		name:    "keeps every field of a result",
 		promise: "SaveAnalysis stores the result under its task",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			var want domain.AnalysisResult
 			fillAll(t, reflect.ValueOf(&want).Elem(), new(int))
 			task := uuid.New()
-			mustSaveAnalysis(t, h.Repository, task, want)
-			got, err := h.Repository.GetAnalysis(t.Context(), task)
-			require.NoError(t, err)
+			mustSaveAnalysis(t, h.Logs, task, want)
+			got := mustGetAnalysis(t, h.Logs, task)
 			require.Equal(t, task, got.TaskID)
 			require.Equal(t, want, got.Result)
-			found := anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil)
+			found := anomalyPages(t, h.Logs, domain.AnomalyFilter{}, nil)
 			require.Len(t, found, len(want.Anomalies))
 			for i, a := range found {
 				require.Equal(t, domain.FoundAnomaly{Anomaly: want.Anomalies[i], TaskID: task, FoundAt: got.StoredAt}, a)
@@ -70,27 +70,24 @@ var analysisCases = []logCase{
 	{
 		name:    "keeps a result that found nothing",
 		promise: "SaveAnalysis stores the result under its task",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			task, want := uuid.New(), newAnalysis("nothing", 0)
-			mustSaveAnalysis(t, h.Repository, task, want)
-			got, err := h.Repository.GetAnalysis(t.Context(), task)
-			require.NoError(t, err)
+			mustSaveAnalysis(t, h.Logs, task, want)
+			got := mustGetAnalysis(t, h.Logs, task)
 			require.Equal(t, want, got.Result)
-			require.Empty(t, anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil))
+			require.Empty(t, anomalyPages(t, h.Logs, domain.AnomalyFilter{}, nil))
 		},
 	},
 	{
 		name:    "sets the time by the store's clock",
 		promise: "StoredAt is the store's time",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			first, second := uuid.New(), uuid.New()
-			mustSaveAnalysis(t, h.Repository, first, newAnalysis("first", 1))
+			mustSaveAnalysis(t, h.Logs, first, newAnalysis("first", 1))
 			h.Advance(time.Hour)
-			mustSaveAnalysis(t, h.Repository, second, newAnalysis("second", 1))
-			a, err := h.Repository.GetAnalysis(t.Context(), first)
-			require.NoError(t, err)
-			b, err := h.Repository.GetAnalysis(t.Context(), second)
-			require.NoError(t, err)
+			mustSaveAnalysis(t, h.Logs, second, newAnalysis("second", 1))
+			a := mustGetAnalysis(t, h.Logs, first)
+			b := mustGetAnalysis(t, h.Logs, second)
 			between := b.StoredAt.Sub(a.StoredAt)
 			require.GreaterOrEqual(t, between, time.Hour)
 			require.Less(t, between, time.Hour+time.Minute)
@@ -100,74 +97,55 @@ var analysisCases = []logCase{
 	{
 		name:    "keeps the first result of a task",
 		promise: "If one is stored already, that is kept, and no error is returned",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			task := uuid.New()
-			mustSaveAnalysis(t, h.Repository, task, newAnalysis("first", 2))
-			before, err := h.Repository.GetAnalysis(t.Context(), task)
-			require.NoError(t, err)
+			mustSaveAnalysis(t, h.Logs, task, newAnalysis("first", 2))
+			before := mustGetAnalysis(t, h.Logs, task)
 			h.Advance(time.Minute)
-			mustSaveAnalysis(t, h.Repository, task, newAnalysis("second", 5))
-			after, err := h.Repository.GetAnalysis(t.Context(), task)
-			require.NoError(t, err)
-			require.Equal(t, before, after)
-			require.Equal(t, []string{"first-0", "first-1"}, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil)))
+			mustSaveAnalysis(t, h.Logs, task, newAnalysis("second", 5))
+			require.Equal(t, before, mustGetAnalysis(t, h.Logs, task))
+			require.Equal(t, []string{"first-0", "first-1"}, anomalyNames(anomalyPages(t, h.Logs, domain.AnomalyFilter{}, nil)))
 		},
 	},
 	{
 		name:    "keeps one result of those that are saved at the same time",
 		promise: "SaveAnalysis stores the result in one step; the first is kept",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			task := uuid.New()
-			var callers sync.WaitGroup
-			errs := make([]error, 8)
-			for i := range errs {
-				callers.Go(func() {
-					errs[i] = h.Repository.SaveAnalysis(t.Context(), task, newAnalysis(fmt.Sprint("caller ", i), 3))
-				})
-			}
-			callers.Wait()
-			for _, err := range errs {
-				require.NoError(t, err)
-			}
-			kept, err := h.Repository.GetAnalysis(t.Context(), task)
-			require.NoError(t, err)
+			require.NoError(t, errors.Join(atOnce(8, func(i int) error {
+				return h.Logs.SaveAnalysis(t.Context(), task, newAnalysis(fmt.Sprint("caller ", i), 3))
+			})...))
+			kept := mustGetAnalysis(t, h.Logs, task)
 			want := newAnalysis(kept.Result.Summary, 3)
-			var names []string
-			for _, a := range want.Anomalies {
-				names = append(names, a.ID)
-			}
-			require.Equal(t, names, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil)))
+			require.Equal(t, namesOf(want), anomalyNames(anomalyPages(t, h.Logs, domain.AnomalyFilter{}, nil)))
 		},
 	},
 	{
 		name:    "says that there is none",
 		promise: "GetAnalysis returns the analysis of the task, or domain.ErrAnalysisNotFound",
-		run: func(t *testing.T, h LogHarness) {
-			_, err := h.Repository.GetAnalysis(t.Context(), uuid.New())
-			require.ErrorIs(t, err, domain.ErrAnalysisNotFound)
+		run: func(t *testing.T, h *storeTest) {
+			require.ErrorIs(t, errOf(h.Logs.GetAnalysis(t.Context(), uuid.New())), domain.ErrAnalysisNotFound)
 		},
 	},
 	{
 		name:    "shares no memory with its callers",
 		promise: "Results that go in and come out are copies; neither side keeps them",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			var result domain.AnalysisResult
 			fillAll(t, reflect.ValueOf(&result).Elem(), new(int))
 			task := uuid.New()
-			mustSaveAnalysis(t, h.Repository, task, result)
+			mustSaveAnalysis(t, h.Logs, task, result)
 			spoil := func(r *domain.AnalysisResult) {
 				r.Warnings[0], r.MissingLogIDs[0], r.Usage.Calls = "changed", uuid.Nil, -1
 				spoilAnomaly(&r.Anomalies[0])
 			}
-			want, err := h.Repository.GetAnalysis(t.Context(), task)
-			require.NoError(t, err)
+			want := mustGetAnalysis(t, h.Logs, task)
 			spoil(&result)
 			for range 2 {
-				got, err := h.Repository.GetAnalysis(t.Context(), task)
-				require.NoError(t, err)
+				got := mustGetAnalysis(t, h.Logs, task)
 				require.Equal(t, want, got)
 				spoil(&got.Result)
-				found := anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil)
+				found := anomalyPages(t, h.Logs, domain.AnomalyFilter{}, nil)
 				require.Equal(t, want.Result.Anomalies[0], found[0].Anomaly)
 				spoilAnomaly(&found[0].Anomaly)
 			}
@@ -176,57 +154,48 @@ var analysisCases = []logCase{
 	{
 		name:    "lists the anomalies of the newest analysis first",
 		promise: "ListAnomalies returns a page of the anomalies that the filter selects, newest analysis first and, within one, in the order of its result",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			var want []string
 			for i := range 5 {
 				result := newAnalysis(fmt.Sprint("run ", i), i)
-				mustSaveAnalysis(t, h.Repository, uuid.New(), result)
+				mustSaveAnalysis(t, h.Logs, uuid.New(), result)
 				h.Advance(time.Second)
-				names := make([]string, 0, i)
-				for _, a := range result.Anomalies {
-					names = append(names, a.ID)
-				}
-				want = append(names, want...)
+				want = append(namesOf(result), want...)
 			}
 			for _, limit := range []int{1, 2, 3, 10, 11, domain.MaxPageSize} {
-				require.Equal(t, want, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{Limit: limit}, nil)), "limit %d", limit)
+				require.Equal(t, want, anomalyNames(anomalyPages(t, h.Logs, domain.AnomalyFilter{Limit: limit}, nil)), "limit %d", limit)
 			}
 		},
 	},
 	{
 		name:    "lists anomalies that were stored at one moment each once",
 		promise: "Paging through sees each anomaly exactly once",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			var want []string
 			for i := range 20 {
 				result := newAnalysis(fmt.Sprint("run ", i), 3)
-				mustSaveAnalysis(t, h.Repository, uuid.New(), result)
-				for _, a := range result.Anomalies {
-					want = append(want, a.ID)
-				}
+				mustSaveAnalysis(t, h.Logs, uuid.New(), result)
+				want = append(want, namesOf(result)...)
 			}
 			for _, limit := range []int{1, 7, 59, 60} {
-				require.ElementsMatch(t, want, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{Limit: limit}, nil)))
+				require.ElementsMatch(t, want, anomalyNames(anomalyPages(t, h.Logs, domain.AnomalyFilter{Limit: limit}, nil)))
 			}
 		},
 	},
 	{
 		name:    "lists the anomalies of the largest result",
 		promise: "an analysis may have domain.MaxAnomalies anomalies",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			result := newAnalysis("large", domain.MaxAnomalies)
-			var want []string
 			for i := range result.Anomalies {
-				a := &result.Anomalies[i]
 				for range 9 {
-					a.LogIDs = append(a.LogIDs, uuid.New())
+					result.Anomalies[i].LogIDs = append(result.Anomalies[i].LogIDs, uuid.New())
 				}
-				want = append(want, a.ID)
 			}
-			mustSaveAnalysis(t, h.Repository, uuid.New(), newAnalysis("older", 0))
+			mustSaveAnalysis(t, h.Logs, uuid.New(), newAnalysis("older", 0))
 			h.Advance(time.Second)
-			mustSaveAnalysis(t, h.Repository, uuid.New(), result)
-			require.Equal(t, want, anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{Limit: domain.MaxPageSize}, nil)))
+			mustSaveAnalysis(t, h.Logs, uuid.New(), result)
+			require.Equal(t, namesOf(result), anomalyNames(anomalyPages(t, h.Logs, domain.AnomalyFilter{Limit: domain.MaxPageSize}, nil)))
 		},
 	},
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // anomalyCases check what ListAnomalies selects, and how it pages through it.
-var anomalyCases = []logCase{
+var anomalyCases = []storeCase{
 	{
 		name:    "lists what each filter selects",
 		promise: "ListAnomalies returns the anomalies that the filter selects, with any page size",
@@ -25,94 +25,70 @@ var anomalyCases = []logCase{
 		run:     givesHistory,
 	},
 	{
-		name:    "tells ids apart by all of their bytes",
+		name:    "compares ids by all of their bytes",
 		promise: "ID selects the findings of one anomaly",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			ids := []string{"a", "ab", "A", "a ", " a", "a:b", "{a}", "*", "%", "'", "é", "\u00e9\u0301", "a\x00", "a\x00b", "12345678", "123456789", fmt.Sprintf("%0250d", 1)}
 			for range 2 {
 				result := newAnalysis("run", len(ids))
 				for i, id := range ids {
 					result.Anomalies[i].ID = id
 				}
-				mustSaveAnalysis(t, h.Repository, uuid.New(), result)
+				mustSaveAnalysis(t, h.Logs, uuid.New(), result)
 			}
 			for _, id := range ids {
-				found := anomalyNames(anomalyPages(t, h.Repository, domain.AnomalyFilter{ID: id}, nil))
+				found := anomalyNames(anomalyPages(t, h.Logs, domain.AnomalyFilter{ID: id}, nil))
 				require.Equal(t, []string{id, id}, found, "id %q", id)
 			}
-			require.Empty(t, anomalyPages(t, h.Repository, domain.AnomalyFilter{ID: "b"}, nil))
+			require.Empty(t, anomalyPages(t, h.Logs, domain.AnomalyFilter{ID: "b"}, nil))
 		},
 	},
 	{
 		name:    "has no history of an anomaly whose analyses are gone",
 		promise: "DeleteBatches and PurgeAnalyses remove analyses with their anomalies, and all indexes of them",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			var tasks []domain.TaskID
 			for i := range 6 {
 				tasks = append(tasks, uuid.New())
-				mustSaveAnalysis(t, h.Repository, tasks[i], sharedAnalysis(i, 3))
+				mustSaveAnalysis(t, h.Logs, tasks[i], sharedAnalysis(i, 3))
 				h.Advance(time.Minute)
 			}
 			history := func(want ...int) {
 				t.Helper()
 				var runs []int
-				for _, a := range anomalyPages(t, h.Repository, domain.AnomalyFilter{ID: "shared", Limit: 2}, nil) {
+				for _, a := range anomalyPages(t, h.Logs, domain.AnomalyFilter{ID: "shared", Limit: 2}, nil) {
 					runs = append(runs, slices.Index(tasks, a.TaskID))
 				}
 				require.Equal(t, want, runs)
 			}
 			history(5, 4, 3, 2, 1, 0)
-			require.NoError(t, h.Repository.DeleteBatches(t.Context(), tasks[3], tasks[5]))
+			require.NoError(t, h.Logs.DeleteBatches(t.Context(), tasks[3], tasks[5]))
 			history(4, 2, 1, 0)
-			n, err := h.Repository.PurgeAnalyses(t.Context(), 0, 2)
-			require.NoError(t, err)
-			require.Equal(t, 2, n)
+			require.Equal(t, 2, mustPurgeAnalyses(t, h.Logs, 0, 2))
 			history(4, 2)
-			mustSaveAnalysis(t, h.Repository, tasks[0], sharedAnalysis(7, 1))
+			mustSaveAnalysis(t, h.Logs, tasks[0], sharedAnalysis(7, 1))
 			history(0, 4, 2)
-			n, err = h.Repository.PurgeAnalyses(t.Context(), 0, 100)
-			require.NoError(t, err)
-			require.Equal(t, 3, n)
-			require.Empty(t, anomalyPages(t, h.Repository, domain.AnomalyFilter{ID: "shared"}, nil))
+			require.Equal(t, 3, mustPurgeAnalyses(t, h.Logs, 0, 100))
+			require.Empty(t, anomalyPages(t, h.Logs, domain.AnomalyFilter{ID: "shared"}, nil))
 		},
 	},
 	{
 		name:    "purges more anomalies than one step removes",
 		promise: "PurgeAnalyses removes analyses with their anomalies, at most limit of them, and returns how many",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			const analyses = 12
 			for i := range analyses {
-				mustSaveAnalysis(t, h.Repository, uuid.New(), newAnalysis(fmt.Sprint("run ", i), domain.MaxAnomalies))
+				mustSaveAnalysis(t, h.Logs, uuid.New(), newAnalysis(fmt.Sprint("run ", i), domain.MaxAnomalies))
 			}
 			h.Advance(time.Hour)
-			n, err := h.Repository.PurgeAnalyses(t.Context(), 0, analyses-1)
-			require.NoError(t, err)
-			require.Equal(t, analyses-1, n)
-			require.Empty(t, anomalyPages(t, h.Repository, domain.AnomalyFilter{ID: "run 3-7"}, nil))
-			require.Len(t, anomalyPages(t, h.Repository, domain.AnomalyFilter{Limit: domain.MaxPageSize}, nil), domain.MaxAnomalies)
+			require.Equal(t, analyses-1, mustPurgeAnalyses(t, h.Logs, 0, analyses-1))
+			require.Empty(t, anomalyPages(t, h.Logs, domain.AnomalyFilter{ID: "run 3-7"}, nil))
+			require.Len(t, anomalyPages(t, h.Logs, domain.AnomalyFilter{Limit: domain.MaxPageSize}, nil), domain.MaxAnomalies)
 		},
 	},
-	{
-		name:    "keeps its place while analyses come and go",
-		promise: "Paging through sees each anomaly that is selected for the whole time exactly once, whatever is added or deleted meanwhile",
-		run: func(t *testing.T, h LogHarness) {
-			keepsPlace(t, h, domain.AnomalyFilter{Limit: 2})
-		},
-	},
-	{
-		name:    "keeps its place in the history of one anomaly",
-		promise: "Paging through sees each anomaly that is selected for the whole time exactly once, whatever is added or deleted meanwhile",
-		run: func(t *testing.T, h LogHarness) {
-			keepsPlace(t, h, domain.AnomalyFilter{ID: "shared", Limit: 2})
-		},
-	},
-	{
-		name:    "keeps its place among those of one kind with a text",
-		promise: "Paging through sees each anomaly that is selected for the whole time exactly once, whatever is added or deleted meanwhile",
-		run: func(t *testing.T, h LogHarness) {
-			keepsPlace(t, h, domain.AnomalyFilter{Kind: domain.AnomalyNewTemplate, Text: "TEMPLATE", Limit: 2})
-		},
-	},
+	keepsPlaceCase("keeps its place while analyses come and go", domain.AnomalyFilter{Limit: 2}),
+	keepsPlaceCase("keeps its place in the history of one anomaly", domain.AnomalyFilter{ID: "shared", Limit: 2}),
+	keepsPlaceCase("keeps its place among those of one kind with a text", domain.AnomalyFilter{Kind: domain.AnomalyNewTemplate, Text: "TEMPLATE", Limit: 2}),
 }
 
 // sharedAnalysis is the result of a run: n anomalies of its own, of which the
@@ -131,16 +107,12 @@ func sharedAnalysis(run, n int) domain.AnalysisResult {
 }
 
 func anomaliesOf(found []domain.FoundAnomaly) []domain.Anomaly {
-	out := make([]domain.Anomaly, len(found))
-	for i := range found {
-		out[i] = found[i].Anomaly
-	}
-	return out
+	return each(found, func(a *domain.FoundAnomaly) domain.Anomaly { return a.Anomaly })
 }
 
 // filtersAnomalies compares the list with what domain.AnomalyFilter.Matches
 // selects.
-func filtersAnomalies(t *testing.T, h LogHarness) {
+func filtersAnomalies(t *testing.T, h *storeTest) {
 	var all []domain.Anomaly // in the order of the list
 	services := [][]string{{"api"}, {"db", "api"}, nil, {"API"}}
 	kinds := []domain.AnomalyKind{domain.AnomalyErrorBurst, domain.AnomalyNewTemplate, domain.AnomalyCountVector, domain.AnomalyMissingEvent, domain.AnomalyNewTemplate}
@@ -153,7 +125,7 @@ func filtersAnomalies(t *testing.T, h LogHarness) {
 			a.SampleLines = []string{"a line", fmt.Sprintf("Connection REFUSED by host-%d", (i*6+j)%7)}
 			a.LastSeen = logTime.Add(time.Duration(i*6+j) * time.Minute)
 		}
-		mustSaveAnalysis(t, h.Repository, uuid.New(), result)
+		mustSaveAnalysis(t, h.Logs, uuid.New(), result)
 		h.Advance(time.Second)
 		all = append(slices.Clone(result.Anomalies), all...)
 	}
@@ -196,14 +168,14 @@ func filtersAnomalies(t *testing.T, h LogHarness) {
 		}
 		for _, limit := range []int{1, 4, 0} {
 			filter.Limit = limit
-			require.Equal(t, want, anomaliesOf(anomalyPages(t, h.Repository, filter, nil)), "filter %s with limit %d", name, limit)
+			require.Equal(t, want, anomaliesOf(anomalyPages(t, h.Logs, filter, nil)), "filter %s with limit %d", name, limit)
 		}
 	}
 }
 
 // givesHistory follows one anomaly through many analyses, most of which did not
 // find it, and some twice.
-func givesHistory(t *testing.T, h LogHarness) {
+func givesHistory(t *testing.T, h *storeTest) {
 	var want []domain.Anomaly
 	for i := range 120 {
 		result := sharedAnalysis(i, i%5)
@@ -215,7 +187,7 @@ func givesHistory(t *testing.T, h LogHarness) {
 		case i%9 == 0 && len(result.Anomalies) > 1:
 			result.Anomalies[0].ID = "shared"
 		}
-		mustSaveAnalysis(t, h.Repository, uuid.New(), result)
+		mustSaveAnalysis(t, h.Logs, uuid.New(), result)
 		if i%10 == 0 {
 			h.Advance(time.Second)
 		}
@@ -229,21 +201,28 @@ func givesHistory(t *testing.T, h LogHarness) {
 	}
 	for _, limit := range []int{1, 7, len(want) - 1, len(want), domain.MaxPageSize} {
 		// Analyses of one moment may be listed in any order.
-		require.ElementsMatch(t, want, anomaliesOf(anomalyPages(t, h.Repository, domain.AnomalyFilter{ID: "shared", Limit: limit}, nil)), "limit %d", limit)
+		require.ElementsMatch(t, want, anomaliesOf(anomalyPages(t, h.Logs, domain.AnomalyFilter{ID: "shared", Limit: limit}, nil)), "limit %d", limit)
 	}
-	page, err := h.Repository.ListAnomalies(t.Context(), domain.AnomalyFilter{ID: "shared", Limit: len(want)})
+	page, err := h.Logs.ListAnomalies(t.Context(), domain.AnomalyFilter{ID: "shared", Limit: len(want)})
 	require.NoError(t, err)
 	require.Len(t, page.Anomalies, len(want), "a page of one id is as full as it can be")
 }
 
+func keepsPlaceCase(name string, filter domain.AnomalyFilter) storeCase {
+	return storeCase{
+		name, "Paging through sees each anomaly that is selected for the whole time exactly once, whatever is added or deleted meanwhile",
+		func(t *testing.T, h *storeTest) { keepsPlace(t, h, filter) },
+	}
+}
+
 // keepsPlace pages through what the filter selects of sharedAnalysis while analyses
 // are stored and deleted.
-func keepsPlace(t *testing.T, h LogHarness, filter domain.AnomalyFilter) {
+func keepsPlace(t *testing.T, h *storeTest, filter domain.AnomalyFilter) {
 	var want []string
 	var goes []domain.TaskID
 	for i := range 12 {
 		task, result := uuid.New(), sharedAnalysis(i, 3)
-		mustSaveAnalysis(t, h.Repository, task, result)
+		mustSaveAnalysis(t, h.Logs, task, result)
 		h.Advance(time.Second)
 		if i%3 == 0 {
 			goes = append(goes, task)
@@ -257,14 +236,14 @@ func keepsPlace(t *testing.T, h LogHarness, filter domain.AnomalyFilter) {
 	}
 	require.NotEmpty(t, want)
 	round := 0
-	got := anomalyPages(t, h.Repository, filter, func() {
+	got := anomalyPages(t, h.Logs, filter, func() {
 		h.Advance(time.Second)
 		if round < 40 { // a list that is counted off would never end
-			mustSaveAnalysis(t, h.Repository, uuid.New(), sharedAnalysis(100+round, 2))
+			mustSaveAnalysis(t, h.Logs, uuid.New(), sharedAnalysis(100+round, 2))
 		}
 		if round < len(goes) {
 			// From the newest on: one of these is where the list stands.
-			require.NoError(t, h.Repository.DeleteBatches(t.Context(), goes[len(goes)-1-round]))
+			require.NoError(t, h.Logs.DeleteBatches(t.Context(), goes[len(goes)-1-round]))
 		}
 		round++
 	})

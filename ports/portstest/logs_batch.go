@@ -15,11 +15,11 @@ import (
 	"logsift/ports"
 )
 
-var logBatchCases = []logCase{
+var logBatchCases = []storeCase{
 	{
 		name:    "keeps the order of the calls and of their arguments",
 		promise: "CloseBatch returns the ids of its entries in their order",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			first, second := uuid.New(), uuid.New()
 			var want, other []domain.LogEntry
 			for i, size := range []int{1, 7, 3} {
@@ -29,47 +29,38 @@ var logBatchCases = []logCase{
 					entries[j].Timestamp = logTime.Add(-time.Duration(i*10+j) * time.Hour)
 				}
 				want = append(want, entries...)
-				require.Equal(t, len(want), mustSave(t, h.Repository, first, entries...))
+				require.Equal(t, len(want), mustSave(t, h.Logs, first, entries...))
 				entries = newLogs(2)
 				other = append(other, entries...)
-				require.Equal(t, len(other), mustSave(t, h.Repository, second, entries...))
+				require.Equal(t, len(other), mustSave(t, h.Logs, second, entries...))
 			}
-			ids, err := h.Repository.CloseBatch(t.Context(), first)
-			require.NoError(t, err)
-			require.Equal(t, logIDs(want), ids)
-			ids, err = h.Repository.CloseBatch(t.Context(), second)
-			require.NoError(t, err)
-			require.Equal(t, logIDs(other), ids)
+			require.Equal(t, logIDs(want), mustClose(t, h.Logs, first))
+			require.Equal(t, logIDs(other), mustClose(t, h.Logs, second))
 		},
 	},
 	{
 		name:    "takes no more entries once it is closed",
 		promise: "If the batch is closed, nothing is stored and the error is domain.ErrBatchClosed",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			batch, open := uuid.New(), uuid.New()
-			mustSave(t, h.Repository, batch, newLogs(2)...)
-			_, err := h.Repository.CloseBatch(t.Context(), batch)
-			require.NoError(t, err)
+			mustSave(t, h.Logs, batch, newLogs(2)...)
+			mustClose(t, h.Logs, batch)
 			late := newLog("late")
-			_, err = h.Repository.SaveLogs(t.Context(), batch, late)
-			require.ErrorIs(t, err, domain.ErrBatchClosed)
-			require.Empty(t, mustGet(t, h.Repository, late.ID))
-			require.Len(t, logPages(t, h.Repository, domain.LogFilter{}, nil), 2)
-			require.Equal(t, 1, mustSave(t, h.Repository, open, late), "another batch takes it")
+			require.ErrorIs(t, errOf(h.Logs.SaveLogs(t.Context(), batch, late)), domain.ErrBatchClosed)
+			require.Empty(t, mustGet(t, h.Logs, late.ID))
+			require.Len(t, logPages(t, h.Logs, domain.LogFilter{}, nil), 2)
+			require.Equal(t, 1, mustSave(t, h.Logs, open, late), "another batch takes it")
 		},
 	},
 	{
 		name:    "gives the same ids each time it is closed",
 		promise: "Closing it again gives the same ids",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			batch, entries := uuid.New(), newLogs(5)
-			mustSave(t, h.Repository, batch, entries...)
+			mustSave(t, h.Logs, batch, entries...)
 			for range 3 {
-				ids, err := h.Repository.CloseBatch(t.Context(), batch)
-				require.NoError(t, err)
-				require.Equal(t, logIDs(entries), ids)
-				_, err = h.Repository.SaveLogs(t.Context(), batch, newLog("late"))
-				require.ErrorIs(t, err, domain.ErrBatchClosed)
+				require.Equal(t, logIDs(entries), mustClose(t, h.Logs, batch))
+				require.ErrorIs(t, errOf(h.Logs.SaveLogs(t.Context(), batch, newLog("late"))), domain.ErrBatchClosed)
 				h.Advance(time.Minute)
 			}
 		},
@@ -77,17 +68,14 @@ var logBatchCases = []logCase{
 	{
 		name:    "is closed although it never was",
 		promise: "A batch that has none, or never was, is closed and gives none",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			batch := uuid.New()
 			for range 2 {
-				ids, err := h.Repository.CloseBatch(t.Context(), batch)
-				require.NoError(t, err)
-				require.Empty(t, ids)
+				require.Empty(t, mustClose(t, h.Logs, batch))
 			}
 			late := newLog("late")
-			_, err := h.Repository.SaveLogs(t.Context(), batch, late)
-			require.ErrorIs(t, err, domain.ErrBatchClosed)
-			require.Empty(t, mustGet(t, h.Repository, late.ID))
+			require.ErrorIs(t, errOf(h.Logs.SaveLogs(t.Context(), batch, late)), domain.ErrBatchClosed)
+			require.Empty(t, mustGet(t, h.Logs, late.ID))
 		},
 	},
 	{
@@ -98,85 +86,75 @@ var logBatchCases = []logCase{
 	{
 		name:    "goes with all that belongs to it and nothing else",
 		promise: "DeleteBatches removes the batches with their entries, all indexes of them, and their analyses",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			gone, kept := []domain.BatchID{uuid.New(), uuid.New()}, uuid.New()
 			var goneLogs []domain.LogEntry
 			for i, batch := range gone {
 				entries := newLogs(3)
 				goneLogs = append(goneLogs, entries...)
-				mustSave(t, h.Repository, batch, entries...)
+				mustSave(t, h.Logs, batch, entries...)
 				if i == 0 {
-					_, err := h.Repository.CloseBatch(t.Context(), batch)
-					require.NoError(t, err)
+					mustClose(t, h.Logs, batch)
 				}
-				mustSaveAnalysis(t, h.Repository, batch, newAnalysis("gone", 2))
+				mustSaveAnalysis(t, h.Logs, batch, newAnalysis("gone", 2))
 			}
 			keptLogs := newLogs(3)
-			mustSave(t, h.Repository, kept, keptLogs...)
-			mustSaveAnalysis(t, h.Repository, kept, newAnalysis("kept", 2))
+			mustSave(t, h.Logs, kept, keptLogs...)
+			mustSaveAnalysis(t, h.Logs, kept, newAnalysis("kept", 2))
 
 			for range 2 { // The repeat finds nothing, and says nothing.
-				require.NoError(t, h.Repository.DeleteBatches(t.Context(), gone[0], uuid.New(), gone[1], gone[0]))
-				require.Empty(t, mustGet(t, h.Repository, logIDs(goneLogs)...))
-				require.ElementsMatch(t, logIDs(keptLogs), logIDs(logPages(t, h.Repository, domain.LogFilter{}, nil)))
+				require.NoError(t, h.Logs.DeleteBatches(t.Context(), gone[0], uuid.New(), gone[1], gone[0]))
+				require.Empty(t, mustGet(t, h.Logs, logIDs(goneLogs)...))
+				require.ElementsMatch(t, logIDs(keptLogs), logIDs(logPages(t, h.Logs, domain.LogFilter{}, nil)))
 				for _, batch := range gone {
-					_, err := h.Repository.GetAnalysis(t.Context(), batch)
-					require.ErrorIs(t, err, domain.ErrAnalysisNotFound)
+					require.ErrorIs(t, errOf(h.Logs.GetAnalysis(t.Context(), batch)), domain.ErrAnalysisNotFound)
 				}
-				anomalies := anomalyPages(t, h.Repository, domain.AnomalyFilter{}, nil)
+				anomalies := anomalyPages(t, h.Logs, domain.AnomalyFilter{}, nil)
 				require.Len(t, anomalies, 2)
 				for _, a := range anomalies {
 					require.Equal(t, kept, a.TaskID)
 				}
 			}
-			_, err := h.Repository.GetAnalysis(t.Context(), kept)
-			require.NoError(t, err)
-			ids, err := h.Repository.CloseBatch(t.Context(), kept)
-			require.NoError(t, err)
-			require.Equal(t, logIDs(keptLogs), ids)
+			mustGetAnalysis(t, h.Logs, kept)
+			require.Equal(t, logIDs(keptLogs), mustClose(t, h.Logs, kept))
 			h.Advance(time.Hour)
-			n, err := h.Repository.PurgeLogs(t.Context(), time.Minute, 100)
-			require.NoError(t, err)
-			require.Equal(t, len(keptLogs), n, "the purge finds nothing of the deleted entries")
-			n, err = h.Repository.PurgeAnalyses(t.Context(), time.Minute, 100)
-			require.NoError(t, err)
-			require.Equal(t, 1, n)
+			require.Equal(t, len(keptLogs), mustPurge(t, h.Logs, time.Minute, 100), "the purge finds nothing of the deleted entries")
+			require.Equal(t, 1, mustPurgeAnalyses(t, h.Logs, time.Minute, 100))
 		},
 	},
 	{
 		name:    "may come again after it was deleted",
 		promise: "The batch comes into being with its first entry",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			batch, entries := uuid.New(), newLogs(2)
-			mustSave(t, h.Repository, batch, entries...)
-			_, err := h.Repository.CloseBatch(t.Context(), batch)
-			require.NoError(t, err)
-			require.NoError(t, h.Repository.DeleteBatches(t.Context(), batch))
-			require.Equal(t, 2, mustSave(t, h.Repository, batch, entries...))
-			require.Equal(t, logIDs(entries), logIDs(mustGet(t, h.Repository, logIDs(entries)...)))
+			mustSave(t, h.Logs, batch, entries...)
+			mustClose(t, h.Logs, batch)
+			require.NoError(t, h.Logs.DeleteBatches(t.Context(), batch))
+			require.Equal(t, 2, mustSave(t, h.Logs, batch, entries...))
+			require.Equal(t, logIDs(entries), logIDs(mustGet(t, h.Logs, logIDs(entries)...)))
 		},
 	},
 	{
 		name:    "goes whatever its size, and whatever the number of batches",
 		promise: "DeleteBatches removes the batches with their entries",
-		run: func(t *testing.T, h LogHarness) {
+		run: func(t *testing.T, h *storeTest) {
 			large := uuid.New()
-			mustSave(t, h.Repository, large, newLogs(2*ports.MaxSaveLogs+1)...)
+			mustSave(t, h.Logs, large, newLogs(2*ports.MaxSaveLogs+1)...)
 			batches := []domain.BatchID{large}
 			for range 250 {
 				batch := uuid.New()
-				mustSave(t, h.Repository, batch, newLog("small"))
+				mustSave(t, h.Logs, batch, newLog("small"))
 				batches = append(batches, batch)
 			}
-			require.NoError(t, h.Repository.DeleteBatches(t.Context(), batches...))
-			require.Empty(t, logPages(t, h.Repository, domain.LogFilter{}, nil))
-			require.Zero(t, mustSave(t, h.Repository, large))
+			require.NoError(t, h.Logs.DeleteBatches(t.Context(), batches...))
+			require.Empty(t, logPages(t, h.Logs, domain.LogFilter{}, nil))
+			require.Zero(t, mustSave(t, h.Logs, large))
 		},
 	},
 }
 
 // closesUnderLoad closes a batch while many callers save into it.
-func closesUnderLoad(t *testing.T, h LogHarness) {
+func closesUnderLoad(t *testing.T, h *storeTest) {
 	const callers, calls = 6, 200
 	batch := uuid.New()
 	under := make(chan struct{})
@@ -191,7 +169,7 @@ func closesUnderLoad(t *testing.T, h LogHarness) {
 		running.Go(func() {
 			for j := range calls {
 				entries := []domain.LogEntry{newLog(fmt.Sprintf("line %d of %d", j, i)), newLog("and another")}
-				_, err := h.Repository.SaveLogs(t.Context(), batch, entries...)
+				_, err := h.Logs.SaveLogs(t.Context(), batch, entries...)
 				mu.Lock()
 				switch {
 				case err == nil:
@@ -220,17 +198,15 @@ func closesUnderLoad(t *testing.T, h LogHarness) {
 	case <-under:
 	case <-done:
 	}
-	ids, closeErr := h.Repository.CloseBatch(t.Context(), batch)
+	ids, closeErr := h.Logs.CloseBatch(t.Context(), batch)
 	<-done
 	require.NoError(t, closeErr)
 	require.NoError(t, broken)
 	require.Len(t, ids, len(saved))
 	require.ElementsMatch(t, saved, ids, "each entry whose save succeeded is in the closed batch, and no other")
 	for part := range slices.Chunk(ids, ports.MaxSaveLogs) {
-		require.Len(t, mustGet(t, h.Repository, part...), len(part))
+		require.Len(t, mustGet(t, h.Logs, part...), len(part))
 	}
-	require.Empty(t, mustGet(t, h.Repository, refused...), "what was refused is not stored")
-	again, err := h.Repository.CloseBatch(t.Context(), batch)
-	require.NoError(t, err)
-	require.Equal(t, ids, again)
+	require.Empty(t, mustGet(t, h.Logs, refused...), "what was refused is not stored")
+	require.Equal(t, ids, mustClose(t, h.Logs, batch))
 }

@@ -1,6 +1,7 @@
 package portstest
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
@@ -11,65 +12,6 @@ import (
 	"logsift/domain"
 	"logsift/ports"
 )
-
-// QueueHarness is a queue to be tested, empty and isolated from all others.
-type QueueHarness struct {
-	Queue ports.TaskQueue
-	// Advance moves the store's clock forward. It is required.
-	Advance func(d time.Duration)
-	// Reopen returns another handle on the same tasks, as another process would
-	// have. Nil if the store has no such thing.
-	Reopen func(t *testing.T) ports.TaskQueue
-	// Restart closes the store and opens it again. Nil if it is not durable.
-	Restart func(t *testing.T) ports.TaskQueue
-	// Partition says to which of several parts of the queue a task belongs, if
-	// order holds among the tasks of each part only. Nil if it holds among all.
-	Partition func(id domain.TaskID) int
-	// NoUniqueKeys says that tasks with a unique key are refused.
-	NoUniqueKeys bool
-}
-
-// queueCase is one promise of the contract.
-type queueCase struct {
-	name string
-	// promise is the sentence of the contract that is checked.
-	promise string
-	run     func(t *testing.T, q *queueTest)
-}
-
-// TestTaskQueue checks that the queues which newHarness makes keep the contract
-// of ports.TaskQueue. Cases run in parallel, each with a harness of its own.
-func TestTaskQueue(t *testing.T, newHarness func(t *testing.T) QueueHarness) {
-	t.Helper()
-	for _, group := range []struct {
-		name  string
-		cases []queueCase
-	}{
-		{"Enqueue", enqueueCases}, {"Claim", claimCases}, {"Settle", settleCases}, {"Manage", manageCases},
-		{"List", listCases}, {"Time", timeCases}, {"Faults", faultCases},
-	} {
-		t.Run(group.name, func(t *testing.T) {
-			for _, c := range group.cases {
-				t.Run(c.name, func(t *testing.T) {
-					t.Parallel()
-					t.Cleanup(func() {
-						if t.Failed() {
-							t.Logf("the broken promise: %s", c.promise)
-						}
-					})
-					c.run(t, &queueTest{QueueHarness: newHarness(t)})
-				})
-			}
-		})
-	}
-	t.Run("Model", func(t *testing.T) {
-		t.Parallel()
-		testModel(t, newHarness)
-	})
-}
-
-// queueTest is what a case works with.
-type queueTest struct{ QueueHarness }
 
 // lease is long enough for any case that does not move the clock.
 const lease = time.Minute
@@ -96,9 +38,14 @@ func withType(typ domain.TaskType) func(*domain.Task) {
 
 func withQueue(queue string) func(*domain.Task) { return func(t *domain.Task) { t.Queue = queue } }
 
+// withBytes gives a task a payload of so many bytes.
+func withBytes(n int) func(*domain.Task) {
+	return func(t *domain.Task) { t.Payload = bytes.Repeat([]byte{'1'}, n) }
+}
+
 // mayHaveKey gives a task a unique key if the store takes such, for cases that are
 // about something else.
-func (q *queueTest) mayHaveKey(key string) func(*domain.Task) {
+func (q *storeTest) mayHaveKey(key string) func(*domain.Task) {
 	if q.NoUniqueKeys {
 		return func(*domain.Task) {}
 	}
@@ -106,7 +53,7 @@ func (q *queueTest) mayHaveKey(key string) func(*domain.Task) {
 }
 
 // needUniqueKeys skips a case that is about unique keys if the store takes none.
-func (q *queueTest) needUniqueKeys(t *testing.T) {
+func (q *storeTest) needUniqueKeys(t *testing.T) {
 	t.Helper()
 	if q.NoUniqueKeys {
 		t.Skip("the store takes no unique keys")
@@ -115,7 +62,7 @@ func (q *queueTest) needUniqueKeys(t *testing.T) {
 
 // parts splits ids by the parts of the queue that they belong to, keeping their
 // order. All are of one part if the store has no others.
-func (q *queueTest) parts(ids []domain.TaskID) map[int][]domain.TaskID {
+func (q *storeTest) parts(ids []domain.TaskID) map[int][]domain.TaskID {
 	out := map[int][]domain.TaskID{}
 	for _, id := range ids {
 		part := 0
@@ -129,55 +76,86 @@ func (q *queueTest) parts(ids []domain.TaskID) map[int][]domain.TaskID {
 
 // requireOrder requires that these are the tasks, in this order as far as order
 // holds among them.
-func (q *queueTest) requireOrder(t require.TestingT, want, got []domain.TaskID, message ...any) {
+func (q *storeTest) requireOrder(t require.TestingT, want, got []domain.TaskID, message ...any) {
 	require.Len(t, got, len(want), message...)
 	require.Equal(t, q.parts(want), q.parts(got), message...)
 }
 
-// add enqueues one task and returns it as stored.
-func (q *queueTest) add(t *testing.T, change ...func(*domain.Task)) *domain.Task {
+// partCount is how many parts of the queue the tasks belong to.
+func (q *storeTest) partCount(ids []domain.TaskID) int { return len(q.parts(ids)) }
+
+// requireBeginning requires that got are n of the tasks, the first of each part that
+// they belong to. Each part may give one more than there is room for.
+func (q *storeTest) requireBeginning(t require.TestingT, all, got []domain.TaskID, n int) {
+	require.GreaterOrEqual(t, len(got), n)
+	require.Less(t, len(got), n+q.partCount(all))
+	of := q.parts(all)
+	for part, ids := range q.parts(got) {
+		require.Equal(t, of[part][:len(ids)], ids)
+	}
+}
+
+// enqueue enqueues tasks in one call.
+func (q *storeTest) enqueue(t *testing.T, tasks ...*domain.Task) []*domain.Task {
 	t.Helper()
-	out, err := q.Queue.Enqueue(t.Context(), newTask(change...))
+	out, err := q.Queue.Enqueue(t.Context(), tasks...)
 	require.NoError(t, err)
-	require.Len(t, out, 1)
-	return out[0]
+	require.Len(t, out, len(tasks))
+	return out
+}
+
+// dequeue claims what is asked for.
+func (q *storeTest) dequeue(t *testing.T, req ports.ClaimRequest) []*domain.Task {
+	t.Helper()
+	got, err := q.Queue.Dequeue(t.Context(), req)
+	require.NoError(t, err)
+	return got
+}
+
+// add enqueues one task and returns it as stored.
+func (q *storeTest) add(t *testing.T, change ...func(*domain.Task)) *domain.Task {
+	t.Helper()
+	return q.enqueue(t, newTask(change...))[0]
 }
 
 // addMany enqueues n tasks in one call.
-func (q *queueTest) addMany(t *testing.T, n int) []*domain.Task {
+func (q *storeTest) addMany(t *testing.T, n int) []*domain.Task {
 	t.Helper()
 	tasks := make([]*domain.Task, n)
 	for i := range tasks {
 		tasks[i] = newTask()
 	}
-	out, err := q.Queue.Enqueue(t.Context(), tasks...)
-	require.NoError(t, err)
-	require.Len(t, out, n)
-	return out
+	return q.enqueue(t, tasks...)
+}
+
+// addSized enqueues n tasks whose payloads have so many bytes.
+func (q *storeTest) addSized(t *testing.T, n, size int) {
+	t.Helper()
+	for range n {
+		q.add(t, withBytes(size))
+	}
 }
 
 // claim claims up to n tasks without waiting.
-func (q *queueTest) claim(t *testing.T, n int) []*domain.Task {
+func (q *storeTest) claim(t *testing.T, n int) []*domain.Task {
 	t.Helper()
 	return q.claimAs(t, uuid.New(), n)
 }
 
-func (q *queueTest) claimAs(t *testing.T, id domain.ClaimID, n int) []*domain.Task {
+func (q *storeTest) claimAs(t *testing.T, id domain.ClaimID, n int) []*domain.Task {
 	t.Helper()
-	got, err := q.Queue.Dequeue(t.Context(), ports.ClaimRequest{ID: id, Max: n, Lease: lease})
-	require.NoError(t, err)
-	return got
+	return q.dequeue(t, ports.ClaimRequest{ID: id, Max: n, Lease: lease})
 }
 
 // claimOne claims one task and fails if there is none.
-func (q *queueTest) claimOne(t *testing.T) *domain.Task {
+func (q *storeTest) claimOne(t *testing.T) *domain.Task {
 	t.Helper()
 	got := q.claim(t, 1)
 	require.Len(t, got, 1, "a task should be claimable")
 	return got[0]
 }
 
-func (q *queueTest) get(t *testing.T, id domain.TaskID) *domain.Task {
+func (q *storeTest) get(t *testing.T, id domain.TaskID) *domain.Task {
 	t.Helper()
 	got, err := q.Queue.GetTask(t.Context(), id)
 	require.NoError(t, err)
@@ -196,26 +174,32 @@ func retry(t *domain.Task, in time.Duration) ports.TaskUpdate {
 	return ports.TaskUpdate{Lease: *t.Lease, Outcome: ports.OutcomeRetry, RetryIn: in, Failure: domain.TaskError{Reason: domain.ReasonError, Message: "try again"}}
 }
 
-func (q *queueTest) update(t *testing.T, updates ...ports.TaskUpdate) {
+func (q *storeTest) update(t *testing.T, updates ...ports.TaskUpdate) {
 	t.Helper()
 	require.NoError(t, q.Queue.UpdateTask(t.Context(), updates...))
 }
 
-func (q *queueTest) promote(t *testing.T) int {
+func (q *storeTest) promote(t *testing.T) int {
 	t.Helper()
 	m, err := q.Queue.PromoteDue(t.Context(), ports.MaxClaim)
 	require.NoError(t, err)
 	return m.Count
 }
 
-func (q *queueTest) reap(t *testing.T) int {
+func (q *storeTest) reap(t *testing.T) int {
 	t.Helper()
-	m, err := q.Queue.ReapExpired(t.Context(), ports.ReapRequest{MaxRecoveries: 3, Limit: ports.MaxClaim})
-	require.NoError(t, err)
-	return m.Count
+	return q.reapAs(t, ports.ReapRequest{MaxRecoveries: 3, Limit: ports.MaxClaim}).Count
 }
 
-func (q *queueTest) stats(t *testing.T) domain.QueueStats {
+// reapAs recovers what is asked for.
+func (q *storeTest) reapAs(t *testing.T, req ports.ReapRequest) ports.Maintained {
+	t.Helper()
+	m, err := q.Queue.ReapExpired(t.Context(), req)
+	require.NoError(t, err)
+	return m
+}
+
+func (q *storeTest) stats(t *testing.T) domain.QueueStats {
 	t.Helper()
 	s, err := q.Queue.GetQueueStats(t.Context())
 	require.NoError(t, err)
@@ -223,7 +207,7 @@ func (q *queueTest) stats(t *testing.T) domain.QueueStats {
 }
 
 // in brings a task into a state, and returns it with its lease if it has one.
-func (q *queueTest) in(t *testing.T, status domain.TaskStatus) *domain.Task {
+func (q *storeTest) in(t *testing.T, status domain.TaskStatus) *domain.Task {
 	t.Helper()
 	task := q.add(t)
 	if status == domain.TaskStatusPending {
@@ -252,7 +236,7 @@ func (q *queueTest) in(t *testing.T, status domain.TaskStatus) *domain.Task {
 }
 
 // unchanged runs f and requires that the task is the same after it.
-func (q *queueTest) unchanged(t *testing.T, id domain.TaskID, f func()) {
+func (q *storeTest) unchanged(t *testing.T, id domain.TaskID, f func()) {
 	t.Helper()
 	before := q.get(t, id)
 	f()
@@ -261,7 +245,7 @@ func (q *queueTest) unchanged(t *testing.T, id domain.TaskID, f func()) {
 
 // audit requires that the counts agree with the lists of all tasks by state, and
 // returns them.
-func (q *queueTest) audit(t *testing.T) domain.QueueStats {
+func (q *storeTest) audit(t *testing.T) domain.QueueStats {
 	t.Helper()
 	s := q.stats(t)
 	seen := map[domain.TaskID]domain.TaskStatus{}
@@ -283,26 +267,26 @@ func (q *queueTest) audit(t *testing.T) domain.QueueStats {
 }
 
 // listAll pages through a list.
-func (q *queueTest) listAll(t *testing.T, filter domain.TaskFilter) []*domain.Task {
+func (q *storeTest) listAll(t *testing.T, f domain.TaskFilter) []*domain.Task {
 	t.Helper()
-	var out []*domain.Task
-	for {
-		page, err := q.Queue.ListTasks(t.Context(), filter)
-		require.NoError(t, err)
-		out = append(out, page.Tasks...)
-		if page.NextCursor == "" {
-			return out
-		}
-		filter.Cursor = page.NextCursor
+	return pages(t, f.Cursor, f.PageSize(), func(cursor string) ([]*domain.Task, string, error) {
+		f.Cursor = cursor
+		page, err := q.Queue.ListTasks(t.Context(), f)
+		return page.Tasks, page.NextCursor, err
+	}, nil)
+}
+
+// each returns what f makes of each item.
+func each[A, B any](items []A, f func(item *A) B) []B {
+	out := make([]B, len(items))
+	for i := range items {
+		out[i] = f(&items[i])
 	}
+	return out
 }
 
 func idsOf(tasks []*domain.Task) []domain.TaskID {
-	out := make([]domain.TaskID, len(tasks))
-	for i, t := range tasks {
-		out[i] = t.ID
-	}
-	return out
+	return each(tasks, func(task **domain.Task) domain.TaskID { return (*task).ID })
 }
 
 func requireField(t *testing.T, err error, field string) {

@@ -13,11 +13,11 @@ import (
 	"logsift/ports"
 )
 
-var claimCases = []queueCase{
+var claimCases = []storeCase{
 	{
 		name:    "the highest priority comes first and within one the oldest",
 		promise: "Dequeue claims the highest priority first and within one the oldest first.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			var want [11][]domain.TaskID
 			for i := range 33 {
 				p := domain.Priority((i * 7) % 11)
@@ -37,7 +37,7 @@ var claimCases = []queueCase{
 	{
 		name:    "a claimed task is processing under its lease",
 		promise: "Each task is PROCESSING, has its Lease, and counts a delivery.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			stored := q.add(t)
 			claim := uuid.New()
 			got := q.claimAs(t, claim, 10)
@@ -57,7 +57,7 @@ var claimCases = []queueCase{
 	{
 		name:    "the same claim id gives the same tasks and no others",
 		promise: "A repeat with the same id gives those of its tasks whose leases are still held by it, and claims no others.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.addMany(t, 10)
 			id := uuid.New()
 			first := q.claimAs(t, id, 4)
@@ -75,16 +75,87 @@ var claimCases = []queueCase{
 		},
 	},
 	{
+		name:    "a claim is bounded in bytes",
+		promise: "MaxBytes is about how many bytes of payloads to claim at most. A single task comes however large it is.",
+		run: func(t *testing.T, q *storeTest) {
+			ask := func(bytes int) []domain.TaskID {
+				return idsOf(q.dequeue(t, ports.ClaimRequest{ID: uuid.New(), Max: 100, MaxBytes: bytes, Lease: lease}))
+			}
+			var ids []domain.TaskID
+			for i := range 12 {
+				ids = append(ids, q.add(t, withBytes(1000), withType([]domain.TaskType{"a", "b"}[i%2])).ID)
+			}
+			got := ask(2500)
+			q.requireBeginning(t, ids, got, 2)
+			require.Equal(t, int64(12-len(got)), q.audit(t).Pending, "what there was no room for is still ready")
+			require.Len(t, ask(0), 12-len(got))
+			ids = nil
+			for range 12 {
+				ids = append(ids, q.add(t, withBytes(domain.MaxPayload)).ID)
+			}
+			got = ask(1)
+			q.requireBeginning(t, ids, got, 1)
+			got = ask(0)
+			require.GreaterOrEqual(t, len(got), 3, "payloads of 1 MiB")
+			require.LessOrEqual(t, len(got), 3+q.partCount(ids), "payloads of 1 MiB")
+		},
+	},
+	{
+		name:    "a repeat that asks for less gives the rest back",
+		promise: "A repeat gives those of its tasks that it still holds as far as MaxBytes has room for them, and gives the others back as ReleaseTask does.",
+		run: func(t *testing.T, q *storeTest) {
+			q.addSized(t, 40, 1000)
+			id := uuid.New()
+			ask := func(bytes int) []*domain.Task {
+				return q.dequeue(t, ports.ClaimRequest{ID: id, Max: 40, MaxBytes: bytes, Lease: lease})
+			}
+			first := ask(0)
+			require.Len(t, first, 40)
+			require.ElementsMatch(t, idsOf(first), idsOf(ask(0)))
+			kept := ask(4500)
+			require.True(t, len(kept) > 0 && len(kept) < 10, "%d", len(kept))
+			stats := q.audit(t)
+			require.Equal(t, [2]int64{int64(len(kept)), int64(40 - len(kept))}, [2]int64{stats.Processing, stats.Pending})
+			require.ElementsMatch(t, idsOf(kept), idsOf(ask(4500)), "it holds those still")
+			require.ElementsMatch(t, idsOf(kept), idsOf(ask(0)), "and no others")
+			again := q.claim(t, 100)
+			require.Len(t, again, 40-len(kept))
+			for _, task := range again {
+				require.Equal(t, [3]int{0, 2, 0}, [3]int{task.Attempt, task.Deliveries, task.Recoveries})
+				require.Empty(t, task.Errors)
+			}
+			q.update(t, complete(kept[0], ""), complete(again[0], ""))
+			require.LessOrEqual(t, len(ask(1)), q.partCount(idsOf(kept)))
+			q.audit(t)
+		},
+	},
+	{
+		name:    "a repeat makes its leases last anew",
+		promise: "A repeat gives those of its tasks that it still holds, with leases that last anew.",
+		run: func(t *testing.T, q *storeTest) {
+			q.addMany(t, 3)
+			id := uuid.New()
+			first := q.claimAs(t, id, 3)
+			for range 5 {
+				q.Advance(lease * 2 / 3)
+				again := q.claimAs(t, id, 3)
+				require.ElementsMatch(t, idsOf(first), idsOf(again))
+				require.True(t, again[0].Lease.ExpiresAt.After(first[0].Lease.ExpiresAt))
+				require.Equal(t, again[0].Lease.ExpiresAt, q.get(t, again[0].ID).Lease.ExpiresAt)
+				require.Zero(t, q.reap(t))
+			}
+			q.Advance(lease)
+			require.Equal(t, 3, q.reap(t))
+		},
+	},
+	{
 		name:    "another handle may repeat a claim",
 		promise: "Every call may be repeated with the same arguments.",
-		run: func(t *testing.T, q *queueTest) {
-			if q.Reopen == nil {
-				t.Skip("the store has no second handle")
-			}
+		run: func(t *testing.T, q *storeTest) {
+			other := q.other(t)
 			q.addMany(t, 5)
 			id := uuid.New()
 			first := q.claimAs(t, id, 3)
-			other := &queueTest{QueueHarness{Queue: q.Reopen(t)}}
 			require.ElementsMatch(t, idsOf(first), idsOf(other.claimAs(t, id, 3)))
 			require.Len(t, other.claim(t, 10), 2)
 		},
@@ -92,14 +163,12 @@ var claimCases = []queueCase{
 	{
 		name:    "queues and types that are not asked for are left alone",
 		promise: "A task of another queue or type is left where it is and holds nobody up.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.add(t, withType("other"), withPriority(10))
 			q.add(t, withQueue("far"), withPriority(10))
 			want := q.add(t, withPriority(0))
 			ask := func(queues []string, types ...domain.TaskType) []*domain.Task {
-				got, err := q.Queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 10, Lease: lease, Queues: queues, Types: types})
-				require.NoError(t, err)
-				return got
+				return q.dequeue(t, ports.ClaimRequest{ID: uuid.New(), Max: 10, Lease: lease, Queues: queues, Types: types})
 			}
 			require.Empty(t, ask([]string{"none"}))
 			require.Empty(t, ask(nil, "none"))
@@ -112,7 +181,7 @@ var claimCases = []queueCase{
 	{
 		name:    "a task that comes back keeps its place",
 		promise: "Tasks of one priority are claimed in the order of their creation.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			released := q.add(t)
 			recovered := q.add(t)
 			retried := q.add(t)
@@ -132,72 +201,46 @@ var claimCases = []queueCase{
 		},
 	},
 	{
-		name:    "a request that cannot be is refused by field",
-		promise: "A *domain.ValidationError tells of a field of the request.",
-		run: func(t *testing.T, q *queueTest) {
-			q.add(t)
-			good := ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: lease}
-			for field, change := range map[string]func(*ports.ClaimRequest){
-				"id": func(r *ports.ClaimRequest) { r.ID = uuid.Nil }, "max": func(r *ports.ClaimRequest) { r.Max = 0 },
-				"lease": func(r *ports.ClaimRequest) { r.Lease = ports.MinLease - 1 },
-				"wait":  func(r *ports.ClaimRequest) { r.Wait = -1 },
-			} {
-				req := good
-				change(&req)
-				_, err := q.Queue.Dequeue(t.Context(), req)
-				requireField(t, err, field)
-			}
-			tooMany := good
-			tooMany.Max = ports.MaxClaim + 1
-			_, err := q.Queue.Dequeue(t.Context(), tooMany)
-			requireField(t, err, "max")
-			tooLong := good
-			tooLong.Lease = ports.MaxLease + 1
-			_, err = q.Queue.Dequeue(t.Context(), tooLong)
-			requireField(t, err, "lease")
-			require.Equal(t, int64(1), q.stats(t).Pending)
-		},
-	},
-	{
 		name:    "a claim that waits is woken by an enqueue",
 		promise: "The call is woken by an enqueue, without polling in between.",
-		run:     func(t *testing.T, q *queueTest) { testWake(t, q, q.Queue, func() { q.add(t) }) },
+		run:     func(t *testing.T, q *storeTest) { testWake(t, q, q.Queue, func() { q.add(t) }) },
 	},
 	{
 		name:    "a claim that waits is woken from another handle",
 		promise: "The call is woken by an enqueue of this or another process.",
-		run: func(t *testing.T, q *queueTest) {
-			if q.Reopen == nil {
-				t.Skip("the store has no second handle")
-			}
-			testWake(t, q, q.Reopen(t), func() { q.add(t) })
+		run: func(t *testing.T, q *storeTest) {
+			testWake(t, q, q.other(t).Queue, func() { q.add(t) })
 		},
 	},
 	{
 		name:    "a claim that waits is woken when a task becomes due",
 		promise: "The call is woken when a scheduled task becomes due.",
-		run: func(t *testing.T, q *queueTest) {
-			task := q.add(t, withDelay(400*time.Millisecond))
-			begin := time.Now()
-			got, err := q.Queue.Dequeue(soonContext(t), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: lease, Wait: time.Minute})
-			require.NoError(t, err)
-			require.Len(t, got, 1)
-			require.Less(t, time.Since(begin), soon)
-			require.False(t, got[0].StartedAt.Before(task.ScheduledAt), "never early")
+		run: func(t *testing.T, q *storeTest) {
+			for _, waiting := range q.handles(t, 1) {
+				task := q.add(t, withDelay(400*time.Millisecond))
+				begin := time.Now()
+				got, err := waiting.Queue.Dequeue(soonContext(t), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: lease, Wait: time.Minute})
+				require.NoError(t, err)
+				require.Len(t, got, 1)
+				require.Less(t, time.Since(begin), soon)
+				require.False(t, got[0].StartedAt.Before(task.ScheduledAt), "never early")
+			}
 		},
 	},
 	{
 		name:    "a claim that waits is woken by a task that is due sooner",
 		promise: "The call is woken by an enqueue, and when a scheduled task becomes due.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.add(t, withDelay(time.Hour))
-			testWake(t, q, q.Queue, func() { q.add(t, withDelay(100*time.Millisecond)) })
+			for _, waiting := range q.handles(t, 1) {
+				testWake(t, q, waiting.Queue, func() { q.add(t, withDelay(100*time.Millisecond)) })
+			}
 		},
 	},
 	{
 		name:    "a claim that waits is woken by tasks that come back",
 		promise: "The call is woken when a task becomes ready.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			held := q.in(t, domain.TaskStatusProcessing)
 			testWake(t, q, q.Queue, func() { require.NoError(t, q.Queue.ReleaseTask(t.Context(), *held.Lease)) })
 			failed := q.in(t, domain.TaskStatusFailed)
@@ -209,17 +252,15 @@ var claimCases = []queueCase{
 	{
 		name:    "a wait that is over gives nothing",
 		promise: "It returns no tasks and no error if none became ready in time.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.add(t, withDelay(time.Hour))
-			got, err := q.Queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: lease, Wait: 50 * time.Millisecond})
-			require.NoError(t, err)
-			require.Empty(t, got)
+			require.Empty(t, q.dequeue(t, ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: lease, Wait: 50 * time.Millisecond}))
 		},
 	},
 	{
 		name:    "a cancelled wait claims nothing",
 		promise: "When ctx ends while it waits, it returns the context's error and has claimed nothing.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() {
@@ -240,12 +281,9 @@ var claimCases = []queueCase{
 	{
 		name:    "concurrent claims give each task once",
 		promise: "All methods may be called at the same time, by any number of goroutines and processes.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			const tasks, claimers = 500, 12
-			queues := []ports.TaskQueue{q.Queue}
-			if q.Reopen != nil {
-				queues = append(queues, q.Reopen(t))
-			}
+			handles := q.handles(t, 1)
 			ctx, stop := context.WithCancel(soonContext(t))
 			defer stop()
 			var mu sync.Mutex
@@ -255,7 +293,7 @@ var claimCases = []queueCase{
 			for i := range claimers {
 				wg.Go(func() {
 					for ctx.Err() == nil {
-						got, err := queues[i%len(queues)].Dequeue(ctx, ports.ClaimRequest{ID: uuid.New(), Max: 1 + i%7, Lease: lease, Wait: time.Minute})
+						got, err := handles[i%len(handles)].Queue.Dequeue(ctx, ports.ClaimRequest{ID: uuid.New(), Max: 1 + i%7, Lease: lease, Wait: time.Minute})
 						if err != nil && ctx.Err() == nil {
 							errs <- err
 							return
@@ -291,7 +329,7 @@ var claimCases = []queueCase{
 
 // testWake starts a claim that waits on a handle, does something that should wake
 // it, and requires that it comes back soon with a task.
-func testWake(t *testing.T, q *queueTest, waiting ports.TaskQueue, wake func()) {
+func testWake(t *testing.T, q *storeTest, waiting ports.TaskQueue, wake func()) {
 	t.Helper()
 	type reply struct {
 		tasks []*domain.Task

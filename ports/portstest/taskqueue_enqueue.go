@@ -1,9 +1,11 @@
 package portstest
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,18 +16,17 @@ import (
 	"logsift/ports"
 )
 
-var enqueueCases = []queueCase{
+var enqueueCases = []storeCase{
 	{
 		name:    "every field that a caller sets survives a round trip",
 		promise: "Enqueue stores the tasks and returns them as stored.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			in := newTask()
 			fillTask(t, in)
 			if q.NoUniqueKeys {
 				in.UniqueKey = ""
 			}
-			out, err := q.Queue.Enqueue(t.Context(), in)
-			require.NoError(t, err)
+			out := q.enqueue(t, in)
 			got := q.get(t, in.ID)
 			require.Equal(t, out[0], got, "what Enqueue returns is what is stored")
 			require.True(t, in.SameContents(got), "stored %+v, given %+v", got, in)
@@ -42,25 +43,18 @@ var enqueueCases = []queueCase{
 	{
 		name:    "the trace of a task comes with its claim and is no part of its contents",
 		promise: "TraceParent is kept from the first enqueue, whatever a repeated one says.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			const first, second = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 			for parent, again := range map[string]string{first: second, second: "", "": first} {
 				task := newTask(func(task *domain.Task) { task.TraceParent = parent })
-				out, err := q.Queue.Enqueue(t.Context(), task)
-				require.NoError(t, err)
-				require.Equal(t, parent, out[0].TraceParent)
+				require.Equal(t, parent, q.enqueue(t, task)[0].TraceParent)
 				task.TraceParent = again
-				out, err = q.Queue.Enqueue(t.Context(), task)
-				require.NoError(t, err, "a repeated enqueue in another trace")
-				require.Equal(t, parent, out[0].TraceParent)
-				out, err = q.Queue.Enqueue(t.Context(), task, task, newTask())
-				require.NoError(t, err, "and among others")
-				require.Equal(t, parent, out[1].TraceParent)
+				require.Equal(t, parent, q.enqueue(t, task)[0].TraceParent, "a repeated enqueue in another trace")
+				require.Equal(t, parent, q.enqueue(t, task, task, newTask())[1].TraceParent, "and among others")
 				require.Equal(t, parent, q.get(t, task.ID).TraceParent)
 				changed := task.Clone()
 				changed.Payload = append(changed.Payload, ' ')
-				_, err = q.Queue.Enqueue(t.Context(), changed)
-				require.ErrorIs(t, err, domain.ErrTaskExists)
+				require.ErrorIs(t, errOf(q.Queue.Enqueue(t.Context(), changed)), domain.ErrTaskExists)
 			}
 			parents := map[string]int{}
 			for _, task := range q.claim(t, 10) {
@@ -70,9 +64,37 @@ var enqueueCases = []queueCase{
 		},
 	},
 	{
+		name:    "queues that have no tasks any more make room for others",
+		promise: "A store may bound the pairs of queue and type that have tasks at the same time, to no fewer than 1000.",
+		run: func(t *testing.T, q *storeTest) {
+			const queues = 1000
+			for round := range 3 {
+				tasks, ids := make([]*domain.Task, queues), make([]domain.TaskID, queues)
+				for i := range tasks {
+					tasks[i] = newTask(func(task *domain.Task) { task.Queue = fmt.Sprintf("queue-%d-%d", round, i) })
+					ids[i] = tasks[i].ID
+				}
+				began := time.Now()
+				for {
+					_, err := q.Queue.Enqueue(t.Context(), tasks...)
+					if err == nil {
+						break
+					}
+					require.ErrorIs(t, err, domain.ErrQueueFull)
+					require.Less(t, time.Since(began), 10*time.Second, "the queues of the last round have no task")
+				}
+				page, err := q.Queue.ListTasks(t.Context(), domain.TaskFilter{Queue: tasks[7].Queue})
+				require.NoError(t, err)
+				require.Len(t, page.Tasks, 1)
+				require.Equal(t, ids[7], page.Tasks[0].ID)
+				require.NoError(t, q.Queue.DeleteTask(t.Context(), ids...))
+			}
+		},
+	},
+	{
 		name:    "a delay counts from the creation",
 		promise: "A task with a Delay has its ScheduledAt filled in.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			got := q.add(t, withDelay(90*time.Second))
 			require.Equal(t, got.CreatedAt.Add(90*time.Second), got.ScheduledAt)
 			require.Equal(t, int64(1), q.stats(t).Scheduled)
@@ -81,7 +103,7 @@ var enqueueCases = []queueCase{
 	{
 		name:    "a time that has passed makes a task ready at once",
 		promise: "ScheduledAt is when the task becomes ready.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			now := q.add(t).CreatedAt
 			past := q.add(t, func(task *domain.Task) { task.ScheduledAt = now.Add(-time.Hour) })
 			require.Len(t, q.claim(t, 10), 2)
@@ -91,7 +113,7 @@ var enqueueCases = []queueCase{
 	{
 		name:    "creation times strictly increase",
 		promise: "Tasks are claimed in the order of their creation, within a call in the order of its arguments.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			tasks := append(q.addMany(t, 50), q.addMany(t, 50)...)
 			created := map[domain.TaskID]time.Time{}
 			for _, task := range tasks {
@@ -107,15 +129,11 @@ var enqueueCases = []queueCase{
 	{
 		name:    "a repeat gives the same task and stores nothing",
 		promise: "A task whose id is taken by one with the same contents is returned as it is stored now.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			ready, later := newTask(), newTask(withDelay(time.Hour), q.mayHaveKey("key"))
 			fixed := newTask(func(task *domain.Task) { task.ScheduledAt = time.Now().Add(time.Hour) })
 			tasks := []*domain.Task{ready, later, fixed}
-			first, err := q.Queue.Enqueue(t.Context(), tasks...)
-			require.NoError(t, err)
-			second, err := q.Queue.Enqueue(t.Context(), tasks...)
-			require.NoError(t, err)
-			require.Equal(t, first, second)
+			require.Equal(t, q.enqueue(t, tasks...), q.enqueue(t, tasks...))
 			require.Equal(t, int64(3), q.audit(t).Total())
 
 			claimed := q.claimOne(t)
@@ -129,10 +147,9 @@ var enqueueCases = []queueCase{
 	{
 		name:    "one id twice in a call is one task",
 		promise: "Every call may be repeated.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := newTask()
-			out, err := q.Queue.Enqueue(t.Context(), task, task)
-			require.NoError(t, err)
+			out := q.enqueue(t, task, task)
 			require.Equal(t, out[0], out[1])
 			require.Equal(t, int64(1), q.audit(t).Total())
 		},
@@ -140,7 +157,7 @@ var enqueueCases = []queueCase{
 	{
 		name:    "another task under a taken id is refused",
 		promise: "domain.ErrTaskExists: the id is taken by other contents.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			stored := q.add(t)
 			for name, change := range map[string]func(*domain.Task){
 				"payload":  func(task *domain.Task) { task.Payload = []byte(`{"n":2}`) },
@@ -162,7 +179,7 @@ var enqueueCases = []queueCase{
 	{
 		name:    "refused tasks do not keep the others out",
 		promise: "Where some items are refused, the others are carried out, with one entry for each item in the error.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.needUniqueKeys(t)
 			holder := q.add(t, withKey("taken"))
 			tasks := []*domain.Task{
@@ -188,7 +205,7 @@ var enqueueCases = []queueCase{
 	{
 		name:    "a unique key is free again when its task has finished",
 		promise: "UniqueKey is held by one unfinished task at a time.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.needUniqueKeys(t)
 			for name, finish := range map[string]func(id domain.TaskID){
 				"completed": func(domain.TaskID) { q.update(t, complete(q.claimOne(t), "")) },
@@ -197,8 +214,7 @@ var enqueueCases = []queueCase{
 				"deleted":   func(id domain.TaskID) { require.NoError(t, q.Queue.DeleteTask(t.Context(), id)) },
 			} {
 				task := q.add(t, withKey(name))
-				_, err := q.Queue.Enqueue(t.Context(), newTask(withKey(name)))
-				require.ErrorIs(t, err, domain.ErrDuplicateTask, name)
+				require.ErrorIs(t, errOf(q.Queue.Enqueue(t.Context(), newTask(withKey(name)))), domain.ErrDuplicateTask, name)
 				finish(task.ID)
 				next := q.add(t, withKey(name))
 				require.NoError(t, q.Queue.DeleteTask(t.Context(), next.ID))
@@ -208,12 +224,11 @@ var enqueueCases = []queueCase{
 	{
 		name:    "a unique key stays held through retries and recoveries",
 		promise: "UniqueKey is held by one unfinished task at a time.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.needUniqueKeys(t)
 			q.add(t, withKey("key"))
 			held := func() {
-				_, err := q.Queue.Enqueue(t.Context(), newTask(withKey("key")))
-				require.ErrorIs(t, err, domain.ErrDuplicateTask)
+				require.ErrorIs(t, errOf(q.Queue.Enqueue(t.Context(), newTask(withKey("key")))), domain.ErrDuplicateTask)
 			}
 			q.update(t, retry(q.claimOne(t), time.Second))
 			held()
@@ -228,7 +243,7 @@ var enqueueCases = []queueCase{
 	{
 		name:    "a store without unique keys refuses them by name",
 		promise: "A *domain.ValidationError tells of the field; the other tasks of the call are stored.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			if !q.NoUniqueKeys {
 				t.Skip("the store takes unique keys")
 			}
@@ -247,8 +262,8 @@ var enqueueCases = []queueCase{
 	},
 	{
 		name:    "many tasks in one call keep their order",
-		promise: "Enqueue stores the tasks, in one step for each MaxEnqueue of them.",
-		run: func(t *testing.T, q *queueTest) {
+		promise: "Within a call tasks are claimed in the order of its arguments.",
+		run: func(t *testing.T, q *storeTest) {
 			tasks := q.addMany(t, 2*ports.MaxEnqueue+1)
 			var got []domain.TaskID
 			for range 3 {
@@ -258,40 +273,56 @@ var enqueueCases = []queueCase{
 		},
 	},
 	{
-		name:    "a call without tasks does nothing",
-		promise: "A call without items does nothing.",
-		run: func(t *testing.T, q *queueTest) {
-			out, err := q.Queue.Enqueue(t.Context())
-			require.NoError(t, err)
-			require.Empty(t, out)
-			require.NoError(t, q.Queue.UpdateTask(t.Context()))
-			require.NoError(t, q.Queue.ReleaseTask(t.Context()))
-			require.NoError(t, q.Queue.DeleteTask(t.Context()))
-			_, err = q.Queue.ExtendLease(t.Context(), lease)
-			require.NoError(t, err)
-			require.Zero(t, q.stats(t).Total())
+		name:    "a call that fails on the way returns what it stored",
+		promise: "If a step fails after tasks were stored, the error has the failure at the tasks that were not.",
+		run: func(t *testing.T, q *storeTest) {
+			for looks := range 12 {
+				tasks := make([]*domain.Task, 4*ports.MaxEnqueue)
+				for i := range tasks {
+					tasks[i] = newTask()
+				}
+				before := q.stats(t).Total()
+				out, err := q.Queue.Enqueue(&endingContext{Context: t.Context(), left: looks}, tasks...)
+				stored := q.stats(t).Total() - before
+				named := int64(0)
+				for i, task := range tasks {
+					if domain.ItemError(err, i) != nil {
+						continue
+					}
+					named++
+					require.Equal(t, task.ID, out[i].ID)
+					if i%ports.MaxEnqueue == 0 {
+						require.Equal(t, out[i], q.get(t, task.ID))
+					}
+				}
+				require.GreaterOrEqual(t, stored, named)
+				if q.Partition == nil {
+					require.LessOrEqual(t, stored-named, int64(ports.MaxEnqueue), "of the step that failed, nobody knows")
+				}
+				if err != nil {
+					require.ErrorIs(t, err, context.Canceled)
+				}
+			}
+			q.audit(t)
 		},
 	},
 	{
 		name:    "a payload of any bytes up to the limit is kept",
 		promise: "Payload is at most MaxPayload bytes.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			big := strings.Repeat("x", domain.MaxPayload)
 			for _, payload := range []string{"", "\x00\xff\r\n\"'", big} {
 				got := q.add(t, func(task *domain.Task) { task.Payload = []byte(payload) })
 				require.Equal(t, payload, string(q.get(t, got.ID).Payload))
 			}
-			_, err := q.Queue.Enqueue(t.Context(), newTask(func(task *domain.Task) { task.Payload = []byte(big + "x") }))
-			requireField(t, err, "payload")
 		},
 	},
 	{
 		name:    "neither side keeps the other's task",
 		promise: "Tasks that go in and come out are copies.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			in := newTask()
-			out, err := q.Queue.Enqueue(t.Context(), in)
-			require.NoError(t, err)
+			out := q.enqueue(t, in)
 			in.Payload[0] = 'X'
 			out[0].Payload[0] = 'Y'
 			got := q.get(t, in.ID)
@@ -300,6 +331,24 @@ var enqueueCases = []queueCase{
 			require.Equal(t, `{"n":1}`, string(q.get(t, in.ID).Payload))
 		},
 	},
+}
+
+// endingContext is cancelled once a call has looked at it often enough.
+type endingContext struct {
+	context.Context //nolint:containedctx // it is one
+
+	mu   sync.Mutex
+	left int // the looks that it stands
+}
+
+func (c *endingContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left == 0 {
+		return context.Canceled
+	}
+	c.left--
+	return nil
 }
 
 // callerFields are the fields of a task that its creator sets.

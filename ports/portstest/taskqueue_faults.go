@@ -13,33 +13,32 @@ import (
 	"logsift/ports"
 )
 
-var faultCases = []queueCase{
+var faultCases = []storeCase{
 	{
 		name:    "a cancelled context ends every call with its error",
 		promise: "A call ends soon after its context, with the context's error wrapped.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.in(t, domain.TaskStatusProcessing)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			calls := map[string]func() error{
-				"Enqueue": func() error { _, err := q.Queue.Enqueue(ctx, newTask()); return err },
+				"Enqueue": func() error { return errOf(q.Queue.Enqueue(ctx, newTask())) },
 				"Dequeue": func() error {
-					_, err := q.Queue.Dequeue(ctx, ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: lease})
-					return err
+					return errOf(q.Queue.Dequeue(ctx, ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: lease}))
 				},
-				"ExtendLease":   func() error { _, err := q.Queue.ExtendLease(ctx, lease, *task.Lease); return err },
+				"ExtendLease":   func() error { return errOf(q.Queue.ExtendLease(ctx, lease, *task.Lease)) },
 				"UpdateTask":    func() error { return q.Queue.UpdateTask(ctx, complete(task, "")) },
 				"ReleaseTask":   func() error { return q.Queue.ReleaseTask(ctx, *task.Lease) },
-				"GetTask":       func() error { _, err := q.Queue.GetTask(ctx, task.ID); return err },
-				"ListTasks":     func() error { _, err := q.Queue.ListTasks(ctx, domain.TaskFilter{}); return err },
-				"GetQueueStats": func() error { _, err := q.Queue.GetQueueStats(ctx); return err },
+				"GetTask":       func() error { return errOf(q.Queue.GetTask(ctx, task.ID)) },
+				"ListTasks":     func() error { return errOf(q.Queue.ListTasks(ctx, domain.TaskFilter{})) },
+				"GetQueueStats": func() error { return errOf(q.Queue.GetQueueStats(ctx)) },
 				"DeleteTask":    func() error { return q.Queue.DeleteTask(ctx, task.ID) },
 				"RetryTask":     func() error { return q.Queue.RetryTask(ctx, task.ID) },
 				"CancelTask":    func() error { return q.Queue.CancelTask(ctx, task.ID) },
 				"RunTaskNow":    func() error { return q.Queue.RunTaskNow(ctx, task.ID) },
-				"PromoteDue":    func() error { _, err := q.Queue.PromoteDue(ctx, 1); return err },
-				"ReapExpired":   func() error { _, err := q.Queue.ReapExpired(ctx, ports.ReapRequest{Limit: 1}); return err },
-				"PurgeFinished": func() error { _, err := q.Queue.PurgeFinished(ctx, 0, 1); return err },
+				"PromoteDue":    func() error { return errOf(q.Queue.PromoteDue(ctx, 1)) },
+				"ReapExpired":   func() error { return errOf(q.Queue.ReapExpired(ctx, ports.ReapRequest{Limit: 1})) },
+				"PurgeFinished": func() error { return errOf(q.Queue.PurgeFinished(ctx, 0, 1)) },
 			}
 			for name, call := range calls {
 				require.ErrorIs(t, call(), context.Canceled, name)
@@ -51,10 +50,7 @@ var faultCases = []queueCase{
 	{
 		name:    "everything is still there after a restart",
 		promise: "The queue is durable.",
-		run: func(t *testing.T, q *queueTest) {
-			if q.Restart == nil {
-				t.Skip("the store is not durable")
-			}
+		run: func(t *testing.T, q *storeTest) {
 			before := map[domain.TaskID]*domain.Task{}
 			for _, status := range domain.TaskStatuses() {
 				if status == domain.TaskStatusPending {
@@ -69,7 +65,7 @@ var faultCases = []queueCase{
 			stats := q.audit(t)
 			stats.OldestPending = 0
 
-			again := &queueTest{QueueHarness{Queue: q.Restart(t), Advance: q.Advance}}
+			again := q.restarted(t)
 			for id, want := range before {
 				require.Equal(t, want, again.get(t, id))
 			}
@@ -77,8 +73,7 @@ var faultCases = []queueCase{
 			got.OldestPending = 0
 			require.Equal(t, stats, got)
 			if !q.NoUniqueKeys {
-				_, err := again.Queue.Enqueue(t.Context(), newTask(withKey("key")))
-				require.ErrorIs(t, err, domain.ErrDuplicateTask)
+				require.ErrorIs(t, errOf(again.Queue.Enqueue(t.Context(), newTask(withKey("key")))), domain.ErrDuplicateTask)
 			}
 			require.Equal(t, ready.ID, again.claimOne(t).ID)
 			again.Advance(2 * time.Hour)
@@ -95,12 +90,9 @@ var faultCases = []queueCase{
 
 // testConcurrentUse lets workers, managers and maintainers loose on one queue,
 // then drains it and audits what is left.
-func testConcurrentUse(t *testing.T, q *queueTest) {
+func testConcurrentUse(t *testing.T, q *storeTest) {
 	const producers, perProducer, workers = 4, 60, 6
-	queues := []ports.TaskQueue{q.Queue}
-	if q.Reopen != nil {
-		queues = append(queues, q.Reopen(t))
-	}
+	handles := q.handles(t, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var mu sync.Mutex
@@ -123,7 +115,7 @@ func testConcurrentUse(t *testing.T, q *queueTest) {
 				if i%10 == 0 {
 					task.Delay = time.Duration(i) * time.Millisecond
 				}
-				_, err := queues[p%len(queues)].Enqueue(ctx, task)
+				_, err := handles[p%len(handles)].Queue.Enqueue(ctx, task)
 				report(err)
 				mu.Lock()
 				created[task.ID] = true
@@ -133,7 +125,7 @@ func testConcurrentUse(t *testing.T, q *queueTest) {
 	}
 	for w := range workers {
 		working.Go(func() {
-			queue := queues[w%len(queues)]
+			queue := handles[w%len(handles)].Queue
 			for n := 0; ctx.Err() == nil; n++ {
 				tasks, err := queue.Dequeue(ctx, ports.ClaimRequest{ID: uuid.New(), Max: 4, Lease: lease, Wait: 50 * time.Millisecond})
 				report(err)

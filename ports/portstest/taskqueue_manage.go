@@ -11,11 +11,11 @@ import (
 	"logsift/domain"
 )
 
-var manageCases = []queueCase{
+var manageCases = []storeCase{
 	{
 		name:    "each step is allowed from some states and refused from the others",
 		promise: "A *domain.TransitionError tells where the state of the task forbids the step.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			type step struct {
 				name string
 				call func(ctx context.Context, ids ...domain.TaskID) error
@@ -56,9 +56,9 @@ var manageCases = []queueCase{
 		},
 	},
 	{
-		name:    "an unknown id is told for its item only",
+		name:    "an unknown id is refused for its item only",
 		promise: "Item errors of all methods: domain.ErrTaskNotFound.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			for _, call := range []func(ctx context.Context, ids ...domain.TaskID) error{
 				q.Queue.RunTaskNow, q.Queue.CancelTask, q.Queue.RetryTask, q.Queue.CancelTask, q.Queue.DeleteTask,
 			} {
@@ -74,27 +74,24 @@ var manageCases = []queueCase{
 				require.ErrorIs(t, domain.ItemError(err, 0), domain.ErrTaskNotFound)
 				require.ErrorIs(t, domain.ItemError(err, 1), domain.ErrTaskNotFound)
 			}
-			_, err := q.Queue.GetTask(t.Context(), uuid.New())
-			require.ErrorIs(t, err, domain.ErrTaskNotFound)
+			require.ErrorIs(t, errOf(q.Queue.GetTask(t.Context(), uuid.New())), domain.ErrTaskNotFound)
 		},
 	},
 	{
 		name:    "a deleted task leaves nothing behind",
 		promise: "DeleteTask removes tasks with all that belongs to them.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			for _, status := range domain.TaskStatuses() {
 				if status == domain.TaskStatusProcessing {
 					continue
 				}
 				task := q.in(t, status)
 				require.NoError(t, q.Queue.DeleteTask(t.Context(), task.ID))
-				_, err := q.Queue.GetTask(t.Context(), task.ID)
-				require.ErrorIs(t, err, domain.ErrTaskNotFound)
+				require.ErrorIs(t, errOf(q.Queue.GetTask(t.Context(), task.ID)), domain.ErrTaskNotFound)
 				require.ErrorIs(t, q.Queue.DeleteTask(t.Context(), task.ID), domain.ErrTaskNotFound)
 				require.Zero(t, q.audit(t).Total())
 				require.Empty(t, q.claim(t, 10))
-				fresh, err := q.Queue.Enqueue(t.Context(), newTask(func(n *domain.Task) { n.ID = task.ID }))
-				require.NoError(t, err)
+				fresh := q.enqueue(t, newTask(func(n *domain.Task) { n.ID = task.ID }))
 				require.Empty(t, fresh[0].Errors)
 				require.Empty(t, q.get(t, task.ID).Result)
 				require.NoError(t, q.Queue.DeleteTask(t.Context(), task.ID))
@@ -109,7 +106,7 @@ var manageCases = []queueCase{
 	{
 		name:    "a task that runs again has all its retries and keeps its errors",
 		promise: "RetryTask runs FAILED and CANCELLED tasks again, as domain.Task.RunAgain says.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.in(t, domain.TaskStatusFailed)
 			require.NoError(t, q.Queue.RetryTask(t.Context(), task.ID))
 			got := q.get(t, task.ID)
@@ -126,7 +123,7 @@ var manageCases = []queueCase{
 	{
 		name:    "running again takes the unique key or is refused",
 		promise: "RetryTask takes the task's unique key again, or is refused with domain.ErrDuplicateTask.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.needUniqueKeys(t)
 			first := q.add(t, withKey("key"))
 			require.NoError(t, q.Queue.CancelTask(t.Context(), first.ID))
@@ -138,14 +135,13 @@ var manageCases = []queueCase{
 			})
 			require.NoError(t, q.Queue.CancelTask(t.Context(), second.ID))
 			require.NoError(t, q.Queue.RetryTask(t.Context(), first.ID))
-			_, err := q.Queue.Enqueue(t.Context(), newTask(withKey("key")))
-			require.ErrorIs(t, err, domain.ErrDuplicateTask)
+			require.ErrorIs(t, errOf(q.Queue.Enqueue(t.Context(), newTask(withKey("key")))), domain.ErrDuplicateTask)
 		},
 	},
 	{
 		name:    "a waiting task can be run now",
 		promise: "RunTaskNow makes scheduled and RETRYING tasks ready at once; a ready task stays as it is.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			later := q.add(t, withDelay(time.Hour))
 			retrying := q.in(t, domain.TaskStatusRetrying)
 			ready := q.add(t)
@@ -162,7 +158,7 @@ var manageCases = []queueCase{
 }
 
 // clear ends and removes every task.
-func (q *queueTest) clear(t *testing.T) {
+func (q *storeTest) clear(t *testing.T) {
 	t.Helper()
 	for _, task := range q.listAll(t, domain.TaskFilter{}) {
 		if !task.Status.Terminal() {

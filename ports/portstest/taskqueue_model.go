@@ -18,28 +18,45 @@ import (
 
 // testModel runs random steps on a queue and on a model of it that is made of the
 // domain's own rules, and requires that both agree after each. So do the events of
-// the queue, if it tells of its steps. All times of the model are whole minutes, so
-// that the real time which passes on a store's clock in between changes nothing.
-func testModel(t *testing.T, newHarness func(t *testing.T) QueueHarness) {
+// the queue, if it tells of its steps. In the end a check of the store finds nothing. All
+// times of the model are whole minutes, so that the real time which passes on a store's
+// clock in between changes nothing. Half of the walks go by two handles, each of which must see
+// what the other has done.
+func testModel(t *testing.T, newStore func(t *testing.T) Store) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{
-			t: t, queueTest: &queueTest{newHarness(t)}, now: time.Unix(0, 0),
+			t: t, storeTest: &storeTest{Store: newStore(t)}, now: time.Unix(0, 0),
 			tasks: map[domain.TaskID]*domain.Task{}, claims: map[domain.ClaimID][]domain.TaskID{},
 		}
-		m.events, _ = m.Queue.(ports.TaskEventReader)
-		rt.Repeat(map[string]func(*rapid.T){
+		others := 0
+		if rapid.Bool().Draw(rt, "two handles") {
+			others = 1
+		}
+		handles := m.handles(t, others)
+		steps := map[string]func(*rapid.T){
 			"enqueue": m.enqueue, "claim": m.claimSome, "repeat a claim": m.repeatClaim, "report": m.report,
 			"report with an old lease": m.reportStale, "release": m.release, "extend": m.extend, "advance": m.advance,
-			"promote": m.promoteDue, "reap": m.reapExpired, "purge": m.purge, "cancel": m.manage(m.Queue.CancelTask, m.cancelled),
-			"delete": m.manage(m.Queue.DeleteTask, m.deleted), "retry": m.manage(m.Queue.RetryTask, m.ranAgain),
-			"run now": m.manage(m.Queue.RunTaskNow, m.ranNow), "": m.check,
-		})
+			"promote": m.promoteDue, "reap": m.reapExpired, "purge": m.purge, "cancel": m.manage(ports.TaskManager.CancelTask, m.cancelled),
+			"delete": m.manage(ports.TaskManager.DeleteTask, m.deleted), "retry": m.manage(ports.TaskManager.RetryTask, m.ranAgain),
+			"run now": m.manage(ports.TaskManager.RunTaskNow, m.ranNow), "": m.check,
+		}
+		for name, step := range steps {
+			steps[name] = func(rt *rapid.T) {
+				m.Store = handles[rapid.IntRange(0, len(handles)-1).Draw(rt, "handle")]
+				step(rt)
+			}
+		}
+		rt.Repeat(steps)
+		if m.Verifier != nil {
+			found, _ := m.verify(t, false)
+			require.Empty(rt, found)
+		}
 	})
 }
 
 // model is what the queue should be.
 type model struct {
-	*queueTest
+	*storeTest
 	t   *testing.T
 	now time.Time
 	// tasks by id; order are their ids by creation, also of deleted ones.
@@ -50,11 +67,8 @@ type model struct {
 	stale []domain.Lease
 	last  domain.ClaimID
 
-	// events tells of the steps, nil if the queue does not; told is what it told of
-	// the tasks up to at.
-	events ports.TaskEventReader
-	told   map[domain.TaskID]toldOf
-	at     string
+	// told is what the events told of the tasks, if the store has any.
+	told map[domain.TaskID]toldOf
 	// moved is whether the clock was moved since then.
 	moved bool
 }
@@ -110,6 +124,10 @@ func (m *model) claimSome(rt *rapid.T) {
 		require.True(rt, task.Lease.SameFence(*claimed.Lease))
 	}
 	m.claims[id], m.last = idsOf(got), id
+	if m.Partition != nil {
+		// A claim that has enough does not look at the other parts, where due ones wait on.
+		m.promote(m.t)
+	}
 }
 
 func (m *model) repeatClaim(rt *rapid.T) {
@@ -234,12 +252,12 @@ func (m *model) purge(rt *rapid.T) {
 
 // manage makes an action of a step by a person. apply does it to the model's
 // task and returns whether it is allowed.
-func (m *model) manage(call func(context.Context, ...domain.TaskID) error, apply func(*domain.Task) error) func(*rapid.T) {
+func (m *model) manage(call func(ports.TaskManager, context.Context, ...domain.TaskID) error, apply func(*domain.Task) error) func(*rapid.T) {
 	return func(rt *rapid.T) {
 		task := m.any(rt, func(*domain.Task) bool { return true })
 		l := task.Lease
 		want := apply(task)
-		got := call(m.t.Context(), task.ID)
+		got := call(m.Queue, m.t.Context(), task.ID)
 		if want != nil {
 			require.ErrorIs(rt, got, domain.ErrInvalidTransition)
 			return
@@ -298,7 +316,7 @@ func (m *model) check(rt *rapid.T) {
 			counts[domain.TaskStatusRetrying], counts[domain.TaskStatusCancelled],
 		},
 		[5]int64{s.Processing, s.Completed, s.Failed, s.Retrying, s.Cancelled})
-	if m.events != nil {
+	if m.Events != nil {
 		m.checkEvents(rt)
 	}
 }
@@ -310,7 +328,7 @@ func (m *model) checkEvents(rt *rapid.T) {
 	for id, task := range m.tasks {
 		known[id] = toldOf{task.Status, task.Attempt}
 	}
-	page := readEvents(rt, m.events, ports.EventRequest{After: m.at, Max: ports.MaxEvents})
+	page := readEvents(rt, m.Events, ports.EventRequest{After: m.at, Max: ports.MaxEvents})
 	if page.Lost || m.at == "" {
 		require.True(rt, m.moved || m.at == "", "nothing can be lost in no time")
 		m.told = known

@@ -12,11 +12,11 @@ import (
 	"logsift/ports"
 )
 
-var settleCases = []queueCase{
+var settleCases = []storeCase{
 	{
 		name:    "a completed task keeps its result",
 		promise: "UpdateTask records how runs ended: each counts an attempt and ends its lease.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.in(t, domain.TaskStatusProcessing)
 			q.update(t, complete(task, "\x00result\xff"))
 			got := q.get(t, task.ID)
@@ -32,7 +32,7 @@ var settleCases = []queueCase{
 	{
 		name:    "a failed task keeps its errors, one for each attempt",
 		promise: "UpdateTask keeps reason, message and stack of each failure.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.add(t)
 			first := q.claimOne(t)
 			q.update(t, ports.TaskUpdate{Lease: *first.Lease, Outcome: ports.OutcomeRetry, RetryIn: time.Minute,
@@ -58,7 +58,7 @@ var settleCases = []queueCase{
 	{
 		name:    "a repeated report counts once",
 		promise: "A repeat of the same report is accepted and counts once.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			for _, report := range []func(*domain.Task) ports.TaskUpdate{
 				func(task *domain.Task) ports.TaskUpdate { return complete(task, "r") },
 				func(task *domain.Task) ports.TaskUpdate { return fail(task, "f") },
@@ -76,7 +76,7 @@ var settleCases = []queueCase{
 	{
 		name:    "a second report of another outcome is refused",
 		promise: "Exactly one report is kept.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.in(t, domain.TaskStatusProcessing)
 			q.update(t, complete(task, "first"))
 			q.unchanged(t, task.ID, func() {
@@ -89,7 +89,7 @@ var settleCases = []queueCase{
 	{
 		name:    "a lease that was recovered changes nothing any more",
 		promise: "A report, an extension or a release whose lease is no longer held gets ErrLeaseLost and changes nothing.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			old := q.in(t, domain.TaskStatusProcessing)
 			q.Advance(lease)
 			require.Equal(t, 1, q.reap(t))
@@ -105,7 +105,7 @@ var settleCases = []queueCase{
 	{
 		name:    "both parts of the fence are compared",
 		promise: "The fence is compared in the step that writes.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.in(t, domain.TaskStatusProcessing)
 			claim, delivery, id := *task.Lease, *task.Lease, *task.Lease
 			claim.ClaimID = uuid.New()
@@ -120,12 +120,11 @@ var settleCases = []queueCase{
 	{
 		name:    "a lease that expired but was not recovered is still held",
 		promise: "A lease that has expired but was not yet recovered is still held.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.addMany(t, 3)
 			tasks := q.claim(t, 3)
 			q.Advance(2 * lease)
-			_, err := q.Queue.ExtendLease(t.Context(), lease, *tasks[0].Lease)
-			require.NoError(t, err)
+			require.NoError(t, errOf(q.Queue.ExtendLease(t.Context(), lease, *tasks[0].Lease)))
 			require.NoError(t, q.Queue.ReleaseTask(t.Context(), *tasks[1].Lease))
 			q.update(t, complete(tasks[2], ""))
 			require.Zero(t, q.reap(t))
@@ -134,23 +133,23 @@ var settleCases = []queueCase{
 	{
 		name:    "cancelling or deleting a task ends its lease",
 		promise: "The worker of a cancelled task learns of it by domain.ErrLeaseLost.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
+			handles := q.handles(t, 1)
+			person := handles[len(handles)-1].Queue
 			task := q.in(t, domain.TaskStatusProcessing)
-			require.NoError(t, q.Queue.CancelTask(t.Context(), task.ID))
+			require.NoError(t, person.CancelTask(t.Context(), task.ID))
 			q.refuses(t, *task.Lease)
-			require.NoError(t, q.Queue.DeleteTask(t.Context(), task.ID))
-			_, err := q.Queue.ExtendLease(t.Context(), lease, *task.Lease)
-			require.ErrorIs(t, err, domain.ErrLeaseLost)
+			require.NoError(t, person.DeleteTask(t.Context(), task.ID))
+			require.ErrorIs(t, errOf(q.Queue.ExtendLease(t.Context(), lease, *task.Lease)), domain.ErrLeaseLost)
 			require.ErrorIs(t, q.Queue.UpdateTask(t.Context(), complete(task, "")), domain.ErrLeaseLost)
-			_, err = q.Queue.GetTask(t.Context(), task.ID)
-			require.ErrorIs(t, err, domain.ErrTaskNotFound, "a late report must not bring a deleted task back")
+			require.ErrorIs(t, errOf(q.Queue.GetTask(t.Context(), task.ID)), domain.ErrTaskNotFound, "a late report must not bring a deleted task back")
 			require.Zero(t, q.audit(t).Total())
 		},
 	},
 	{
 		name:    "an extended lease lasts from now",
 		promise: "ExtendLease makes the leases last for lease from the store's now.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.in(t, domain.TaskStatusProcessing)
 			q.Advance(lease / 2)
 			for range 2 {
@@ -169,7 +168,7 @@ var settleCases = []queueCase{
 	{
 		name:    "a released task is ready at once and nothing is counted",
 		promise: "ReleaseTask gives tasks back unfinished: PENDING again, ready at once, nothing counted but the delivery.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.in(t, domain.TaskStatusProcessing)
 			require.NoError(t, q.Queue.ReleaseTask(t.Context(), *task.Lease))
 			require.NoError(t, q.Queue.ReleaseTask(t.Context(), *task.Lease), "a repeat")
@@ -188,7 +187,7 @@ var settleCases = []queueCase{
 	{
 		name:    "refused reports do not keep the others out",
 		promise: "Where some items are refused, the others are carried out.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.addMany(t, 4)
 			tasks := q.claim(t, 4)
 			lost := complete(tasks[1], "")
@@ -207,7 +206,7 @@ var settleCases = []queueCase{
 	{
 		name:    "messages are cut to their limits and errors to the newest",
 		promise: "A task keeps at most MaxTaskErrors errors of bounded size.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.add(t, func(task *domain.Task) { task.MaxRetries = 100 })
 			var id domain.TaskID
 			for range domain.MaxTaskErrors + 2 {
@@ -229,15 +228,16 @@ var settleCases = []queueCase{
 }
 
 // refuses requires that a lease can do nothing to its task.
-func (q *queueTest) refuses(t *testing.T, l domain.Lease) {
+func (q *storeTest) refuses(t *testing.T, l domain.Lease) {
 	t.Helper()
 	q.unchanged(t, l.TaskID, func() {
 		for _, outcome := range []ports.Outcome{ports.OutcomeCompleted, ports.OutcomeRetry, ports.OutcomeFailed} {
 			err := q.Queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: l, Outcome: outcome, Result: []byte("stale")})
 			require.ErrorIs(t, err, domain.ErrLeaseLost)
 		}
-		_, err := q.Queue.ExtendLease(t.Context(), lease, l)
+		extended, err := q.Queue.ExtendLease(t.Context(), lease, l)
 		require.ErrorIs(t, err, domain.ErrLeaseLost)
+		require.Equal(t, []domain.Lease{{}}, extended)
 		require.ErrorIs(t, q.Queue.ReleaseTask(t.Context(), l), domain.ErrLeaseLost)
 	})
 }

@@ -10,11 +10,11 @@ import (
 	"logsift/ports"
 )
 
-var timeCases = []queueCase{
+var timeCases = []storeCase{
 	{
 		name:    "a delayed task is never early",
 		promise: "ScheduledAt is when the task becomes ready.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.add(t, withDelay(time.Hour))
 			q.Advance(time.Hour - 10*time.Second)
 			require.Zero(t, q.promote(t))
@@ -29,7 +29,7 @@ var timeCases = []queueCase{
 	{
 		name:    "due tasks are promoted in bounded steps",
 		promise: "PromoteDue makes tasks ready whose time has come, at most limit of them, and tells when the next is due.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			m, err := q.Queue.PromoteDue(t.Context(), 10)
 			require.NoError(t, err)
 			require.Zero(t, m.Count)
@@ -54,7 +54,7 @@ var timeCases = []queueCase{
 	{
 		name:    "failed attempts run again after 1, 4 and 9 minutes and then no more",
 		promise: "RetryIn is how long after the store's now the next attempt is due.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.add(t)
 			policy := domain.RetryPolicy{}
 			for attempt, want := range []time.Duration{time.Minute, 4 * time.Minute, 9 * time.Minute} {
@@ -80,10 +80,9 @@ var timeCases = []queueCase{
 	{
 		name:    "an expired lease is recovered at no cost of a retry",
 		promise: "ReapExpired takes tasks back whose lease has expired, as domain.Task.Recover says.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.in(t, domain.TaskStatusProcessing)
-			m, err := q.Queue.ReapExpired(t.Context(), ports.ReapRequest{MaxRecoveries: 3, Limit: 10})
-			require.NoError(t, err)
+			m := q.reapAs(t, ports.ReapRequest{MaxRecoveries: 3, Limit: 10})
 			require.Zero(t, m.Count)
 			require.InDelta(t, lease.Seconds(), m.Next.Seconds(), 10)
 			q.Advance(lease - 10*time.Second)
@@ -100,15 +99,42 @@ var timeCases = []queueCase{
 		},
 	},
 	{
+		name:    "expired leases are renewed when the store was away",
+		promise: "With Renew nothing is recovered: the leases that have expired last for Renew from now.",
+		run: func(t *testing.T, q *storeTest) {
+			q.addMany(t, 4)
+			held := q.claim(t, 3)
+			q.Advance(2 * lease)
+			fresh := q.claimOne(t)
+			ask := ports.ReapRequest{MaxRecoveries: 3, Limit: 2, Renew: lease}
+			for _, want := range []int{2, 1, 0} {
+				require.Equal(t, want, q.reapAs(t, ask).Count)
+			}
+			require.Zero(t, q.reap(t))
+			q.Advance(lease - time.Second)
+			require.Equal(t, int64(4), q.audit(t).Processing)
+			require.Zero(t, q.reap(t))
+			for _, task := range held {
+				got := q.get(t, task.ID)
+				require.Zero(t, got.Recoveries)
+				require.Empty(t, got.Errors)
+				require.True(t, got.Lease.ExpiresAt.After(task.Lease.ExpiresAt))
+			}
+			require.NoError(t, errOf(q.Queue.ExtendLease(t.Context(), lease, *held[0].Lease, *fresh.Lease)))
+			q.update(t, complete(held[1], ""))
+			q.Advance(2 * time.Second)
+			require.Equal(t, 1, q.reap(t), "a renewed lease ends like any other")
+		},
+	},
+	{
 		name:    "a task that kills its workers ends as poison",
 		promise: "A task fails with domain.ReasonPoison when it was recovered more often than MaxRecoveries.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			task := q.add(t, q.mayHaveKey("key"))
 			for i := range 4 {
 				require.Equal(t, task.ID, q.claimOne(t).ID)
 				q.Advance(lease)
-				m, err := q.Queue.ReapExpired(t.Context(), ports.ReapRequest{MaxRecoveries: 3, Limit: 10})
-				require.NoError(t, err)
+				m := q.reapAs(t, ports.ReapRequest{MaxRecoveries: 3, Limit: 10})
 				require.Equal(t, 1, m.Count)
 				require.Equal(t, i/3, m.Poisoned, "Poisoned counts what failed, and nothing that is ready again")
 			}
@@ -126,9 +152,9 @@ var timeCases = []queueCase{
 		},
 	},
 	{
-		name:    "a claimed task tells how long it was ready",
+		name:    "a claimed task has the times that its wait is counted from",
 		promise: "What Dequeue returns has the times and errors that domain.Task.QueueWait counts from.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			waited := func(task *domain.Task, want time.Duration) {
 				wait, known := task.QueueWait()
 				require.True(t, known)
@@ -156,28 +182,20 @@ var timeCases = []queueCase{
 	{
 		name:    "expired leases are recovered in bounded steps",
 		promise: "Limit bounds the tasks of one call.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			q.addMany(t, 5)
 			require.Len(t, q.claim(t, 5), 5)
 			q.Advance(lease)
 			for _, want := range []int{2, 2, 1, 0} {
-				m, err := q.Queue.ReapExpired(t.Context(), ports.ReapRequest{MaxRecoveries: 3, Limit: 2})
-				require.NoError(t, err)
-				require.Equal(t, want, m.Count)
+				require.Equal(t, want, q.reapAs(t, ports.ReapRequest{MaxRecoveries: 3, Limit: 2}).Count)
 			}
 			require.Equal(t, int64(5), q.audit(t).Pending)
-			_, err := q.Queue.ReapExpired(t.Context(), ports.ReapRequest{Limit: 0})
-			requireField(t, err, "limit")
-			_, err = q.Queue.ReapExpired(t.Context(), ports.ReapRequest{Limit: 1, MaxRecoveries: -1})
-			requireField(t, err, "max_recoveries")
-			_, err = q.Queue.PromoteDue(t.Context(), 0)
-			requireField(t, err, "limit")
 		},
 	},
 	{
 		name:    "finished tasks go after their retention and nothing else does",
 		promise: "PurgeFinished removes tasks that reached their terminal state retention or longer ago, the first to finish first.",
-		run: func(t *testing.T, q *queueTest) {
+		run: func(t *testing.T, q *storeTest) {
 			const retention = 24 * time.Hour
 			var ended []domain.TaskID
 			for _, status := range []domain.TaskStatus{domain.TaskStatusCompleted, domain.TaskStatusFailed, domain.TaskStatusCancelled} {
@@ -209,8 +227,7 @@ var timeCases = []queueCase{
 			q.requireOrder(t, ended, append(first, purge(10)...))
 			require.Empty(t, purge(10))
 			for _, id := range ended {
-				_, err := q.Queue.GetTask(t.Context(), id)
-				require.ErrorIs(t, err, domain.ErrTaskNotFound)
+				require.ErrorIs(t, errOf(q.Queue.GetTask(t.Context(), id)), domain.ErrTaskNotFound)
 			}
 			for _, id := range []domain.TaskID{again.ID, retrying.ID, running.ID, scheduled.ID} {
 				q.get(t, id)
@@ -218,10 +235,6 @@ var timeCases = []queueCase{
 			require.Equal(t, int64(4), q.audit(t).Total())
 			q.Advance(retention)
 			require.Equal(t, []domain.TaskID{again.ID}, purge(10), "a task that ran again goes by its later end")
-			_, err := q.Queue.PurgeFinished(t.Context(), -1, 1)
-			requireField(t, err, "retention")
-			_, err = q.Queue.PurgeFinished(t.Context(), 1, 0)
-			requireField(t, err, "limit")
 		},
 	},
 }

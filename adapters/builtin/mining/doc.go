@@ -7,8 +7,8 @@
 // A scanner written by hand goes over a line once and masks what varies by its
 // look: numbers with their units, addresses, paths, dates, ids, the name after
 // "user", the later fields of objects that are written out, and lists of such
-// values. Lines that are masked to the same text, which are most, are of one
-// template and cost one look into a map.
+// values. Lines that are masked to the same text have one template. Most
+// lines are, and cost one look into a map.
 //
 // A line that is new in its masked form is compared with the templates of its
 // skeleton: those with the same number of words and the same punctuation. Like
@@ -19,20 +19,21 @@
 // Two templates stay apart until there is evidence: if several differ at one
 // place only, the number of different words there tells whether the place varies
 // (Brain, Yu et al., TSC 2023, counts words in such a way, but needs all lines
-// first). How many it takes depends on the look of the words: two words with
+// first). How many words are needed depends on their look: two words with
 // digits are enough, while plain words, states in capitals, and the first word of
-// a line need more. See varies.
+// a line need more. See varies. Where several places differ at once, and less than
+// what is the same, the number of combinations tells. See index.similar.
 //
 // # What is promised
 //
 // The same lines in the same order give the same templates and ids, in every
-// process. An id is that of the masked form of a template's first line: it stays
-// when the template becomes more general, and of templates that are merged the
-// oldest keeps its own. Each line has one template whose tokens cover it. Masks
+// process. The id of a template comes from the masked form of its first line, so it
+// stays when the template becomes more general. When templates are merged, the oldest
+// keeps its id. Each line has one template whose tokens cover it. Masks
 // may change with a version of this package; then ids change.
 //
-// Memory is bounded by the number of templates, not by that of lines: when there
-// are Config.MaxTemplates, further shapes share one template, the rest. A snapshot
+// The number of templates bounds the memory, not the number of lines: when there are
+// Config.MaxTemplates, further shapes share one template, the rest. A snapshot
 // leaves out what was not seen for the longest time, so that lines of the past do
 // not keep new ones out.
 package mining

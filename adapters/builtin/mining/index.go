@@ -2,14 +2,17 @@ package mining
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
+	"strings"
 )
 
 // index finds templates that are alike, and merges those that are of one
 // statement. Only templates with the same skeleton, that is with the same
 // punctuation and number of words, are compared.
 type index struct {
-	byID map[ID]*Template
+	evidence Evidence
+	byID     map[ID]*Template
 	// exact finds templates by skeleton and words.
 	exact map[uint64]*Template
 	// general and recent are the templates of a skeleton: those with words that
@@ -19,9 +22,10 @@ type index struct {
 	families map[uint64][]*Template
 }
 
-func newIndex() *index {
+func newIndex(e Evidence) *index {
 	return &index{
-		byID: map[ID]*Template{}, exact: map[uint64]*Template{}, families: map[uint64][]*Template{},
+		evidence: e,
+		byID:     map[ID]*Template{}, exact: map[uint64]*Template{}, families: map[uint64][]*Template{},
 		general: map[uint64][]*Template{}, recent: map[uint64][]*Template{},
 	}
 }
@@ -235,7 +239,7 @@ func (x *index) merge(t *Template) *Template {
 	}
 	for pos := range t.related {
 		family := x.families[t.familyKey(pos)]
-		if len(family) < 2 || !varies(family, pos) {
+		if len(family) < 2 || !x.evidence.varies(family, pos) {
 			continue
 		}
 		family = slices.DeleteFunc(slices.Clone(family), func(o *Template) bool { return !o.coversBut(t.tokens, pos) })
@@ -244,13 +248,113 @@ func (x *index) merge(t *Template) *Template {
 		}
 	}
 	key, ok := t.pairsKey()
-	if family := x.families[key]; ok && len(family) >= manyPairs {
+	if family := x.families[key]; ok && len(family) >= x.evidence.Pairs {
 		family = slices.DeleteFunc(slices.Clone(family), func(o *Template) bool { return !alike(o.tokens, t.tokens) })
-		if len(family) >= manyPairs {
+		if len(family) >= x.evidence.Pairs {
 			return x.unite(family)
 		}
 	}
+	if list := x.similar(t); len(list) > 0 {
+		return x.unite(list)
+	}
 	return nil
+}
+
+// places is a set of places of words.
+type places uint64
+
+// differ returns where two templates of one skeleton have other words, and how many
+// constant words they share; false if more than half of the words are others.
+func differ(a, b *Template) (at places, shared int, ok bool) {
+	if len(a.tokens) != len(b.tokens) || len(a.tokens) > 2*maxRelated {
+		return 0, 0, false
+	}
+	differing := 0
+	for i, token := range a.tokens {
+		switch {
+		case i%2 == 0:
+			if token != b.tokens[i] {
+				return 0, 0, false
+			}
+		case token == b.tokens[i]:
+			if isConstant(token) {
+				shared++
+			}
+		case !isWildcard(token) || !isWildcard(b.tokens[i]):
+			at |= 1 << (i / 2)
+			if differing++; differing > len(a.tokens)/4 {
+				return 0, 0, false
+			}
+		}
+	}
+	return at, shared, true
+}
+
+// similar returns t and the templates that are like it but for several words which
+// all vary: what differs are fewer words than what is the same (Du and Li, "Spell",
+// ICDM 2016, ask for half of a line), and there are many combinations of them.
+func (x *index) similar(t *Template) []*Template {
+	var others []*Template
+	var where []places
+	for _, side := range []map[uint64][]*Template{x.recent, x.general} {
+		for _, o := range last(side[t.skeleton], maxScanned) {
+			if at, shared, ok := differ(o, t); ok && o != t && at != 0 && shared >= 2 && bits.OnesCount64(uint64(at)) <= shared {
+				others, where = append(others, o), append(where, at)
+			}
+		}
+	}
+	if len(others)+1 < x.evidence.Pairs {
+		return nil
+	}
+	var most int
+	var common places
+	for i, at := range where {
+		if slices.Contains(where[:i], at) {
+			continue
+		}
+		n := 0
+		for _, o := range where {
+			if o&^at == 0 {
+				n++
+			}
+		}
+		if n > most {
+			most, common = n, at
+		}
+	}
+	if most+1 < x.evidence.Pairs || bits.OnesCount64(uint64(common)) < 2 {
+		return nil
+	}
+	list := []*Template{t}
+	for i, o := range others {
+		if where[i]&^common == 0 {
+			list = append(list, o)
+		}
+	}
+	for at := common; at != 0; at &= at - 1 {
+		pos := 2*bits.TrailingZeros64(uint64(at)) + 1
+		need := x.evidence.Idents
+		if isFirst(t.tokens, pos) && t.tokens[pos+1] != ": " {
+			need = x.evidence.First
+		}
+		if strings.HasPrefix(t.tokens[pos+1], "=") || !manyWords(list, pos, need) {
+			return nil
+		}
+	}
+	return list
+}
+
+// manyWords tells whether there are many different words at a place.
+func manyWords(list []*Template, pos, many int) bool {
+	var seen []string
+	for _, t := range list {
+		if w := t.tokens[pos]; w == anyWord {
+			return true
+		} else if !slices.Contains(seen, w) {
+			seen = append(seen, w)
+		}
+	}
+	return len(seen) >= many
 }
 
 // covered returns the templates whose lines are all of t's.

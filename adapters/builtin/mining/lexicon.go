@@ -121,13 +121,15 @@ func isHost(s, word string, end int) bool {
 	return len(top) == 2 && strings.Count(word, ".") >= 2 && !isSourceSuffix(top)
 }
 
-// isMailHost tells whether the host of an address of e-mail begins at i.
-func isMailHost(s string, i int) bool {
-	if i == len(s) || classes[s[i]] < classDigit {
-		return false
+// mailEnd returns where an address of e-mail ends whose name ends at i, or i.
+func mailEnd(s string, i int) int {
+	if i+1 >= len(s) || s[i] != '@' || classes[s[i+1]] < classDigit {
+		return i
 	}
-	w, _ := measure(s, i)
-	return w.dots > 0 && w.slashes == 0
+	if w, end := measure(s, i+1); w.dots > 0 && w.slashes == 0 {
+		return end
+	}
+	return i
 }
 
 // rangesEnd returns where the numbers in brackets end that follow a word which

@@ -6,6 +6,8 @@ type Config struct {
 	// defaults to 5000. With what is kept beside it a template takes 1.4 KiB where
 	// lines are short, and 14 KiB where all are as long as is looked at.
 	MaxTemplates int
+	// Evidence defaults to DefaultEvidence. It is not part of a snapshot.
+	Evidence Evidence
 }
 
 // Bounds of what a miner keeps besides its templates.
@@ -45,7 +47,10 @@ func New(cfg Config) *Miner {
 	if cfg.MaxTemplates <= 0 {
 		cfg.MaxTemplates = 5000
 	}
-	return &Miner{max: cfg.MaxTemplates, shapes: map[string]*Template{}, known: newIndex()}
+	if cfg.Evidence == (Evidence{}) {
+		cfg.Evidence = DefaultEvidence()
+	}
+	return &Miner{max: cfg.MaxTemplates, shapes: map[string]*Template{}, known: newIndex(cfg.Evidence)}
 }
 
 // Learn returns the template of a line. A later line may merge it into another

@@ -40,14 +40,19 @@ func TestWordsThatVaryByTheirNumber(t *testing.T) {
 		words  []string
 		many   int // from which they are one template
 	}{
-		"plain words":             {"the %s was lost", names, manyPlain},
-		"after a preposition":     {"lost contact with %s again", names, manyAfter},
-		"the first word":          {"%s startup succeeded", names, manyFirst},
-		"states":                  {"state is %s now", strings.Fields("NEW INIT SETUP RUNNING FAILED KILLED DONE LOST IDLE BUSY"), manyCaps},
-		"identifiers":             {"loaded class %s now", strings.Fields("com.Foo com.Bar com.Baz"), manyIdents},
-		"words with digits":       {"host %s is down", strings.Fields("cn7 dn8"), manyMarked},
-		"a number and words":      {"left %s items", strings.Fields("12 no some"), manyIdents},
-		"a number and identifier": {"left %s items", strings.Fields("12 item_list"), manyMarked},
+		"plain words":                   {"the %s was lost", names, DefaultEvidence().Plain},
+		"after a preposition":           {"lost contact with %s again", names, DefaultEvidence().After},
+		"the first word":                {"%s startup succeeded", names, DefaultEvidence().First},
+		"the first word behind a level": {"INFO %s startup succeeded", names, DefaultEvidence().First},
+		"a logger":                      {"ERROR %s: request failed", names, DefaultEvidence().After},
+		"a word in brackets":            {"lost <%s> again", strings.Fields("alpha beta gamma"), DefaultEvidence().Idents},
+		"a value":                       {"lost state=%s again", names, DefaultEvidence().After},
+		"a name in quotes":              {`lost the "%s" again`, strings.Split("alpha,beta gamma,delta", ","), DefaultEvidence().Idents},
+		"states":                        {"state is %s now", strings.Fields("NEW INIT SETUP RUNNING FAILED KILLED DONE LOST IDLE BUSY"), DefaultEvidence().Caps},
+		"identifiers":                   {"loaded class %s now", strings.Fields("com.Foo com.Bar com.Baz"), DefaultEvidence().Idents},
+		"words with digits":             {"host %s is down", strings.Fields("cn7 dn8"), DefaultEvidence().Marked},
+		"a number and words":            {"left %s items", strings.Fields("12 no some"), DefaultEvidence().Idents},
+		"a number and identifier":       {"left %s items", strings.Fields("12 item_list"), DefaultEvidence().Marked},
 	} {
 		lines := each(c.format, c.words...)
 		require.GreaterOrEqual(t, len(lines), c.many, name)
@@ -84,10 +89,10 @@ func TestIdentifiersThatVaryTogether(t *testing.T) {
 	t.Parallel()
 	m := New(Config{})
 	names := strings.Fields("a.B c.D e.F g.H i.J k.L")
-	require.Len(t, names, manyPairs)
+	require.Len(t, names, DefaultEvidence().Pairs)
 	var got []string
 	for i, name := range names {
-		if i == manyPairs-1 {
+		if i == DefaultEvidence().Pairs-1 {
 			require.Len(t, m.Templates(), i)
 		}
 		got = learn(m, "registering class "+name+" for class x."+name+" as known")
@@ -96,6 +101,27 @@ func TestIdentifiersThatVaryTogether(t *testing.T) {
 	require.Len(t, m.Templates(), 1)
 	learn(m, "registering class a.B for class z.Z as unknown")
 	require.Len(t, m.Templates(), 2)
+}
+
+func TestPlainWordsThatVaryTogether(t *testing.T) {
+	t.Parallel()
+	names := strings.Fields("alpha beta gamma delta epsilon zeta eta theta")
+	for format, many := range map[string]int{
+		"back-off of pod %[1]s failed, volume=%[1]s": DefaultEvidence().Pairs, // the same word twice
+		"the %s of %s is not ready":                  DefaultEvidence().Pairs,
+		"%s meets %s":                                len(names) + 1, // nothing is left that tells
+		"%s of %s is not ready yet":                  len(names) + 1, // subject or verb
+	} {
+		m := New(Config{})
+		for i, name := range names {
+			learn(m, fmt.Sprintf(format, name, names[(i*3+1)%len(names)]))
+			if i+1 < many {
+				require.Len(t, m.Templates(), i+1, format)
+			} else {
+				require.Len(t, m.Templates(), 1, format)
+			}
+		}
+	}
 }
 
 func TestIDsStay(t *testing.T) {

@@ -58,3 +58,26 @@ func fieldEnd(s string, i int) int {
 	}
 	return 0
 }
+
+// objectEnd returns where an object such as Name{a=1, b=2} ends that begins at i and is
+// the value of a key, or 0 if none does. Where there is none, programs write null.
+func objectEnd(s string, i int) int {
+	k := i
+	for k < len(s) && classes[s[k]] >= classDigit {
+		k++
+	}
+	if k == i || k == len(s) || s[k] != '{' {
+		return 0
+	}
+	for depth := 0; k < len(s) && k < i+maxField; k++ {
+		switch s[k] {
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return k + 1
+			}
+		}
+	}
+	return 0
+}

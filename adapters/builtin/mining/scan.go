@@ -1,5 +1,7 @@
 package mining
 
+import "strings"
+
 // Bounds of what is read of one line. The rest of a longer line is one variable
 // part.
 const (
@@ -66,9 +68,10 @@ type scanner struct {
 	s     string
 	marks int
 	// listEnd is where buf ended when a mark was written, and listPrefix what of
-	// its word was kept.
+	// its word was kept; single is whether it stands for one value.
 	listEnd    int
 	listPrefix string
+	single     bool
 	// name is where buf ends if a user's name is to follow there.
 	name    int
 	objects object
@@ -158,9 +161,17 @@ func (sc *scanner) delimiter(i int) int {
 		sc.marks++
 		return i
 	}
+	if b == '(' {
+		if end := sc.apposition(i); end > i {
+			return end
+		}
+	}
 	end := sc.objects.delimiter(s, b, i)
 	if b == '"' && sc.access {
 		end = quoteEnd(s, i)
+	}
+	if b == '=' && end <= i {
+		end = objectEnd(s, i)
 	}
 	if end > i && len(sc.words) < maxWords {
 		sc.mask(i, end, 0)
@@ -170,7 +181,94 @@ func (sc *scanner) delimiter(i int) int {
 		}
 		return end
 	}
+	if (b == '"' || b == '\'') && len(sc.words) < maxWords {
+		return sc.quotation(i)
+	}
 	return i
+}
+
+// quotation takes the text in quotes that begins at i, if it has several words, as one
+// word: a name or a title has as many as it likes.
+func (sc *scanner) quotation(i int) int {
+	s := sc.s
+	if i >= 2 && classes[s[i-2]] >= classInner {
+		return i // behind a word: the quote that ends something
+	}
+	blanks, digits := 0, 0
+	for k := i; k < len(s) && k < i+maxQuotation; k++ {
+		switch c := s[k]; {
+		case c == s[i-1]:
+			if k == i || blanks == 0 || s[k-1] == ' ' || k+1 < len(s) && classes[s[k+1]] >= classInner {
+				return i
+			}
+			if digits > 0 {
+				sc.mask(i, k, 0)
+			} else {
+				sc.keep(i, k)
+			}
+			return k
+		case c == ' ' && (k == i || blanks == 0 && isRequest(s[i:k], s[k+1:])):
+			return i
+		case c == ' ':
+			blanks++
+		case classes[c] == classDigit, c == '/' && s[k-1] <= ' ', c == '/' && k == i:
+			digits++
+		case classes[c] == classSpace, c == '"', c == '=', c == '{':
+			return i
+		}
+	}
+	return i
+}
+
+// isRequest tells whether a quotation is a request, a method and what it is for: its
+// words say more than that there is one.
+func isRequest(method, target string) bool {
+	for i := range len(method) {
+		if method[i] < 'A' || method[i] > 'Z' {
+			return false
+		}
+	}
+	return strings.HasPrefix(target, "/") || strings.HasPrefix(target, "http") || strings.HasPrefix(target, "*")
+}
+
+// maxQuotation is how long a text in quotes is at most that is one word.
+const maxQuotation = 80
+
+// apposition leaves out a quantity in brackets that says again the quantity before it,
+// as in 2048 bytes (2 KB), and returns where it ends, or 0 if none begins at i. Lines
+// with small quantities often lack it.
+func (sc *scanner) apposition(i int) int {
+	s, n := sc.s, len(sc.buf)-len("(")
+	if n < 2 || sc.buf[n-1] != ' ' || i == len(s) || classes[s[i]] != classDigit {
+		return 0
+	}
+	before := n - 1
+	for before > 1 && (classes[sc.buf[before-1]] == classHex || classes[sc.buf[before-1]] == classLetter) {
+		before--
+	}
+	if before < n-4 && sc.buf[n-2] == 's' && sc.buf[before-1] == ' ' {
+		before-- // a unit, such as bytes
+	} else {
+		before = n - 1
+	}
+	if before != sc.listEnd {
+		return 0
+	}
+	k := i
+	for k < len(s) && (classes[s[k]] == classDigit || s[k] == '.') {
+		k++
+	}
+	if k == len(s) || s[k] != ' ' {
+		return 0
+	}
+	unit := k + 1
+	for k = unit; k < len(s) && classes[s[k]] >= classHex; k++ {
+	}
+	if k == unit || k == len(s) || s[k] != ')' {
+		return 0
+	}
+	sc.buf = sc.buf[:n-1]
+	return k + 1
 }
 
 // quoteEnd returns where the quotation that begins at i ends, or 0 if it does not.
@@ -232,7 +330,7 @@ func measure(s string, begin int) (w wordShape, end int) {
 					return w, i
 				}
 				w.dots++
-			case '/':
+			case '/', '\\':
 				w.slashes++
 			}
 			w.inner++
@@ -263,6 +361,16 @@ func (sc *scanner) word(begin int) int {
 		return sc.dots(begin)
 	}
 	w, end := measure(s, begin)
+	if end == begin+1 && strings.HasPrefix(s[end:], `:\`) && w.letters+w.hexes == 1 {
+		if pathEnd, ok := pathAt(s, end+1); ok { // of a drive
+			sc.mask(begin, pathEnd, 0)
+			return pathEnd
+		}
+	}
+	if mailEnd := mailEnd(s, end); mailEnd > end {
+		sc.mask(begin, mailEnd, 0)
+		return mailEnd
+	}
 	if w.digits > 0 || w.hexes == 2 && w.hexes == end-begin {
 		if addressEnd := colonHex(s, begin); addressEnd > end {
 			sc.mask(begin, addressEnd, 0)
@@ -331,7 +439,6 @@ func (sc *scanner) plainWord(begin, end int, w *wordShape, named bool) int {
 		w.slashes >= 2 && w.letters+w.hexes > 0,
 		w.slashes == 1 && w.dots > 0,
 		w.dots > 0 && isHost(s, word, end),
-		end < len(s) && s[end] == '@' && isMailHost(s, end+1),
 		w.letters == 0 && w.inner == 0 && len(word) >= 8:
 		sc.mask(begin, end, 0)
 		return end
@@ -368,8 +475,9 @@ func (sc *scanner) mask(begin, end, prefix int) {
 			k--
 			joined = joined && sc.buf[k] != ' '
 		}
-		if k == sc.listEnd {
+		if k == sc.listEnd && (!sc.single || string(sc.buf[k:]) != ":" || !sc.isPort(begin, end)) {
 			sc.buf = sc.buf[:k]
+			sc.single = false
 			if joined && len(sc.values) > 0 {
 				sc.values[len(sc.values)-1].End = end
 			} else {
@@ -387,7 +495,25 @@ func (sc *scanner) mask(begin, end, prefix int) {
 	sc.words = append(sc.words, span{from, int32(len(sc.buf))})
 	sc.values = append(sc.values, Value{begin, end, sc.marks})
 	sc.marks++
-	sc.listEnd, sc.listPrefix = len(sc.buf), sc.s[begin:begin+prefix]
+	sc.listEnd, sc.listPrefix, sc.single = len(sc.buf), sc.s[begin:begin+prefix], true
+}
+
+// isPort tells whether what a colon joins to a mark is a word of its own, as it is
+// behind a name that looks like a word: the mark stands for a name or an address, not
+// for a number, and there are no further colons.
+func (sc *scanner) isPort(begin, end int) bool {
+	s := sc.s
+	if len(sc.values) == 0 || strings.IndexByte(s[begin:end], ':') >= 0 || end+1 < len(s) && s[end] == ':' && classes[s[end+1]] == classDigit {
+		return false
+	}
+	v := sc.values[len(sc.values)-1]
+	name := s[v.Begin:v.End]
+	for i := range len(name) {
+		if classes[name[i]] > classDigit {
+			return true
+		}
+	}
+	return strings.Count(name, ".") == 3
 }
 
 func joins(b byte) bool {

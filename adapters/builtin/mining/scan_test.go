@@ -15,13 +15,13 @@ func TestMaskByLook(t *testing.T) {
 		"nothing here":                 "nothing here",
 		"took 12 of 3.5, -7 and +1e9":  "took <*> of <*> and <*>",
 		"0x1f ffffffff deadbeef cafe":  "<*> cafe",
-		"from 10.1.2.3:8080 to /[::1]": "from <*> to /[::<*>]",
+		"from 10.1.2.3:8080 to /[::1]": "from <*>:<*> to /[::<*>]",
 		"at 00:1b:44:11:3a:b7 or ff:ff:ff:ff:ff:ff or fe80::1ff:fe23:4567:890a": "at <*> or <*> or <*>",
 		"id 550e8400-e29b-41d4-a716-446655440000.":                              "id <*>.",
 		"open /var/log/x.log, ./a.out, ../b and ~/c":                            "open <*> and <*>",
-		`cannot open "C:\Windows\x.dll"`:                                        `cannot open "C:<*>"`,
+		`cannot open "C:\Windows\x.dll"`:                                        `cannot open "<*>"`,
 		"GET https://u@example.com:80/a?b=c&d#e done":                           "GET https:<*> done",
-		"proxy.example.com:443 in Main.java:17 of org.example.Main":             "<*> in Main.java:<*> of org.example.Main",
+		"proxy.example.com:443 in Main.java:17 of org.example.Main":             "<*>:<*> in Main.java:<*> of org.example.Main",
 		"ns.example.com answers":                                                "<*> answers",
 		"on Wed Jul 27 10:59:53 2005 and Jul 4 and 27 Feb 2005":                 "on <*> and <*> and <*>",
 		"may fail on Sunday":                                                    "may fail on Sunday",
@@ -43,10 +43,16 @@ func TestMaskByLook(t *testing.T) {
 		"Traceback (most recent call last):\n  File \"a.py\", line 1\n    f(x)\nValueError: 7":        "Traceback (most recent call last): ValueError: <*>",
 		"{\n  \"a\": 1,\n  \"at\": 2\n}": "{ \"a\": <*>, \"at\": <*> }",
 		"up\n at last ":                  "up",
-		"[req-3e 11 22 - - -] and [req-3e - - - - -] a - b - 7 -x": "[<*>] and [<*>] a - b - <*> -x",
-		"release= [] () clear() x[]":                               "release= [<*>] (<*>) clear() x[]",
-		`1.2.3.4 - - "GET /x HTTP/1.1" 503 12`:                     `<*> "GET <*>" 5xx <*>`,
-		"Trip(id=1, from=Shang Hai, to=Su Zhou, at=X) ok":          "Trip(id=<*>, from=Shang Hai, to=<*>, at=<*>) ok",
+		"[req-3e 11 22 - - -] and [req-3e - - - - -] a - b - 7 -x":      "[<*>] and [<*>] a - b - <*> -x",
+		"release= [] () clear() x[]":                                    "release= [<*>] (<*>) clear() x[]",
+		`1.2.3.4 - - "GET /x HTTP/1.1" 503 12`:                          `<*> "GET <*>" 5xx <*>`,
+		"Trip(id=1, from=Shang Hai, to=Su Zhou, at=X) ok":               "Trip(id=<*>, from=Shang Hai, to=<*>, at=<*>) ok",
+		`for "Carl von Ohm" and 'Mai 12 Ito', don't 'x' "y"`:            `for "Carl von Ohm" and '<*>', don't 'x' "y"`,
+		`on "GET /a HTTP/1.0" of "/home/x y"`:                           `on "GET <*>" of "<*>"`,
+		"audit(12.5:7): a.b:80 localhost:80 by n7:1 at 10:20 and 1:2:3": "audit(<*>): <*>:<*> localhost:<*> by <*>:<*> at <*> and <*>",
+		"sent 2048 bytes (2.0 KB) in 7 (12 ms) or 7 of (8 KB) and (9)":  "sent <*> bytes in <*> or <*> of (<*>) and (<*>)",
+		`key HKEY_USERS\A\B in D:\x.y`:                                  `key <*> in <*>`,
+		"to=<a.b+c@d7.example.org>, x7@y and x@y":                       "to=<<*>>, <*>@y and x@y",
 		"{\"a\":\"b\"}":                     "{\"a\":\"b\"}",
 		"订单12345已创建":                        "订单<*>已创建",
 		"\x1b[31mred\x1b[0m\x00 and \x1b":   "red and",
@@ -71,6 +77,6 @@ func TestValuesTellWhereTheyStand(t *testing.T) {
 	for _, v := range m.Values() {
 		got, marks = append(got, text[v.Begin:v.End]), append(marks, v.Mark)
 	}
-	require.Equal(t, []string{"10.0.0.1:80", "12 ms", "blk_-160", "blk_161", "bob"}, got)
-	require.Equal(t, []int{0, 1, 2, 2, 3}, marks, "the values of a list have one mark")
+	require.Equal(t, []string{"10.0.0.1", "80", "12 ms", "blk_-160", "blk_161", "bob"}, got)
+	require.Equal(t, []int{0, 1, 2, 3, 3, 4}, marks, "the values of a list have one mark")
 }

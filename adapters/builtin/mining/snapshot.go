@@ -38,7 +38,7 @@ func (m *Miner) Snapshot(limit int) []byte {
 	var kept []*Template
 	var buf []byte
 	size := len(snapshotMagic) + 1 + 2*binary.MaxVarintLen64
-	for _, t := range list[:min(len(list), m.room())] {
+	for _, t := range list[:min(len(list), m.carriedOver())] {
 		buf = m.appendTemplate(buf[:0], t)
 		if size+len(buf) > limit {
 			break
@@ -56,8 +56,8 @@ func (m *Miner) Snapshot(limit int) []byte {
 	return out
 }
 
-// room is how many templates are carried over, so that there is room for new ones.
-func (m *Miner) room() int { return max(1, m.max*3/4) }
+// carriedOver is how many templates are carried over, so that there is room for new ones.
+func (m *Miner) carriedOver() int { return max(1, m.max*3/4) }
 
 // byUse sorts the templates by when they were seen last, the latest first.
 func byUse(list []*Template) []*Template {
@@ -110,9 +110,9 @@ func (m *Miner) Merge(snapshot []byte) error {
 		}
 	}
 	all = byUse(all)
-	all = all[:min(len(all), m.room())]
+	all = all[:min(len(all), m.carriedOver())]
 	slices.SortFunc(all, byBirth)
-	m.known = newIndex()
+	m.known = newIndex(m.known.evidence)
 	m.shapes, m.old, m.shapeBytes = map[string]*Template{}, nil, 0
 	for _, t := range all {
 		if known := m.known.cover(t); known != nil {

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { address, Problem } from './assets/js/api.js';
+import { address, getPage, Problem } from './assets/js/api.js';
 import { allowedActions, attempts, otherFailures, spans } from './assets/js/attempts.js';
 import { safeHref } from './assets/js/dom.js';
 import * as format from './assets/js/format.js';
-import { matchRoute, paths, routes } from './assets/js/routes.js';
+import { paths } from './assets/js/paths.js';
+import { matchRoute, routes } from './assets/js/routes.js';
 import * as series from './assets/js/series.js';
 
 const table = (name, f, cases) => test(name, () => {
@@ -146,4 +147,26 @@ test('actions are those that the state allows', () => {
   assert.deepEqual(names('FAILED', false), ['retry', 'delete']);
   assert.deepEqual(names('CANCELLED', false), ['retry', 'delete']);
   assert.deepEqual(names('COMPLETED', false), ['delete']);
+});
+
+test('numbers are shown as they were sent', () => {
+  const sent = '{"id":12345678901234567890,"n":[1,-0,1.0,1e400,0.1000000000000000055511151231257827,7],"text":"a \\"9007199254740993\\" b","9007199254740993":true}';
+  const shown = format.prettyJSON(format.parseExactly(sent));
+  for (const part of ['"id": 12345678901234567890,', '-0,', '1.0,', '1e400,', '0.1000000000000000055511151231257827,', '"a \\"9007199254740993\\" b"', '"9007199254740993": true']) {
+    assert.ok(shown.includes(part), `${part} in ${shown}`);
+  }
+  assert.deepEqual(format.parseExactly('{"a":1.5,"b":["x",2]}'), { a: 1.5, b: ['x', 2] });
+  assert.throws(() => format.parseExactly('{"a":1-}'));
+});
+
+test('empty pages of a list are passed over', async (t) => {
+  const asked = [];
+  t.mock.method(globalThis, 'fetch', async (path) => {
+    asked.push(path);
+    const body = asked.length < 3 ? { tasks: [], next_cursor: `c${asked.length}` } : { tasks: [{ id: 1 }], next_cursor: null };
+    return new Response(JSON.stringify(body), { headers: { 'Content-Type': 'application/json' } });
+  });
+  const page = await getPage('/queue/tasks', 'tasks', { query: { type: 'x' } });
+  assert.deepEqual(page.tasks, [{ id: 1 }]);
+  assert.deepEqual(asked, ['/api/v1/queue/tasks?type=x', '/api/v1/queue/tasks?type=x&cursor=c1', '/api/v1/queue/tasks?type=x&cursor=c2']);
 });

@@ -19,8 +19,8 @@
 // A browser gets no key to keep. [Keys.SignIn] derives an Ed25519 key from the key
 // that was typed and signs a session of at most [SessionLifetime]; [Keys.Session]
 // verifies that with the public half. So a stolen cookie is of use for hours, not for
-// the life of the key; nothing is kept in the server, a session is good at every
-// process that has the file, and ends at once with its key.
+// the life of the key; a session is good at every process that has the file, and ends at
+// once with its key. [SignedOut] ends single ones before their time.
 package apikey
 
 import (
@@ -37,21 +37,28 @@ import (
 	"time"
 )
 
-// Role is what a key may do; each includes those before it. The zero Role may do
-// nothing.
+// Role is what a key may do; each includes those before it, but Read does not include
+// Ingest. The zero Role may do nothing.
 type Role uint8
 
 // The roles.
 const (
+	// AnyRole is what every key has, and no key alone: it shows nothing that is stored.
+	AnyRole Role = iota + 1
+	// Ingest: send logs.
+	Ingest
 	// Read: everything that changes nothing.
-	Read Role = iota + 1
+	Read
 	// Write: send logs, create tasks, and retry, cancel and run single ones.
 	Write
 	// Admin: everything, so also deleting, bulk changes, pausing queues and settings.
 	Admin
 )
 
-var roleNames = [...]string{Read: "read", Write: "write", Admin: "admin"}
+var roleNames = [...]string{Ingest: "ingest", Read: "read", Write: "write", Admin: "admin"}
+
+// RoleRule says in an error what the name of a role must be.
+const RoleRule = "must be ingest, read, write or admin"
 
 // String returns the name of the role, "" for none.
 func (r Role) String() string {
@@ -63,17 +70,19 @@ func (r Role) String() string {
 
 // ParseRole returns the role of that name.
 func ParseRole(name string) (Role, error) {
-	for role := Read; role <= Admin; role++ {
+	for role := Ingest; role <= Admin; role++ {
 		if name == role.String() {
 			return role, nil
 		}
 	}
-	return 0, errors.New("role must be read, write or admin")
+	return 0, errors.New("role " + RoleRule)
 }
 
 // Includes reports whether the role may do what needs the other. Nothing is included
 // in the zero Role, nor does any role include that.
-func (r Role) Includes(other Role) bool { return other != 0 && r >= other }
+func (r Role) Includes(other Role) bool {
+	return other != 0 && r >= other && (r != Read || other != Ingest)
+}
 
 // Holder is who a key was given to.
 type Holder struct {
@@ -98,8 +107,9 @@ const (
 	sessionPrefix = "lss"
 	idLength      = 10
 	secretBytes   = 32
-	// maxLength bounds what is looked at: a session is the longest, of 3+1+10+1+19+1+86.
-	maxLength = 128
+	nonceLength   = 16
+	// maxLength bounds what is looked at: a session is the longest, of 3+1+10+1+19+1+16+1+86.
+	maxLength = 144
 )
 
 var alphabet = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -222,7 +232,9 @@ func (k Keys) SignIn(text string, now time.Time) (holder Holder, session string,
 	if expires := k.byID[holder.ID].Expires; !expires.IsZero() && expires.Before(ends) {
 		ends = expires
 	}
-	claim := sessionPrefix + "_" + holder.ID + "_" + strconv.FormatInt(ends.Unix(), 10)
+	var nonce [nonceLength]byte // It tells sessions of one second apart.
+	_, _ = rand.Read(nonce[:])
+	claim := strings.Join([]string{sessionPrefix, holder.ID, strconv.FormatInt(ends.Unix(), 10), alphabet.EncodeToString(nonce[:])[:nonceLength]}, "_")
 	signature := ed25519.Sign(signer(text), []byte(claim))
 	return holder, claim + "_" + base64.RawURLEncoding.EncodeToString(signature), ends, nil
 }
@@ -233,13 +245,13 @@ func (k Keys) Session(session string, now time.Time) (Holder, error) {
 		return Holder{}, ErrUnknown
 	}
 	// The signature may hold the separator too.
-	parts := strings.SplitN(session, "_", 4)
-	if len(parts) != 4 || parts[0] != sessionPrefix {
+	parts := strings.SplitN(session, "_", 5)
+	if len(parts) != 5 || parts[0] != sessionPrefix {
 		return Holder{}, ErrUnknown
 	}
 	key, known := k.byID[parts[1]]
-	signature, err := base64.RawURLEncoding.DecodeString(parts[3])
-	if err != nil || !known || !ed25519.Verify(key.verify, []byte(session[:len(session)-len(parts[3])-1]), signature) {
+	signature, err := base64.RawURLEncoding.DecodeString(parts[4])
+	if err != nil || !known || !ed25519.Verify(key.verify, []byte(session[:len(session)-len(parts[4])-1]), signature) {
 		return Holder{}, ErrUnknown
 	}
 	ends, err := strconv.ParseInt(parts[2], 10, 64)
@@ -263,7 +275,7 @@ func (k *Key) validate() error {
 	case ValidateName(k.Name) != nil:
 		return ValidateName(k.Name)
 	case k.Role == 0:
-		return errors.New("role must be read, write or admin")
+		return errors.New("role " + RoleRule)
 	}
 	return nil
 }

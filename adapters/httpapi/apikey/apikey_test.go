@@ -35,7 +35,7 @@ func TestAKeyHasTheDocumentedForm(t *testing.T) {
 
 func TestRolesIncludeLowerOnes(t *testing.T) {
 	t.Parallel()
-	roles := []apikey.Role{apikey.Read, apikey.Write, apikey.Admin}
+	roles := []apikey.Role{apikey.Ingest, apikey.Read, apikey.Write, apikey.Admin}
 	for i, role := range roles {
 		require.False(t, role.Includes(0))
 		require.False(t, apikey.Role(0).Includes(role))
@@ -43,11 +43,14 @@ func TestRolesIncludeLowerOnes(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, role, parsed)
 		for j, other := range roles {
-			require.Equal(t, i >= j, role.Includes(other))
+			require.Equal(t, i >= j && (role != apikey.Read || other != apikey.Ingest), role.Includes(other), "%s, %s", role, other)
 		}
+		require.True(t, role.Includes(apikey.AnyRole))
+		require.False(t, apikey.AnyRole.Includes(role))
 	}
 	require.False(t, apikey.Role(0).Includes(0))
 	require.Empty(t, apikey.Role(9).String())
+	require.Empty(t, apikey.AnyRole.String(), "no key has it alone")
 	for _, name := range []string{"", "Admin", "root"} {
 		_, err := apikey.ParseRole(name)
 		require.Error(t, err)
@@ -228,7 +231,7 @@ func TestABrokenFileIsToldByLine(t *testing.T) {
 		text string
 		want []string
 	}{
-		"another role":     {strings.Replace(text, "role: admin", "role: root", 1), []string{"line 4", "role must be read, write or admin"}},
+		"another role":     {strings.Replace(text, "role: admin", "role: root", 1), []string{"line 4", "role must be ingest, read, write or admin"}},
 		"no role":          {strings.Replace(text, "    role: admin\n", "", 1), []string{"line 4", "role must be"}},
 		"a short hash":     {strings.Replace(text, "sha256:", "sha256:00", 1), []string{"line 4", "hash must be"}},
 		"no hash":          {regexp.MustCompile(`(?m)^ +hash.*\n`).ReplaceAllString(text, ""), []string{"line 4", "hash must be"}},

@@ -93,24 +93,46 @@ func List(path string) ([]Key, error) {
 	return out, nil
 }
 
-// readFile reads a file that others than its owner cannot change: who can may give
-// himself a key.
+// errExposed is the error of a file that others than its owner can change.
+var errExposed = errors.New("can be changed by others, who may give themselves a key")
+
+// readFile reads a file that others than its owner can neither change nor replace.
 func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o022 != 0 {
-		return nil, fmt.Errorf("%s can be changed by others (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
+	for _, dir := range foldersOf(path) {
+		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
+			return nil, fmt.Errorf("%s %w, since its folder has the mode %04o: chmod go-w %s", path, errExposed, info.Mode().Perm(), dir)
+		}
 	}
-	if err == nil && info.Size() > maxFileBytes {
-		return nil, fmt.Errorf("%s is larger than %d bytes: is it a file of keys?", path, maxFileBytes)
-	}
-	var raw []byte
-	if err == nil {
-		raw, err = os.ReadFile(path) //nolint:gosec // The operator names the file.
-	}
+	file, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: make it by logsift key create --keys %s --role admin --name NAME", err, path)
 	}
-	return raw, err
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // It was only read.
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file: is it a file of keys?", path)
+	case info.Mode().Perm()&0o022 != 0:
+		return nil, fmt.Errorf("%s %w, since it has the mode %04o: chmod 600 %s", path, errExposed, info.Mode().Perm(), path)
+	case info.Size() > maxFileBytes:
+		return nil, fmt.Errorf("%s is larger than %d bytes: is it a file of keys?", path, maxFileBytes)
+	}
+	return io.ReadAll(io.LimitReader(file, maxFileBytes))
+}
+
+// foldersOf returns the folders in which a file could be replaced: that of its name,
+// and that of the file itself where the name is a symbolic link.
+func foldersOf(path string) []string {
+	out := []string{filepath.Dir(path)}
+	if at, err := filepath.EvalSymlinks(path); err == nil && filepath.Dir(at) != out[0] {
+		out = append(out, filepath.Dir(at))
+	}
+	return out
 }
 
 // readKey reads one key.

@@ -9,20 +9,40 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
+)
+
+// Times of waiting for another process that changes keys.
+const (
+	lockWait = 3 * time.Second
+	lockPoll = 20 * time.Millisecond
 )
 
 // lock lets one process at a time change the files of the folder. The lock ends
-// with the process at the latest.
+// with the process at the latest. Whoever may read the folder can hold it, so that it is
+// waited for no longer than lockWait.
 func lock(path string) (unlock func(), err error) {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
-		_ = dir.Close() // Nothing was written.
-		return nil, fmt.Errorf("lock %s: %w", dir.Name(), err)
+	poll := time.NewTicker(lockPoll)
+	defer poll.Stop()
+	for end := time.Now().Add(lockWait); ; <-poll.C {
+		err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = dir.Close() }, nil // Closing ends the lock.
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) {
+			_ = dir.Close() // Nothing was written.
+			return nil, fmt.Errorf("the keys were not changed: another process holds the folder %s locked (%w): see which by fuser %s, and try again", dir.Name(), err, dir.Name())
+		}
 	}
-	return func() { _ = dir.Close() }, nil // Closing ends the lock.
+}
+
+// open opens a file to read it, without waiting for the writer of a named pipe.
+func open(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // The operator names the file.
 }
 
 // keepOwner gives a file the owner and the mode of that whose place it is to take, if

@@ -22,20 +22,12 @@ import (
 type Contract struct {
 	root   map[string]any
 	routes []route
-	second *kin
 
 	mu         sync.Mutex // guards what follows, and the compiler, which is for one at a time
 	compiler   *jsonschema.Compiler
 	schemas    map[string]*jsonschema.Schema // by their pointer
 	violations []string
-	seen       map[Exchange]int
-}
-
-// Exchange is an operation of the document, by its operationId, and the status that
-// it was answered with.
-type Exchange struct {
-	Operation string
-	Status    int
+	succeeded  map[string]bool // the operations that were, by their operationId
 }
 
 // route is a path of the document.
@@ -72,7 +64,7 @@ func New(document []byte) (*Contract, error) {
 	if !ok {
 		return nil, fmt.Errorf("read the document: it is a %T", value)
 	}
-	c := &Contract{root: root, compiler: jsonschema.NewCompiler(), schemas: map[string]*jsonschema.Schema{}, seen: map[Exchange]int{}}
+	c := &Contract{root: root, compiler: jsonschema.NewCompiler(), schemas: map[string]*jsonschema.Schema{}, succeeded: map[string]bool{}}
 	c.compiler.DefaultDraft(jsonschema.Draft2020)
 	c.compiler.AssertFormat()
 	if err := c.compiler.AddResource(resource, value); err != nil {
@@ -82,9 +74,6 @@ func New(document []byte) (*Contract, error) {
 		c.routes = append(c.routes, c.routeOf(path))
 	}
 	slices.SortFunc(c.routes, func(x, y route) int { return cmp.Or(cmp.Compare(y.fixed, x.fixed), cmp.Compare(x.path, y.path)) })
-	if c.second, err = newKin(document); err != nil {
-		return nil, err
-	}
 	return c, nil
 }
 

@@ -12,6 +12,8 @@ import (
 	"logsift/adapters/httpapi/reload"
 )
 
+func files(paths ...string) func() []string { return func() []string { return paths } }
+
 func TestAChangedFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "f")
@@ -31,11 +33,11 @@ func TestAChangedFileIsReadAgain(t *testing.T) {
 		}
 		return string(raw), errors.Join(err, forbidden)
 	}
-	_, err := reload.New([]string{path}, read, func() time.Time { return now }, nil)
+	_, err := reload.New(files(path), read, func() time.Time { return now }, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 
 	write("one")
-	v, err := reload.New([]string{path, path + ".other"}, read, func() time.Time { return now }, func(err error) { failures = append(failures, err) })
+	v, err := reload.New(files(path, path+".other"), read, func() time.Time { return now }, func(err error) { failures = append(failures, err) })
 	require.NoError(t, err)
 	reads = 0
 	later := func() string {
@@ -49,16 +51,25 @@ func TestAChangedFileIsReadAgain(t *testing.T) {
 	require.Equal(t, "two", later())
 	require.Equal(t, 1, reads, "what did not change is not read")
 
+	_, err = v.Failure()
+	require.NoError(t, err)
 	write("broken")
+	require.NoError(t, os.Chtimes(path, now, now.Add(reload.Interval/2)))
+	broke := now.Add(reload.Interval / 2)
 	require.Equal(t, "two", later(), "the value from before stays")
 	require.Equal(t, "two", later())
 	require.Len(t, failures, 1, "it is told once")
+	since, err := v.Failure()
+	require.EqualError(t, err, "broken")
+	require.True(t, broke.Equal(since), since)
 	write("mended")
 	forbidden = errors.New("its mode lets others change it")
 	require.Equal(t, "two", later())
 	require.Len(t, failures, 2)
 	forbidden = nil
 	require.Equal(t, "mended", later(), "it can be read, although it has not changed")
+	_, err = v.Failure()
+	require.NoError(t, err)
 	reads = 0
 	require.Equal(t, "mended", later())
 	require.Zero(t, reads)
@@ -74,4 +85,8 @@ func TestAChangedFileIsReadAgain(t *testing.T) {
 	require.NoError(t, os.WriteFile(path+".other", nil, 0o600))
 	require.NoError(t, os.WriteFile(path, []byte("threefour"), 0o600))
 	require.Equal(t, "threefour", later(), "changed in place")
+	reads = 0
+	require.NoError(t, os.Chmod(path, 0o640))
+	later()
+	require.Equal(t, 1, reads, "another mode may forbid it")
 }

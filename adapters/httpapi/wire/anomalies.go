@@ -35,7 +35,7 @@ type Anomaly struct {
 	LastSeen  *time.Time `json:"last_seen"`
 	Services  []string   `json:"services"`
 	// Sessions are ids found in the lines (of a request, a block, an instance)
-	// whose course is unusual, the first 100 of them.
+	// whose sessions are unusual, the first 100 of them.
 	Sessions []string `json:"sessions"`
 	Evidence string   `json:"evidence"`
 	// Explanation and SuggestedAction are text for a person. An AI service may

@@ -48,6 +48,9 @@ type BulkResult struct {
 	// enqueued meanwhile.
 	More       bool    `json:"more"`
 	NextCursor *string `json:"next_cursor"`
+	// Stopped is why the store did not let the action go on, absent if it did: of IDs
+	// the first Matched were looked at, of a filter the tasks before NextCursor.
+	Stopped *Problem `json:"stopped,omitempty"`
 }
 
 // BulkRefusal is a task that was refused, and why.

@@ -21,6 +21,9 @@ type Problem struct {
 	Limit *Limit `json:"limit,omitempty"`
 	// Holder is the id of the unfinished task that holds the unique key.
 	Holder string `json:"holder,omitempty"`
+	// Accepted is how many log entries of the request were stored before the store
+	// failed: the first ones that were not rejected.
+	Accepted int `json:"accepted,omitempty"`
 }
 
 // ProblemType explains one kind of problem.
@@ -46,8 +49,9 @@ type ProblemTypes struct {
 
 // Limit is a limit of the server.
 type Limit struct {
-	// Name is body_bytes, task_bytes, batch_tasks, head_bytes, buffered_bytes or
-	// requests_per_second.
+	// Name is body_bytes, built_bytes, entry_bytes, log_entries, task_bytes,
+	// batch_tasks, head_bytes or requests_per_second; or what many requests share:
+	// buffered_bytes, searches or streams, with _per_caller for the caller's own share.
 	Name  string `json:"name"`
 	Value int64  `json:"value"`
 }

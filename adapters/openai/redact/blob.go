@@ -1,25 +1,42 @@
 package redact
 
-import "strings"
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+)
 
 const (
-	// minBlob is the least length of a run of letters and digits that is looked at
-	// as base64, minEncoded that of base64 that can hold a secret, and minBare that
+	// minShortBlob is the least length of a run of letters and digits that is looked
+	// at as base64 of a user and a password, minBlob that of one that is looked at as
+	// other base64, minEncoded that of base64 that can hold a secret, and minBare that
 	// of a secret that has neither shape nor name.
-	minBlob    = 16
-	minEncoded = 20
-	minBare    = 40
+	minShortBlob = 8
+	minBlob      = 16
+	minEncoded   = 20
+	minBare      = 40
 	// maxEncoded bounds what is decoded, and maxBlobTries how many words of one run
 	// are taken for its begin.
 	maxEncoded   = 16 << 10
 	maxBlobTries = 4
 )
 
-// blob looks at the base64 that begins at from: it may hold a secret, and if it is
+// blob looks at the base64 that begins with the word from..to: it may hold a secret, and if it is
 // long and random it is one.
-func (s *scanner) blob(from int) {
+func (s *scanner) blob(from, to int) {
 	t := s.text
 	if from < s.covered {
+		return
+	}
+	if !s.inner && (from == 0 || !setBlob[t[from-1]]) {
+		end := from + setBlob.end(t[from:min(len(t), from+maxLogin)], 0)
+		if holdsLogin(t[from:end]) {
+			s.add(from, padding(t, end), Encoded)
+			return
+		}
+	}
+	if to-from < minBlob {
 		return
 	}
 	if from >= s.blobs.to {
@@ -61,6 +78,51 @@ func padding(t string, end int) int {
 
 var setBlob = newAlphabet(alnums + "+/_-")
 
+// holdsLogin reports whether base64 decodes to user:password, or to what SASL's PLAIN
+// makes of them.
+func holdsLogin(word string) bool {
+	if len(word) < minLogin || len(word) > maxLogin {
+		return false
+	}
+	coding := base64.RawStdEncoding
+	if strings.ContainsAny(word, "-_") {
+		coding = base64.RawURLEncoding
+	}
+	var buffer [maxLogin]byte
+	n, err := coding.Decode(buffer[:], []byte(word))
+	if err != nil {
+		return false
+	}
+	plain := buffer[:n]
+	separator := byte(':')
+	if plain[0] == 0 || bytes.Count(plain, []byte{0}) == 2 {
+		separator = 0
+		plain = plain[bytes.IndexByte(plain, 0)+1:]
+	}
+	user, password, ok := bytes.Cut(plain, []byte{separator})
+	if !ok || len(user) < 2 || len(password) < 3 {
+		return false
+	}
+	for _, c := range user {
+		if !setLocal[c] && c != '@' && c != '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	for _, c := range password {
+		if c < ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// minLogin and maxLogin are the least and the greatest length of base64 of a user and
+// a password.
+const (
+	minLogin = 10
+	maxLogin = 128
+)
+
 // holdsSecret reports whether base64 decodes to text with a secret in it.
 func holdsSecret(word string) bool {
 	// The first 18 bytes tell nearly always that it is no text.
@@ -72,7 +134,8 @@ func holdsSecret(word string) bool {
 		return false
 	}
 	var v view
-	inner := scanner{view: v.of(plain), inner: true}
+	var inner scanner
+	inner.of(v.of(plain)).inner = true
 	inner.scan()
 	return len(inner.found) > 0
 }

@@ -77,3 +77,48 @@ func TestOrdinaryLinesStay(t *testing.T) {
 	t.Logf("%d of %d ordinary lines changed", len(changed), len(lines))
 	require.Empty(t, changed, "%s", strings.Join(changed, "\n"))
 }
+
+// least is the least recall where only its surroundings give a secret away, and
+// leastInProse that in sentences, in percent.
+const (
+	least        = 95
+	leastInProse = 90
+)
+
+func TestSurroundingsGiveSecretsAway(t *testing.T) {
+	t.Parallel()
+	recall(t, redacttest.Surroundings(seed, 4))
+}
+
+// recall measures the recall of each class, and asks for the least.
+func recall(t *testing.T, plants []redacttest.Plant) {
+	t.Helper()
+	redactor := redact.New(redact.Config{})
+	planted, found := map[string]int{}, map[string]int{}
+	for _, p := range plants {
+		planted[p.Class]++
+		s := redactor.Session()
+		out := s.Redact(p.Text)
+		if again := s.Redact(out); again != out {
+			t.Errorf("redacting again changes %q to %q", out, again)
+		}
+		if slices.ContainsFunc(p.Secrets, func(secret string) bool { return redacttest.Visible(out, secret) }) {
+			t.Logf("missed: %s: %s", p.Class, out)
+			continue
+		}
+		found[p.Class]++
+	}
+	for _, class := range slices.Sorted(maps.Keys(planted)) {
+		share := 100 * float64(found[class]) / float64(planted[class])
+		t.Logf("%-16s %8d %8d %7.1f%%", class, planted[class], found[class], share)
+		if share < least && (class != "prose" || share < leastInProse) {
+			t.Errorf("%s: %d of %d found", class, found[class], planted[class])
+		}
+	}
+}
+
+func TestOtherSurroundingsGiveSecretsAwayToo(t *testing.T) {
+	t.Parallel()
+	recall(t, redacttest.Holdout(seed, 4))
+	recall(t, redacttest.Grammar(seed, 1000))
+}

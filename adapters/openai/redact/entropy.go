@@ -52,13 +52,6 @@ const (
 // maxJudged is how many bytes of a value its look is judged by.
 const maxJudged = 256
 
-// mixed reports whether a value is no plain word: it has digits, or letters of both
-// cases.
-func mixed(s string) bool {
-	seen := kindsOf(s)
-	return seen&digit != 0 || seen&upper != 0 && seen&lower != 0
-}
-
 func bothCases(s string) bool {
 	seen := kindsOf(s)
 	return seen&upper != 0 && seen&lower != 0

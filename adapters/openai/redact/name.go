@@ -1,5 +1,13 @@
 package redact
 
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
 // rule is what a name says about its value.
 type rule uint8
 
@@ -27,6 +35,9 @@ const (
 	ruleID
 )
 
+// secret reports whether the rule makes most values a secret.
+func (r rule) secret() bool { return r == rulePassword || r == ruleToken || r == ruleSecret }
+
 // ending is an end of names, in lower case and without separators.
 type ending struct {
 	text string
@@ -46,9 +57,60 @@ var endings = [...]ending{
 	{"passcode", rulePassword, false},
 	{"pwd", rulePassword, false},
 	{"pw", rulePassword, true},
-	{"pass", rulePassword, true},
-	{"userpass", rulePassword, false},
-	{"dbpass", rulePassword, false},
+	{"pass", rulePassword, false},
+	{"bypass", ruleNone, false},
+	{"compass", ruleNone, false},
+	{"trespass", ruleNone, false},
+	{"surpass", ruleNone, false},
+	{"overpass", ruleNone, false},
+	{"underpass", ruleNone, false},
+	{"multipass", ruleNone, false},
+	{"firstpass", ruleNone, false},
+	{"secondpass", ruleNone, false},
+	{"renderpass", ruleNone, false},
+	{"passin", rulePassword, true},
+	{"passout", rulePassword, true},
+	{"passw0rd", rulePassword, false},
+	{"p4ssword", rulePassword, false},
+	{"pa55word", rulePassword, false},
+	{"ssword", rulePassword, false},
+	{"ssw0rd", rulePassword, false},
+	{"pswd", rulePassword, false},
+	{"passw", rulePassword, false},
+	{"psw", rulePassword, true},
+	{"passwds", rulePassword, false},
+	{"bindpw", rulePassword, false},
+	{"rootpw", rulePassword, false},
+	{"userpw", rulePassword, false},
+	{"dbpw", rulePassword, false},
+	{"masterauth", rulePassword, false},
+	{"rediscliauth", rulePassword, false},
+	{"redisauth", rulePassword, false},
+	{"psk", rulePassword, true},
+	{"wpapsk", rulePassword, false},
+	{"presharedkey", rulePassword, false},
+	{"pincode", ruleCode, false},
+	{"passe", rulePassword, true},
+	{"clave", rulePassword, true},
+	{"adgangskode", rulePassword, false},
+	{"kodeord", rulePassword, false},
+	{"lösenord", rulePassword, false},
+	{"passord", rulePassword, false},
+	{"salasana", rulePassword, false},
+	{"jelszó", rulePassword, false},
+	{"lozinka", rulePassword, false},
+	{"geslo", rulePassword, true},
+	{"parool", rulePassword, true},
+	{"slaptažodis", rulePassword, false},
+	{"κωδικός", rulePassword, false},
+	{"סיסמה", rulePassword, false},
+	{"المرور", rulePassword, false},
+	{"السر", rulePassword, false},
+	{"पासवर्ड", rulePassword, false},
+	{"รหัสผ่าน", rulePassword, false},
+	{"khẩu", rulePassword, false},
+	{"암호", rulePassword, false},
+	{"暗証番号", rulePassword, false},
 	{"mnemonic", rulePassword, true},
 	{"seedphrase", rulePassword, false},
 	{"motdepasse", rulePassword, false},
@@ -61,7 +123,6 @@ var endings = [...]ending{
 	{"heslo", rulePassword, true},
 	{"şifre", rulePassword, true},
 	{"пароль", rulePassword, false},
-	{"Пароль", rulePassword, false},
 	{"密码", rulePassword, false},
 	{"密碼", rulePassword, false},
 	{"口令", rulePassword, false},
@@ -69,6 +130,10 @@ var endings = [...]ending{
 	{"비밀번호", rulePassword, false},
 
 	{"token", ruleToken, false},
+	{"токен", ruleToken, false},
+	{"令牌", ruleToken, false},
+	{"トークン", ruleToken, false},
+	{"publickeytoken", ruleNone, false},
 	{"jwt", ruleToken, true},
 	{"pat", ruleToken, true},
 	{"bearer", ruleToken, true},
@@ -78,6 +143,7 @@ var endings = [...]ending{
 	{"apikey", ruleSecret, false},
 	{"apikeys", ruleSecret, false},
 	{"secretkey", ruleSecret, false},
+	{"secretkeybase", ruleSecret, false},
 	{"accesskey", ruleSecret, false},
 	{"accesskeyid", ruleSecret, false},
 	{"privatekey", ruleSecret, false},
@@ -102,6 +168,14 @@ var endings = [...]ending{
 	{"hmackey", ruleSecret, false},
 	{"aeskey", ruleSecret, false},
 	{"credentials", ruleSecret, false},
+	{"secretid", ruleSecret, false},
+	{"keydata", ruleSecret, false},
+	{"creds", ruleSecret, true},
+	{"секрет", ruleSecret, false},
+	{"密钥", ruleSecret, false},
+	{"密鑰", ruleSecret, false},
+	{"秘钥", ruleSecret, false},
+	{"keystring", ruleSecret, false},
 
 	{"session", ruleSession, true},
 	{"sessionid", ruleSession, false},
@@ -119,13 +193,18 @@ var endings = [...]ending{
 	{"cvv", ruleCode, true},
 	{"cvc", ruleCode, true},
 	{"cvv2", ruleCode, true},
+	{"csc", ruleCode, true},
+	{"cvn", ruleCode, true},
 	{"securitycode", ruleCode, false},
 
 	{"sig", ruleDigest, true},
+	{"hmac", ruleDigest, true},
+	{"salt", ruleDigest, true},
 	{"signature", ruleDigest, false},
 	{"credential", ruleDigest, false},
 
 	{"auth", ruleWeak, true},
+	{"proxy", ruleWeak, true},
 	{"key", ruleWeak, true},
 
 	{"id", ruleID, true},
@@ -134,6 +213,9 @@ var endings = [...]ending{
 	{"guid", ruleID, true},
 	{"uuid", ruleID, true},
 	{"hash", ruleID, true},
+	{"md5", ruleID, true},
+	{"sha1", ruleID, true},
+	{"sha256", ruleID, true},
 	{"etag", ruleID, true},
 	{"digest", ruleID, true},
 	{"checksum", ruleID, true},
@@ -201,7 +283,10 @@ func (s *scanner) nameBefore(at int) (name, bool) {
 	for spaces := 0; at > 0 && (t[at-1] == ' ' || t[at-1] == '\t') && spaces < 8; spaces++ {
 		at--
 	}
-	for at > 0 && (isQuote(t[at-1]) || t[at-1] == ']') {
+	for at > 0 && (isQuote(t[at-1]) || t[at-1] == ']' || t[at-1] == '[' && at < len(t) && t[at] == ']') {
+		at--
+	}
+	for at > 0 && (t[at-1] == '.' || t[at-1] == '_') { // password.....: …
 		at--
 	}
 	n := name{at, at}
@@ -216,11 +301,11 @@ func isQuote(b byte) bool { return b == '"' || b == '\'' || b == '`' }
 // ruleOf returns what a name says.
 func (s *scanner) ruleOf(n name) rule {
 	t := s.text
-	if !nameEnds[t[n.to-1]] || isDigit(t[n.from]) && isDigit(t[n.to-1]) {
+	if !nameEnds[t[n.to-1]] && t[n.to-1] < utf8.RuneSelf || isDigit(t[n.from]) && isDigit(t[n.to-1]) {
 		return ruleNone // a time, often
 	}
 	// Written apart, it is the word before that counts: "API key".
-	if n.to-n.from == len("key") && equalFold(t[n.from:n.to], "key") && n.from > 0 && t[n.from-1] == ' ' {
+	if n.from > 0 && t[n.from-1] == ' ' && n.to-n.from <= len("phrase") && apart[strings.ToLower(t[n.from:n.to])] {
 		for n.from--; n.from > 0 && isAlnum(t[n.from-1]); {
 			n.from--
 		}
@@ -228,7 +313,7 @@ func (s *scanner) ruleOf(n name) rule {
 	var buffer [maxName + 16]byte
 	var starts [maxName + 16]bool
 	size := 0
-	start := true
+	start, foreign := true, false
 	for i := n.from; i < n.to && size < len(buffer); i++ {
 		c := t[i]
 		switch {
@@ -238,13 +323,76 @@ func (s *scanner) ruleOf(n name) rule {
 		case kinds[c]&upper != 0:
 			start = start || kinds[t[i-1]]&upper == 0 || i+1 < n.to && kinds[t[i+1]]&lower != 0
 			c |= 0x20
+		case c >= utf8.RuneSelf:
+			foreign = true
 		}
 		buffer[size], starts[size] = c, start
 		start = false
 		size++
 	}
-	return lookup(buffer[:size], starts[:size])
+	r := lookup(buffer[:size], starts[:size])
+	if foreign && !r.secret() {
+		if f := foreignRule(t[n.from:n.to]); f != ruleNone {
+			return f
+		}
+	}
+	return r
 }
+
+// apart are the second halves of names that are written as two words.
+var apart = set("key word phrase code")
+
+// foreignRule returns whether a name is that of a secret that has letters beyond ASCII: in small letters
+// with their marks, and with those of ASCII that look like its letters.
+func foreignRule(text string) rule {
+	for _, look := range [...]func(string) string{strings.ToLower, Latin} {
+		plain := look(text)
+		starts := make([]bool, len(plain))
+		bare := make([]byte, 0, len(plain))
+		start := true
+		for _, c := range []byte(plain) {
+			if c == '_' || c == '-' || c == '.' || c == ' ' {
+				start = true
+				continue
+			}
+			starts[len(bare)] = start
+			bare = append(bare, c)
+			start = false
+		}
+		if r := lookup(bare, starts[:len(bare)]); r.secret() {
+			return r
+		}
+	}
+	return ruleNone
+}
+
+// Latin returns a text in small letters, with those of ASCII for those that look like
+// them.
+func Latin(text string) string {
+	return strings.Map(func(r rune) rune {
+		if plain, ok := letters[r]; ok {
+			return plain
+		}
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, norm.NFKD.String(strings.ToLower(text)))
+}
+
+// letters are small letters that look like one of ASCII (Unicode's confusables.txt).
+var letters = func() map[rune]rune {
+	out := map[rune]rune{}
+	for plain, looks := range map[rune]string{
+		'a': "аɑα", 'b': "ЬƄ", 'c': "сϲⅽ", 'd': "ԁɗⅾ", 'e': "еєҽℯ", 'g': "ɡցǥ", 'h': "һհ", 'i': "іıɩιӏ", 'j': "јϳ", 'k': "кκ", 'l': "ӏⅼ",
+		'm': "мⅿ", 'n': "пռո", 'o': "оοօσ०", 'p': "рρ", 'q': "ԛգ", 'r': "гᴦ", 's': "ѕꜱ", 't': "тτ", 'u': "цυս", 'v': "ѵν", 'w': "ԝωѡա", 'x': "хχ", 'y': "уγү", 'z': "ᴢ",
+	} {
+		for _, look := range looks {
+			out[look] = plain
+		}
+	}
+	return out
+}()
 
 // lookup finds the rule of a name of which only lower-case letters are left, and
 // where its words start.
@@ -253,6 +401,9 @@ func lookup(text []byte, starts []bool) rule {
 		for _, e := range endingsBy[text[len(text)-1]] {
 			at := len(text) - len(e.text)
 			if at >= 0 && string(text[at:]) == e.text && (!e.whole || starts[at]) {
+				if e.rule == ruleID && at > 0 && lookup(text[:at], starts[:at]) == rulePassword {
+					return rulePassword // password_hash
+				}
 				return e.rule
 			}
 		}

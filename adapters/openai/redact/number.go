@@ -1,6 +1,9 @@
 package redact
 
-import "net/netip"
+import (
+	"net/netip"
+	"unicode/utf8"
+)
 
 // number looks at the digits that begin the word from..to.
 func (s *scanner) number(from, to int) {
@@ -14,13 +17,10 @@ func (s *scanner) number(from, to int) {
 	case length == 3:
 		s.socialSecurity(from)
 	}
-	if s.telegram(from, to) {
-		return
-	}
 }
 
 // card looks for a payment card's number: digits in one run, or in groups with one
-// kind of separator between (a form writes + for a space), of a length that a brand has, with Luhn's checksum.
+// to three characters between, of a length that a brand has, with Luhn's checksum.
 func (s *scanner) card(from int) {
 	t := s.text
 	if from > 0 {
@@ -34,35 +34,57 @@ func (s *scanner) card(from int) {
 	var number [19]byte
 	var groups [5]int
 	size, group := 0, 0
-	separator := byte(0)
+	separator := ""
 	end := from
-	for ; end < len(t); end++ {
-		c := t[end]
-		if isDigit(c) {
+	for end < len(t) {
+		if c := t[end]; isDigit(c) {
 			if size == len(number) {
 				return
 			}
 			number[size] = c - '0'
 			size++
 			groups[group]++
+			end++
 			continue
 		}
-		if c != ' ' && c != '-' && c != '+' || separator != 0 && c != separator || end+1 == len(t) || !isDigit(t[end+1]) || group+1 == len(groups) {
+		next := end
+		for next < len(t) && next-end <= maxGap && !isAlnum(t[next]) && t[next] != '\n' && t[next] != ',' {
+			next++
+		}
+		gap := t[end:next]
+		if next == len(t) || !isDigit(t[next]) || utf8.RuneCountInString(gap) > 3 || group+1 == len(groups) {
 			break
 		}
-		if size+1 >= 13 && (separator == 0 || brand(number[:size]) && luhn(number[:size])) {
+		if size+1 >= 13 && (separator == "" || brand(number[:size]) && luhn(number[:size])) {
 			break // another number follows
 		}
-		separator = c
+		separator = gap
+		end = next
 		group++
 	}
 	if end < len(t) && (isAlnum(t[end]) || t[end] == '_' || t[end] == '.' && end+1 < len(t) && isDigit(t[end+1])) {
 		return
 	}
-	if brand(number[:size]) && luhn(number[:size]) && (group == 0 || grouped(groups)) {
+	if brand(number[:size]) && luhn(number[:size]) && (group == 0 && !s.isID(from) || group > 0 && grouped(groups)) {
 		s.add(from, end, Card)
 	}
 }
+
+// isID reports whether the name of the value at a place says that it is an id.
+func (s *scanner) isID(at int) bool {
+	t := s.text
+	for at > 0 && (t[at-1] == ' ' || isQuote(t[at-1])) {
+		at--
+	}
+	if at == 0 || t[at-1] != ':' && t[at-1] != '=' {
+		return false
+	}
+	n, ok := s.nameBefore(at - 1)
+	return ok && (s.ruleOf(n) == ruleID || plainNames[s.lastWord(n)])
+}
+
+// maxGap is the most bytes between two groups of a card's number.
+const maxGap = 6
 
 // grouped reports whether digits are in groups as on a card: fours, of which the
 // last may be shorter, or 4-6-5 and 4-6-4.

@@ -40,9 +40,9 @@ type Session struct {
 	// what told so of the first may not stand beside the next.
 	known []known
 	// What follows is scratch space of one call.
-	view  view
-	found []span
-	key   []byte
+	view    view
+	scanner scanner
+	key     []byte
 }
 
 // Redact returns text with placeholders for its secrets, those of 16 bytes and more
@@ -51,14 +51,14 @@ type Session struct {
 // entry: a secret that was cut off before may no longer be recognised.
 func (s *Session) Redact(text string) string {
 	v := s.view.of(text)
-	s.found = s.scan(v, s.found[:0])
-	if len(s.found) == 0 {
+	found := s.scan(v)
+	if len(found) == 0 {
 		return text
 	}
 	var out strings.Builder
-	out.Grow(len(text) + placeholderSize*len(s.found))
+	out.Grow(len(text) + placeholderSize*len(found))
 	from := 0
-	for _, f := range merged(s.found) {
+	for _, f := range merged(found) {
 		out.WriteString(text[from:v.place(f.from)])
 		s.write(&out, f.class, v.text[f.from:f.to])
 		from = v.place(f.to)

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -9,7 +10,8 @@ import (
 // and at the separators that can stand in the middle of a secret.
 type scanner struct {
 	*view
-	ips bool
+	ips   bool
+	forms *forms
 	// inner is whether the text is what a base64 word of another text holds.
 	inner bool
 	found []span
@@ -17,24 +19,36 @@ type scanner struct {
 	// that was percent-encoded to bareCode bytes.
 	bare     value
 	bareCode int
-	// run is the last run of base64url, blobs the last of base64 and how often it
-	// was looked at, cookieEnd the end of the last list of cookies. No place is read
+	// runs are the last runs of bytes of each set, blobs the last of base64 and how often it
+	// was looked at, cookieEnd the end of the last list of cookies, tableEnd that of
+	// the last table and callEnd that of the last list of arguments. No place is read
 	// again and again, however often a line repeats the begin of something.
-	run       span
+	runs      []span
 	blobs     span
 	blobTries int
 	cookieEnd int
+	tableEnd  int
+	callEnd   int
+	// command is the command whose arguments follow, told what the last label said of
+	// the next value, and vendorEnd the end of the group of a vendor's keys.
+	command   command
+	told      told
+	vendorEnd int
 	// noUser is the end of the text behind a URL's scheme that is known to hold no @.
 	noUser int
 	// last is the begin of the last secret.
 	last int
-	// covered is the end of the last secret or placeholder so far.
-	covered int
+	// covered is the end of the last secret or placeholder that began so far. Secrets
+	// that were found ahead of here are in ahead, in the order of their begins: what is
+	// before them is still looked at.
+	covered, here int
+	ahead         []span
 }
 
-// scan returns the secrets of a view, behind those of out.
-func (s *Session) scan(v *view, out []span) []span {
-	sc := scanner{view: v, ips: s.ips, found: out}
+// scan returns the secrets of a view. They are good until the next call.
+func (s *Session) scan(v *view) []span {
+	sc := s.scanner.of(v)
+	sc.ips = s.ips
 	sc.scan()
 	for _, k := range s.known {
 		for from := 0; ; {
@@ -49,13 +63,43 @@ func (s *Session) scan(v *view, out []span) []span {
 	return sc.found
 }
 
+// of makes s the scanner of a view.
+func (s *scanner) of(v *view) *scanner {
+	forms, runs := loadForms(), s.runs
+	if runs == nil {
+		runs = make([]span, forms.sets+setsOfOthers)
+	}
+	clear(runs)
+	*s = scanner{view: v, forms: forms, runs: runs, found: s.found[:0]}
+	return s
+}
+
 // add notes a secret, unless it is empty.
 func (s *scanner) add(from, to int, class Class) {
-	if from >= to || s.onlyWildcards(from, to) {
+	if from >= to || s.onlyWildcards(from, to) || placeholder(s.text[from:to]) == to-from {
 		return
 	}
-	s.found = append(s.found, span{from, to, class})
-	s.last, s.covered = from, max(s.covered, to)
+	found := span{from, to, class}
+	s.found = append(s.found, found)
+	s.last = from
+	if from <= s.here {
+		s.covered = max(s.covered, to)
+		return
+	}
+	at := len(s.ahead)
+	for at > 0 && s.ahead[at-1].from > from && len(s.ahead)-at < maxColumns {
+		at--
+	}
+	s.ahead = slices.Insert(s.ahead, at, found)
+}
+
+// reach notes that the scanner is at a place.
+func (s *scanner) reach(at int) {
+	s.here = at
+	for len(s.ahead) > 0 && s.ahead[0].from <= at {
+		s.covered = max(s.covered, s.ahead[0].to)
+		s.ahead = s.ahead[1:]
+	}
 }
 
 // wildcards reports whether a part of the view stands for a wildcard among others.
@@ -94,7 +138,7 @@ var kinds = func() (table [256]uint8) {
 			table[b] = alnum | digit
 		}
 	}
-	for _, c := range []byte("@:=-~>,") {
+	for _, c := range []byte("@:=-~>,|*${") {
 		table[c] = event
 	}
 	return table
@@ -108,18 +152,21 @@ func (s *scanner) scan() {
 	for i := 0; i < len(t); {
 		switch kind := kinds[t[i]]; {
 		case kind&alnum != 0:
+			s.reach(i)
 			from := i
 			for i++; i < len(t) && kinds[t[i]]&alnum != 0; i++ {
 			}
 			s.word(from, i)
 			continue
 		case t[i] == '<':
+			s.reach(i)
 			if n := placeholder(t[i:]); n > 0 {
 				i += n
 				s.covered = i
 				continue
 			}
 		case kind != 0:
+			s.reach(i)
 			s.event(i)
 		}
 		i++
@@ -130,6 +177,9 @@ func (s *scanner) scan() {
 // event looks at a separator.
 func (s *scanner) event(at int) {
 	t := s.text
+	if shapes := s.forms.signs[t[at]]; len(shapes) > 0 && s.form(at, shapes) {
+		return
+	}
 	switch t[at] {
 	case ':':
 		if strings.HasPrefix(t[at:], "://") {
@@ -137,14 +187,17 @@ func (s *scanner) event(at int) {
 			return
 		}
 		next := at + 1
-		if next < len(t) && t[next] == '=' {
+		if next+1 < len(t) && (t[next] == '=' || t[next] == ':' && t[next+1] == ' ') { // := or LDIF's ::
 			next++
 		}
 		s.assignment(at, next)
 	case '=':
 		next := at + 1
-		if next < len(t) && t[next] == '>' {
+		for next < len(t) && next-at < 3 && (t[next] == '=' || t[next] == '>') { // =>, ==, ===
 			next++
+		}
+		if at > 0 && t[at-1] == '=' {
+			return
 		}
 		s.assignment(at, next)
 	case '>':
@@ -152,11 +205,9 @@ func (s *scanner) event(at int) {
 	case ',':
 		s.pair(at)
 	case '@':
-		s.at(at)
+		s.atSign(at)
 	case '-':
-		s.dashes(at)
-	case '~':
-		s.azureSecret(at)
+		s.dash(at)
 	}
 }
 
@@ -170,7 +221,7 @@ func (s *scanner) word(from, to int) {
 			from, c = m+1, t[m+1]
 		}
 	}
-	if (from >= s.covered || from == s.last) && from+1 < len(t) && pairs.has(c, t[from+1]) && s.shape(from) {
+	if (from >= s.covered || from == s.last) && from+1 < len(t) && s.key(from) {
 		return
 	}
 	if kinds[c]&digit != 0 {
@@ -180,18 +231,13 @@ func (s *scanner) word(from, to int) {
 	if length >= 4 && isDigit(t[from+2]) && isDigit(t[from+3]) && isLetter(c) && isLetter(t[from+1]) {
 		s.iban(from)
 	}
-	switch {
-	case length >= minBlob:
-		s.blob(from)
-	case length == len("bearer") && c|0x20 == 'b' && equalFold(t[from:to], "bearer"):
-		s.bearer(to)
-	case length == len("basic") && c|0x20 == 'b' && equalFold(t[from:to], "basic"):
-		s.basic(to)
+	if length >= minShortBlob {
+		s.blob(from, to)
 	}
-	if from >= 2 && t[from-1] == '-' && t[from-2] == '-' {
-		s.flag(from)
+	if length >= 2 && cueLengths[c]>>(length&63)&1 != 0 && cueStarts.has(c|0x20, t[from+1]|0x20) {
+		s.cue(from, to)
 	}
-	if to+1 < len(t) && t[to] == ' ' && isQuote(t[to+1]) {
+	if to < len(t) && behindName[t[to]] {
 		s.spoken(from, to)
 	}
 	if s.ips {
@@ -248,13 +294,9 @@ var (
 	setDigit  = newAlphabet(digits)
 	setHex    = newAlphabet(hexes)
 	setLower  = newAlphabet(lowers)
-	setUpper  = newAlphabet(digits + uppers)
-	setAlnum  = newAlphabet(alnums)
-	setWord   = newAlphabet(wordlike)
 	setURL64  = newAlphabet(wordlike + "-")
 	setDotted = newAlphabet(wordlike + "-.")
 	setBase64 = newAlphabet(alnums + "+/=")
-	setPath   = newAlphabet(wordlike + "-+/=.@")
 	// setToken is token68 of RFC 9110, the form of credentials in headers, without
 	// its padding.
 	setToken = newAlphabet(alnums + "-._~+/")

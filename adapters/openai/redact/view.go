@@ -1,9 +1,13 @@
 package redact
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // view is a text as who reads it would understand it: escapes of JSON, HTML and
@@ -226,20 +230,29 @@ var entities = [...]struct {
 	{"&apos;", '\''},
 	{"&lt;", '<'},
 	{"&gt;", '>'},
-	{"&#34;", '"'},
-	{"&#39;", '\''},
-	{"&#x27;", '\''},
-	{"&#x2F;", '/'},
-	{"&#64;", '@'},
-	{"&#x40;", '@'},
-	{"&#61;", '='},
-	{"&#x3D;", '='},
-	{"&#58;", ':'},
-	{"&#x3A;", ':'},
+	{"&colon;", ':'},
+	{"&equals;", '='},
+	{"&commat;", '@'},
 }
 
-// entity reads those character references of HTML that encoders write.
+// reference matches a character reference by number.
+var reference = regexp.MustCompile(`^&#([xX]?)([0-9a-fA-F]{2,6});`)
+
+const maxReference = 12
+
+// entity reads the character references of HTML: those by number, and the names that
+// encoders write.
 func entity(s string) (rune, int) {
+	if n := reference.FindStringSubmatchIndex(s[:min(len(s), maxReference)]); n != nil {
+		base, digits := 10, s[n[4]:n[5]]
+		if n[3] > n[2] {
+			base = 16
+		}
+		if code, err := strconv.ParseInt(digits, base, 32); err == nil && code >= ' ' && code < 0x7f {
+			return rune(code), n[1]
+		}
+		return 0, 0
+	}
 	for _, e := range &entities {
 		if len(s) >= len(e.text) && strings.EqualFold(s[:len(e.text)], e.text) {
 			return e.r, len(e.text)
@@ -298,7 +311,7 @@ func terminal(s string) int {
 // as one in other scripts.
 var lookalikes = map[rune]rune{
 	'∶': ':', '꞉': ':', 'ː': ':', '˸': ':', '։': ':', '׃': ':', '﹕': ':', '︓': ':',
-	'꞊': '=', '﹦': '=', '᐀': '=', '⹀': '=', '゠': '=', '═': '=',
+	'→': '=', '⇒': '=', '➔': '=', '➜': '=', '⟶': '=', '⟹': '=', '꞊': '=', '﹦': '=', '᐀': '=', '⹀': '=', '゠': '=', '═': '=',
 	'﹫': '@',
 	'“': '"', '”': '"', '„': '"', '‟': '"', '«': '"', '»': '"', '″': '"', '〃': '"',
 	'‘': '\'', '’': '\'', '‚': '\'', '‛': '\'', '′': '\'', 'ʼ': '\'', 'ʹ': '\'',
@@ -324,8 +337,15 @@ func fold(r rune) (rune, bool) {
 	case unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Variation_Selector):
 		return dropped, true
 	}
-	plain, ok := lookalikes[r]
-	return plain, ok
+	if plain, ok := lookalikes[r]; ok {
+		return plain, true
+	}
+	if r >= 0x2100 && r < 0x2500 || r >= 0x1d400 && r < 0x1f200 { // letters and digits with a form
+		if plain := norm.NFKC.String(string(r)); len(plain) == 1 {
+			return rune(plain[0]), true
+		}
+	}
+	return 0, false
 }
 
 func isHex(b byte) bool { return isDigit(b) || b >= 'a' && b <= 'f' || b >= 'A' && b <= 'F' }

@@ -68,9 +68,9 @@ func (s *scanner) inURL(at, i int) bool {
 
 func isPort(s string) bool { return s != "" && countDigits(s) == len(s) && len(s) <= 5 }
 
-// at looks at what is on both sides of an @: an e-mail address, or a password and a
+// atSign looks at what is on both sides of an @: an e-mail address, or a password and a
 // host.
-func (s *scanner) at(at int) {
+func (s *scanner) atSign(at int) {
 	if at <= s.covered || at+1 == len(s.text) {
 		return
 	}
@@ -84,7 +84,7 @@ func (s *scanner) at(at int) {
 		strings.Contains(t[max(0, from-maxName):from], ":thin:"):
 		s.driver(at)
 		return
-	case from > 0 && t[from-1] != ':' && s.driverLike(from):
+	case from > 0 && s.driverLike(from) && s.hostFollows(at+1, t[from-1] == ':') && (t[from-1] != ':' || s.plainLogin(from, at)):
 		s.driver(at)
 		return
 	}
@@ -121,6 +121,36 @@ func (s *scanner) driverLike(from int) bool {
 		}
 	}
 	return false
+}
+
+// hostFollows reports whether a host is at the given place: a name with a dot or a
+// port, and not the line of a class or an address in memory. Where what is before it
+// could be a mail address, it must have a port.
+func (s *scanner) hostFollows(at int, mail bool) bool {
+	t := s.text
+	end := setHost.end(t, at)
+	port := end+1 < len(t) && t[end] == ':' && isDigit(t[end+1])
+	host := t[at:end]
+	switch {
+	case host == "" || countDigits(host) == len(host):
+		return false
+	case mail:
+		return port || strings.Trim(host, digits+".") == ""
+	case port || strings.IndexByte(host, '.') > 0:
+		return true
+	}
+	return setHex.end(host, 0) < len(host)
+}
+
+// plainLogin reports whether the word from..to behind a colon can be a password: it is
+// no word, or a user in small letters is before it, and no name of a class.
+func (s *scanner) plainLogin(from, to int) bool {
+	t := s.text
+	begin := from - 1
+	for begin > 0 && setDotted[t[begin-1]] {
+		begin--
+	}
+	return countDigits(t[from:to]) > 0 || kindsOf(t[begin:from])&upper == 0 && (begin == 0 || t[begin-1] != '[')
 }
 
 // driver looks at the password of user:password@tcp(host) and user/password@host,
@@ -180,7 +210,7 @@ func skipSpaces(t string, at int) int {
 }
 
 // bearer looks at the token behind the word, which ends at to.
-func (s *scanner) bearer(to int) {
+func (s *scanner) bearer(_, to int) {
 	t := s.text
 	from := to
 	for from < len(t) && strings.IndexByte(" \t+:='\"", t[from]) >= 0 {
@@ -200,7 +230,7 @@ func (s *scanner) bearer(to int) {
 }
 
 // basic looks at the base64 of user:password behind the word, which ends at to.
-func (s *scanner) basic(to int) {
+func (s *scanner) basic(_, to int) {
 	t := s.text
 	from := skipSpaces(t, to)
 	if from == to {
@@ -314,6 +344,15 @@ func decode(s string) (string, bool) {
 	out, err := coding.DecodeString(s)
 	if err != nil {
 		return "", false
+	}
+	if len(out) > 8 && out[1] == 0 && out[3] == 0 && out[5] == 0 { // UTF-16
+		for i := range len(out) / 2 {
+			if out[2*i+1] != 0 {
+				return "", false
+			}
+			out[i] = out[2*i]
+		}
+		out = out[:len(out)/2]
 	}
 	for _, b := range out {
 		if (b < ' ' && b != '\n' && b != '\t' && b != '\r') || b >= 0x7f {

@@ -16,9 +16,9 @@ const (
 	// groupTimeout bounds how long the servers of a group take to find each other,
 	// and to agree on another master.
 	groupTimeout = 30 * time.Second
-	// clusterNodes is how many masters a Cluster has.
-	clusterNodes = 3
-	clusterSlots = 16384
+	// clusterMasters is how many masters a Cluster has.
+	clusterMasters = 3
+	clusterSlots   = 16384
 	// sentinels is how many sentinels watch a master; two of them decide.
 	sentinels = 3
 	// masterName is what the sentinels call their master.
@@ -27,34 +27,64 @@ const (
 	groupPoll = 20 * time.Millisecond
 )
 
-// Cluster is a Redis Cluster of masters without replicas. Each of its nodes may be
-// killed, paused and restarted; while one is away, the Cluster is, after a few
-// seconds, too.
+// Cluster is a Redis Cluster of three masters, with or without a replica of each.
+// Its nodes may be killed, paused and restarted. While a master is away that has no
+// replica, the Cluster is, after a few seconds, too.
 type Cluster struct {
-	// Nodes are the masters, each with a third of the slots.
+	// Nodes are all of them: first the masters, each with a third of the slots, then
+	// their replicas in the same order.
 	Nodes []*Server
 }
 
-// StartCluster runs a Cluster of three masters for the test and returns once all of
-// them say that it is sound. The arguments are those of [Start], for each node.
+// StartCluster runs a Cluster of three masters without replicas for the test and
+// returns once all of them say that it is sound. The arguments are those of
+// [Start], for each node.
 func StartCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
-	c := &Cluster{Nodes: make([]*Server, clusterNodes)}
-	startAll(t, clusterNodes, func(i int) (err error) {
+	return startCluster(t, clusterMasters, args)
+}
+
+// StartReplicatedCluster is [StartCluster] with a replica of each master, which has
+// the master's data when it returns. A replica takes the place of a master that does
+// not answer for the cluster-node-timeout, 5 s unless an argument sets another.
+func StartReplicatedCluster(t testing.TB, args ...string) *Cluster {
+	t.Helper()
+	c := startCluster(t, 2*clusterMasters, args)
+	for i, replica := range c.Nodes[clusterMasters:] {
+		id, err := c.Nodes[i].call("CLUSTER MYID", time.Now().Add(callTimeout))
+		if err != nil {
+			t.Fatalf("redistest: %v", err)
+		}
+		must(t, replica, "CLUSTER REPLICATE "+id)
+	}
+	for i, replica := range c.Nodes[clusterMasters:] {
+		await(t, replica, "INFO replication", "master_link_status:up")
+		await(t, c.Nodes[i], "INFO replication", "connected_slaves:1")
+	}
+	return c
+}
+
+func startCluster(t testing.TB, nodes int, args []string) *Cluster {
+	t.Helper()
+	c := &Cluster{Nodes: make([]*Server, nodes)}
+	startAll(t, nodes, func(i int) (err error) {
 		c.Nodes[i], err = newServer(t.TempDir(), append([]string{
 			"--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-announce-ip", "127.0.0.1",
 		}, args...))
 		return err
 	}, c.Nodes)
 	for i, node := range c.Nodes {
-		slots := make([]string, 0, clusterSlots/clusterNodes+1)
-		for slot := i * clusterSlots / clusterNodes; slot < (i+1)*clusterSlots/clusterNodes; slot++ {
+		must(t, node, "CLUSTER SET-CONFIG-EPOCH "+strconv.Itoa(i+1))
+		must(t, c.Nodes[0], fmt.Sprintf("CLUSTER MEET 127.0.0.1 %d", node.port))
+		if i >= clusterMasters {
+			continue
+		}
+		slots := make([]string, 0, clusterSlots/clusterMasters+1)
+		for slot := i * clusterSlots / clusterMasters; slot < (i+1)*clusterSlots/clusterMasters; slot++ {
 			slots = append(slots, strconv.Itoa(slot))
 		}
-		must(t, node, "CLUSTER SET-CONFIG-EPOCH "+strconv.Itoa(i+1))
 		// CLUSTER ADDSLOTSRANGE came with Redis 7.
 		must(t, node, "CLUSTER ADDSLOTS "+strings.Join(slots, " "))
-		must(t, c.Nodes[0], fmt.Sprintf("CLUSTER MEET 127.0.0.1 %d", node.port))
 	}
 	c.Await(t)
 	return c
@@ -65,8 +95,22 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 func (c *Cluster) Await(t testing.TB) {
 	t.Helper()
 	for _, node := range c.Nodes {
-		await(t, node, "CLUSTER INFO", "cluster_state:ok", fmt.Sprintf("cluster_known_nodes:%d", clusterNodes), "cluster_slots_ok:16384")
+		await(t, node, "CLUSTER INFO", "cluster_state:ok", fmt.Sprintf("cluster_known_nodes:%d", len(c.Nodes)), "cluster_slots_ok:16384")
 	}
+}
+
+// AwaitPromotion returns once the replica of the first, second or third master has
+// taken its place, and the nodes that live agree that the Cluster is sound.
+func (c *Cluster) AwaitPromotion(t testing.TB, master int) *Server {
+	t.Helper()
+	replica := c.Nodes[clusterMasters+master]
+	await(t, replica, "INFO replication", "role:master")
+	for i, node := range c.Nodes {
+		if i != master {
+			await(t, node, "CLUSTER INFO", "cluster_state:ok", "cluster_slots_ok:16384")
+		}
+	}
+	return replica
 }
 
 // URL returns the address as logsift reads it.
@@ -151,6 +195,31 @@ func (g *Sentinel) KillMaster(t testing.TB) *Server {
 func (g *Sentinel) AwaitFailover(t testing.TB, before *Server) *Server {
 	t.Helper()
 	return g.awaitMaster(t, before)
+}
+
+// CutLink has the replica follow an address where nobody is, so that it keeps what
+// it has and gets nothing more, until it is made the master. The sentinels set it
+// right after five seconds, unless they replace the master before.
+func (g *Sentinel) CutLink(t testing.TB) {
+	t.Helper()
+	master := g.Master(t)
+	for _, s := range g.Servers {
+		if s != master {
+			must(t, s, "REPLICAOF 127.0.0.1 1")
+			await(t, s, "INFO replication", "master_link_status:down")
+		}
+	}
+}
+
+// Rejoin starts a server again that was the master, as a replica, and returns once it
+// has what the master has.
+func (g *Sentinel) Rejoin(t testing.TB, dead *Server) {
+	t.Helper()
+	master := g.Master(t)
+	dead.Restart(t)
+	must(t, dead, fmt.Sprintf("REPLICAOF 127.0.0.1 %d", master.port))
+	await(t, dead, "INFO replication", "master_link_status:up")
+	await(t, master, "INFO replication", "connected_slaves:1")
 }
 
 // awaitMaster waits until all agree on a master that is not this one.

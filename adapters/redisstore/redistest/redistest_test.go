@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { os.Exit(Main(m)) }
 func TestServer(t *testing.T) {
 	t.Parallel()
 
-	t.Run("answers as soon as Start returns, at the address that it tells", func(t *testing.T) {
+	t.Run("answers as soon as Start returns, at the address that it gives", func(t *testing.T) {
 		t.Parallel()
 		s := Start(t)
 		require.Equal(t, "+PONG", send(t, s, "PING"))
@@ -77,6 +77,20 @@ func TestServer(t *testing.T) {
 		require.Equal(t, ":1", send(t, s, "EXISTS k"))
 	})
 
+	t.Run("has by Restore what it had at the Backup", func(t *testing.T) {
+		t.Parallel()
+		s := Start(t, "--appendonly", "yes", "--appendfsync", "always")
+		require.Equal(t, "+OK", send(t, s, "SET before v"))
+		backup := s.Backup(t)
+		require.Equal(t, "+OK", send(t, s, "SET after v"))
+		s.Restore(t, backup)
+		require.Equal(t, ":1", send(t, s, "EXISTS before after"))
+		require.Equal(t, "+OK", send(t, s, "SET after v"))
+		s.Kill(t)
+		s.Restart(t)
+		require.Equal(t, ":2", send(t, s, "EXISTS before after"), "it goes on with the restored data")
+	})
+
 	t.Run("keeps connections open and silent between Pause and Resume", func(t *testing.T) {
 		t.Parallel()
 		if runtime.GOOS == "windows" {
@@ -128,7 +142,7 @@ func TestServer(t *testing.T) {
 		t.Parallel()
 		first := Start(t)
 		dir := t.TempDir()
-		second := &Server{program: first.program, port: first.port, logPath: filepath.Join(dir, "log"), args: []string{"--dir", dir}}
+		second := &Server{program: first.program, port: first.port, dir: dir, args: []string{"--dir", dir}}
 		require.ErrorIs(t, second.start(), errPortTaken)
 	})
 }
@@ -170,6 +184,7 @@ func TestShared(t *testing.T) {
 		s, _ := Shared(t)
 		for name, method := range map[string]func(testing.TB){
 			"Kill": s.Kill, "Restart": s.Restart, "Pause": s.Pause, "Resume": s.Resume, "Flush": s.Flush,
+			"Backup": func(tb testing.TB) { s.Backup(tb) }, "Restore": func(tb testing.TB) { s.Restore(tb, "") },
 		} {
 			require.Contains(t, failureOf(t, method), name)
 		}

@@ -21,6 +21,7 @@ import (
 
 const (
 	startTimeout = 10 * time.Second // for a server to answer, loading its data included
+	pingTimeout  = time.Second      // for one try to find out whether it answers
 	stopTimeout  = 5 * time.Second  // for a server to obey SIGTERM before it is killed
 	callTimeout  = 5 * time.Second  // for a command of Flush
 	pollInterval = 5 * time.Millisecond
@@ -37,7 +38,7 @@ var errPortTaken = errors.New("address already in use")
 // end it when they fail.
 type Server struct {
 	program string
-	logPath string
+	dir     string // its log and its data
 	args    []string
 	port    int
 	shared  bool
@@ -61,7 +62,7 @@ func startServer(dir string, args []string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{program: path, logPath: filepath.Join(dir, "redis-server.log"), args: args}
+	s := &Server{program: path, dir: dir, args: args}
 	for range startTries {
 		if s.port, err = freePort(); err != nil {
 			return nil, err
@@ -159,6 +160,34 @@ func (s *Server) Flush(t testing.TB) {
 	}
 }
 
+// Backup copies the data folder of the server while it runs, as a backup does, and
+// returns where the copy is. Only a server that writes an append-only file has
+// something to copy.
+func (s *Server) Backup(t testing.TB) string {
+	t.Helper()
+	s.refuseShared(t, "Backup")
+	backup := filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(backup, os.DirFS(s.dir)); err != nil {
+		t.Fatalf("redistest: copy the data: %v", err)
+	}
+	return backup
+}
+
+// Restore kills the server and starts it again on the data of a backup, which it
+// takes for its own.
+func (s *Server) Restore(t testing.TB, backup string) {
+	t.Helper()
+	t.Helper()
+	s.refuseShared(t, "Restore")
+	s.Kill(t)
+	if err := errors.Join(os.RemoveAll(s.dir), os.Rename(backup, s.dir)); err != nil {
+		t.Fatalf("redistest: restore the data: %v", err)
+	}
+	s.Restart(t)
+}
+
+func (s *Server) logPath() string { return filepath.Join(s.dir, "redis-server.log") }
+
 func (s *Server) refuseShared(t testing.TB, method string) {
 	t.Helper()
 	if s.shared {
@@ -187,7 +216,7 @@ func (s *Server) restart() error {
 // start runs the program on s.port and waits until it answers. If it does not,
 // no process is left.
 func (s *Server) start() error {
-	log, err := os.Create(s.logPath)
+	log, err := os.Create(s.logPath())
 	if err != nil {
 		return err
 	}
@@ -223,13 +252,13 @@ func (s *Server) start() error {
 
 // awaitReady waits until the server answers.
 func (s *Server) awaitReady() error {
-	deadline := time.Now().Add(startTimeout)
 	timeout := time.NewTimer(startTimeout)
 	defer timeout.Stop()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		err := s.ping(deadline)
+		// What took the port before the server did may accept connections and say nothing.
+		err := s.ping(time.Now().Add(pingTimeout))
 		if err == nil {
 			return nil
 		}
@@ -297,7 +326,7 @@ func (s *Server) kill() error {
 
 // log returns the end of what the server wrote, for error messages.
 func (s *Server) log() []byte {
-	log, err := os.ReadFile(s.logPath)
+	log, err := os.ReadFile(s.logPath())
 	if err != nil {
 		return []byte(err.Error())
 	}

@@ -1,4 +1,5 @@
 // Requests to the API, its problems, and the session.
+import { parseExactly } from './format.js';
 
 const ROOT = '/api/v1';
 const TIMEOUT = 20_000;
@@ -42,12 +43,13 @@ export function isAbort(error) {
  *
  * options: `query` is an object whose null, undefined and empty values are left out;
  * `body` is sent as JSON; `headers`; `signal`; `timeout` in milliseconds. The path is
- * below /api/v1, or whole if it begins with a slash after "root:".
+ * below /api/v1, or whole if it begins with a slash after "root:". With `exact`, numbers
+ * that a double does not hold as they were sent are for prettyJSON only.
  *
  * Throws a Problem, or an AbortError if the signal ended.
  */
 export async function send(method, path, options = {}) {
-  const { query, body, headers = {}, signal, timeout = TIMEOUT, accept } = options;
+  const { query, body, headers = {}, signal, timeout = TIMEOUT, accept, exact } = options;
   const limit = AbortSignal.timeout(timeout);
   const init = {
     method,
@@ -69,7 +71,7 @@ export async function send(method, path, options = {}) {
   } catch (error) {
     throw signal?.aborted ? abortError() : unreachable(error);
   }
-  const data = parse(text, response);
+  const data = parse(text, response, exact);
   if (!response.ok && !accept?.includes(response.status)) {
     throw failed(response, data);
   }
@@ -89,13 +91,13 @@ export function address(path, query) {
   return text ? `${base}?${text}` : base;
 }
 
-function parse(text, response) {
+function parse(text, response, exact) {
   const type = response.headers.get('Content-Type') ?? '';
   if (!text || !type.includes('json')) {
     return null;
   }
   try {
-    return JSON.parse(text);
+    return exact ? parseExactly(text) : JSON.parse(text);
   } catch {
     throw new Problem({
       status: response.status, title: 'The answer could not be read',
@@ -130,6 +132,21 @@ function abortError() {
 /** GET: returns the data. */
 export async function get(path, options) {
   return (await send('GET', path, options)).data;
+}
+
+/** How many empty pages of a list are passed over before the user has to ask for more. */
+const EMPTY_PAGES = 20;
+
+/**
+ * GET of a list: returns the first page that has items under the name. A store that looks
+ * through many items for few gives empty pages with a cursor.
+ */
+export async function getPage(path, name, options) {
+  let page = await get(path, options);
+  for (let n = 0; n < EMPTY_PAGES && page[name].length === 0 && page.next_cursor; n += 1) {
+    page = await get(path, { ...options, query: { ...options.query, cursor: page.next_cursor } });
+  }
+  return page;
 }
 
 /** POST: returns the data. */

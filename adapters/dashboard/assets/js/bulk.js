@@ -35,7 +35,8 @@ export async function bulk(action, target) {
     return false;
   }
   const refused = result.refused > 0 ? `; ${number(result.refused)} refused` : '';
-  toast(`${count(result.changed, 'task')} ${past}${refused}`, { kind: result.changed > 0 ? 'good' : 'bad' });
+  const stopped = result.stopped ? `; then it stopped: ${userText(result.stopped.detail || result.stopped.title)}` : '';
+  toast(`${count(result.changed, 'task')} ${past}${refused}${stopped}`, { kind: result.changed > 0 && !stopped ? 'good' : 'bad' });
   return result.changed > 0;
 }
 
@@ -69,8 +70,9 @@ async function apply(action, body, signal, progress) {
     const part = await post(`/queue/tasks:${action}`, { ...body, cursor }, { signal, timeout: 120_000 });
     total.changed += part.changed;
     total.refused += part.refused;
+    total.stopped = part.stopped;
     cursor = part.more ? part.next_cursor : null;
     progress(total.changed);
-  } while (cursor);
+  } while (cursor && !total.stopped);
   return total;
 }

@@ -126,7 +126,16 @@ export function isUUID(text) {
 
 /** JSON in readable form. */
 export function prettyJSON(value) {
-  return value === undefined ? '' : JSON.stringify(value, null, 2);
+  return value === undefined ? '' : JSON.stringify(value, null, 2).replace(EXACT, '$1');
+}
+
+/** What marks a string that is a number of parseExactly: nobody can know it. */
+const MARK = `${Math.random()}${Math.random()}#`;
+const EXACT = new RegExp(`"${MARK.replaceAll('.', '\\.')}([-+.0-9eE]+)"`, 'g');
+
+/** JSON.parse, but for numbers that would not be shown as they were sent: prettyJSON shows those. */
+export function parseExactly(text) {
+  return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g, (token) => (token.startsWith('"') || String(Number(token)) === token ? token : `"${MARK}${token}"`)));
 }
 
 /** "PROCESSING" → "Processing". */

@@ -56,20 +56,3 @@ function matchParts(pattern, parts) {
   }
   return params;
 }
-
-/** Paths to pages about one thing. */
-export const paths = {
-  task: (id) => `/ui/tasks/${encodeURIComponent(id)}`,
-  anomaly: (id) => `/ui/anomalies/${encodeURIComponent(id)}`,
-  /** A list with filters: list('/ui/tasks', {status: 'FAILED'}). */
-  list(path, query) {
-    const params = new URLSearchParams();
-    for (const [name, value] of Object.entries(query)) {
-      if (value !== '' && value !== null && value !== undefined) {
-        params.set(name, value);
-      }
-    }
-    const text = params.toString();
-    return text ? `${path}?${text}` : path;
-  },
-};

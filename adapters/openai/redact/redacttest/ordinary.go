@@ -1,11 +1,18 @@
 package redacttest
 
 import (
+	_ "embed"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 )
+
+// ordinaryLines are made up in the forms of systems of the Loghub collection and of
+// others, with what was once taken for a secret.
+//
+//go:embed ordinary.txt
+var ordinaryLines string
 
 // Ordinary returns log lines without a secret that look as if they might hold one:
 // several hundred, drawn from the seed.
@@ -65,5 +72,9 @@ func Ordinary(seed uint64) []string {
 		"The quick brown fox jumps over the lazy dog.", "C:\\Users\\app\\AppData\\Local\\Temp\\new_file.txt", "DE is a country, DE44 a road",
 		"max-age=31536000; includeSubDomains", "Content-Type: multipart/form-data; boundary=----WebKitFormBoundary", "-----BEGIN CERTIFICATE-----",
 	)
+	unescape := strings.NewReplacer(`\n`, "\n")
+	for line := range strings.Lines(ordinaryLines) {
+		out = append(out, unescape.Replace(strings.TrimSuffix(line, "\n")))
+	}
 	return out
 }

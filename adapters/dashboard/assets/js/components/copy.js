@@ -10,7 +10,7 @@ export function copyButton(text, label = 'Copy') {
   let timer = 0;
   button.addEventListener('click', async () => {
     const done = await copy(text());
-    announce(done ? 'Copied' : 'The browser does not allow to copy');
+    announce(done ? 'Copied' : 'The browser does not allow copying');
     replace(button, icon(done ? 'check' : 'warning'));
     clearTimeout(timer);
     timer = setTimeout(() => replace(button, icon('copy')), SHOWN);

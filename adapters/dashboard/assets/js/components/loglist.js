@@ -3,7 +3,7 @@ import { h, replace, setAttr, uniqueId, userText } from '../dom.js';
 import { copyButton } from './copy.js';
 import { timeFull } from './time.js';
 import { dateTime, exact, title } from '../format.js';
-import { paths } from '../routes.js';
+import { paths } from '../paths.js';
 import { spanAround } from '../timespan.js';
 
 /** How much of a message is shown before its line is opened. */

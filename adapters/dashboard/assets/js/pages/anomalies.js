@@ -1,5 +1,5 @@
 // What the analyses found.
-import { address, get, isAbort } from '../api.js';
+import { address, get, getPage, isAbort } from '../api.js';
 import { severityBadge } from '../components/badge.js';
 import { sparkline } from '../components/chart.js';
 import { filterBar } from '../components/filters.js';
@@ -12,7 +12,7 @@ import { timeAgo } from '../components/time.js';
 import { h, replace, userText } from '../dom.js';
 import { compact, count, dateTime, number, title } from '../format.js';
 import { gather, histogram } from '../occurrences.js';
-import { paths } from '../routes.js';
+import { paths } from '../paths.js';
 import { showSpan, spanFields, spanQuery } from '../timespan.js';
 
 const PAGE = 50;
@@ -57,7 +57,7 @@ export function mount(root, ctx) {
     every: 5000,
     async refresh(signal) {
       const { since, from, to, ...query } = filters.values;
-      const page = await get('/anomalies', {
+      const page = await getPage('/anomalies', 'anomalies', {
         query: { ...query, ...spanQuery({ since, from, to }, Date.now()), limit: PAGE, cursor: pages.cursor }, signal,
       });
       const rows = gather(page.anomalies);
@@ -67,12 +67,12 @@ export function mount(root, ctx) {
       filters.setSuggestions('source', [...sources].sort());
       filters.setError();
       replace(notice);
-      if (rows.length === 0 && !pages.cursor) {
+      if (rows.length === 0 && !pages.cursor && !page.next_cursor) {
         replace(body, nothing(filters));
         return;
       }
       list.setRows(rows);
-      pages.update({ next: page.next_cursor, shown: count(rows.length, 'anomaly', 'anomalies') });
+      pages.update({ next: page.next_cursor, shown: rows.length === 0 && page.next_cursor ? 'None so far' : count(rows.length, 'anomaly', 'anomalies') });
       if (!content.isConnected) {
         replace(body, content);
       }

@@ -12,7 +12,7 @@ import { timeAgo, timeFull } from '../components/time.js';
 import { h, replace, setText, userText } from '../dom.js';
 import { count, duration, number, shortId, title } from '../format.js';
 import { histogram } from '../occurrences.js';
-import { paths } from '../routes.js';
+import { paths } from '../paths.js';
 
 const PAGE = 50;
 const SAMPLE = 100;

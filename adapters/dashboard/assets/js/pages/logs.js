@@ -1,5 +1,5 @@
 // The log entries, with filters and a live tail.
-import { address, get, isAbort } from '../api.js';
+import { address, get, getPage, isAbort } from '../api.js';
 import { filterBar } from '../components/filters.js';
 import { logList } from '../components/loglist.js';
 import { pageHead } from '../components/page.js';
@@ -62,7 +62,7 @@ class Explorer {
 
   show() {
     this.#root.append(
-      pageHead('Logs', { meta: h('span', null, 'Newest first, by the time that the line tells'), actions: [this.#refresh, this.#tail] }),
+      pageHead('Logs', { meta: h('span', null, 'Newest first, by the time in the line'), actions: [this.#refresh, this.#tail] }),
       this.#filters.element, this.#notice, h('section', { class: 'panel', 'aria-label': 'Log lines' }, this.#body));
     if (this.#ctx.query.get('tail')) {
       this.#toggleTail();
@@ -121,9 +121,9 @@ class Explorer {
   async #load() {
     const signal = this.#renew();
     try {
-      const page = await get('/logs', { query: { ...this.#query(), cursor: this.#pages.cursor }, signal });
-      this.#show(page.logs);
-      this.#pages.update({ next: page.next_cursor, shown: count(page.logs.length, 'line') });
+      const page = await getPage('/logs', 'logs', { query: { ...this.#query(), cursor: this.#pages.cursor }, signal });
+      this.#show(page.logs, page.next_cursor);
+      this.#pages.update({ next: page.next_cursor, shown: page.logs.length === 0 && page.next_cursor ? 'None so far' : count(page.logs.length, 'line') });
     } catch (error) {
       this.#failed(error, signal);
     }
@@ -145,7 +145,7 @@ class Explorer {
     replace(this.#notice, gap && h('p', { class: 'notice' }, icon('warning'), 'More lines came than a page holds; only the newest are shown.'));
   }
 
-  #show(entries) {
+  #show(entries, next) {
     this.#entries = entries;
     for (const { source } of entries) {
       if (source) {
@@ -155,7 +155,7 @@ class Explorer {
     this.#filters.setSuggestions('source', [...this.#sources].sort());
     this.#filters.setError();
     replace(this.#notice);
-    if (entries.length === 0 && !this.#pages.cursor) {
+    if (entries.length === 0 && !this.#pages.cursor && !next) {
       replace(this.#body, this.#nothing());
       return;
     }

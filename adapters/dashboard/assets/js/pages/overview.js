@@ -1,10 +1,10 @@
 // What the queue does now and has done, what failed and what was found.
-import { get, readiness } from '../api.js';
+import { get, getPage, readiness } from '../api.js';
 import { h, replace, setText, userText } from '../dom.js';
 import { compact, duration, number } from '../format.js';
 import { icon } from '../icons.js';
 import { pref, setPref } from '../prefs.js';
-import { paths } from '../routes.js';
+import { paths } from '../paths.js';
 import { bucket, greatest, last, mean } from '../series.js';
 import { severityBadge, tag } from '../components/badge.js';
 import { timeChart } from '../components/chart.js';
@@ -165,7 +165,7 @@ class Overview {
     if (stats.failed_tasks === this.#seen.failed) {
       return;
     }
-    const { tasks } = await get('/queue/tasks', { query: { status: 'FAILED', limit: LISTED }, signal });
+    const { tasks } = await getPage('/queue/tasks', 'tasks', { query: { status: 'FAILED', limit: LISTED }, signal });
     this.#seen.failed = stats.failed_tasks;
     const { failures, boxes } = this.#built;
     failures.setRows(tasks);

@@ -10,7 +10,7 @@ import { toast } from '../components/toast.js';
 import { h, replace, setText, userText } from '../dom.js';
 import { compact, count, duration, number } from '../format.js';
 import { icon } from '../icons.js';
-import { paths } from '../routes.js';
+import { paths } from '../paths.js';
 
 /** How many types of a queue are named before the rest is only counted. */
 const TYPES = 4;

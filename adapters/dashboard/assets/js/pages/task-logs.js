@@ -2,7 +2,7 @@
 import { get, isAbort } from '../api.js';
 import { h, replace, userText } from '../dom.js';
 import { count, number } from '../format.js';
-import { paths } from '../routes.js';
+import { paths } from '../paths.js';
 import { severityBadge, tag } from '../components/badge.js';
 import { errorState, skeleton } from '../components/states.js';
 import { table } from '../components/table.js';

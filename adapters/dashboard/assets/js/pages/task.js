@@ -7,7 +7,7 @@ import { h, replace, setAttr, userText } from '../dom.js';
 import { between, duration, number, prettyJSON, shortId } from '../format.js';
 import { icon } from '../icons.js';
 import { shortcut } from '../keys.js';
-import { paths } from '../routes.js';
+import { paths } from '../paths.js';
 import { statusBadge, taskStatus } from '../components/badge.js';
 import { copyButton } from '../components/copy.js';
 import { confirmDialog } from '../components/dialog.js';
@@ -65,7 +65,7 @@ class TaskPage {
   async #refresh(signal) {
     let task;
     try {
-      task = await get(`/queue/tasks/${encodeURIComponent(this.#id)}`, { signal });
+      task = await get(`/queue/tasks/${encodeURIComponent(this.#id)}`, { signal, exact: true });
     } catch (error) {
       if (error.status === 404 && this.#task) {
         this.#removed();

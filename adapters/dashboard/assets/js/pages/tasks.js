@@ -1,11 +1,11 @@
 // The list of tasks: filtered, paged, live, and changed many at a time.
-import { get, session } from '../api.js';
+import { getPage, session } from '../api.js';
 import { ACTIONS, bulk } from '../bulk.js';
 import { h, replace, setAttr, setText, userText } from '../dom.js';
 import { between, count, duration, number, shortId } from '../format.js';
 import { icon } from '../icons.js';
 import { shortcut } from '../keys.js';
-import { paths } from '../routes.js';
+import { paths } from '../paths.js';
 import { statusBadge, taskStatus } from '../components/badge.js';
 import { filterBar } from '../components/filters.js';
 import { pageHead } from '../components/page.js';
@@ -104,7 +104,7 @@ class TasksPage {
   async #refresh(signal) {
     const query = this.#query();
     const key = JSON.stringify(query);
-    const page = await get('/queue/tasks', { query, signal });
+    const page = await getPage('/queue/tasks', 'tasks', { query, signal });
     if (JSON.stringify(this.#query()) !== key) {
       this.#watch.refresh();
       return;
@@ -170,11 +170,14 @@ class TasksPage {
     } else {
       replace(this.#body, this.#nothing());
     }
-    const shown = tasks.length === 0 ? 'No tasks' : this.#latest.next || this.#pager.cursor ? `${count(tasks.length, 'task')} on this page` : count(tasks.length, 'task');
+    const shown = tasks.length === 0 ? (this.#latest.next ? 'None so far' : 'No tasks') : this.#latest.next || this.#pager.cursor ? `${count(tasks.length, 'task')} on this page` : count(tasks.length, 'task');
     this.#pager.update({ next: this.#latest.next, shown });
   }
 
   #nothing() {
+    if (this.#latest.next) {
+      return emptyState({ title: 'No task was found so far', text: 'There are older ones to look through: go on with “Older”.' });
+    }
     if (this.#pager.cursor) {
       return emptyState({ title: 'There are no older tasks', text: 'They may have been removed meanwhile.' });
     }

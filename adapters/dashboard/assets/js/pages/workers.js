@@ -7,7 +7,7 @@ import { table } from '../components/table.js';
 import { timeAgo } from '../components/time.js';
 import { h, replace, s, setText, userText } from '../dom.js';
 import { count, duration, number, shortId } from '../format.js';
-import { paths } from '../routes.js';
+import { paths } from '../paths.js';
 
 const TICK = 1000;
 

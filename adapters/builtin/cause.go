@@ -1,0 +1,181 @@
+package builtin
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"logsift/domain"
+)
+
+// Bounds of what has one cause.
+const (
+	// nearLines is how many lines the lines of one event are apart at most; nearTime is
+	// more than what they are apart in time.
+	nearLines = 3
+	nearTime  = time.Second
+	// twinWords is how many words a template must have for one that differs in a
+	// single word to be its twin; one of more than maxTwinWords has none.
+	twinWords, maxTwinWords = 4, 64
+	// maxAlso bounds the other templates that an anomaly names, alsoBytes each of them.
+	maxAlso, alsoBytes = 3, 100
+)
+
+// causes makes one anomaly of the templates whose findings have one cause: lines that come
+// together each time (the messages of one event, the frames of a trace), the same
+// statement with another word, and what began in one stretch of time. It is called
+// by the gravest of them.
+func (g *group) causes(found [][]finding) []domain.Anomaly {
+	var members []int
+	for n, fs := range found {
+		if len(fs) > 0 {
+			slices.SortStableFunc(fs, func(a, b finding) int { return a.rank(&b) })
+			members = append(members, n)
+		}
+	}
+	first := func(n int) int32 { return g.templates[n].lines[0] }
+	slices.SortFunc(members, func(a, b int) int { return cmp.Compare(first(a), first(b)) })
+	all := newSets(len(found))
+	twins := map[twinKey]int{}
+	begun := map[[2]int]int{}
+	for i, n := range members {
+		for _, m := range members[i+1:] {
+			if first(m)-first(n) > nearLines {
+				break
+			}
+			if g.together(n, m) {
+				all.join(n, m)
+			}
+		}
+		for _, key := range g.twinKeys(n) {
+			joinKey(all, twins, key, n)
+		}
+		if f := &found[n][0]; f.at > 0 && f.severity >= domain.SeverityMedium {
+			// A stretch may begin a bucket later for one that is rarer.
+			for _, at := range [...]int{f.at, f.at + 1} {
+				joinKey(all, begun, [2]int{int(g.templates[n].service), at}, n)
+			}
+		}
+	}
+	groups := map[int][]int{}
+	var order []int
+	for _, n := range members {
+		root := all.root(n)
+		if groups[root] == nil {
+			order = append(order, root)
+		}
+		groups[root] = append(groups[root], n)
+	}
+	out := make([]domain.Anomaly, 0, len(order))
+	for _, root := range order {
+		out = append(out, g.cause(groups[root], found))
+	}
+	return out
+}
+
+// cause makes an anomaly of templates with one cause.
+func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
+	slices.SortStableFunc(members, func(a, b int) int {
+		x, y := &found[a][0], &found[b][0]
+		return cmp.Or(cmp.Compare(y.severity, x.severity), cmp.Compare(len(y.lines), len(x.lines)), x.rank(y))
+	})
+	chief := g.templates[members[0]]
+	about := g.ofTemplate(chief)
+	fs := found[members[0]]
+	for i, n := range members[1:] {
+		s := g.templates[n]
+		for _, f := range found[n] {
+			f.evidence = ""
+			fs = append(fs, f)
+		}
+		if about.category == domain.CategoryUnknown {
+			about.category = s.words.categoryOf()
+		}
+		if i < maxAlso {
+			about.also = append(about.also, fmt.Sprintf("with it: %s (%s)", cutBytes(s.text, alsoBytes), count(len(s.lines), "line")))
+		}
+	}
+	if more := len(members) - 1 - maxAlso; more > 0 {
+		about.also = append(about.also, fmt.Sprintf("and %s more", count(more, "kind")))
+	}
+	return g.anomaly(about, fs)
+}
+
+// together reports whether the lines of two templates come side by side each time.
+func (g *group) together(a, b int) bool {
+	x, y := g.templates[a], g.templates[b]
+	if x.service != y.service || len(x.lines) != len(y.lines) {
+		return false
+	}
+	for i, line := range x.lines {
+		other := y.lines[i]
+		if max(line-other, other-line) > nearLines || timeOf(g.times[other]).Sub(timeOf(g.times[line])).Abs() >= nearTime {
+			return false
+		}
+	}
+	return true
+}
+
+// twinKey is what templates of the same statement have in common: all words but the one
+// at a place, as the sum of their hashes.
+type twinKey struct {
+	service, place, words int
+	level                 domain.LogLevel
+	others                uint64
+}
+
+// twinKeys returns the keys of a template, one for each of its words.
+func (g *group) twinKeys(n int) []twinKey {
+	s := g.templates[n]
+	all := s.words.all
+	if len(all) < twinWords || len(all) > maxTwinWords || s.level < domain.LogLevelWarn {
+		return nil
+	}
+	hashes := make([]uint64, len(all))
+	total := uint64(0)
+	for i, w := range all {
+		hash := fnv.New64a()
+		_, _ = hash.Write(binary.AppendUvarint(nil, uint64(i)))
+		_, _ = hash.Write([]byte(w.text))
+		hashes[i] = hash.Sum64()
+		total += hashes[i]
+	}
+	out := make([]twinKey, len(all))
+	for i := range out {
+		out[i] = twinKey{service: int(s.service), place: i, words: len(all), level: s.level, others: total - hashes[i]}
+	}
+	return out
+}
+
+// sets are disjoint sets of numbers.
+type sets []int
+
+func newSets(n int) sets {
+	s := make(sets, n)
+	for i := range s {
+		s[i] = i
+	}
+	return s
+}
+
+func (s sets) root(n int) int {
+	for s[n] != n {
+		s[n] = s[s[n]]
+		n = s[n]
+	}
+	return n
+}
+
+func (s sets) join(a, b int) { s[s.root(b)] = s.root(a) }
+
+// joinKey joins n with the one that had the key before.
+func joinKey[K comparable](s sets, keys map[K]int, key K, n int) {
+	if m, ok := keys[key]; ok {
+		s.join(m, n)
+		return
+	}
+	keys[key] = n
+}

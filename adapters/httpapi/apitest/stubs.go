@@ -1,0 +1,335 @@
+package apitest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"logsift/domain"
+)
+
+// Now is the time of the API's clock.
+var Now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// QueueStub is a queue service that keeps tasks in a map and counts its calls.
+type QueueStub struct {
+	mu     sync.Mutex
+	Tasks  map[domain.TaskID]*domain.Task
+	Writes int   // calls that could have changed something
+	Err    error // what every call but GetSchedulerStats returns, if not nil
+	// PartErr is what each task of a call is refused with, if not nil.
+	PartErr error
+	Filter  domain.TaskFilter // of the newest list
+	Page    domain.TaskPage
+	Bulk    domain.BulkRequest // the newest one
+	Result  domain.BulkResult  // of every bulk action
+	Stats   domain.QueueStats
+	Sched   domain.SchedulerStats
+}
+
+func (q *QueueStub) write() error {
+	q.Writes++
+	return q.Err
+}
+
+func (q *QueueStub) ScheduleTasks(_ context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.write(); err != nil {
+		return nil, err
+	}
+	out, errs := make([]*domain.Task, len(tasks)), make([]error, len(tasks))
+	for i, t := range tasks {
+		out[i], errs[i] = q.schedule(t)
+	}
+	return out, domain.NewBatchError(errs)
+}
+
+func (q *QueueStub) schedule(t *domain.Task) (*domain.Task, error) {
+	if q.PartErr != nil {
+		return nil, q.PartErr
+	}
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(q.Sched.TaskTypes, t.Type) {
+		return nil, fmt.Errorf("%w: %s", domain.ErrUnknownTaskType, t.Type)
+	}
+	if old, ok := q.Tasks[t.ID]; ok {
+		if !old.SameContents(t) {
+			return nil, domain.ErrTaskExists
+		}
+		return old.Clone(), nil
+	}
+	for _, old := range q.Tasks {
+		if t.UniqueKey != "" && old.UniqueKey == t.UniqueKey {
+			return nil, &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: old.ID}
+		}
+	}
+	t = t.Clone()
+	t.CreatedAt = Now
+	if t.Delay > 0 {
+		t.ScheduledAt = Now.Add(t.Delay)
+	}
+	q.Tasks[t.ID] = t
+	return t.Clone(), nil
+}
+
+func (q *QueueStub) GetTask(_ context.Context, id domain.TaskID) (*domain.Task, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.Err != nil {
+		return nil, q.Err
+	}
+	t, ok := q.Tasks[id]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", domain.ErrTaskNotFound, id)
+	}
+	return t.Clone(), nil
+}
+
+func (q *QueueStub) ListTasks(_ context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.Filter = filter
+	return q.Page, q.Err
+}
+
+// change applies f to the task, whose error is that of a call for one item.
+func (q *QueueStub) change(ids []domain.TaskID, f func(*domain.Task) error) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.write(); err != nil {
+		return err
+	}
+	t, ok := q.Tasks[ids[0]]
+	if !ok {
+		return domain.NewBatchError([]error{domain.ErrTaskNotFound})
+	}
+	return domain.NewBatchError([]error{f(t)})
+}
+
+func (q *QueueStub) DeleteTask(_ context.Context, ids ...domain.TaskID) error {
+	return q.change(ids, func(t *domain.Task) error {
+		if t.Status == domain.TaskStatusProcessing {
+			return &domain.TransitionError{TaskID: t.ID, From: t.Status}
+		}
+		delete(q.Tasks, t.ID)
+		return nil
+	})
+}
+
+func (q *QueueStub) RetryTask(_ context.Context, ids ...domain.TaskID) error {
+	return q.change(ids, (*domain.Task).RunAgain)
+}
+
+func (q *QueueStub) CancelTask(_ context.Context, ids ...domain.TaskID) error {
+	return q.change(ids, func(t *domain.Task) error { return t.MarkAsCancelled(Now) })
+}
+
+func (q *QueueStub) RunTaskNow(_ context.Context, ids ...domain.TaskID) error {
+	return q.change(ids, (*domain.Task).RunNow)
+}
+
+func (q *QueueStub) ChangeTasks(_ context.Context, req domain.BulkRequest) (domain.BulkResult, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.Bulk = req
+	return q.Result, q.write()
+}
+
+func (q *QueueStub) GetQueueStats(context.Context) (domain.QueueStats, error) { return q.Stats, q.Err }
+
+func (q *QueueStub) GetSchedulerStats() domain.SchedulerStats { return q.Sched }
+
+// LogsStub is a log service that remembers what it got.
+type LogsStub struct {
+	mu        sync.Mutex
+	Entries   []domain.LogEntry
+	Writes    int
+	Err       error
+	Partly    int // how many entries of a call are stored before err
+	Filter    domain.LogFilter
+	Page      domain.LogPage
+	Anomalies domain.AnomalyFilter
+	Found     domain.AnomalyPage
+	History   domain.AnomalyHistory
+	Behind    domain.AnomalyLogs
+	Asked     []any // the arguments of the newest call for one anomaly
+	// Wait is called before entries are taken, if not nil.
+	Wait func(context.Context)
+	// Listing is called before entries are listed, if not nil.
+	Listing func(domain.LogFilter)
+}
+
+// AnalysisTask is the task that analyses all entries.
+var AnalysisTask = uuid.MustParse("0190f000-0000-7000-8000-00000000a1a1")
+
+func (l *LogsStub) CreateLogs(ctx context.Context, entries ...domain.LogEntry) (domain.LogReceipt, error) {
+	if l.Wait != nil {
+		l.Wait(ctx)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Writes++
+	if l.Err != nil && l.Partly == 0 {
+		return domain.LogReceipt{}, l.Err
+	}
+	if l.Err != nil {
+		entries = entries[:l.Partly]
+	}
+	receipt := domain.LogReceipt{TaskIDs: []domain.TaskID{AnalysisTask}}
+	for i := range entries {
+		if err := entries[i].Validate(); err != nil {
+			return domain.LogReceipt{}, fmt.Errorf("the API let an invalid entry through: %v", err) //nolint:errorlint // it must not look like the client's fault
+		}
+		receipt.LogIDs = append(receipt.LogIDs, entries[i].ID)
+	}
+	l.Entries = append(l.Entries, entries...)
+	return receipt, l.Err
+}
+
+func (l *LogsStub) GetLog(_ context.Context, id domain.LogID) (domain.LogEntry, error) {
+	if l.Err != nil {
+		return domain.LogEntry{}, l.Err
+	}
+	for _, e := range l.Entries {
+		if e.ID == id {
+			return e, nil
+		}
+	}
+	return domain.LogEntry{}, domain.ErrLogNotFound
+}
+
+func (l *LogsStub) ListLogs(_ context.Context, filter domain.LogFilter) (domain.LogPage, error) {
+	if l.Listing != nil {
+		l.Listing(filter)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Filter = filter
+	return l.Page, l.Err
+}
+
+func (l *LogsStub) ListAnomalies(_ context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Anomalies = filter
+	return l.Found, l.Err
+}
+
+func (l *LogsStub) GetAnomaly(_ context.Context, id string) (domain.AnomalyHistory, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Asked = []any{id}
+	if l.Err == nil && l.History.ID == "" {
+		return l.History, domain.ErrAnomalyNotFound
+	}
+	return l.History, l.Err
+}
+
+func (l *LogsStub) ListAnomalyLogs(_ context.Context, id string, limit int, cursor string) (domain.AnomalyLogs, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Asked = []any{id, limit, cursor}
+	return l.Behind, l.Err
+}
+
+// OperationsStub is a operations service that keeps which queues are paused.
+type OperationsStub struct {
+	mu         sync.Mutex // guards what calls change
+	Queues     map[string]domain.QueueInfo
+	Schedulers []domain.SchedulerReport
+	Minutes    int // of the newest call for the history
+	History    []domain.RunHistoryPoint
+	Err        error
+}
+
+func (f *OperationsStub) ListQueues(context.Context) ([]domain.QueueInfo, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := slices.SortedFunc(maps.Values(f.Queues), func(a, b domain.QueueInfo) int { return strings.Compare(a.Name, b.Name) })
+	return out, f.Err
+}
+
+func (f *OperationsStub) PauseQueue(_ context.Context, name string) (domain.QueueInfo, error) {
+	return f.set(name, Now)
+}
+
+func (f *OperationsStub) ResumeQueue(_ context.Context, name string) (domain.QueueInfo, error) {
+	return f.set(name, time.Time{})
+}
+
+func (f *OperationsStub) set(name string, pausedAt time.Time) (domain.QueueInfo, error) {
+	if err := domain.ValidateName("queue", name); err != nil || f.Err != nil {
+		return domain.QueueInfo{}, cmp.Or(f.Err, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info := f.Queues[name]
+	info.Name, info.Paused, info.PausedAt = name, !pausedAt.IsZero(), pausedAt
+	f.Queues[name] = info
+	return info, nil
+}
+
+func (f *OperationsStub) ListSchedulers(context.Context) ([]domain.SchedulerReport, error) {
+	return f.Schedulers, f.Err
+}
+
+func (f *OperationsStub) GetHistory(_ context.Context, minutes int) ([]domain.RunHistoryPoint, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Minutes = minutes
+	return f.History, f.Err
+}
+
+// ProbeFunc is a readiness probe.
+type ProbeFunc func(context.Context) map[string]error
+
+func (f ProbeFunc) Ready(ctx context.Context) map[string]error { return f(ctx) }
+
+// IdempotentStub keeps the answers to keys in a map.
+type IdempotentStub struct {
+	mu    sync.Mutex
+	Calls map[string]*IdempotentStubCall
+}
+
+// IdempotentStubCall is what is known of a key.
+type IdempotentStubCall struct {
+	Request, Answer string
+	Done            bool
+}
+
+func (k *IdempotentStub) Do(ctx context.Context, scope, key string, request []byte, run func(context.Context) ([]byte, bool, error)) ([]byte, bool, error) {
+	name := scope + "\x00" + key
+	k.mu.Lock()
+	first, ok := k.Calls[name]
+	if !ok {
+		k.Calls[name] = &IdempotentStubCall{Request: string(request)}
+	}
+	k.mu.Unlock()
+	switch {
+	case ok && first.Request != string(request):
+		return nil, false, domain.ErrKeyReused
+	case ok && !first.Done:
+		return nil, false, domain.ErrKeyInUse
+	case ok:
+		return []byte(first.Answer), true, nil
+	}
+	answer, keep, err := run(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil || !keep {
+		delete(k.Calls, name)
+		return answer, false, err
+	}
+	k.Calls[name] = &IdempotentStubCall{Request: string(request), Answer: string(answer), Done: true}
+	return answer, false, nil
+}

@@ -1,0 +1,82 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"logsift/adapters/httpapi/ingest"
+	"logsift/domain"
+)
+
+// QueueService is what the API needs of the task queue. Its errors are those of
+// the package domain; calls that take many items return a *domain.BatchError if
+// some of them are refused.
+type QueueService interface {
+	// ScheduleTasks enqueues the tasks and returns them as stored, nil at those
+	// that are refused. A type without a processor is domain.ErrUnknownTaskType.
+	ScheduleTasks(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error)
+	GetTask(ctx context.Context, id domain.TaskID) (*domain.Task, error)
+	ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error)
+	DeleteTask(ctx context.Context, ids ...domain.TaskID) error
+	RetryTask(ctx context.Context, ids ...domain.TaskID) error
+	CancelTask(ctx context.Context, ids ...domain.TaskID) error
+	RunTaskNow(ctx context.Context, ids ...domain.TaskID) error
+	// ChangeTasks does an action to many tasks; those that are refused are in the
+	// result.
+	ChangeTasks(ctx context.Context, req domain.BulkRequest) (domain.BulkResult, error)
+	GetQueueStats(ctx context.Context) (domain.QueueStats, error)
+	GetSchedulerStats() domain.SchedulerStats
+}
+
+// OperationsService is what the API needs to know of all processes: their queues and
+// schedulers, and what they did.
+type OperationsService interface {
+	// ListQueues returns the queues by name.
+	ListQueues(ctx context.Context) ([]domain.QueueInfo, error)
+	// PauseQueue has the queue give out no tasks and returns it; ResumeQueue ends
+	// that. A name that is none is a *domain.ValidationError.
+	PauseQueue(ctx context.Context, name string) (domain.QueueInfo, error)
+	ResumeQueue(ctx context.Context, name string) (domain.QueueInfo, error)
+	// ListSchedulers returns what the schedulers last told of themselves.
+	ListSchedulers(ctx context.Context) ([]domain.SchedulerReport, error)
+	// GetHistory returns so many minutes, from 1 to MaxHistoryMinutes, oldest first
+	// and without gaps.
+	GetHistory(ctx context.Context, minutes int) ([]domain.RunHistoryPoint, error)
+}
+
+// Limits of the parameter minutes of the history.
+const (
+	MaxHistoryMinutes     = 24 * 60
+	DefaultHistoryMinutes = 60
+)
+
+// LogService is what the API needs of logs and analyses.
+type LogService interface {
+	ingest.Service
+
+	GetLog(ctx context.Context, id domain.LogID) (domain.LogEntry, error)
+	ListLogs(ctx context.Context, filter domain.LogFilter) (domain.LogPage, error)
+	ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error)
+	GetAnomaly(ctx context.Context, id string) (domain.AnomalyHistory, error)
+	// ListAnomalyLogs returns a page of the entries behind an anomaly; the limit is
+	// from 1 to domain.MaxPageSize, or 0 for the default.
+	ListAnomalyLogs(ctx context.Context, id string, limit int, cursor string) (domain.AnomalyLogs, error)
+}
+
+// ReadinessProbe tells whether the process can do its work.
+type ReadinessProbe interface {
+	// Ready returns the components by name, nil for those that are ready. It
+	// returns soon after ctx ends. The text of an error is shown to callers who may
+	// read everything; others see the reason of a *ComponentError, or the kind of an
+	// error of the package domain.
+	Ready(ctx context.Context) map[string]error
+}
+
+// RequestObserver is told of requests, by many goroutines at once.
+type RequestObserver interface {
+	// BeginRequest is told of a request that came in. It returns the context that the
+	// request goes on with, and what is called once when it is answered: with the
+	// pattern of its route, such as /api/v1/logs/{id}, or "" if no route took it, and
+	// with the status.
+	BeginRequest(r *http.Request) (context.Context, func(route string, status int))
+}

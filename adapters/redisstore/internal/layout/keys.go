@@ -1,0 +1,166 @@
+package layout
+
+import (
+	"strconv"
+	"strings"
+)
+
+// A Key is one key of Redis, or one kind of them; ID, KEY, LIST and NAME stand for what
+// varies. The tables below have all.
+type Key struct{ Name, Type, Holds string }
+
+// queueTable has the keys of one partition N of the queue, which begin with
+// "{namespace:N}:". What is in braces is the hash tag, so that a Cluster keeps all of them
+// on one node and a script may touch all. Ids are their 16 bytes.
+var queueTable = []Key{
+	{"tasks", "hash", "id: what the task was created with; written once, see codec.go"},
+	{"state", "hash", "id: what changes of it, from its first claim on, see queue/common.lua"},
+	{"results", "hash", "id: result of a completed task"},
+	{"errors", "hash", "id: its failures, see queue/append_error.lua"},
+	{"ready:LIST", "zset", "ready tasks of one queue and type, by priority and creation, see base.lua"},
+	{"active", "zset", "tasks that workers have, by the end of the lease"},
+	{"scheduled", "zset", "tasks that are not due for the first time, by creation"},
+	{"retrying", "zset", "tasks that wait for another attempt, by creation"},
+	{"completed", "zset", "by creation"},
+	{"failed", "zset", "by creation"},
+	{"cancelled", "zset", "by creation"},
+	{"due", "zset", "scheduled and retrying tasks by when they are due"},
+	{"finished", "list", "id and end of finished tasks in the order of their ends, for the retention"},
+	{"unique", "hash", "unique key: id of the unfinished task that holds it"},
+	{"unique_of", "hash", "id: its unique key"},
+	{"lanes", "hash", "QUEUE|TYPE: its number; !QUEUE: since when it is paused; see queue/table.lua"},
+	{"meta", "hash", "generation (the epoch) and lanes (layout and number) of the ready lists, seq (newest sequence number), idle (a claim waits), " +
+		"watch, told and heed (of events), sweep (of ready lists)"},
+	{"claim:ID", "string", "what a claim took, for as long as its lease and a minute"},
+	{"events", "stream", "steps of tasks while somebody reads them, see events/emit.lua; also the channel of waiting readers"},
+	{"quarantine", "hash", "id: record that could not be read, see the verifier"},
+	{"aside:NAME", "any", "a key of a wrong type that a repair has renamed"},
+}
+
+// logTable has the keys of the logs, which begin with "{namespace:logs}:".
+var logTable = []Key{
+	{"entries", "hash", "id: record of a log entry, see logs_codec.go"},
+	{"by_time", "zset", "timestamp and id of each entry, by both"},
+	{"received", "zset", "ids of entries by their arrival"},
+	{"batch:ID", "list", "ids of the entries of a batch in their order"},
+	{"closed", "zset", "batches that take no more, by when they were closed"},
+	{"analyses", "hash", "id of a task: record of its analysis, see logs_codec.go"},
+	{"history", "zset", "analyses by when they were stored"},
+	{"anomalies", "zset", "analyses by digests of the ids of their anomalies"},
+	{"anomaly_ids", "hash", "id of a task: those digests"},
+	{"state:KEY", "string", "state that an analyser keeps, with a time to live if it has one"},
+	{"quarantine", "hash", "as that of the queue"},
+	{"aside:NAME", "any", "as that of the queue"},
+}
+
+// schedulerTable has the keys of the schedulers, which begin with "{namespace:fleet}:".
+var schedulerTable = []Key{
+	{"schedulers", "hash", "id: when the report was stored, in microseconds since 1970 (7 bytes, big-endian), and its JSON"},
+	{"ends", "zset", "ids by when their reports end"},
+	{"aside:NAME", "any", "as that of the queue"},
+}
+
+// types are the types of the keys of a table whose names do not vary.
+func types(prefix string, table []Key) map[string]string {
+	out := map[string]string{}
+	for _, k := range table {
+		if !strings.Contains(k.Name, ":") {
+			out[prefix+k.Name] = k.Type
+		}
+	}
+	return out
+}
+
+// QueueKeys are the keys of one partition of the task queue.
+type QueueKeys struct {
+	Prefix string
+
+	Tasks, State, Results, Errors         string
+	Active, Scheduled, Retrying, Due      string
+	Completed, Failed, Cancelled, FinList string
+	Unique, UniqueOf, Meta, Lanes         string
+	Events, Quarantine                    string
+	// Wake is a channel, not a key: waiting claims listen to it.
+	Wake string
+	// Absent is a key that never is.
+	Absent string
+}
+
+// NewQueueKeys returns the keys of a partition.
+func NewQueueKeys(namespace string, partition int) QueueKeys {
+	p := "{" + namespace + ":" + strconv.Itoa(partition) + "}:"
+	return QueueKeys{
+		Prefix: p,
+		Tasks:  p + "tasks", State: p + "state", Results: p + "results", Errors: p + "errors",
+		Active: p + "active", Scheduled: p + "scheduled", Retrying: p + "retrying", Due: p + "due",
+		Completed: p + "completed", Failed: p + "failed", Cancelled: p + "cancelled", FinList: p + "finished",
+		Unique: p + "unique", UniqueOf: p + "unique_of", Meta: p + "meta", Lanes: p + "lanes",
+		Events: p + "events", Quarantine: p + "quarantine", Wake: p + "wake", Absent: p + "absent",
+	}
+}
+
+// All lists the keys of the scripts that include queue/keys.lua, in its order; the ready
+// keys of all ready lists follow them.
+func (k *QueueKeys) All(ready []string) []string {
+	return append([]string{
+		k.Tasks, k.State, k.Results, k.Errors,
+		k.Active, k.Scheduled, k.Retrying, k.Due,
+		k.Completed, k.Failed, k.Cancelled, k.FinList,
+		k.Unique, k.UniqueOf, k.Meta, k.Events,
+	}, ready...)
+}
+
+// ForTable lists the keys of the scripts that take the table of ready lists.
+func (k *QueueKeys) ForTable() []string { return []string{k.Lanes, k.Meta} }
+
+// Ready is the key of the ready tasks of one ready list.
+func (k *QueueKeys) Ready(list int) string { return k.Prefix + "ready:" + strconv.Itoa(list) }
+
+// Claim is the key that remembers what a claim took.
+func (k *QueueKeys) Claim(id [16]byte) string { return k.Prefix + "claim:" + string(id[:]) }
+
+// Types are the types of the keys, but for those whose names vary.
+func (k *QueueKeys) Types() map[string]string { return types(k.Prefix, queueTable) }
+
+// LogKeys are the keys of the logs.
+type LogKeys struct {
+	Prefix string
+
+	Entries, ByTime, Received, Closed string
+	Analyses, History                 string
+	Anomalies, AnomalyIDs             string
+	Quarantine, Absent                string
+	BatchPrefix, StatePrefix          string
+}
+
+// NewLogKeys returns the keys of the logs of a namespace.
+func NewLogKeys(namespace string) LogKeys {
+	p := "{" + namespace + ":logs}:"
+	return LogKeys{
+		Prefix:  p,
+		Entries: p + "entries", ByTime: p + "by_time", Received: p + "received", Closed: p + "closed",
+		Analyses: p + "analyses", History: p + "history", Anomalies: p + "anomalies", AnomalyIDs: p + "anomaly_ids",
+		Quarantine: p + "quarantine", Absent: p + "absent", BatchPrefix: p + "batch:", StatePrefix: p + "state:",
+	}
+}
+
+// Batch is the key of a batch's list of ids.
+func (k *LogKeys) Batch(id string) string { return k.BatchPrefix + id }
+
+// State is the key of an analyser's state.
+func (k *LogKeys) State(key string) string { return k.StatePrefix + key }
+
+// Types are the types of the keys, but for those whose names vary.
+func (k *LogKeys) Types() map[string]string { return types(k.Prefix, logTable) }
+
+// SchedulerKeys are the keys of what schedulers report.
+type SchedulerKeys struct{ Prefix, Schedulers, Ends, Absent string }
+
+// NewSchedulerKeys returns the keys of the schedulers of a namespace.
+func NewSchedulerKeys(namespace string) SchedulerKeys {
+	p := "{" + namespace + ":fleet}:"
+	return SchedulerKeys{Prefix: p, Schedulers: p + "schedulers", Ends: p + "ends", Absent: p + "absent"}
+}
+
+// Types are the types of the keys, but for those whose names vary.
+func (k *SchedulerKeys) Types() map[string]string { return types(k.Prefix, schedulerTable) }

@@ -1,0 +1,59 @@
+package layout_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/redisstore"
+	"logsift/adapters/redisstore/internal/layout"
+	"logsift/adapters/redisstore/internal/storetest"
+	"logsift/adapters/redisstore/redistest"
+	"logsift/domain"
+	"logsift/ports"
+)
+
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+
+// The tables have the type of each key, and no key that nobody writes.
+func TestTheTablesHaveEachKey(t *testing.T) {
+	t.Parallel()
+	p := storetest.NewPatient(t)
+	p.Fill(t)
+	batch := uuid.New()
+	_, err := p.Logs.SaveLogs(t.Context(), batch, storetest.LogLines(1)...)
+	require.NoError(t, err)
+	_, err = p.Logs.CloseBatch(t.Context(), batch)
+	require.NoError(t, err)
+	require.NoError(t, p.Logs.SaveAnalysis(t.Context(), batch, storetest.Result(1)))
+	_, err = p.Logs.SaveDocument(t.Context(), domain.Document{Key: "key"}, time.Hour)
+	require.NoError(t, err)
+	_, err = redisstore.NewSchedulerRegistry(p.Open(t)).ReportScheduler(t.Context(), domain.SchedulerReport{ID: uuid.New()}, time.Minute)
+	require.NoError(t, err)
+	broken, corrupt := p.Enqueue(t), p.Enqueue(t)
+	p.Do(t, "ZREM", p.Key("ready:0"), broken)
+	p.SetRecord(t, corrupt, func(string) string { return "garbage" })
+	p.Do(t, "DEL", p.Key("cancelled"))
+	p.Do(t, "SET", p.Key("cancelled"), "foreign")
+	p.Verify(t, true)
+	_, err = p.Queue.ReadTaskEvents(t.Context(), ports.EventRequest{Max: 1})
+	require.NoError(t, err)
+
+	seen := map[string]bool{}
+	keys, err := p.Redis.Keys(t.Context(), "{"+p.Namespace+":*").Result()
+	require.NoError(t, err)
+	for _, key := range keys {
+		row, ok := layout.Row(p.Namespace, key)
+		require.True(t, ok, "%q is in no table", key)
+		seen[row.Name] = true
+		if row.Type != "any" {
+			require.Equal(t, row.Type, p.Redis.Type(t.Context(), key).Val(), "%q", key)
+		}
+	}
+	for _, row := range layout.Rows() {
+		require.True(t, seen[row.Name], "nothing writes %q", row.Name)
+	}
+}

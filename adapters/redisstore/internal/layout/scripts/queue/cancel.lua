@@ -1,0 +1,31 @@
+-- Ends PENDING, RETRYING and PROCESSING tasks.
+-- KEYS: as in keys.lua. ARGV: clock offset, epoch, then
+-- ids.
+-- Reply: {-1} if the epoch is stale; else for each 0 if it is cancelled, -2 if
+-- there is no such task, or its status, which forbids it.
+-- include: queue/common
+-- include: queue/keys
+if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
+local now = store_now(ARGV[1])
+emit_if_read(now)
+local out = {}
+for i = 3, #ARGV do
+  local id = ARGV[i]
+  local t = locate(id)
+  if not t then
+    out[#out + 1] = -2
+  elseif t.status ~= PENDING and t.status ~= RETRYING and t.status ~= PROCESSING then
+    out[#out + 1] = t.status
+  else
+    leave(id, t)
+    emit(id, t.status, CANCELLED, t.attempt, t.list_no)
+    t.status, t.finished, t.claim = CANCELLED, math.max(now, t.started), NO_CLAIM
+    redis.call('HSET', K.state, id, pack_state(t))
+    redis.call('ZADD', K.cancelled, digits(t.seq), id)
+    redis.call('RPUSH', K.finished, finish_entry(id, t.finished))
+    free_unique(K.unique, K.unique_of, { id })
+    out[#out + 1] = 0
+  end
+end
+emit_all(now)
+return out

@@ -1,0 +1,68 @@
+-- The keys of scripts that may touch any of them, in the order of queueKeys.all:
+-- sixteen fixed ones, then the ready keys of all ready lists, from ready list 0.
+local K = {
+  tasks = KEYS[1], state = KEYS[2], results = KEYS[3], errors = KEYS[4],
+  active = KEYS[5], scheduled = KEYS[6], retrying = KEYS[7], due = KEYS[8],
+  completed = KEYS[9], failed = KEYS[10], cancelled = KEYS[11], finished = KEYS[12],
+  unique = KEYS[13], unique_of = KEYS[14], meta = KEYS[15], events = KEYS[16],
+}
+-- A ready list that cannot be, of a damaged record, is taken for another one: a script
+-- that fails in its midst would do harm to other tasks.
+K.ready = function(list_no) return KEYS[17 + list_no] or KEYS[17] or K.scheduled end
+
+-- emit and emit_all do what emit.lua says if somebody reads events, once emit_if_read has
+-- found out.
+local emit, emit_all = function() end, function() end
+local function emit_if_read(now)
+  local till = redis.call('HGET', K.meta, 'watch')
+  if (tonumber(till or 0) or 0) <= now then return end
+  -- include: events/emit
+end
+
+-- locate returns the state of a task wherever it is, or nil if there is none.
+-- A task without a stored state is found by its record and its index.
+local function locate(id)
+  local t = unpack_state(redis.call('HGET', K.state, id))
+  if t then
+    t.is_scheduled = t.status == PENDING and redis.call('ZSCORE', K.scheduled, id) ~= false
+    return t
+  end
+  local record = redis.call('HGET', K.tasks, id)
+  local head = fresh_state(record, 0)
+  if not head then return nil end
+  local seq = redis.call('ZSCORE', K.scheduled, id)
+  if seq then
+    t = fresh_state(record, tonumber(seq))
+    t.is_scheduled = true
+    return t
+  end
+  local score = redis.call('ZSCORE', K.ready(head.list_no), id)
+  if not score then return nil end
+  return fresh_state(record, tonumber(score) - (10 - head.prio) * WIDTH)
+end
+
+-- leave takes a task out of the index of its state.
+local function leave(id, t)
+  if t.status == PENDING then
+    if t.is_scheduled then
+      redis.call('ZREM', K.scheduled, id)
+      redis.call('ZREM', K.due, id)
+    else
+      redis.call('ZREM', K.ready(t.list_no), id)
+    end
+  elseif t.status == PROCESSING then redis.call('ZREM', K.active, id)
+  elseif t.status == RETRYING then
+    redis.call('ZREM', K.retrying, id)
+    redis.call('ZREM', K.due, id)
+  elseif t.status == COMPLETED then redis.call('ZREM', K.completed, id)
+  elseif t.status == FAILED then redis.call('ZREM', K.failed, id)
+  elseif t.status == CANCELLED then redis.call('ZREM', K.cancelled, id)
+  end
+end
+
+-- make_ready stores the state as PENDING and puts the task among the ready ones.
+local function make_ready(id, t)
+  t.status = PENDING
+  redis.call('HSET', K.state, id, pack_state(t))
+  redis.call('ZADD', K.ready(t.list_no), ready_score(t), id)
+end

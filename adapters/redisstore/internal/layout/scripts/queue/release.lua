@@ -1,0 +1,31 @@
+-- Gives tasks back unfinished: PENDING, ready at once, nothing counted.
+-- KEYS: as in keys.lua. ARGV: clock offset, epoch, wake
+-- channel, then for each lease task id and fence in one.
+-- Reply: {-1} if the epoch is stale; else for each 1, or 0 if it is not held.
+-- include: queue/common
+-- include: queue/keys
+if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
+local now = store_now(ARGV[1])
+emit_if_read(now)
+local out, freed = {}, {}
+for i = 4, #ARGV do
+  local id, fence = string.sub(ARGV[i], 1, 16), string.sub(ARGV[i], 17)
+  local s = redis.call('HGET', K.state, id)
+  local t = s and string.sub(s, 27, 44) == fence and unpack_state(s)
+  if t and t.status == PROCESSING then
+    freed[#freed + 1] = { id, t }
+    out[#out + 1] = 1
+  elseif t and t.status == PENDING then
+    out[#out + 1] = 1
+  else
+    out[#out + 1] = 0
+  end
+end
+for _, f in ipairs(freed) do
+  redis.call('ZREM', K.active, f[1])
+  make_ready(f[1], f[2])
+  emit(f[1], PROCESSING, PENDING, f[2].attempt, f[2].list_no)
+end
+emit_all(now)
+if #freed > 0 then notify_claim(K.meta, ARGV[3]) end
+return out

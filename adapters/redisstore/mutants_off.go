@@ -1,6 +1,0 @@
-//go:build !mutants
-
-package redisstore
-
-// mutate is where the build tag mutants breaks a script on purpose.
-func mutate(_, text string) string { return text }

@@ -1,0 +1,189 @@
+package sqlitestore
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// withoutHeads takes from a file what its version 6 did not have.
+var withoutHeads = []string{
+	"DROP INDEX lane_head", "DROP INDEX lane_type_head", "ALTER TABLE lane DROP COLUMN head", "ALTER TABLE lane DROP COLUMN paused",
+	"PRAGMA user_version = 6",
+}
+
+// seqsOfTasks are the creation times of tasks.
+func seqsOfTasks(tasks []*domain.Task) []int64 {
+	seqs := make([]int64, len(tasks))
+	for i, task := range tasks {
+		seqs[i] = task.CreatedAt.UnixMicro()
+	}
+	return seqs
+}
+
+func TestAFileFromBeforeHeadsIsBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	old, _ := openIn(t, path)
+	queue := NewTaskQueue(old)
+	var made []*domain.Task
+	for i := range 12 {
+		task := domain.NewTask(uuid.New(), "test", nil)
+		task.Queue = fmt.Sprint("queue-", i%4)
+		made = append(made, task)
+	}
+	made, err := queue.Enqueue(t.Context(), made...)
+	require.NoError(t, err)
+	require.NoError(t, queue.PauseQueue(t.Context(), "queue-1"))
+	claimed, err := queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute})
+	require.NoError(t, err)
+	require.Equal(t, made[0].ID, claimed[0].ID)
+	write(t, old, withoutHeads...)
+	require.NoError(t, old.Close())
+
+	db, _ := openIn(t, path)
+	claimed, err = NewTaskQueue(db).Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 100, Lease: time.Minute})
+	require.NoError(t, err)
+	open := slices.DeleteFunc(made[1:], func(task *domain.Task) bool { return task.Queue == "queue-1" })
+	require.Equal(t, seqsOfTasks(open), seqsOfTasks(claimed))
+	summary, err := db.Verify(t.Context(), ports.VerifyRequest{})
+	require.NoError(t, err)
+	require.True(t, summary.Clean())
+}
+
+// TestClaimsTakeTheOldestOfAllQueues compares each claim with what a scan of all tasks
+// finds, while tasks come and go in many queues by two handles.
+func TestClaimsTakeTheOldestOfAllQueues(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	first, advance := openIn(t, path)
+	second, err := Open(t.Context(), path, first.config)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, second.Close()) })
+	random := rand.New(rand.NewPCG(1, 2))
+	queueName := func() string { return fmt.Sprint("queue-", random.IntN(40)) }
+	typeName := func() domain.TaskType { return domain.TaskType(fmt.Sprint("type-", random.IntN(3))) }
+	some := func() int { return 1 + random.IntN(30) }
+	var known []domain.TaskID
+	taken := 0
+	for range 400 {
+		db := []*DB{first, second}[random.IntN(2)]
+		queue := NewTaskQueue(db)
+		switch random.IntN(8) {
+		case 0, 1, 2:
+			var tasks []*domain.Task
+			for range some() {
+				task := domain.NewTask(uuid.New(), typeName(), nil)
+				task.Queue, task.Priority = queueName(), domain.Priority(random.IntN(3))
+				if random.IntN(4) == 0 {
+					task.Delay = time.Duration(random.IntN(60)) * time.Second
+				}
+				tasks, known = append(tasks, task), append(known, task.ID)
+			}
+			_, err := queue.Enqueue(t.Context(), tasks...)
+			require.NoError(t, err)
+		case 3:
+			require.NoError(t, queue.PauseQueue(t.Context(), queueName()))
+		case 4:
+			require.NoError(t, queue.ResumeQueue(t.Context(), queueName()))
+		case 5:
+			advance(time.Duration(random.IntN(20)) * time.Second)
+			_, err := queue.PromoteDue(t.Context(), 1000)
+			require.NoError(t, err)
+		case 6:
+			if len(known) > 0 {
+				id := known[random.IntN(len(known))]
+				// What the task's state forbids is refused.
+				step := []func() error{
+					func() error { return queue.CancelTask(t.Context(), id) },
+					func() error { return queue.DeleteTask(t.Context(), id) },
+					func() error { return queue.RetryTask(t.Context(), id) },
+				}[random.IntN(3)]
+				_ = step()
+			}
+		default:
+			req := ports.ClaimRequest{ID: uuid.New(), Max: some(), Lease: time.Hour}
+			if random.IntN(2) == 0 {
+				req.Types = []domain.TaskType{"type-0", typeName(), "unknown"}
+				slices.Sort(req.Types)
+				req.Types = slices.Compact(req.Types)
+			}
+			if random.IntN(3) == 0 {
+				req.Queues = []string{queueName(), queueName(), "unknown"}
+			}
+			_, err := queue.PromoteDue(t.Context(), 1000)
+			require.NoError(t, err)
+			var want []int64
+			require.NoError(t, db.read(t.Context(), "scan", func(s *statements) (err error) {
+				want, err = s.numbers(`SELECT seq FROM task t JOIN lane l ON l.id = t.lane WHERE t.state = 1
+					AND l.queue NOT IN (SELECT queue FROM pause)
+					AND (?1 = 'null' OR l.queue IN (SELECT value FROM json_each(?1)))
+					AND (?2 = 'null' OR l.type IN (SELECT value FROM json_each(?2)))
+					ORDER BY l.priority DESC, t.seq LIMIT ?3`, jsonList(req.Queues), jsonList(req.Types), req.Max)
+				return err
+			}))
+			got, err := queue.Dequeue(t.Context(), req)
+			require.NoError(t, err)
+			require.Len(t, got, len(want))
+			require.ElementsMatch(t, want, seqsOfTasks(got))
+			require.True(t, slices.IsSortedFunc(got, func(a, b *domain.Task) int {
+				if a.Priority != b.Priority {
+					return int(b.Priority - a.Priority)
+				}
+				return a.CreatedAt.Compare(b.CreatedAt)
+			}))
+			taken += len(got)
+		}
+	}
+	require.Greater(t, taken, 200)
+	var findings []domain.Finding
+	summary, err := first.Verify(t.Context(), ports.VerifyRequest{Report: func(f domain.Finding) { findings = append(findings, f) }})
+	require.NoError(t, err)
+	require.True(t, summary.Clean(), "%v", findings)
+}
+
+func TestAClaimPassesOverAHeadThatIsNotReady(t *testing.T) {
+	t.Parallel()
+	db, _ := openIn(t, filepath.Join(t.TempDir(), "store.db"))
+	queue := NewTaskQueue(db)
+	request := func() ports.ClaimRequest { return ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute} }
+	made, err := queue.Enqueue(t.Context(), domain.NewTask(uuid.New(), "test", nil), domain.NewTask(uuid.New(), "test", nil))
+	require.NoError(t, err)
+	_, err = queue.Dequeue(t.Context(), request())
+	require.NoError(t, err)
+	write(t, db, fmt.Sprintf("UPDATE lane SET head = %d", made[0].CreatedAt.UnixMicro()))
+	db.writer.mirror.valid = false
+	got, err := queue.Dequeue(t.Context(), request())
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	require.Equal(t, made[1].ID, got[0].ID)
+}
+
+// TestAClaimReadsNoMoreLanesThanItTakes keeps the cost of a claim from growing with the
+// lanes: their indexes have them in the order of claims.
+func TestAClaimReadsNoMoreLanesThanItTakes(t *testing.T) {
+	t.Parallel()
+	db, _ := openIn(t, filepath.Join(t.TempDir(), "store.db"))
+	for from, index := range map[string]string{ofAny: "lane_head", ofType: "lane_type_head"} {
+		require.NoError(t, db.read(t.Context(), "explain", func(s *statements) error {
+			return s.each(func(r *row) error {
+				step := r.text(3)
+				require.NotContains(t, step, "TEMP B-TREE")
+				if strings.Contains(step, " lane ") {
+					require.Contains(t, step, "USING INDEX "+index)
+				}
+				return nil
+			}, "EXPLAIN QUERY PLAN "+selectHeads+from+inOrder+"?", []any{"test", 1}[2-strings.Count(from+inOrder+"?", "?"):]...)
+		}))
+	}
+}

@@ -1,0 +1,325 @@
+package portstest_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"logsift/adapters/memstore"
+	"logsift/domain"
+	"logsift/ports"
+)
+
+// brokenQueue is a sound queue of which some methods are replaced.
+type brokenQueue struct {
+	*memstore.TaskQueue
+
+	enqueue func(ctx context.Context, tasks []*domain.Task) ([]*domain.Task, error)
+	dequeue func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error)
+	update  func(ctx context.Context, updates ...ports.TaskUpdate) error
+	extend  func(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error)
+	stats   func(ctx context.Context) (domain.QueueStats, error)
+	list    func(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error)
+	purge   func(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error)
+	reap    func(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error)
+	remove  func(ctx context.Context, ids ...domain.TaskID) error
+	queues  func(ctx context.Context) ([]domain.QueueInfo, error)
+	pause   func(ctx context.Context, name string) error
+	resume  func(ctx context.Context, name string) error
+	read    func(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error)
+	// reopen is what another process gets; nil for a store of one process.
+	reopen func() *brokenQueue
+}
+
+func newBrokenQueue(q *memstore.TaskQueue) *brokenQueue {
+	return &brokenQueue{
+		TaskQueue: q,
+		enqueue: func(ctx context.Context, tasks []*domain.Task) ([]*domain.Task, error) {
+			return q.Enqueue(ctx, tasks...)
+		},
+		dequeue: q.Dequeue, update: q.UpdateTask, extend: q.ExtendLease, stats: q.GetQueueStats, list: q.ListTasks,
+		purge: q.PurgeFinished, reap: q.ReapExpired, remove: q.DeleteTask, queues: q.ListQueues, pause: q.PauseQueue, resume: q.ResumeQueue,
+		read: q.ReadTaskEvents,
+	}
+}
+
+func (q *brokenQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
+	return q.enqueue(ctx, tasks)
+}
+func (q *brokenQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+	return q.dequeue(ctx, req)
+}
+func (q *brokenQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate) error {
+	return q.update(ctx, updates...)
+}
+func (q *brokenQueue) ExtendLease(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
+	return q.extend(ctx, lease, leases...)
+}
+func (q *brokenQueue) GetQueueStats(ctx context.Context) (domain.QueueStats, error) {
+	return q.stats(ctx)
+}
+func (q *brokenQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
+	return q.list(ctx, filter)
+}
+func (q *brokenQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+	return q.purge(ctx, retention, limit)
+}
+func (q *brokenQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
+	return q.reap(ctx, req)
+}
+func (q *brokenQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
+	return q.remove(ctx, ids...)
+}
+func (q *brokenQueue) ListQueues(ctx context.Context) ([]domain.QueueInfo, error) {
+	return q.queues(ctx)
+}
+func (q *brokenQueue) PauseQueue(ctx context.Context, name string) error  { return q.pause(ctx, name) }
+func (q *brokenQueue) ResumeQueue(ctx context.Context, name string) error { return q.resume(ctx, name) }
+func (q *brokenQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error) {
+	return q.read(ctx, req)
+}
+
+var queueSabotages = map[string]sabotage[*brokenQueue]{
+	"a queue counts for ever": {"Enqueue/queues_that_have_no_tasks_any_more_make_room_for_others", func(q *brokenQueue) {
+		var mu sync.Mutex
+		known := map[string]bool{}
+		q.enqueue = func(ctx context.Context, tasks []*domain.Task) ([]*domain.Task, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, task := range tasks {
+				if known[task.Queue] = true; len(known) > 1024 {
+					return nil, domain.ErrQueueFull
+				}
+			}
+			return q.TaskQueue.Enqueue(ctx, tasks...)
+		}
+	}},
+	"a call that fails on the way does not return what it stored": {"Enqueue/a_call_that_fails_on_the_way_returns_what_it_stored", func(q *brokenQueue) {
+		q.enqueue = func(ctx context.Context, tasks []*domain.Task) ([]*domain.Task, error) {
+			var out []*domain.Task
+			for part := range slices.Chunk(tasks, ports.MaxEnqueue) {
+				stored, err := q.TaskQueue.Enqueue(ctx, part...)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, stored...)
+			}
+			return out, nil
+		}
+	}},
+	"a page of large tasks is as long as any": {"List/a_page_of_large_tasks_ends_early", func(q *brokenQueue) {
+		q.list = func(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
+			size := filter.PageSize()
+			var all domain.TaskPage
+			for {
+				page, err := q.TaskQueue.ListTasks(ctx, filter)
+				all.Tasks, all.NextCursor = append(all.Tasks, page.Tasks...), page.NextCursor
+				if err != nil || page.NextCursor == "" || len(all.Tasks) == size {
+					return all, err
+				}
+				filter.Cursor, filter.Limit = page.NextCursor, size-len(all.Tasks)
+			}
+		}
+	}},
+	"a list by queue looks at the newest tasks only": {"List/tasks_are_found_by_type_and_queue_behind_many_others", func(q *brokenQueue) {
+		q.list = func(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
+			page, err := q.TaskQueue.ListTasks(ctx, domain.TaskFilter{Status: filter.Status, Limit: filter.Limit, Cursor: filter.Cursor})
+			page.Tasks = slices.DeleteFunc(page.Tasks, func(t *domain.Task) bool { return !filter.Matches(t) })
+			return page, err
+		}
+	}},
+	"a late report is accepted": {"Settle/a_lease_that_was_recovered_changes_nothing_any_more", func(q *brokenQueue) {
+		q.update = func(ctx context.Context, updates ...ports.TaskUpdate) error {
+			for i, u := range updates {
+				if t, err := q.GetTask(ctx, u.Lease.TaskID); err == nil && t.Lease != nil {
+					updates[i].Lease = *t.Lease
+				}
+			}
+			return q.TaskQueue.UpdateTask(ctx, updates...)
+		}
+	}},
+	"a late report is passed over in silence": {"Settle/both_parts_of_the_fence_are_compared", func(q *brokenQueue) {
+		q.update = func(ctx context.Context, updates ...ports.TaskUpdate) error {
+			_ = q.TaskQueue.UpdateTask(ctx, updates...)
+			return nil
+		}
+	}},
+	"a repeated claim takes more tasks": {"Claim/the_same_claim_id_gives_the_same_tasks_and_no_others", func(q *brokenQueue) {
+		asks(&q.dequeue, func(req *ports.ClaimRequest) {
+			if req.ID != uuid.Nil {
+				req.ID = uuid.New()
+			}
+		})
+	}},
+	"a claim takes what is ready at any size": {"Claim/a_claim_is_bounded_in_bytes", func(q *brokenQueue) {
+		asks(&q.dequeue, func(req *ports.ClaimRequest) { req.MaxBytes = 0 })
+	}},
+	"a repeat keeps what it does not give": {"Claim/a_repeat_that_asks_for_less_gives_the_rest_back", func(q *brokenQueue) {
+		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+			most := req.Room()
+			req.MaxBytes = 0
+			got, err := q.TaskQueue.Dequeue(ctx, req)
+			for i, t := range got {
+				if most -= len(t.Payload); most < 0 && i > 0 {
+					return got[:i], err
+				}
+			}
+			return got, err
+		}
+	}},
+	"a repeat leaves its leases as they are": {"Claim/a_repeat_makes_its_leases_last_anew", func(q *brokenQueue) {
+		var mu sync.Mutex
+		given := map[domain.ClaimID][]*domain.Task{}
+		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if tasks, ok := given[req.ID]; ok {
+				return tasks, nil
+			}
+			got, err := q.TaskQueue.Dequeue(ctx, req)
+			given[req.ID] = got
+			return got, err
+		}
+	}},
+	"the youngest task comes first": {"Claim/the_highest_priority_comes_first_and_within_one_the_oldest", func(q *brokenQueue) {
+		answers(&q.dequeue, func(_ ports.ClaimRequest, got *[]*domain.Task) { slices.Reverse(*got) })
+	}},
+	"delayed tasks are early": {"Time/a_delayed_task_is_never_early", func(q *brokenQueue) {
+		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+			page, err := q.TaskQueue.ListTasks(ctx, domain.TaskFilter{Status: domain.TaskStatusPending})
+			if err != nil {
+				return nil, err
+			}
+			for _, t := range page.Tasks {
+				if err := q.RunTaskNow(ctx, t.ID); err != nil {
+					return nil, err
+				}
+			}
+			return q.TaskQueue.Dequeue(ctx, req)
+		}
+	}},
+	"a lost worker costs a retry": {"Time/an_expired_lease_is_recovered_at_no_cost_of_a_retry", func(q *brokenQueue) {
+		q.reap = func(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
+			page, err := q.TaskQueue.ListTasks(ctx, domain.TaskFilter{Status: domain.TaskStatusProcessing})
+			if err != nil {
+				return ports.Maintained{}, err
+			}
+			m, err := q.TaskQueue.ReapExpired(ctx, req)
+			if err != nil || m.Count == 0 {
+				return m, err
+			}
+			for range page.Tasks {
+				got, err := q.TaskQueue.Dequeue(ctx, ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute})
+				if err != nil || len(got) == 0 {
+					return m, err
+				}
+				if err := q.TaskQueue.UpdateTask(ctx, ports.TaskUpdate{Lease: *got[0].Lease, Outcome: ports.OutcomeRetry}); err != nil {
+					return m, err
+				}
+			}
+			return m, nil
+		}
+	}},
+	"leases that ended while the store was away are recovered": {"Time/expired_leases_are_renewed_when_the_store_was_away", func(q *brokenQueue) {
+		asks(&q.reap, func(req *ports.ReapRequest) { req.Renew = 0 })
+	}},
+	"poison is never recognised": {"Time/a_task_that_kills_its_workers_ends_as_poison", func(q *brokenQueue) {
+		asks(&q.reap, func(req *ports.ReapRequest) { req.MaxRecoveries += 100 })
+	}},
+	"poison is not counted": {"Time/a_task_that_kills_its_workers_ends_as_poison", func(q *brokenQueue) {
+		answers(&q.reap, func(_ ports.ReapRequest, m *ports.Maintained) { m.Poisoned = 0 })
+	}},
+	"claimed tasks lack their errors": {"Time/a_claimed_task_has_the_times_that_its_wait_is_counted_from", func(q *brokenQueue) {
+		answers(&q.dequeue, func(_ ports.ClaimRequest, tasks *[]*domain.Task) {
+			for _, t := range *tasks {
+				t.Errors = nil
+			}
+		})
+	}},
+	"the trace is lost": {"Enqueue/the_trace_of_a_task_comes_with_its_claim_and_is_no_part_of_its_contents", func(q *brokenQueue) {
+		answers(&q.dequeue, func(_ ports.ClaimRequest, tasks *[]*domain.Task) {
+			for _, t := range *tasks {
+				t.TraceParent = ""
+			}
+		})
+	}},
+	"clean-up ignores the retention": {"Time/finished_tasks_go_after_their_retention_and_nothing_else_does", func(q *brokenQueue) {
+		q.purge = func(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+			return q.TaskQueue.PurgeFinished(ctx, retention/2, limit)
+		}
+	}},
+	"the counts drift": {"List/counts_add_up_after_every_step", func(q *brokenQueue) {
+		var mu sync.Mutex
+		completed := int64(0)
+		q.update = func(ctx context.Context, updates ...ports.TaskUpdate) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, u := range updates {
+				if u.Outcome == ports.OutcomeFailed {
+					completed++
+				}
+			}
+			return q.TaskQueue.UpdateTask(ctx, updates...)
+		}
+		q.stats = func(ctx context.Context) (domain.QueueStats, error) {
+			s, err := q.TaskQueue.GetQueueStats(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			s.Completed += completed
+			return s, err
+		}
+	}},
+	"pages repeat their last task": {"List/the_newest_task_comes_first_whatever_its_state", func(q *brokenQueue) {
+		var last *domain.Task
+		answers(&q.list, func(filter domain.TaskFilter, page *domain.TaskPage) {
+			if filter.Cursor != "" && last != nil {
+				page.Tasks = append([]*domain.Task{last}, page.Tasks...)
+			}
+			if n := len(page.Tasks); n > 0 {
+				last = page.Tasks[n-1]
+			}
+		})
+	}},
+	"a repeated enqueue makes two tasks": {"Enqueue/a_repeat_gives_the_same_task_and_stores_nothing", func(q *brokenQueue) {
+		asks(&q.enqueue, func(tasks *[]*domain.Task) {
+			*tasks = slices.Clone(*tasks)
+			for i, t := range *tasks {
+				(*tasks)[i] = t.Clone()
+				(*tasks)[i].ID = uuid.New()
+			}
+		})
+	}},
+	"a running task can be deleted": {"Manage/each_step_is_allowed_from_some_states_and_refused_from_the_others", func(q *brokenQueue) {
+		q.remove = func(ctx context.Context, ids ...domain.TaskID) error {
+			_ = q.CancelTask(ctx, ids...)
+			return q.TaskQueue.DeleteTask(ctx, ids...)
+		}
+	}},
+	"a lease is extended from its end": {"Settle/an_extended_lease_lasts_from_now", func(q *brokenQueue) {
+		q.extend = func(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
+			return q.TaskQueue.ExtendLease(ctx, lease*2, leases...)
+		}
+	}},
+	"waiting claims are never woken": {"Claim/a_claim_that_waits_is_woken_by_an_enqueue", func(q *brokenQueue) {
+		q.dequeue = q.sleepy
+	}},
+}
+
+// sleepy is a claim that sleeps instead of waiting for a task.
+func (q *brokenQueue) sleepy(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+	wait := req.Wait
+	req.Wait = 0
+	got, err := q.TaskQueue.Dequeue(ctx, req)
+	if err != nil || len(got) > 0 || wait == 0 {
+		return got, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(min(wait, 4*time.Second)):
+	}
+	return q.TaskQueue.Dequeue(ctx, req)
+}
