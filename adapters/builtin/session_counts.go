@@ -312,9 +312,11 @@ func (c *sessionCounts) anomalies() []domain.Anomaly {
 // comes in their place.
 func (c *sessionCounts) failures() []rareCounts {
 	own := len(c.set.ids)
-	usual := make([]bool, len(c.in))
+	var usual []int
 	for n, in := range c.in {
-		usual[n] = float64(in) >= (1-maxFailed)*float64(c.total) && c.own[n] > 0
+		if float64(in) >= (1-maxFailed)*float64(c.total) && c.own[n] > 0 {
+			usual = append(usual, n)
+		}
 	}
 	index := map[string]int{}
 	var groups []rareCounts
@@ -369,7 +371,7 @@ func (c *sessionCounts) failures() []rareCounts {
 // hasOthers reports whether most of the sessions have lines that few others have, and
 // that tell of no trouble: they are of another sort.
 func (c *sessionCounts) hasOthers(o rareCounts) bool {
-	in := make([]int, len(c.in))
+	in := map[int32]int{}
 	for _, i := range o.sessions {
 		for n := range c.counts(i) {
 			in[n]++
@@ -392,11 +394,17 @@ func (c *sessionCounts) oddCounts(limit int, failed map[int32]bool) ([]rareCount
 	var out []rareCounts
 	total := 0
 	cut, _ := c.cut(shortSession)
+	var core []int
+	for n, in := range c.core {
+		if in {
+			core = append(core, n)
+		}
+	}
 	for i, countsKey := range c.countsOf {
 		if c.count[countsKey] > limit || failed[int32(i)] || cut(int32(i)) {
 			continue
 		}
-		missing := c.missing(int32(i), c.core)
+		missing := c.missing(int32(i), core)
 		key := fmt.Sprintf("%v", missing)
 		if len(missing) == 0 {
 			key = strconv.FormatUint(countsKey, 16)
@@ -440,15 +448,16 @@ func (c *sessionCounts) cut(most float64) (cut func(session int32) bool, short b
 	}, short
 }
 
-// missing returns the templates among these that a session lacks.
-func (c *sessionCounts) missing(session int32, among []bool) []int {
-	has := map[int32]bool{}
+// missing returns the templates among these that a session lacks. Since most sessions have
+// each of these, they are no more than the lines.
+func (c *sessionCounts) missing(session int32, among []int) []int {
+	has := make(map[int32]bool, len(c.set.lines[session]))
 	for _, line := range c.set.lines[session] {
 		has[c.g.templateOf[line]] = true
 	}
 	var out []int
-	for n, wanted := range among {
-		if wanted && !has[int32(n)] {
+	for _, n := range among {
+		if !has[int32(n)] {
 			out = append(out, n)
 		}
 	}

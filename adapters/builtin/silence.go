@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -91,47 +92,91 @@ func (g *group) silence(silent, pause time.Duration, expected float64) domain.An
 	return g.anomaly(subject{key: "all lines", service: g.source, category: domain.CategoryUnknown}, []finding{f})
 }
 
-// silentGroups finds the sources of one request whose lines end while those of another
-// go on.
+// silentGroups finds the sources of one request whose lines end while those of another,
+// which began before, go on.
 func silentGroups(groups []*group) []domain.Anomaly {
-	var out []domain.Anomaly
+	if len(groups) < 2 {
+		return nil
+	}
+	ends := make([]ending, 0, len(groups))
 	for _, g := range groups {
-		own := g.end - g.begin
-		if g.lines < minLines || g.begin == noTime || own < buckets*time.Second.Microseconds() {
+		if e, ok := g.ending(); ok {
+			ends = append(ends, e)
+		}
+	}
+	until := goingOn(ends)
+	var out []domain.Anomaly
+	for i, e := range ends {
+		g, own := e.group, e.end-e.begin
+		if g.lines < minLines || own < buckets*time.Second.Microseconds() {
 			continue
 		}
-		until := g.end
-		for _, other := range groups {
-			if other.begin == noTime || other.begin > g.end-own/2 || other.end <= until {
-				continue
-			}
-			after := 0
-			for _, t := range other.times {
-				if t > g.end {
-					after++
-				}
-			}
-			if after >= fewerExpected {
-				until = other.end
-			}
-		}
-		silent, pause := until-g.end, longestPause(g.times)
+		silent := until[i] - e.end
 		expected := float64(g.lines) * float64(silent) / float64(own)
-		if expected >= fewerExpected && silent >= silentFactor*pause {
-			out = append(out, g.silence(time.Duration(silent)*time.Microsecond, time.Duration(pause)*time.Microsecond, expected))
+		if expected >= fewerExpected && silent >= silentFactor*e.pause {
+			out = append(out, g.silence(time.Duration(silent)*time.Microsecond, time.Duration(e.pause)*time.Microsecond, expected))
 		}
 	}
 	return out
 }
 
-// longestPause is the longest time between two lines, in microseconds.
-func longestPause(times []int64) int64 {
-	sorted := slices.Sorted(slices.Values(times))
-	longest := int64(0)
+// ending is how the lines of a source end, in microseconds: last is the time after which it
+// has fewer than fewerExpected lines, pause the longest time between two.
+type ending struct {
+	group                   *group
+	begin, end, last, pause int64
+}
+
+// ending returns how the lines end, if there are enough to tell.
+func (g *group) ending() (ending, bool) {
+	if g.begin == noTime || g.lines < fewerExpected {
+		return ending{}, false
+	}
+	sorted := slices.Sorted(slices.Values(g.times))
+	e := ending{group: g, begin: g.begin, end: g.end, last: sorted[len(sorted)-fewerExpected]}
 	for i := 1; i < len(sorted); i++ {
 		if sorted[i-1] != noTime {
-			longest = max(longest, sorted[i]-sorted[i-1])
+			e.pause = max(e.pause, sorted[i]-sorted[i-1])
 		}
 	}
-	return longest
+	return e, true
+}
+
+// goingOn returns, for each source, the end of the one that goes on longest after it and
+// that was there for half of its time; its own if none does. It takes n log n steps: the
+// sources are added in the order of their begin to a tree of Fenwick, whose places are those
+// of the times last, the latest first.
+func goingOn(ends []ending) []int64 {
+	out := make([]int64, len(ends))
+	byBegin, byHalf := make([]int, len(ends)), make([]int, len(ends))
+	lasts := make([]int64, len(ends))
+	for i, e := range ends {
+		byBegin[i], byHalf[i], lasts[i], out[i] = i, i, e.last, e.end
+	}
+	half := func(i int) int64 { return ends[i].end - (ends[i].end-ends[i].begin)/2 }
+	slices.SortFunc(byBegin, func(a, b int) int { return cmp.Compare(ends[a].begin, ends[b].begin) })
+	slices.SortFunc(byHalf, func(a, b int) int { return cmp.Compare(half(a), half(b)) })
+	slices.Sort(lasts)
+	// later is how many sources go on after a time.
+	later := func(at int64) int {
+		n, _ := slices.BinarySearch(lasts, at+1)
+		return len(lasts) - n
+	}
+	tree := make([]int64, len(ends)+1)
+	for i := range tree {
+		tree[i] = noTime
+	}
+	for _, i := range byHalf {
+		for len(byBegin) > 0 && ends[byBegin[0]].begin <= half(i) {
+			e := &ends[byBegin[0]]
+			byBegin = byBegin[1:]
+			for place := later(e.last) + 1; place < len(tree); place += place & -place {
+				tree[place] = max(tree[place], e.end)
+			}
+		}
+		for place := later(ends[i].end); place > 0; place -= place & -place {
+			out[i] = max(out[i], tree[place])
+		}
+	}
+	return out
 }
