@@ -1,6 +1,7 @@
 package logline
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -10,7 +11,11 @@ import (
 // FieldNames are the names that programs and shippers use for the parts of an entry, in
 // any case; of several the first in the list counts. A name with dots is also that of a
 // field in nested objects.
-type FieldNames struct{ Message, Time, Level, Source []string }
+type FieldNames struct {
+	Message, Time, Level, Source []string
+	// Hints are names that tell of the level without being it, see [LevelMarks].
+	Hints []string
+}
 
 // Names is the one table of names, for lines of JSON and logfmt and for all ways in. The
 // names come from the documentation of the loggers and shippers in testdata/products.txt.
@@ -37,8 +42,22 @@ func Names() FieldNames {
 			"source", "service", "service.name", "app", "application", "host", "hostname", "host.name", "logger", "log.logger",
 			"syslog_identifier", "logger_name", "loggername", "@module", "module", "component",
 		},
+		Hints: slices.Concat(statusNames, requestNames, []string{
+			"t", "c", "priority", "short_message", "syslog_identifier", "syslog_facility", "facility", "_systemd_unit", "reqid", "levelno",
+		}),
 	}
 }
+
+var (
+	statusNames = []string{
+		"status", "status_code", "statuscode", "response_code", "response_status", "http_status", "http.status_code", "http.response.status_code",
+		"response.status", "response.statuscode", "edgeresponsestatus", "downstreamstatus", "sc-status", "res.statuscode",
+	}
+	requestNames = []string{
+		"method", "request_method", "requestmethod", "http_method", "http.method", "clientrequestmethod", "request", "request_uri",
+		"requesturi", "request.method", "uri", "req.method", "verb",
+	}
+)
 
 // field is what a named field of a line means.
 type field uint8
@@ -89,10 +108,8 @@ var byName = func() map[string]named {
 	add(fieldText, names.Message...)
 	add(fieldTime, names.Time...)
 	add(fieldLevel, names.Level...)
-	add(fieldStatus, "status", "status_code", "statuscode", "response_code", "response_status", "http_status", "http.status_code", "http.response.status_code",
-		"response.status", "response.statuscode", "edgeresponsestatus", "downstreamstatus", "sc-status", "res.statuscode")
-	add(fieldRequest, "method", "request_method", "requestmethod", "http_method", "http.method", "clientrequestmethod", "request", "request_uri",
-		"requesturi", "request.method", "uri", "req.method", "verb")
+	add(fieldStatus, statusNames...)
+	add(fieldRequest, requestNames...)
 	add(fieldNanos, "instant.nanoofsecond")
 	return out
 }()
@@ -232,11 +249,17 @@ const (
 	NumbersPython
 )
 
-// LevelMarks are what the names of the fields of an entry say of its level. The zero value
-// is that of no fields. It is not safe for concurrent use.
+// LevelMarks are what the fields of an entry say of its level beside the one that is its
+// level. The zero value is that of no fields. It is not safe for concurrent use.
 type LevelMarks struct {
 	numbers Numbers
 	mongo   bool
+
+	// status is the gravest of the responses, request whether there is a part of a request.
+	status  domain.LogLevel
+	request bool
+	// compact is whether there is @t, of Serilog's compact format (CLEF).
+	compact, text bool
 }
 
 // Note takes the name of a field.
@@ -250,6 +273,40 @@ func (m *LevelMarks) Note(name string) {
 	case isWordOf(name, "levelno"):
 		m.numbers = max(m.numbers, NumbersPython)
 	}
+}
+
+// NoteValue takes a field with its value, which is no object and no array. The name is with
+// those of the objects around it.
+func (m *LevelMarks) NoteValue(name, value string) {
+	if value != "" {
+		m.note(fieldOf(name), name, value)
+	}
+}
+
+func (m *LevelMarks) note(f field, key, value string) {
+	switch f {
+	case fieldTime:
+		m.compact = m.compact || key == "@t"
+	case fieldText:
+		m.text = true
+	case fieldStatus:
+		m.status = max(m.status, statusLevel(value))
+	case fieldRequest:
+		m.request = true
+	case fieldNone, fieldLevel, fieldNanos:
+	}
+}
+
+// Implied is the level of an entry without one: that of its response, or the one that CLEF
+// leaves out. It is the unknown level if nothing implies one.
+func (m *LevelMarks) Implied() domain.LogLevel {
+	switch {
+	case m.status > domain.LogLevelInfo || m.request && m.status != domain.LogLevelUnknown:
+		return m.status
+	case m.compact && m.text:
+		return domain.LogLevelInfo
+	}
+	return domain.LogLevelUnknown
 }
 
 // Read reads the value of a level's field as [ReadLevel] does, after all names were noted.

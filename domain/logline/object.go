@@ -20,13 +20,9 @@ type objectReader struct {
 	// the name priority, and MongoDB's s.
 	number, priority, letter string
 
-	clock   clock
-	noDate  bool
-	nanos   time.Duration
-	status  domain.LogLevel
-	request bool
-	// clef is whether there is @t and a message of Serilog's compact format.
-	clef bool
+	clock  clock
+	noDate bool
+	nanos  time.Duration
 }
 
 // Ranks of what no name of the table has.
@@ -80,10 +76,10 @@ func (o *objectReader) take(key string, n named, begin, end int) {
 	if begin == end || o.line[begin-1] != '"' && (value[0] == '{' || value[0] == '[' || value == "null") {
 		return
 	}
+	o.marks.note(n.field, key, value)
 	switch n.field {
 	case fieldTime:
 		o.takeTime(value, n.rank)
-		o.clef = o.clef || key == "@t"
 	case fieldLevel:
 		o.takeLevel(key, value, n.rank)
 	case fieldText:
@@ -91,10 +87,7 @@ func (o *objectReader) take(key string, n named, begin, end int) {
 			o.text = n.rank
 			o.TextBegin, o.TextEnd = begin, end
 		}
-	case fieldStatus:
-		o.status = max(o.status, statusLevel(value))
-	case fieldRequest:
-		o.request = true
+	case fieldStatus, fieldRequest:
 	case fieldNanos:
 		if n, err := strconv.Atoi(value); err == nil && n >= 0 && n < 1e9 {
 			o.nanos = time.Duration(n / 1000 * 1000)
@@ -172,16 +165,13 @@ func (o *objectReader) finish() {
 	if o.nanos > 0 && o.Time.Nanosecond() == 0 {
 		o.Time = o.Time.Add(o.nanos)
 	}
-	if o.Level == domain.LogLevelUnknown && (o.status > domain.LogLevelInfo || o.request) {
-		o.Level = o.status
+	if o.Level == domain.LogLevelUnknown {
+		o.Level = o.marks.Implied()
 	}
 	if o.noDate && o.Time.IsZero() && o.times.dates != nil {
 		if t, ok := o.times.dayOf(o.clock); ok {
 			o.Time, o.layout = t, layoutClock
 		}
-	}
-	if o.Level == domain.LogLevelUnknown && o.clef && o.text != rankNone {
-		o.Level = domain.LogLevelInfo // CLEF leaves it out.
 	}
 }
 

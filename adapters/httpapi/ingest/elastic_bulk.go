@@ -249,7 +249,7 @@ func (b *bulkReceiver) document(action *bulkAction, line []byte) (domain.LogEntr
 	if err != nil {
 		return domain.LogEntry{}, err
 	}
-	entry, err := b.entryOf(fields, string(line))
+	entry, err := b.entryOf(fields, line)
 	if err != nil {
 		return entry, err
 	}

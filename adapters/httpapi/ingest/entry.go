@@ -34,14 +34,13 @@ func (in *receiver) jsonEntry(value []byte) (domain.LogEntry, error) {
 	if err != nil {
 		return domain.LogEntry{}, err
 	}
-	return in.entryOf(fields, string(value))
+	return in.entryOf(fields, value)
 }
 
 // entryOf makes an entry of the fields of an object. An object without a message is its
 // own; one without anything is refused. A time that cannot be read stays an attribute, as
 // a word that is no level does.
-func (in *receiver) entryOf(fields *fields, object string) (domain.LogEntry, error) {
-	object = strings.TrimSpace(strings.ToValidUTF8(object, "\uFFFD"))
+func (in *receiver) entryOf(fields *fields, object []byte) (domain.LogEntry, error) {
 	entry := domain.LogEntry{Source: in.source}
 	named := in.names.pick(fields.list, in.timeOf)
 	in.wholeTime(&named, fields.list)
@@ -52,7 +51,7 @@ func (in *receiver) entryOf(fields *fields, object string) (domain.LogEntry, err
 	case len(fields.list) == 0:
 		return entry, &domain.ValidationError{Field: "message", Rule: "is missing; its name may be " + strings.Join(in.names.message, ", ")}
 	default:
-		entry.Message = request.CutText(object, domain.MaxLogMessage)
+		entry.Message = request.CutText(strings.TrimSpace(strings.ToValidUTF8(string(object), "\uFFFD")), domain.MaxLogMessage)
 	}
 	if f := named.time.field; f != nil {
 		entry.Timestamp = named.at
@@ -65,10 +64,13 @@ func (in *receiver) entryOf(fields *fields, object string) (domain.LogEntry, err
 	if f := named.level.field; f != nil {
 		entry.Level = named.severity
 		f.used = true
-	} else if entry.Level = (logline.Parser{}).Header(object, in.now).Level; entry.Level == domain.LogLevelUnknown {
+	} else if entry.Level = named.implied; entry.Level == domain.LogLevelUnknown && named.message.field != nil && named.message.used {
 		entry.Level = logline.Parser{}.Header(entry.Message, in.now).Level
 	}
 	for i := range fields.list {
+		if len(entry.Attributes) == domain.MaxLogAttributes {
+			break
+		}
 		if f := &fields.list[i]; !f.used {
 			entry.Attributes = addAttribute(entry.Attributes, f.name, f.text)
 		}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -29,9 +30,13 @@ type field struct {
 // fields are the members of an object that are not null, in their order.
 type fields struct {
 	list  []field
-	named map[fieldKey]int // the place of each name
+	named map[fieldKey]int // the place of each name in a list of more than shortList
 	count int              // members read, those of one name too
 	name  []byte           // of the member that is read
+	dec   *jsontext.Decoder
+	// names are those with a meaning; of fields with others only the first maxPlain are kept.
+	// Nil keeps all.
+	names *fieldNames
 }
 
 type fieldKey struct {
@@ -41,7 +46,12 @@ type fieldKey struct {
 
 // Limits of what is read of an object: more members than maxFields are dropped.
 const (
-	maxFields      = 1000
+	maxFields = 1000
+	// maxPlain is how many fields may become attributes: an attribute may have the name of
+	// a field, and so not be one.
+	maxPlain = 2 * domain.MaxLogAttributes
+	// shortList is how many fields are looked through for a name.
+	shortList      = 16
 	attributesName = "attributes"
 )
 
@@ -49,7 +59,10 @@ const (
 func readFields(value []byte) (*fields, error) { return (&fields{}).parse(value) }
 
 // readFields reads a JSON object into fields that are valid until the next is read.
-func (in *receiver) readFields(value []byte) (*fields, error) { return in.fields.parse(value) }
+func (in *receiver) readFields(value []byte) (*fields, error) {
+	in.fields.names = &in.names
+	return in.fields.parse(value)
+}
 
 // parse reads a JSON object over what was read before.
 func (f *fields) parse(value []byte) (*fields, error) {
@@ -61,15 +74,19 @@ func (f *fields) parse(value []byte) (*fields, error) {
 	}
 	f.list, f.count = f.list[:0], 0
 	clear(f.named)
-	dec := jsontext.NewDecoder(bytes.NewBuffer(value), request.Lenient)
-	_, err := dec.ReadToken()
+	if f.dec == nil {
+		f.dec = jsontext.NewDecoder(bytes.NewBuffer(value), request.Lenient)
+	} else {
+		f.dec.Reset(bytes.NewBuffer(value), request.Lenient)
+	}
+	_, err := f.dec.ReadToken()
 	if err == nil {
-		err = f.read(dec, 0, false)
+		err = f.read(f.dec, 0, false)
 	}
 	if err != nil {
 		return nil, &domain.ValidationError{Field: "entry", Rule: "must be valid JSON"}
 	}
-	if len(bytes.TrimSpace(value[dec.InputOffset():])) > 0 {
+	if len(bytes.TrimSpace(value[f.dec.InputOffset():])) > 0 {
 		return nil, &domain.ValidationError{Field: "entry", Rule: "must have nothing behind the JSON object"}
 	}
 	return f, nil
@@ -105,6 +122,9 @@ func (f *fields) read(dec *jsontext.Decoder, prefix int, attribute bool) error {
 		raw, err := dec.ReadValue()
 		if err != nil {
 			return err
+		}
+		if !f.keeps(attribute) {
+			continue
 		}
 		text, err := fieldText(raw)
 		if err != nil {
@@ -151,16 +171,49 @@ func (f *fields) put(kind jsontext.Kind, text string, attribute bool) {
 	if kind == jsontext.KindNull || len(f.name) == 0 {
 		return
 	}
-	if i, again := f.named[fieldKey{string(f.name), attribute}]; again {
+	if i := f.find(attribute); i >= 0 {
 		f.list[i].kind, f.list[i].text = kind, text
 		return
 	}
-	if f.named == nil {
-		f.named = map[fieldKey]int{}
-	}
 	name := string(f.name)
-	f.named[fieldKey{name, attribute}] = len(f.list)
 	f.list = append(f.list, field{name: name, kind: kind, text: text, attribute: attribute})
+	switch n := len(f.list); {
+	case n == shortList+1:
+		if f.named == nil {
+			f.named = map[fieldKey]int{}
+		}
+		for i := range f.list {
+			f.named[fieldKey{f.list[i].name, f.list[i].attribute}] = i
+		}
+	case n > shortList:
+		f.named[fieldKey{name, attribute}] = n - 1
+	}
+}
+
+// find returns the place of the name in the list, or -1.
+func (f *fields) find(attribute bool) int {
+	if len(f.list) > shortList {
+		if i, ok := f.named[fieldKey{string(f.name), attribute}]; ok {
+			return i
+		}
+		return -1
+	}
+	return slices.IndexFunc(f.list, func(other field) bool { return other.attribute == attribute && other.name == string(f.name) })
+}
+
+// keeps reports whether a field of the name can become a part of the entry.
+func (f *fields) keeps(attribute bool) bool {
+	if len(f.list) < maxPlain || f.names == nil || f.find(attribute) >= 0 {
+		return true
+	}
+	if attribute || len(f.name) > f.names.longest {
+		return false
+	}
+	_, ok := f.names.ranks[string(f.name)]
+	if !ok && slices.ContainsFunc(f.name, func(c byte) bool { return c >= 'A' && c <= 'Z' || c >= utf8.RuneSelf }) {
+		_, ok = f.names.rank(string(f.name))
+	}
+	return ok
 }
 
 // fieldText returns a string's value, or the JSON of any other value.
@@ -181,4 +234,4 @@ func fieldText(raw jsontext.Value) (string, error) {
 
 // shared returns those of the fields that are looked at for each entry, where many
 // entries have them in common.
-func shared(list []field) []field { return list[:min(len(list), 2*domain.MaxLogAttributes)] }
+func shared(list []field) []field { return list[:min(len(list), maxPlain)] }

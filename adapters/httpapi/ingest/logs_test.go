@@ -142,6 +142,22 @@ func TestCreateLogs(t *testing.T) {
 			require.Equal(t, entry.Timestamp, logline.Parser{}.Parse(c.line, time.Now()).Timestamp, "analyze reads the same: %s", c.line)
 		}
 	})
+	apitest.Run(t, "of many fields the first are attributes, and those with a meaning count anywhere", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		var fields strings.Builder
+		for i := range 500 {
+			fmt.Fprintf(&fields, `"k%d":%d,`, i, i)
+		}
+		line := `{` + fields.String() + `"k3":"newest","STATUS":503,"Msg":"boom","time":"2026-11-29T09:00:00Z"}`
+		apitest.Answer[wire.LogReceipt](t, w.Do("POST", logsPath, line+"\n{\"message\":\"next\",\"k499\":1}", "Content-Type", ndjson), http.StatusAccepted)
+		entry := w.Logs.Entries[0]
+		require.Equal(t, "boom", entry.Message)
+		require.Equal(t, domain.LogLevelError, entry.Level)
+		require.Equal(t, time.Date(2026, 11, 29, 9, 0, 0, 0, time.UTC), entry.Timestamp)
+		require.Len(t, entry.Attributes, domain.MaxLogAttributes)
+		require.Equal(t, "newest", entry.Attributes["k3"])
+		require.Contains(t, entry.Attributes, "k63")
+		require.Equal(t, map[string]string{"k499": "1"}, w.Logs.Entries[1].Attributes)
+	})
 	apitest.Run(t, "a line may have 1 MiB and no more", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		most := strings.Repeat("x", domain.MaxLogMessage)
 		got := apitest.Answer[wire.LogReceipt](t, w.Do("POST", logsPath, most+"\r\n"+most+"y\r\nlast", "Content-Type", plain), http.StatusAccepted)

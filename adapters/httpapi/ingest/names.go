@@ -15,20 +15,33 @@ import (
 // also that of a field of nested objects.
 type fieldNames struct {
 	message, time, level, source []string
+	// hints tell of the level without being it.
+	hints []string
 	// anyNumber are those names of times under which each number is a time; under others
 	// only one that logline would read.
 	anyNumber []string
 	ranks     map[string]ranks
+	longest   int // of the names, in bytes
 }
 
 // ranks are the places of a name among those of each part, from 1; 0 for none.
-type ranks struct{ message, time, level, source int }
+type ranks struct{ message, time, level, source, hint int }
+
+// rank returns the ranks of a name; ok is false for one without a meaning.
+func (n *fieldNames) rank(name string) (ranks, bool) {
+	if len(name) > n.longest {
+		return ranks{}, false
+	}
+	r, ok := n.ranks[strings.ToLower(name)]
+	return r, ok
+}
 
 // ranked returns the names with their ranks.
 func (n fieldNames) ranked() fieldNames {
 	n.ranks = map[string]ranks{}
 	note := func(names []string, rank func(*ranks) *int) {
 		for i, name := range names {
+			n.longest = max(n.longest, len(name))
 			name = strings.ToLower(name)
 			of := n.ranks[name]
 			if at := rank(&of); *at == 0 {
@@ -41,6 +54,7 @@ func (n fieldNames) ranked() fieldNames {
 	note(n.time, func(r *ranks) *int { return &r.time })
 	note(n.level, func(r *ranks) *int { return &r.level })
 	note(n.source, func(r *ranks) *int { return &r.source })
+	note(n.hints, func(r *ranks) *int { return &r.hint })
 	return n
 }
 
@@ -60,12 +74,13 @@ func (p picked) or(other picked) picked {
 }
 
 // parts are the fields that tell the parts of an entry. at and severity are the values of
-// those of the time and the level: of several the first counts that can be read.
+// those of the time and the level: of several the first counts that can be read. implied is
+// the level that other fields imply.
 type parts struct {
 	message, time, level, source picked
 
-	at       time.Time
-	severity domain.LogLevel
+	at                time.Time
+	severity, implied domain.LogLevel
 }
 
 // pick returns the parts among the fields of an object, whose times readTime reads.
@@ -80,10 +95,11 @@ func (n fieldNames) pick(list []field, readTime func(*field) (time.Time, bool)) 
 		if f.attribute || f.kind == jsontext.KindBeginArray {
 			continue
 		}
-		rank, ok := n.ranks[strings.ToLower(f.name)]
+		rank, ok := n.rank(f.name)
 		if !ok {
 			continue
 		}
+		marks.NoteValue(f.name, f.text)
 		out.message = out.message.or(picked{f, rank.message})
 		out.source = out.source.or(picked{f, rank.source})
 		if p := (picked{f, rank.time}); out.time.or(p) == p {
@@ -97,6 +113,7 @@ func (n fieldNames) pick(list []field, readTime func(*field) (time.Time, bool)) 
 			}
 		}
 	}
+	out.implied = marks.Implied()
 	return out
 }
 
@@ -122,8 +139,8 @@ func (in *receiver) wholeTime(named *parts, list []field) {
 		if f.attribute || f == named.time.field {
 			continue
 		}
-		switch isTime := in.names.ranks[strings.ToLower(f.name)].time > 0; {
-		case named.time.field != nil && isTime && strings.Contains(f.text, ":") && strings.ContainsAny(named.time.text, "-/."):
+		switch rank, _ := in.names.rank(f.name); {
+		case named.time.field != nil && rank.time > 0 && strings.Contains(f.text, ":") && strings.ContainsAny(named.time.text, "-/."):
 			if at, ok := in.parser.ReadTime(named.time.text+" "+f.text, in.now); ok {
 				named.at = at
 				f.used = true
@@ -142,7 +159,7 @@ func (in *receiver) wholeTime(named *parts, list []field) {
 var defaultNames = func() fieldNames {
 	names := logline.Names()
 	return fieldNames{
-		message: names.Message, time: names.Time, level: names.Level, source: names.Source,
+		message: names.Message, time: names.Time, level: names.Level, source: names.Source, hints: names.Hints,
 		anyNumber: []string{"time", "timestamp", "@timestamp", "ts", "date", "_time"},
 	}.ranked()
 }()

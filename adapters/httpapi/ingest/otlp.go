@@ -179,11 +179,12 @@ func (o *otlpReceiver) begin(rec *otlpRecord) (domain.LogEntry, error) {
 	case len(rec.json) > domain.MaxLogMessage || len(rec.text) > domain.MaxLogMessage:
 		return domain.LogEntry{}, errLongLine
 	case strings.HasPrefix(rec.json, "{"):
-		fields, err := o.readFields([]byte(rec.json))
+		object := []byte(rec.json)
+		fields, err := o.readFields(object)
 		if err != nil {
 			return domain.LogEntry{}, err
 		}
-		return o.entryOf(fields, rec.json)
+		return o.entryOf(fields, object)
 	case rec.json != "":
 		return o.plainEntry([]byte(rec.json))
 	case strings.TrimSpace(rec.text) != "":
