@@ -28,8 +28,9 @@ func FuzzCreateTask(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	w := apitest.New(httpapi.Config{})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		w := apitest.New(httpapi.Config{})
+		w.Forget()
 		res := w.Do("POST", tasksPath, string(body))
 		if res.Code != http.StatusCreated {
 			require.Less(t, res.Code, 500)
@@ -69,8 +70,9 @@ func FuzzCreateTaskBatch(f *testing.F) {
 		f.Add([]byte(seed), false)
 		f.Add([]byte(seed), true)
 	}
+	w := apitest.New(httpapi.Config{})
 	f.Fuzz(func(t *testing.T, body []byte, lines bool) {
-		w := apitest.New(httpapi.Config{})
+		w.Forget()
 		media := "application/json"
 		if lines {
 			media = ndjson
@@ -105,9 +107,10 @@ func FuzzQuery(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
+	w := apitest.New(httpapi.Config{})
 	f.Fuzz(func(t *testing.T, query string) {
 		for _, path := range []string{tasksPath, logsPath, anomaliesPath, statsPath} {
-			w := apitest.New(httpapi.Config{})
+			w.Forget()
 			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 			req.URL.RawQuery = query
 			res := openapitest.API().Serve(w.API.Handler(), req)
@@ -128,8 +131,9 @@ func FuzzPath(f *testing.F) {
 	for _, seed := range []string{"", "x", "00000000-0000-0000-0000-000000000000", "urn:uuid:00000000-0000-0000-0000-000000000000", "%2e%2e", "00000000000000000000000000000000", "a:retry", "a/b"} {
 		f.Add(seed)
 	}
+	w := apitest.New(httpapi.Config{})
 	f.Fuzz(func(t *testing.T, id string) {
-		w := apitest.New(httpapi.Config{})
+		w.Forget()
 		for _, route := range []struct{ method, before, after string }{
 			{http.MethodGet, tasksPath + "/", ""}, {http.MethodDelete, tasksPath + "/", ""},
 			{http.MethodPost, tasksPath + "/", ":retry"}, {http.MethodGet, logsPath + "/", ""},

@@ -33,8 +33,9 @@ func FuzzOTLPProto(f *testing.F) {
 		f.Add(body)
 	}
 	f.Add([]byte("\x0a\x04\x12\x02\x12\x00\x0b\x0c\x78\x01"))
+	w := apitest.New(httpapi.Config{})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		w := apitest.New(httpapi.Config{})
+		w.Forget()
 		res := w.Do("POST", otlpPath, string(body), "Content-Type", protobuf)
 		if res.Code != http.StatusOK {
 			require.Equal(t, http.StatusBadRequest, res.Code)
@@ -69,8 +70,9 @@ func FuzzOTLPJSON(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	w := apitest.New(httpapi.Config{})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		w := apitest.New(httpapi.Config{})
+		w.Forget()
 		res := w.Do("POST", otlpPath, string(body), "Content-Type", "application/json")
 		require.True(t, json.Valid(res.Body.Bytes()))
 		if res.Code != http.StatusOK {
@@ -89,8 +91,9 @@ func FuzzLoki(f *testing.F) {
 		f.Add([]byte(seed), false)
 		f.Add([]byte(seed), true)
 	}
+	w := apitest.New(httpapi.Config{})
 	f.Fuzz(func(t *testing.T, body []byte, inJSON bool) {
-		w := apitest.New(httpapi.Config{})
+		w.Forget()
 		media, text := protobuf, apitest.Snapped(body)
 		if inJSON {
 			media, text = "application/json", string(body)
@@ -112,8 +115,9 @@ func FuzzBulk(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	w := apitest.New(httpapi.Config{})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		w := apitest.New(httpapi.Config{})
+		w.Forget()
 		res := w.Do("POST", "/i/_bulk", string(body), "Content-Type", ndjson)
 		require.True(t, json.Valid(res.Body.Bytes()))
 		if res.Code != http.StatusOK {
@@ -151,8 +155,9 @@ func FuzzCreateLogs(f *testing.F) {
 		}
 	}
 	types := []string{"application/json", ndjson, plain}
+	w := apitest.New(httpapi.Config{})
 	f.Fuzz(func(t *testing.T, body []byte, media uint8) {
-		w := apitest.New(httpapi.Config{})
+		w.Forget()
 		res := w.Do("POST", logsPath, string(body), "Content-Type", types[int(media)%len(types)])
 		if res.Code != http.StatusAccepted {
 			require.Equal(t, http.StatusBadRequest, res.Code, res.Body.String())
