@@ -336,7 +336,7 @@ func (g *group) isNew(s *serviceTemplate) finding {
 	switch {
 	case s.dump || s.level < domain.LogLevelWarn:
 		return f
-	case s.level == domain.LogLevelFatal && s.grave:
+	case s.isCritical():
 		f.severity = domain.SeverityCritical
 	case s.level >= domain.LogLevelError || s.grave:
 		f.severity = domain.SeverityHigh

@@ -89,13 +89,19 @@ func isDump(template string) bool {
 	return !t.says(trouble) && !t.says(grave) && !t.mentions(denials)
 }
 
+// isCritical reports whether the lines are fatal and tell of a crash or lost data. The
+// last words of a Go program are fatal by their "panic" alone, which does not count twice.
+func (s *serviceTemplate) isCritical() bool {
+	return s.level == domain.LogLevelFatal && s.grave && !strings.HasPrefix(s.text, "panic: ")
+}
+
 // severityOf is the severity of a template by what it says of itself, however many
 // its lines are: what is frequent is not therefore usual.
 func severityOf(s *serviceTemplate) domain.Severity {
 	switch s.level {
 	case domain.LogLevelFatal:
 		switch {
-		case s.grave:
+		case s.isCritical():
 			return domain.SeverityCritical
 		case s.dump:
 			return domain.SeverityLow

@@ -81,3 +81,17 @@ func TestTheReasonOfAFailureIsItsCategory(t *testing.T) {
 		require.Equal(t, want, r.Anomalies[0].Category, reason)
 	}
 }
+
+func TestAnUncaughtPanicIsHighAndAFatalCrashCritical(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]domain.Severity{
+		"panic: runtime error: invalid memory address or nil pointer dereference": domain.SeverityHigh,
+		"write-ahead log is corrupted":                                            domain.SeverityCritical,
+	} {
+		logs := entries("app", service(nil)...)
+		logs[150].Level, logs[150].Message = domain.LogLevelFatal, text
+		r := analyse(t, logs)
+		require.Len(t, r.Anomalies, 1, fmt.Sprint(r.Anomalies))
+		require.Equal(t, want, r.Anomalies[0].Severity, text)
+	}
+}
