@@ -13,10 +13,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,8 +30,9 @@ import (
 
 // What a request of bombBytes may cost, as it is sent, and what any mix of them.
 const (
-	bombBytes  = 150_000
-	bombCPU    = time.Second
+	bombBytes = 150_000
+	// bombWork is in units of [work], so that it holds on a slow machine too.
+	bombWork   = 12
 	bombMemory = 400 // MiB
 	mixMemory  = 1000
 )
@@ -250,6 +253,27 @@ func peakMemory(t *testing.T, pid int) int {
 	return kib >> 10
 }
 
+// work is what this machine needs just now to look once at as many bytes of JSON as a body
+// may be decoded to, with Go's own scanner: about 60 ms of a processor of 2024.
+func work(t *testing.T) time.Duration {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	used := func() time.Duration {
+		const thisThread = 1 // RUSAGE_THREAD
+		var usage syscall.Rusage
+		require.NoError(t, syscall.Getrusage(thisThread, &usage))
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	before := used()
+	require.True(t, json.Valid(plainJSON()))
+	return used() - before
+}
+
+var plainJSON = sync.OnceValue(func() []byte {
+	return []byte(repeated("[0", `,{"message":"a request was served","status":200}`, "]"))
+})
+
 func TestNoBodyCostsMoreThanItsBytesMayCost(t *testing.T) {
 	t.Parallel()
 	all := bombs(t)
@@ -264,16 +288,24 @@ func TestNoBodyCostsMoreThanItsBytesMayCost(t *testing.T) {
 	t.Run("one after the other", func(t *testing.T) {
 		t.Parallel()
 		url, pid := begin(t)
-		before := peakMemory(t, pid)
+		before, leastWork := peakMemory(t, pid), work(t)
 		var dearest, tooDear []string
 		var most time.Duration
 		for _, route := range writes(t, url) {
 			for i := range all {
-				used := cpuTime(t, pid)
-				status := drop(t, client, url, route[0], route[1], &all[i])
-				used = cpuTime(t, pid) - used
+				var used, bound time.Duration
+				var status int
+				// What else the machine does may slow one of the two.
+				for tries := 0; tries == 0 || used > bound && tries < 3; tries++ {
+					used = cpuTime(t, pid)
+					status = drop(t, client, url, route[0], route[1], &all[i])
+					used = cpuTime(t, pid) - used
+					if bound = bombWork * leastWork; used > bound {
+						bound = bombWork * work(t)
+					}
+				}
 				what := fmt.Sprintf("%s %s: %s: status %d, %v, peak %d MiB", route[0], route[1], all[i].name, status, used, peakMemory(t, pid)-before)
-				if status >= http.StatusInternalServerError || used > bombCPU || peakMemory(t, pid)-before > bombMemory {
+				if status >= http.StatusInternalServerError || used > bound || peakMemory(t, pid)-before > bombMemory {
 					tooDear = append(tooDear, what)
 				}
 				if used >= most {
@@ -291,9 +323,9 @@ func TestNoBodyCostsMoreThanItsBytesMayCost(t *testing.T) {
 		before := peakMemory(t, pid)
 		var senders sync.WaitGroup
 		for _, path := range []string{"/api/v1/logs", "/v1/logs", "/loki/api/v1/push", "/_bulk", "/api/v1/queue/tasks:batch"} {
-			for range 2 {
+			for first := range 2 {
 				senders.Go(func() {
-					for i := range all {
+					for i := first; i < len(all); i += 2 {
 						drop(t, client, url, http.MethodPost, path, &all[i])
 					}
 				})
