@@ -320,12 +320,12 @@ func readEntries(in input, parser logline.Parser, take func(e *domain.LogEntry, 
 	now := time.Now()
 	head, _ := r.Peek(r.Buffered()) // It is there.
 	parser.Dates = logline.Survey(parser, string(head), in.end(len(head)), in.written(now))
-	joiner := logline.Joiner{Parser: parser.Fork()}
+	joiner := logline.Joiner{Parser: parser}
 	var e domain.LogEntry
 	entries := func(done []logline.Joined) error {
-		for _, d := range done {
-			e = parser.Parse(d.Text, now)
-			if err := take(&e, d.Lines); err != nil {
+		for i := range done {
+			e = done[i].Entry()
+			if err := take(&e, done[i].Lines); err != nil {
 				return err
 			}
 		}

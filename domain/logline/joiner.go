@@ -3,6 +3,7 @@ package logline
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"logsift/domain"
 )
@@ -67,7 +68,13 @@ type Joined struct {
 	// First and Last number the entry's first and last line among those that the joiner
 	// was given, from 0.
 	First, Last int
+
+	header Header
 }
+
+// Entry is what [Parser.Parse] reads in the text. Of the lines before it, only those that
+// began an entry say something of its time.
+func (d *Joined) Entry() domain.LogEntry { return d.header.entry(d.Text) }
 
 // openEntry is an entry that may go on.
 type openEntry struct {
@@ -78,6 +85,11 @@ type openEntry struct {
 	apart  int // lines of the other stream since
 
 	begin, end int // numbers of the first and the last line
+
+	// header is that of the first line, which was read at now; dates are those before it.
+	header Header
+	now    time.Time
+	dates  Dates
 
 	headed bool // the first line says a time or a level of itself
 	whole  bool // nothing can follow the first line
@@ -122,7 +134,7 @@ func (j *Joiner) Add(line string, now time.Time) []Joined {
 		j.open[0].blank()
 		return nil
 	}
-	h := j.Parser.Header(line, now)
+	h := j.Parser.read(line, now)
 	in, body := unwrap(h, line)
 	e, other := &j.open[0], &j.open[1]
 	if h.Stream == streamError {
@@ -150,6 +162,11 @@ func (j *Joiner) Add(line string, now time.Time) []Joined {
 		}
 		j.finish(e)
 		e.start(line, body, &in, headed, number)
+		e.header, e.now = h, now
+		if j.Parser.Dates != nil {
+			e.dates = *j.Parser.Dates
+			j.Parser.note(&h, line, now)
+		}
 	}
 	e.part = part
 	return j.done
@@ -160,6 +177,9 @@ func (j *Joiner) Add(line string, now time.Time) []Joined {
 // crash. Bytes that are no UTF-8 become U+FFFD.
 func Text(line string) string {
 	line = strings.TrimLeft(strings.TrimRight(line, "\r\n\x00"), "\x00")
+	if utf8.ValidString(line) {
+		return line // The check is faster than the mending.
+	}
 	return strings.ToValidUTF8(line, "\uFFFD")
 }
 
@@ -196,9 +216,14 @@ func (j *Joiner) finish(e *openEntry) {
 	if e.lines == 0 {
 		return
 	}
-	done := Joined{Text: e.first, Lines: e.lines, First: e.begin, Last: e.end}
+	done := Joined{Text: e.first, Lines: e.lines, First: e.begin, Last: e.end, header: e.header}
 	if len(e.joined) > 0 {
 		done.Text = string(e.joined)
+		p := j.Parser
+		if p.Dates != nil {
+			p.Dates = &e.dates
+		}
+		done.header = p.read(done.Text, e.now)
 	}
 	j.done = append(j.done, done)
 	e.first, e.joined, e.lines, e.blanks = "", e.joined[:0], 0, 0

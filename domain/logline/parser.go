@@ -58,6 +58,11 @@ func (p Parser) times(now time.Time) timeContext {
 func (p Parser) Parse(line string, now time.Time) domain.LogEntry {
 	line = strings.TrimSuffix(line, "\r")
 	h := p.Header(line, now)
+	return h.entry(line)
+}
+
+// entry is that of a line with this header.
+func (h *Header) entry(line string) domain.LogEntry {
 	return domain.LogEntry{Message: line, Timestamp: h.Time, Level: h.Level, Attributes: h.attributes(line)}
 }
 
@@ -92,19 +97,27 @@ type Header struct {
 // of the result are parts of the line, and nothing is allocated unless the header
 // has colours.
 func (p Parser) Header(line string, now time.Time) Header {
-	var h Header
+	h := p.read(line, now)
+	p.note(&h, line, now)
+	return h
+}
+
+// read finds the header of a line, whose time the parser's dates do not know yet.
+func (p Parser) read(line string, now time.Time) Header {
 	if p.Dates != nil {
 		p.Dates.completed = time.Time{}
 	}
 	if strings.IndexByte(headOf(line), '\x1b') >= 0 {
-		h = p.parseColoured(line, now)
-	} else {
-		h = p.parse(line, now, true)
+		return p.parseColoured(line, now)
 	}
+	return p.parse(line, now, true)
+}
+
+// note tells the parser's dates the time of the line that was read last.
+func (p Parser) note(h *Header, line string, now time.Time) {
 	if p.Dates != nil && !h.Time.IsZero() {
 		p.Dates.note(h.Time, h.atHead(line), now)
 	}
-	return h
 }
 
 // parse reads a line without colours. Only an outer line may be one of a
