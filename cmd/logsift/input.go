@@ -302,7 +302,8 @@ func readChunks(in input, parser logline.Parser, send func(*chunk) error) (lineR
 }
 
 // readEntries reads lines, joins those that are one entry, and gives each entry to
-// take, with the number of its lines. A line longer than a log message may be is left
+// take, with the number of its lines; what they do not say of their times is told by
+// when the input was written. A line longer than a log message may be is left
 // out and counted, at no cost in memory; bytes that are no UTF-8 become U+FFFD.
 func readEntries(in input, parser logline.Parser, take func(e *domain.LogEntry, lines int) error) (lineReport, error) {
 	var report lineReport
@@ -317,9 +318,9 @@ func readEntries(in input, parser logline.Parser, take func(e *domain.LogEntry, 
 	if head, _ := r.Peek(sniffBytes); looksBinary(head) {
 		return report, fmt.Errorf("%s looks like a binary file: analyze reads text logs, plain or compressed", in.name)
 	}
-	now := time.Now()
+	now := in.written(time.Now())
 	head, _ := r.Peek(r.Buffered()) // It is there.
-	parser.Dates = logline.Survey(parser, string(head), in.end(len(head)), in.written(now))
+	parser.Dates = logline.Survey(parser, string(head), in.end(len(head)), now)
 	joiner := logline.Joiner{Parser: parser}
 	var e domain.LogEntry
 	entries := func(done []logline.Joined) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,11 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
 	"logsift/domain/logline"
 )
 
-// timestampsOf are those that analyze sends for a file that was written last at modified.
+// timestampsOf are those that analyze reads in a file that was written last at modified.
 func timestampsOf(t *testing.T, text string, modified time.Time) []string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "a.log")
@@ -24,14 +23,8 @@ func timestampsOf(t *testing.T, text string, modified time.Time) []string {
 	in, err := fileInput(path)
 	require.NoError(t, err)
 	var out []string
-	_, err = readChunks(in, logline.Parser{}, func(c *chunk) error {
-		for line := range strings.SplitSeq(strings.TrimSpace(c.body.String()), "\n") {
-			var entry wire.LogEntry
-			if err := json.Unmarshal([]byte(line), &entry); err != nil {
-				return err
-			}
-			out = append(out, entry.Timestamp.Format("2006-01-02"))
-		}
+	_, err = readEntries(in, logline.Parser{}, func(e *domain.LogEntry, _ int) error {
+		out = append(out, e.Timestamp.Format(time.DateOnly))
 		return nil
 	})
 	require.NoError(t, err)
@@ -53,5 +46,20 @@ func TestAFileTellsTheDatesOfItsLines(t *testing.T) {
 		}
 		got := timestampsOf(t, text.String(), modified)
 		require.Equal(t, []string{"2025-03-01", "2025-12-31"}, []string{got[0], got[len(got)-1]})
+	})
+	t.Run("over New Year", func(t *testing.T) {
+		t.Parallel()
+		text := "Dec 30 10:00:00 web1 app[7]: a\nDec 31 23:59:59 web1 app[7]: error: b\n\tat a.B.c(B.java:7)\nJan  2 10:00:00 web1 app[7]: c\n"
+		require.Equal(t, []string{"2025-12-30", "2025-12-31", "2026-01-02"}, timestampsOf(t, text, modified))
+		old := time.Date(2020, 1, 2, 9, 0, 0, 0, time.UTC)
+		require.Equal(t, []string{"2019-12-30", "2019-12-31", "2020-01-02"}, timestampsOf(t, text, old), "an old file is as old as it says")
+	})
+	t.Run("a file is not younger than its lines", func(t *testing.T) {
+		t.Parallel()
+		text := "Nov 30 10:00:01 web1 app[7]: a\n"
+		future := time.Now().AddDate(1, 0, 0)
+		require.Equal(t, timestampsOf(t, text, time.Now()), timestampsOf(t, text, future), "its clock was wrong")
+		line := `{"shop_time":"2023-01-31 10:00:00","msg":"sold"}` + "\n"
+		require.Equal(t, []string{"2023-01-31"}, timestampsOf(t, line, time.Date(2023, 2, 1, 0, 0, 0, 0, time.UTC)))
 	})
 }
