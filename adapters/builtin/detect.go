@@ -30,6 +30,7 @@ func (g *group) detect() []domain.Anomaly {
 		}
 	}
 	limit, rareShare := g.rareLimit()
+	g.findStrays()
 	bursts := g.errorBursts()
 	for n, s := range g.templates {
 		if f, ok := bursts[n]; ok {
@@ -83,6 +84,9 @@ func (g *group) detect() []domain.Anomaly {
 func (g *group) bySeverity(s *serviceTemplate) (finding, bool) {
 	n := len(s.lines)
 	severity := severityOf(s)
+	if s.stray {
+		severity = min(severity, usualSeverity(s))
+	}
 	if severity == 0 || g.lines == 1 && !g.ready() && severity < domain.SeverityHigh {
 		return finding{}, false // one line says nothing but of the worst
 	}
@@ -204,7 +208,7 @@ func (g *group) byRarity(s *serviceTemplate, limit int, rareShare float64) (find
 	case s.level >= domain.LogLevelError:
 		f.severity = domain.SeverityMedium
 	}
-	if g.usualOf(s.learned, len(s.lines)).covers(len(s.lines)) {
+	if s.stray || g.usualOf(s.learned, len(s.lines)).covers(len(s.lines)) {
 		f.severity = min(f.severity, usualSeverity(s))
 	}
 	return f, true

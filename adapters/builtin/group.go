@@ -101,6 +101,8 @@ type serviceTemplate struct {
 	// whether the lines are judged so now.
 	suspect *suspect
 	held    bool
+	// stray is whether the template is new and may be so by chance.
+	stray bool
 	// wasHeld is whether an earlier delivery of the lines held them back.
 	wasHeld bool
 }

@@ -336,6 +336,9 @@ func (g *group) isNew(s *serviceTemplate) finding {
 	switch {
 	case s.dump || s.level < domain.LogLevelWarn:
 		return f
+	case s.stray:
+		f.severity = usualSeverity(s)
+		return f
 	case s.isCritical():
 		f.severity = domain.SeverityCritical
 	case s.level >= domain.LogLevelError || s.grave:

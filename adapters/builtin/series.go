@@ -125,7 +125,7 @@ func (g *group) bySpike(s *serviceTemplate) (finding, bool) {
 		return finding{}, false
 	}
 	severity := domain.SeverityLow
-	if s.level >= domain.LogLevelWarn {
+	if s.level >= domain.LogLevelWarn && !s.dump {
 		severity = domain.SeverityMedium
 	}
 	return finding{

@@ -233,7 +233,7 @@ func (c *sessionCounts) rareTemplates() map[int]finding {
 func (c *sessionCounts) failing(n int) (finding, bool) {
 	s := c.g.templates[n]
 	own, before := c.own[n], c.in[n]-c.own[n]
-	if own == 0 || s.level < domain.LogLevelError || s.dump || 2*own > len(c.set.ids) {
+	if own == 0 || s.level < domain.LogLevelError || s.dump || s.stray || 2*own > len(c.set.ids) {
 		return finding{}, false
 	}
 	if c.learned != nil && c.learned.total >= minSessions && shiftFactor*share(before, c.learned.total) > share(own, len(c.set.ids)) {
