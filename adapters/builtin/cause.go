@@ -26,8 +26,8 @@ const (
 
 // causes makes one anomaly of the templates whose findings have one cause: lines that come
 // together each time (the messages of one event, the frames of a trace), the same
-// statement with another word, and what began in one stretch of time. It is called
-// by the gravest of them.
+// statement with another word, what began in one stretch of time, and the errors of which
+// nothing is known. It is called by the gravest of them.
 func (g *group) causes(found [][]finding) []domain.Anomaly {
 	var members []int
 	for n, fs := range found {
@@ -41,6 +41,7 @@ func (g *group) causes(found [][]finding) []domain.Anomaly {
 	all := newSets(len(found))
 	twins := map[twinKey]int{}
 	begun := map[[2]int]int{}
+	var unknown []int
 	for i, n := range members {
 		for _, m := range members[i+1:] {
 			if first(m)-first(n) > nearLines {
@@ -58,7 +59,12 @@ func (g *group) causes(found [][]finding) []domain.Anomaly {
 			for _, at := range [...]int{f.at, f.at + 1} {
 				joinKey(all, begun, [2]int{int(g.templates[n].service), at}, n)
 			}
+		} else if g.isUnknown(g.templates[n], f) {
+			unknown = append(unknown, n)
 		}
+	}
+	for _, n := range unknown {
+		all.join(unknown[0], n)
 	}
 	groups := map[int][]int{}
 	var order []int
@@ -76,6 +82,13 @@ func (g *group) causes(found [][]finding) []domain.Anomaly {
 	return out
 }
 
+// isUnknown reports whether a finding says no more than that lines call themselves errors, and
+// nothing is known of what is normal there. Whether they are, nobody can tell one by one.
+func (g *group) isUnknown(s *serviceTemplate, f *finding) bool {
+	known := g.ready() && (s.suspect == nil || !s.suspect.cold)
+	return f.severity == domain.SeverityMedium && s.level == domain.LogLevelError && s.claimed && s.learned == nil && !known
+}
+
 // cause makes an anomaly of templates with one cause.
 func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
 	slices.SortStableFunc(members, func(a, b int) int {
@@ -85,6 +98,10 @@ func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
 	chief := g.templates[members[0]]
 	about := g.ofTemplate(chief)
 	fs := found[members[0]]
+	var services []string
+	if len(members) > 1 && g.isUnknown(chief, &fs[0]) {
+		services = g.unknown(&about, members, found)
+	}
 	for i, n := range members[1:] {
 		s := g.templates[n]
 		for _, f := range found[n] {
@@ -101,7 +118,30 @@ func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
 	if more := len(members) - 1 - maxAlso; more > 0 {
 		about.also = append(about.also, fmt.Sprintf("and %s more", count(more, "kind")))
 	}
-	return g.anomaly(about, fs)
+	a := g.anomaly(about, fs)
+	if services != nil {
+		a.Services = services
+	}
+	return a
+}
+
+// unknown is what errors are called of which nothing is known: the same in each batch. It
+// returns their services.
+func (g *group) unknown(about *subject, members []int, found [][]finding) (services []string) {
+	lines, best := 0, &found[members[0]][0]
+	for _, n := range members {
+		s := g.templates[n]
+		lines += len(s.lines)
+		if name := g.serviceName(s.service); !slices.Contains(services, name) {
+			services = append(services, name)
+		}
+		best.confidence, best.surprise = max(best.confidence, found[n][0].confidence), max(best.surprise, found[n][0].surprise)
+	}
+	about.key, about.service = "errors", g.source
+	best.evidence = fmt.Sprintf("%d of %s are errors of %s, and nothing tells what is normal; of the first kind: %s",
+		lines, count(g.lines, "line"), count(len(members), "kind"), best.evidence)
+	best.observed = lines
+	return services
 }
 
 // together reports whether the lines of two templates come side by side each time.

@@ -190,3 +190,63 @@ func TestTheLinesOfOneEventAreOneAnomaly(t *testing.T) {
 	require.Contains(t, r.Anomalies[0].Evidence, "with it: ERROR rollback of the basket follows (4 lines)")
 	require.Contains(t, r.Anomalies[0].Evidence, "with it: WARN customer is informed (4 lines)")
 }
+
+// normalDay makes n lines of a service in which errors of several kinds are habit: one in
+// so many of each.
+func normalDay(n int, from time.Duration, every map[string]int) []string {
+	out := outage(n, 0, true, from)
+	for text, every := range every {
+		for i := every / 2; i < n; i += every {
+			out[i+len(text)%7] = at(from+time.Duration(i+len(text)%7)*time.Second, "%s", text)
+		}
+	}
+	return out
+}
+
+// habitual are errors that a service has always had.
+var habitual = map[string]int{
+	"ERROR cannot render the old invoice": 250, "ERROR refund was rejected by the bank": 300, "ERROR mail to the customer bounced": 400, "WARN cache is cold": 90,
+}
+
+func TestErrorsOfWhichNothingIsKnownAreOneAnomaly(t *testing.T) {
+	t.Parallel()
+	a := worker(newStates())
+	ids := map[string]bool{}
+	for i := range 3 {
+		for _, anomaly := range batch(t, a, strconv.Itoa(i), normalDay(1000, time.Duration(i*1000)*time.Second, habitual)).Anomalies {
+			if anomaly.Severity >= domain.SeverityMedium {
+				require.Contains(t, anomaly.Evidence, "9 of 1000 lines are errors of 3 kinds")
+				require.Equal(t, 9, anomaly.Count)
+				require.Len(t, anomaly.LogIDs, 9)
+				ids[anomaly.ID] = true
+			}
+		}
+	}
+	require.Len(t, ids, 1, "and of the first batch only")
+}
+
+func TestOneMoreKindOfErrorIsNoNewsWhereTheyAreHabit(t *testing.T) {
+	t.Parallel()
+	stray := at(500*time.Second, "ERROR voucher 7 has expired already")
+	worst := func(normal, lines []string) domain.Severity {
+		return judge(t, normal, entries("app", lines...)).Severity
+	}
+	day := func(n int) []string { return normalDay(n, 0, habitual) }
+	require.Less(t, worst(day(1000), append(day(1000), stray)), domain.SeverityMedium)
+	require.Equal(t, domain.SeverityHigh, worst(outage(1000, 0, true, 0), append(day(1000), stray)), "no errors were known")
+	require.Equal(t, domain.SeverityHigh, worst(day(1000), append(day(1000), stray, stray, stray)), "three times is no accident")
+	require.Equal(t, domain.SeverityHigh, worst(day(100_000), append(day(1000), stray)), "a long history would have had it")
+	require.Equal(t, domain.SeverityHigh, worst(day(1000), append(day(1000), at(500*time.Second, "ERROR journal is corrupt"))), "grave")
+	least := domain.SeverityHigh
+	for _, percent := range shares {
+		lines := normalDay(1000, 0, habitual)
+		for i, line := range outage(1000, percent, true, 0) {
+			if strings.Contains(line, "ERROR") {
+				lines[i] = line
+			}
+		}
+		now := worst(day(1000), lines)
+		require.GreaterOrEqual(t, now, least, "%d %%", percent)
+		least = now
+	}
+}
