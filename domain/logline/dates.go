@@ -11,7 +11,7 @@ import (
 // has it notes in it the time of each line, so the lines are to be read in their order.
 // The zero value knows nothing yet. It is not safe for concurrent use.
 type Dates struct {
-	order dateOrder
+	order DateOrder
 	// ambiguous is whether there are dates that can be read in several orders.
 	ambiguous bool
 	// last is the time that the next one without a year or a date is near: of the line
@@ -28,11 +28,12 @@ type Dates struct {
 	survey *survey
 }
 
-// dateOrder is how a date is written in numbers.
-type dateOrder uint8
+// DateOrder is how a log writes dates in numbers: whether the day, the month or the year
+// comes first. The zero value says nothing.
+type DateOrder uint8
 
 const (
-	orderUnknown dateOrder = iota
+	orderUnknown DateOrder = iota
 	orderDayMonth
 	orderMonthDay
 	orderYearMonth
@@ -93,7 +94,7 @@ const (
 // not after modified, and the years or days before it follow from the order of the lines.
 func Survey(p Parser, begin, end string, modified time.Time) *Dates {
 	begin, end = begin[:min(len(begin), surveyBytes)], end[max(0, len(end)-surveyBytes):]
-	look := func(order dateOrder) (d *Dates, faults int) {
+	look := func(order DateOrder) (d *Dates, faults int) {
 		p.Dates = &Dates{order: order, survey: &survey{}}
 		faults = p.look(begin, modified)
 		return p.Dates, faults + p.look(end, modified)
@@ -103,7 +104,7 @@ func Survey(p Parser, begin, end string, modified time.Time) *Dates {
 	if d.survey.ambiguous > 0 {
 		out.ambiguous = true
 		best := -1
-		for _, order := range []dateOrder{orderMonthDay, orderDayMonth, orderYearMonth} {
+		for _, order := range []DateOrder{orderMonthDay, orderDayMonth, orderYearMonth} {
 			tried, n := look(order)
 			n += 10 * tried.survey.wrong
 			switch {
@@ -142,11 +143,13 @@ func Survey(p Parser, begin, end string, modified time.Time) *Dates {
 // not say each for itself.
 func (d *Dates) Ambiguous() bool { return d.ambiguous }
 
-// SameOrder makes dates be read in the order of day and month that a survey of more of
-// the log found, if it found one.
-func (d *Dates) SameOrder(of *Dates) {
-	if of.order != orderUnknown {
-		d.order = of.order
+// Order is the order of dates that the survey found, 0 for none.
+func (d *Dates) Order() DateOrder { return d.order }
+
+// SetOrder makes dates be read in an order that more of the log said, unless it is 0.
+func (d *Dates) SetOrder(order DateOrder) {
+	if order != orderUnknown {
+		d.order = order
 	}
 }
 
@@ -282,7 +285,7 @@ func (p *timeParser) dayAndMonth(c clock, first, second, year int, sep byte) (ti
 }
 
 // learn notes the order that a date must have, orderUnknown if it may have several.
-func (p *timeParser) learn(order dateOrder) {
+func (p *timeParser) learn(order DateOrder) {
 	switch d := p.dates; {
 	case d == nil:
 	case d.survey == nil:
@@ -310,7 +313,7 @@ func (p *timeParser) shortYear(c clock, a, b, d int) (time.Time, bool) {
 		if !ok {
 			continue
 		}
-		if p.dates != nil && p.dates.order == dateOrder(order) {
+		if p.dates != nil && p.dates.order == DateOrder(order) {
 			return t, true
 		}
 		if best.IsZero() || best.After(latest) && !t.After(latest) || t.After(best) && !t.After(latest) {

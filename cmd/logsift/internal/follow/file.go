@@ -48,6 +48,7 @@ type batch struct {
 	end      int64
 	full     bool
 	skipping bool
+	order    logline.DateOrder
 }
 
 // key is that of the request that begins at the file's offset: what makes the
@@ -99,6 +100,10 @@ func (f *followed) batch(w *follower, last bool) (batch, error) {
 func (f *followed) split(w *follower, b *batch, buf []byte, now time.Time, partial, flush, all bool) {
 	parser := w.Parser
 	parser.Dates = f.dates(parser, buf, now)
+	if all { // A repeat: what is behind the batch, and told the order then, is not in buf.
+		parser.Dates.SetOrder(f.DateOrder)
+	}
+	b.order = parser.Dates.Order()
 	joiner := logline.Joiner{Parser: parser.Fork()}
 	var joined []logline.Joined
 	var starts []int64 // of the lines
@@ -142,6 +147,7 @@ func (f *followed) split(w *follower, b *batch, buf []byte, now time.Time, parti
 	}
 	if taken := buf[:b.end-f.Offset]; len(taken) < len(buf) {
 		parser.Dates = f.dates(parser, taken, now)
+		parser.Dates.SetOrder(b.order)
 	}
 	slices.SortFunc(joined, func(x, y logline.Joined) int { return x.First - y.First })
 	for _, done := range joined {
@@ -165,7 +171,7 @@ func (f *followed) dates(parser logline.Parser, buf []byte, now time.Time) *logl
 	}
 	end := f.Offset + int64(len(buf))
 	begin := min(f.Offset, surveyBytes)
-	dates.SameOrder(logline.Survey(parser, read(0, begin), read(max(begin, end-surveyBytes), end), now))
+	dates.SetOrder(logline.Survey(parser, read(0, begin), read(max(begin, end-surveyBytes), end), now).Order())
 	return dates
 }
 
@@ -218,7 +224,7 @@ func (f *followed) look(w *follower, now time.Time) error {
 	if !same {
 		w.Note("logsift: %s was truncated: reading it from its start", f.Path)
 		f.Generation++
-		f.Offset, f.Pending, f.Fingerprint, f.Tail, f.skipping = 0, 0, "", nil, false
+		f.Offset, f.Pending, f.DateOrder, f.Fingerprint, f.Tail, f.skipping = 0, 0, 0, "", nil, false
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"logsift/domain/logline"
 )
 
 // FuzzFollowedLines checks that the lines of a file become entries once each, in
@@ -70,25 +72,25 @@ func TestTheFileTellsTheOrderOfDayAndMonthOfEachBatch(t *testing.T) {
 	require.Equal(t, []string{"2026-04-05", "2026-04-05"}, got)
 }
 
-// A repeat of a batch that ended before its bytes did has the same times, though what was
-// behind it said more.
-func TestABatchHasItsTimesByItselfAlone(t *testing.T) {
+// A batch that ends before its bytes do is read as what is behind it says, and a repeat,
+// which has its own bytes alone, as the first time.
+func TestARepeatHasTheTimesOfTheFirst(t *testing.T) {
 	t.Parallel()
 	w := &follower{Options: Options{Note: t.Logf}}
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	content := []byte("05/04/2026 09:00:00 INFO b\n05/04/2026 09:00:01 INFO c\n13/04/2026 09:00:00 INFO d\n")
-	times := func(buf []byte, again bool) (out []time.Time, end int64) {
-		file := &followed{size: int64(len(buf))}
-		var b batch
+	times := func(buf []byte, order logline.DateOrder, again bool) (b batch, out []string) {
+		file := &followed{size: int64(len(buf)), position: position{DateOrder: order}}
 		file.split(w, &b, buf, now, again, again, again)
 		for _, e := range b.entries {
-			out = append(out, e.Timestamp)
+			out = append(out, e.Timestamp.Format(time.DateOnly))
 		}
-		return out, b.end
+		return b, out
 	}
-	first, end := times(content, false)
-	require.Less(t, end, int64(len(content)), "the last entry may go on")
-	again, _ := times(content[:end], true)
+	b, first := times(content, 0, false)
+	require.Equal(t, []string{"2026-04-05", "2026-04-05"}, first)
+	require.Less(t, b.end, int64(len(content)), "the last entry may go on")
+	_, again := times(content[:b.end], b.order, true)
 	require.Equal(t, first, again)
 }
 

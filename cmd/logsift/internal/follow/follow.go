@@ -176,7 +176,7 @@ func (f *follower) round(ctx context.Context) (busy bool, err error) {
 // before, so that a repeat after a restart is the same request.
 func (f *follower) deliver(ctx context.Context, file *followed, b batch) error {
 	if f.Positions != "" {
-		file.Pending = b.end
+		file.Pending, file.DateOrder = b.end, b.order
 		if err := f.save(); err != nil {
 			return err
 		}

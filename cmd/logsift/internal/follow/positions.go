@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"logsift/domain/logline"
 )
 
 // position is how far a file was sent.
@@ -25,6 +27,8 @@ type position struct {
 	// the request ends that was sent last, 0 if it was confirmed.
 	Offset  int64 `json:"offset"`
 	Pending int64 `json:"pending,omitempty"`
+	// DateOrder is how the dates of the pending request were read.
+	DateOrder logline.DateOrder `json:"date_order,omitempty"`
 	// Tail are the bytes before Offset.
 	Tail []byte `json:"tail,omitempty"`
 	// Path is where the file was seen last, Source the source of its entries.
