@@ -156,7 +156,11 @@ func onEachStore(t *testing.T, f func(t *testing.T, store string)) {
 func TestLogsGoInAndAnomaliesComeOut(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, store string) {
-		a := start(t, config(store))
+		c := config(store)
+		// A batch that is older than that before its entries are stored ends empty, and a
+		// second task analyses them.
+		c.BatchAge = time.Second
+		a := start(t, c)
 		require.Equal(t, http.StatusOK, call(t, a, http.MethodGet, "/healthz", "", "", nil))
 		task := awaitStatus(t, a, sendLogs(t, a, someLines), "COMPLETED")
 		require.Equal(t, 1, task.Attempt)
