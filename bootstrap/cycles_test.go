@@ -18,11 +18,7 @@ import (
 // Not parallel, and neither are its parts: what other tests hold would be
 // counted too.
 func TestStartingAndStoppingLeavesNothing(t *testing.T) {
-	// A thousand in all.
-	cycles := 334
-	if testing.Short() {
-		cycles = 30
-	}
+	const cycles = 60
 	server := redistest.Start(t)
 	connections := func() int { return strings.Count(clients(t, server), "name=logsift") }
 
@@ -46,7 +42,7 @@ func TestStartingAndStoppingLeavesNothing(t *testing.T) {
 			}
 			goleak.VerifyNone(t, goroutines)
 			// A leak would be one for each cycle; a few come and go with the runtime.
-			require.Less(t, openFiles(t)-files, cycles/10, "open files")
+			require.Less(t, openFiles(t)-files, cycles/5, "open files")
 			// The server learns a little later that a connection was closed.
 			require.Eventually(t, func() bool { return connections() == clients }, patience, 10*time.Millisecond, "connections to Redis")
 		})
