@@ -277,7 +277,7 @@ var enqueueCases = []storeCase{
 		promise: "If a step fails after tasks were stored, the error has the failure at the tasks that were not.",
 		run: func(t *testing.T, q *storeTest) {
 			for looks := range 12 {
-				tasks := make([]*domain.Task, 4*ports.MaxEnqueue)
+				tasks := make([]*domain.Task, 2*ports.MaxEnqueue+1)
 				for i := range tasks {
 					tasks[i] = newTask()
 				}

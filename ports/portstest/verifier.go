@@ -150,7 +150,7 @@ func testVerifyUnderLoad(t *testing.T, s *storeTest) {
 	for worker := range 2 {
 		work(func(n int) error {
 			stats, err := s.Queue.GetQueueStats(ctx)
-			if err != nil || stats.Total() > 3000 {
+			if err != nil || stats.Total() > 600 {
 				return err
 			}
 			tasks := make([]*domain.Task, 20)
@@ -238,7 +238,7 @@ func testVerifyUnderLoad(t *testing.T, s *storeTest) {
 	var seen domain.VerifySummary
 	seenAll := func() bool { return seen.Tasks > 0 && seen.Logs > 0 && seen.Analyses > 0 && seen.States > 0 }
 	began := time.Now()
-	for n := 0; n < 6 || time.Since(began) < 300*time.Millisecond || !seenAll() && time.Since(began) < 10*time.Second; n++ {
+	for n := 0; n < 4 || time.Since(began) < 300*time.Millisecond || !seenAll() && time.Since(began) < 10*time.Second; n++ {
 		got, err := s.Verifier.Verify(ctx, ports.VerifyRequest{Repair: n%2 == 1, Report: func(f domain.Finding) {
 			t.Errorf("false alarm: %+v", f)
 		}})

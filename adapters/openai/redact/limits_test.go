@@ -41,7 +41,7 @@ func TestPartsInAnyOrderAreRead(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(seed, 5))
 	redactor := redact.New(redact.Config{IPs: true})
-	for range 20_000 {
+	for range 5_000 {
 		part := parts[r.IntN(len(parts))] + parts[r.IntN(len(parts))] + parts[r.IntN(len(parts))]
 		text := strings.Repeat(part, 1+1000/len(part))
 		require.NotPanics(t, func() { redactor.Session().Redact(text) }, "%q", part)
