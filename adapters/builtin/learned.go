@@ -369,7 +369,9 @@ func (g *group) byLearnedShare(all *serviceLines) (finding, bool) {
 		return finding{}, false
 	}
 	learned := g.learned.services[g.services[all.service]]
-	n, troubled := len(all.lines), len(all.troubled)
+	// What was there from the beginning is not among what was learned: its level judges it.
+	cold := func(s *serviceTemplate) bool { return s.suspect != nil && s.suspect.cold }
+	n, troubled := g.notHeld(all.lines, cold), g.notHeld(all.troubled, cold)
 	if learned.lines < shiftLines || n < shiftErrors || troubled < shiftErrors/2 {
 		return finding{}, false
 	}

@@ -250,3 +250,27 @@ func TestOneMoreKindOfErrorIsNoNewsWhereTheyAreHabit(t *testing.T) {
 		least = now
 	}
 }
+
+func TestErrorsThatWereThereFromTheBeginningAreNoShift(t *testing.T) {
+	t.Parallel()
+	a := worker(newStates())
+	for i := range 3 {
+		r := batch(t, a, strconv.Itoa(i), outage(1000, 30, true, time.Duration(i*1000)*time.Second))
+		require.Empty(t, ofKind(r, domain.AnomalySeverityShift, ""), "batch %d", i)
+		require.GreaterOrEqual(t, r.Severity, domain.SeverityMedium, "but still errors")
+	}
+}
+
+func TestAFewMoreSessionsThatFailAreAsUsual(t *testing.T) {
+	t.Parallel()
+	failing := func(n int) []string {
+		return sessionLines(500, func(i int, id string, lines []string) []string {
+			if i*n/500 != (i+1)*n/500 {
+				return append(lines, at(time.Duration(i)*time.Second, "ERROR mirror of %s was refused", id))
+			}
+			return lines
+		})
+	}
+	require.Less(t, judge(t, failing(20), entries("app", failing(62)...)).Severity, domain.SeverityMedium)
+	require.GreaterOrEqual(t, judge(t, failing(20), entries("app", failing(200)...)).Severity, domain.SeverityMedium)
+}

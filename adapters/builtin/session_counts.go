@@ -236,8 +236,11 @@ func (c *sessionCounts) failing(n int) (finding, bool) {
 	if own == 0 || s.level < domain.LogLevelError || s.dump || s.stray || 2*own > len(c.set.ids) {
 		return finding{}, false
 	}
-	if c.learned != nil && c.learned.total >= minSessions && shiftFactor*share(before, c.learned.total) > share(own, len(c.set.ids)) {
-		return finding{}, false
+	if c.learned != nil && c.learned.total >= minSessions && before > 0 {
+		normal := usual{known: true, most: share(before, c.learned.total) * float64(len(c.set.ids))}
+		if normal.covers(own) {
+			return finding{}, false
+		}
 	}
 	f := finding{
 		kind: domain.AnomalyRareTemplate, severity: domain.SeverityMedium, confidence: 0.6, observed: len(s.lines),
