@@ -189,10 +189,10 @@ func TestACollectorThatIsAwayHoldsNothingUp(t *testing.T) {
 		_, done := request(t, tracing)
 		done("/x", 200)
 	}
-	require.Less(t, time.Since(begun), 5*time.Second)
+	require.Less(t, time.Since(begun), 20*time.Second)
 	begun = time.Now()
 	_ = tracing.Close(t.Context())
-	require.Less(t, time.Since(begun), 6*time.Second, "the end is bounded")
+	require.Less(t, time.Since(begun), 9*time.Second, "the end is bounded")
 	require.Positive(t, failures.Load(), "and somebody is told")
 	require.NoError(t, tracing.Close(t.Context()))
 }

@@ -154,6 +154,10 @@ func (a api) awaitStatus(t *testing.T, id, status string) wire.Task {
 	return task
 }
 
+// atOnce is what a slow machine may need for what no lease, drain or deadline is waited for;
+// those of the tests that use it are longer.
+const atOnce = 10 * time.Second
+
 const someLines = "2026-05-01 08:00:00 INFO started\n2026-05-01 08:00:01 ERROR cannot open /etc/app.conf: permission denied\n"
 
 // onEachStore runs f, as a parallel subtest, on each store that processes can share.
@@ -189,7 +193,7 @@ func TestAKilledWorkersTasksAreWorkedAgain(t *testing.T) {
 		require.NoError(t, stuck.cmd.Process.Kill())
 		killed := time.Now()
 		task := a.awaitStatus(t, id, "COMPLETED")
-		require.Less(t, time.Since(killed), lease+2*time.Second, "claimable again within the lease plus 2 s")
+		require.Less(t, time.Since(killed), lease+atOnce, "claimable again soon after the lease")
 		require.Equal(t, [3]int{1, 2, 1}, [3]int{task.Attempt, task.Deliveries, task.Recoveries}, "a worker's death costs no retry")
 		require.Contains(t, string(task.Result), "permission denied")
 	})

@@ -83,7 +83,7 @@ func TestSignals(t *testing.T) {
 				status, raw := a.call(t, http.MethodGet, "/readyz", "", "")
 				var ready wire.Readiness
 				return status == http.StatusServiceUnavailable && json.Unmarshal(raw, &ready) == nil && !ready.Components["scheduler"].Ready
-			}, time.Second, time.Millisecond, "it is not ready at once")
+			}, atOnce, time.Millisecond, "it is not ready at once")
 			status, _ := a.call(t, http.MethodGet, "/healthz", "", "")
 			require.Equal(t, http.StatusOK, status, "it is alive")
 			close(release)
@@ -109,7 +109,7 @@ func TestSignals(t *testing.T) {
 			signalled := time.Now()
 			require.Equal(t, exitFailed, p.awaitExit(t))
 			require.GreaterOrEqual(t, time.Since(signalled), time.Second)
-			require.Less(t, time.Since(signalled), 2*time.Second)
+			require.Less(t, time.Since(signalled), time.Second+atOnce)
 			requireGivenBack(t, serveAfter(t, store), running)
 		})
 	})
@@ -123,11 +123,11 @@ func TestSignals(t *testing.T) {
 			require.Eventually(t, func() bool {
 				status, _ := a.call(t, http.MethodGet, "/readyz", "", "")
 				return status == http.StatusServiceUnavailable
-			}, 2*time.Second, time.Millisecond)
+			}, atOnce, time.Millisecond)
 			require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 			signalled := time.Now()
 			require.Equal(t, exitFailed, p.awaitExit(t))
-			require.Less(t, time.Since(signalled), time.Second)
+			require.Less(t, time.Since(signalled), atOnce)
 			requireGivenBack(t, serveAfter(t, store), running)
 		})
 	})

@@ -27,10 +27,10 @@ import (
 
 // lease is that of workers unless a test says otherwise, and takeover how long
 // after a worker's death its tasks have to be claimable: the lease and what the
-// reaper may take.
+// reaper may take on a slow machine.
 const (
 	lease    = 2 * time.Second
-	takeover = lease + 2*time.Second
+	takeover = lease + 5*time.Second
 )
 
 // world is a queue on a Redis, seen by the test itself.
