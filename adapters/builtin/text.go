@@ -18,12 +18,14 @@ type textReader struct {
 	members []logline.Member
 }
 
-// read returns a line without the time at its beginning. Of a line whose members have
-// names, it returns the level, the logger and the message; or what happened, if there
-// is no message. The other members are values.
+// read returns what the template of a line is made of: its level, its logger and its
+// message, or what happened if there is no message. A line of text has them all, without
+// the time at its beginning; a line of JSON or logfmt and an entry that came in fields have
+// them by name. The other members are values.
 func (r *textReader) read(e *domain.LogEntry, now time.Time) string {
 	r.members = r.members[:0]
-	head, text := "", e.Message
+	head, text, logger := "", e.Message, loggerOf(e.Attributes)
+	said := text // with the time, behind which a letter may be a level
 	for range maxNested {
 		if t, begin, end := logline.FindTime(text, now); !t.IsZero() && begin <= 1 {
 			if begin == 1 && end < len(text) && (text[0] == '[' && text[end] == ']' || text[0] == '(' && text[end] == ')') {
@@ -38,21 +40,70 @@ func (r *textReader) read(e *domain.LogEntry, now time.Time) string {
 		r.members = s.Members
 		before := strings.Trim(text[:s.Begin], " \t")
 		head = join(head, before)
-		if s.Level && e.Level != domain.LogLevelUnknown {
-			head = join(head, strings.ToUpper(e.Level.String()))
-		}
 		if s.Logger != "" {
-			head = join(head, s.Logger+":")
+			logger = s.Logger
 		}
 		text = s.Text
 		if text == "" {
-			if !isMessage(before) {
+			if said = before; !isMessage(before) {
 				text = "{" + strings.Join(s.Event, ", ") + "}"
 			}
 			break
 		}
+		said = text
 	}
-	return join(head, text)
+	if logger != "" {
+		text = join(logger+":", text)
+	}
+	return withLevel(e.Level, join(head, text), said, now)
+}
+
+// loggerOf is the logger among the fields of an entry.
+func loggerOf(attributes map[string]string) string {
+	if len(attributes) > 0 {
+		for _, name := range logline.LoggerNames {
+			if v := attributes[name]; v != "" {
+				return v
+			}
+		}
+	}
+	return ""
+}
+
+// maxLevelBytes is how far into a text a level is looked for.
+const maxLevelBytes = 160
+
+// withLevel returns a text that begins with the level of its entry, in one way of writing,
+// or says it elsewhere.
+func withLevel(level domain.LogLevel, text, message string, now time.Time) string {
+	if level == domain.LogLevelUnknown {
+		return text
+	}
+	for i, first := 0, true; i < len(text) && i < maxLevelBytes; i++ {
+		begin := i
+		for i < len(text) && text[i]|0x20 >= 'a' && text[i]|0x20 <= 'z' {
+			i++
+		}
+		if i == begin {
+			continue
+		}
+		word := text[begin:i]
+		marked := begin > 0 && strings.IndexByte("[(<", text[begin-1]) >= 0 || i < len(text) && text[i] == ':'
+		if l, ok := domain.LookupLogLevel(word); ok && l == level && (marked || word == strings.ToUpper(word)) {
+			if !marked && len(word) == len(level.String()) {
+				return text // as most lines are
+			}
+			if rest := strings.TrimLeft(text[i:], "])>:"); first && strings.TrimLeft(text[:begin], " \t[(<") == "" && strings.HasPrefix(rest, " ") {
+				return join(strings.ToUpper(level.String()), rest[1:])
+			}
+			return text
+		}
+		first = false
+	}
+	if (logline.Parser{}).Header(message, now).Level == level {
+		return text
+	}
+	return join(strings.ToUpper(level.String()), text)
 }
 
 func join(head, text string) string {

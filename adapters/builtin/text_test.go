@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"logsift/domain"
@@ -136,4 +137,46 @@ func TestNumbersOfMembersAreComparedByTheirKey(t *testing.T) {
 	require.Len(t, r.Anomalies, 1)
 	require.Equal(t, domain.AnomalyNumericOutlier, r.Anomalies[0].Kind)
 	require.Equal(t, 1, r.Anomalies[0].Count)
+}
+
+func TestTheWayInDoesNotChangeATemplate(t *testing.T) {
+	t.Parallel()
+	const text = `cannot pay order 17`
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	field := func(level domain.LogLevel, message string, attributes map[string]string) []domain.LogEntry {
+		e := entries("app", message)
+		e[0].Level, e[0].Attributes = level, attributes
+		return e
+	}
+	at := now.Format(time.RFC3339)
+	for name, ways := range map[string][][]domain.LogEntry{
+		"a level": {
+			field(domain.LogLevelError, text, nil),
+			entries("app", `{"time":"`+at+`","level":"error","message":"`+text+`"}`),
+			entries("app", `time=`+at+` level=error msg="`+text+`"`),
+			entries("app", at+" ERROR "+text), entries("app", at+" [error] "+text), entries("app", at+" error: "+text),
+		},
+		"a level and a logger": {
+			field(domain.LogLevelWarn, text, map[string]string{"logger": "shop.Pay", "cart": "a"}),
+			entries("app", `{"level":"WARN","logger":"shop.Pay","cart":"b","msg":"`+text+`"}`),
+			entries("app", at+" WARNING shop.Pay: "+text),
+		},
+		"a message that begins with its level": {
+			field(domain.LogLevelError, "Error reading file 5", nil),
+			entries("app", `{"level":"error","message":"Error reading file 5"}`),
+			entries("app", at+" ERROR Error reading file 5"),
+		},
+		"no level": {
+			field(domain.LogLevelUnknown, text, nil), entries("app", `{"message":"`+text+`"}`), entries("app", at+" "+text),
+		},
+	} {
+		var all []domain.LogEntry
+		for _, way := range ways {
+			all = append(all, way...)
+		}
+		for i := range all {
+			all[i].ID = uuid.NewSHA1(uuid.Nil, []byte{byte(i)})
+		}
+		require.Equal(t, 1, analyse(t, all).TemplateCount, name)
+	}
 }

@@ -2,6 +2,7 @@ package logline
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -166,12 +167,9 @@ func (s *Structured) member(key, value string, depth int) {
 		s.Text, s.text = value, rank
 		return
 	}
-	switch key {
-	case "logger", "logger_name", "loggerName", "log.logger", "SourceContext", "target":
-		if s.Logger == "" {
-			s.Logger = value
-			return
-		}
+	if s.Logger == "" && slices.Contains(LoggerNames[:], key) {
+		s.Logger = value
+		return
 	}
 	for i, k := range eventKeys {
 		if k == key && s.event[i] == "" && len(value) <= maxEvent {
@@ -193,6 +191,9 @@ func rankOfText(key string) int {
 	}
 	return 0
 }
+
+// LoggerNames are names of members that say which logger wrote the line.
+var LoggerNames = [...]string{"logger", "logger_name", "loggerName", "log.logger", "SourceContext", "target"}
 
 // eventKeys are names of members that say what happened; their values are few.
 var eventKeys = [...]string{
