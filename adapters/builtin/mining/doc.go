@@ -22,15 +22,17 @@
 // first). How many words are needed depends on their look: two words with
 // digits are enough, while plain words, states in capitals, and the first word of
 // a line need more. See varies. Where several places differ at once, and less than
-// what is the same, the number of combinations tells. See index.similar.
+// what is the same, the number of combinations tells. See index.similar. Templates that
+// differ only in how many words are in a run of wildcards are forms of one, since names
+// have as many words as they like; so are lists of parts, however long.
 //
 // # What is promised
 //
 // The same lines in the same order give the same templates and ids, in every
 // process. The id of a template comes from the masked form of its first line, so it
 // stays when the template becomes more general. When templates are merged, the oldest
-// keeps its id. Each line has one template whose tokens cover it. Masks
-// may change with a version of this package; then ids change.
+// keeps its id. Each line has one template. Masks may change with a version of this
+// package; then ids change.
 //
 // The number of templates bounds the memory, not the number of lines: when there are
 // Config.MaxTemplates, further shapes share one template, the rest. A snapshot

@@ -20,21 +20,26 @@ type index struct {
 	general, recent map[uint64][]*Template
 	// families are the templates that are alike but for one word.
 	families map[uint64][]*Template
+	// runs finds templates with runs of wildcards by what they are with single ones.
+	runs map[uint64]*Template
 }
 
 func newIndex(e Evidence) *index {
 	return &index{
 		evidence: e,
 		byID:     map[ID]*Template{}, exact: map[uint64]*Template{}, families: map[uint64][]*Template{},
-		general: map[uint64][]*Template{}, recent: map[uint64][]*Template{},
+		general: map[uint64][]*Template{}, recent: map[uint64][]*Template{}, runs: map[uint64]*Template{},
 	}
 }
 
-// list returns the templates in the order of their birth.
-func (x *index) list() []*Template {
+// list returns the templates in the order of their birth, with the forms of others or
+// without.
+func (x *index) list(forms bool) []*Template {
 	out := make([]*Template, 0, len(x.byID)+1)
 	for _, t := range x.byID {
-		out = append(out, t)
+		if forms || t.merged == nil {
+			out = append(out, t)
+		}
 	}
 	slices.SortFunc(out, byBirth)
 	return out
@@ -72,10 +77,38 @@ func (x *index) insert(t *Template) *Template {
 	for {
 		s := x.merge(t)
 		if s == nil {
+			x.joinForms(t)
 			return t
 		}
 		t = s
 	}
+}
+
+// joinForms makes templates that differ in how many words are in a run of wildcards forms of
+// the oldest: a name has as many words as it likes. A form stays in the index, since
+// its lines have a skeleton of their own.
+func (x *index) joinForms(t *Template) {
+	key, has := t.runKey()
+	other := x.runs[key]
+	if has && other == nil {
+		other, x.runs[key] = x.exact[key], t
+	}
+	if other != nil && slices.Equal(singleRuns(other.tokens), singleRuns(t.tokens)) {
+		joinRoots(t.Root(), other.Root())
+	}
+}
+
+// joinRoots merges the younger of two roots into the older, and returns it.
+func joinRoots(a, b *Template) *Template {
+	if byBirth(a, b) > 0 {
+		a, b = b, a
+	}
+	if a != b {
+		a.count, b.count = a.count+b.count, 0
+		a.seen = max(a.seen, b.seen)
+		b.merged = a
+	}
+	return a
 }
 
 // link enters a template everywhere; unlink takes it out.
@@ -104,6 +137,9 @@ func (x *index) unlink(t *Template) {
 	without(side, t.skeleton, t)
 	for key := range t.familyKeys {
 		without(x.families, key, t)
+	}
+	if key, _ := t.runKey(); x.runs[key] == t {
+		delete(x.runs, key)
 	}
 }
 
@@ -333,11 +369,7 @@ func (x *index) similar(t *Template) []*Template {
 	}
 	for at := common; at != 0; at &= at - 1 {
 		pos := 2*bits.TrailingZeros64(uint64(at)) + 1
-		need := x.evidence.Idents
-		if isFirst(t.tokens, pos) && t.tokens[pos+1] != ": " {
-			need = x.evidence.First
-		}
-		if strings.HasPrefix(t.tokens[pos+1], "=") || !manyWords(list, pos, need) {
+		if strings.HasPrefix(t.tokens[pos+1], "=") || !manyWords(list, pos, x.evidence.need(list, pos)) {
 			return nil
 		}
 	}
@@ -379,12 +411,14 @@ func (x *index) covered(t *Template) []*Template {
 // unite merges templates into the oldest: words that are not the same in all vary.
 func (x *index) unite(list []*Template) *Template {
 	slices.SortFunc(list, byBirth)
-	s := list[0]
+	s, root := list[0], list[0].Root()
 	for _, t := range list {
 		x.unlink(t)
+		root = joinRoots(root, t.Root())
 	}
 	for _, t := range list[1:] {
-		s.absorb(t)
+		s.cover(t.tokens)
+		t.merged = s
 	}
 	x.link(s)
 	return s

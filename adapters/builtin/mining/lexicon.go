@@ -80,7 +80,7 @@ func colonHex(s string, i int) int {
 			}
 			continue
 		case s[k] == ':' && k+1 < len(s) && classes[s[k+1]] >= classDigit && classes[s[k+1]] <= classHex,
-			s[k] == ':' && k+1 < len(s) && s[k+1] == ':':
+			s[k] == ':' && k+1 < len(s) && s[k+1] == ':', s[k] == ':' && colons > 1 && s[k-1] == ':':
 			colons++
 			group = 0
 			continue
@@ -101,7 +101,8 @@ func colonHex(s string, i int) int {
 func isHost(s, word string, end int) bool {
 	k := strings.LastIndexByte(word, '.')
 	top := word[k+1:]
-	if end+1 < len(s) && s[end] == ':' && classes[s[end+1]] == classDigit && !isSourceSuffix(top) {
+	dots := strings.Count(word, ".")
+	if end+1 < len(s) && s[end] == ':' && classes[s[end+1]] == classDigit && (dots > 1 || !isSourceSuffix(top)) {
 		return true
 	}
 	for i := range len(word) {
@@ -118,15 +119,16 @@ func isHost(s, word string, end int) bool {
 	case "com", "net", "org", "edu", "gov", "info", "biz", "local", "localdomain", "internal", "lan":
 		return true
 	}
-	return len(top) == 2 && strings.Count(word, ".") >= 2 && !isSourceSuffix(top)
+	return len(top) == 2 && dots >= 2 && (first == "www" || !isSourceSuffix(top))
 }
 
-// mailEnd returns where an address of e-mail ends whose name ends at i, or i.
+// mailEnd returns where an address of e-mail, or of a user on a host, ends whose name ends
+// at i, or i. The hash of an object is none.
 func mailEnd(s string, i int) int {
 	if i+1 >= len(s) || s[i] != '@' || classes[s[i+1]] < classDigit {
 		return i
 	}
-	if w, end := measure(s, i+1); w.dots > 0 && w.slashes == 0 {
+	if w, end := measure(s, i+1); w.slashes == 0 && (w.dots > 0 || w.letters > 0) {
 		return end
 	}
 	return i

@@ -1,5 +1,7 @@
 package mining
 
+import "strings"
+
 // Config configures a [Miner]. The zero value works.
 type Config struct {
 	// MaxTemplates bounds the templates; lines of further shapes share one. It
@@ -70,13 +72,9 @@ func (m *Miner) Learn(text string) *Template {
 	return t
 }
 
-// Values returns where the parts that vary by their look stand in the text of the
-// last call of Learn, from left to right. It is valid until the next.
-func (m *Miner) Values() []Value { return m.scanner.values }
-
 // Templates returns the templates that are roots, in the order of their birth.
 func (m *Miner) Templates() []*Template {
-	out := m.known.list()
+	out := m.known.list(false)
 	if m.rest != nil {
 		out = append(out, m.rest)
 	}
@@ -89,6 +87,9 @@ func (m *Miner) Lookup(id ID) (*Template, bool) {
 		return m.rest, true
 	}
 	t, ok := m.known.byID[id]
+	if ok {
+		t = t.Root()
+	}
 	return t, ok
 }
 
@@ -113,7 +114,11 @@ func (m *Miner) remember(known *Template) *Template {
 
 // find returns the template of a masked line, a new one if there is none.
 func (m *Miner) find(masked string) *Template {
-	t := newTemplate(ID(hashString(hashSeed, masked)), tokenize(masked, m.scanner.words))
+	tokens := tokenize(masked, m.scanner.words)
+	if fewer := collapse(tokens); len(fewer) < len(tokens) {
+		tokens, masked = fewer, strings.Join(fewer, "")
+	}
+	t := newTemplate(ID(hashString(hashSeed, masked)), tokens)
 	if known := m.known.cover(t); known != nil {
 		return known
 	}

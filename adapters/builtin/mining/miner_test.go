@@ -268,3 +268,21 @@ func BenchmarkLearn(b *testing.B) {
 		})
 	}
 }
+
+func TestNamesAndListsHaveAnyLength(t *testing.T) {
+	t.Parallel()
+	names := strings.Split("alpha,beta,gamma,delta,epsilon,zeta,alpha beta,gamma delta,epsilon zeta,eta theta,iota kappa,beta alpha,delta gamma", ",")
+	m := New(Config{})
+	learn(m, each("cannot start %s: no memory", names...)...)
+	require.Len(t, m.Templates(), 1)
+	require.Equal(t, len(names), m.Templates()[0].Count())
+	restored := New(Config{})
+	require.NoError(t, restored.Merge(m.Snapshot(1<<20)))
+	require.Len(t, restored.Templates(), 1)
+	got := restored.Learn("cannot start lambda mu: no memory").Root().ID()
+	require.Equal(t, m.Templates()[0].ID(), got, "a form has the id of the template")
+
+	lists := New(Config{})
+	learn(lists, "nodes n1 7 <ok>", "nodes n1 7 <ok> n2 8 <ok>", "nodes n1 7 <ok> n2 8 <ok> n3 9 <ok>", "[1] [2]", "[1] [2] [3] [4]")
+	require.Len(t, lists.Templates(), 3)
+}

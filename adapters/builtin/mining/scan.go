@@ -1,6 +1,9 @@
 package mining
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // Bounds of what is read of one line. The rest of a longer line is one variable
 // part.
@@ -46,14 +49,6 @@ var classes = func() (c [256]uint8) {
 	return c
 }()
 
-// Value is a part of a line that varies, by where it stands.
-type Value struct {
-	Begin, End int
-	// Mark is which wildcard of the masked line stands for it, from 0. The
-	// values of a list share one.
-	Mark int
-}
-
 // span is where a word stands.
 type span struct{ begin, end int32 }
 
@@ -61,17 +56,16 @@ type span struct{ begin, end int32 }
 // are valid until it is used again.
 type scanner struct {
 	// buf is the masked line, words where the words stand in it.
-	buf    []byte
-	words  []span
-	values []Value
+	buf   []byte
+	words []span
 
-	s     string
-	marks int
-	// listEnd is where buf ended when a mark was written, and listPrefix what of
-	// its word was kept; single is whether it stands for one value.
-	listEnd    int
-	listPrefix string
-	single     bool
+	s string
+	// listEnd is where buf ended when a mark was written, listBegin where in s what it
+	// stands for begins, and listPrefix what of its word was kept; single is whether it
+	// stands for one value.
+	listEnd, listBegin int
+	listPrefix         string
+	single             bool
 	// name is where buf ends if a user's name is to follow there.
 	name    int
 	objects object
@@ -84,8 +78,8 @@ type scanner struct {
 // addresses, paths, ids, dates, and lists of them. White space becomes one space;
 // control characters and the sequences of terminals are left out.
 func (sc *scanner) scan(s string) {
-	sc.buf, sc.words, sc.values = sc.buf[:0], sc.words[:0], sc.values[:0]
-	sc.marks, sc.listEnd, sc.name, sc.objects, sc.access = 0, 0, 0, object{}, false
+	sc.buf, sc.words = sc.buf[:0], sc.words[:0]
+	sc.listEnd, sc.name, sc.objects, sc.access = 0, 0, object{}, false
 	cut := len(s) > maxLineBytes
 	if cut {
 		s = s[:maxLineBytes]
@@ -158,7 +152,6 @@ func (sc *scanner) delimiter(i int) int {
 	i++
 	if i < len(s) && closes(b, s[i]) && (i < 2 || classes[s[i-2]] < classInner) && len(sc.words) < maxWords {
 		sc.put(mark)
-		sc.marks++
 		return i
 	}
 	if b == '(' {
@@ -470,19 +463,13 @@ func (sc *scanner) plainWord(begin, end int, w *wordShape, named bool) int {
 // spaces join to a mark before is one list with it.
 func (sc *scanner) mask(begin, end, prefix int) {
 	if sc.listEnd > 0 && sc.listPrefix == sc.s[begin:begin+prefix] {
-		k, joined := len(sc.buf), true
+		k := len(sc.buf)
 		for k > sc.listEnd && (joins(sc.buf[k-1]) || sc.buf[k-1] == ' ') {
 			k--
-			joined = joined && sc.buf[k] != ' '
 		}
-		if k == sc.listEnd && (!sc.single || string(sc.buf[k:]) != ":" || !sc.isPort(begin, end)) {
+		if between := sc.buf[k:]; k == sc.listEnd && !parts(between) && (!sc.single || string(between) != ":" || !sc.isPort(begin, end)) {
 			sc.buf = sc.buf[:k]
 			sc.single = false
-			if joined && len(sc.values) > 0 {
-				sc.values[len(sc.values)-1].End = end
-			} else {
-				sc.values = append(sc.values, Value{begin, end, sc.marks - 1})
-			}
 			return
 		}
 	}
@@ -493,9 +480,7 @@ func (sc *scanner) mask(begin, end, prefix int) {
 	sc.buf = append(sc.buf, sc.s[begin:begin+prefix]...)
 	sc.buf = append(sc.buf, mark)
 	sc.words = append(sc.words, span{from, int32(len(sc.buf))})
-	sc.values = append(sc.values, Value{begin, end, sc.marks})
-	sc.marks++
-	sc.listEnd, sc.listPrefix, sc.single = len(sc.buf), sc.s[begin:begin+prefix], true
+	sc.listEnd, sc.listBegin, sc.listPrefix, sc.single = len(sc.buf), begin, sc.s[begin:begin+prefix], true
 }
 
 // isPort tells whether what a colon joins to a mark is a word of its own, as it is
@@ -503,17 +488,21 @@ func (sc *scanner) mask(begin, end, prefix int) {
 // for a number, and there are no further colons.
 func (sc *scanner) isPort(begin, end int) bool {
 	s := sc.s
-	if len(sc.values) == 0 || strings.IndexByte(s[begin:end], ':') >= 0 || end+1 < len(s) && s[end] == ':' && classes[s[end+1]] == classDigit {
+	if strings.IndexByte(s[begin:end], ':') >= 0 || end+1 < len(s) && s[end] == ':' && classes[s[end+1]] == classDigit {
 		return false
 	}
-	v := sc.values[len(sc.values)-1]
-	name := s[v.Begin:v.End]
+	name := s[sc.listBegin : begin-1]
 	for i := range len(name) {
 		if classes[name[i]] > classDigit {
 			return true
 		}
 	}
 	return strings.Count(name, ".") == 3
+}
+
+// parts tells whether what is between two values sets a name and what is said of it apart.
+func parts(between []byte) bool {
+	return len(between) > 1 && bytes.IndexByte(between, ':') >= 0 && bytes.IndexByte(between, ' ') >= 0
 }
 
 func joins(b byte) bool {

@@ -34,7 +34,7 @@ var ErrSnapshot = errors.New("not a snapshot of templates")
 // than three quarters of MaxTemplates. Miners that learned the same lines give the
 // same snapshot.
 func (m *Miner) Snapshot(limit int) []byte {
-	list := byUse(m.known.list())
+	list := byUse(m.known.list(true))
 	var kept []*Template
 	var buf []byte
 	size := len(snapshotMagic) + 1 + 2*binary.MaxVarintLen64
@@ -60,7 +60,11 @@ func (m *Miner) Snapshot(limit int) []byte {
 func (m *Miner) carriedOver() int { return max(1, m.max*3/4) }
 
 // byUse sorts the templates by when they were seen last, the latest first.
+// A form is seen when its root is.
 func byUse(list []*Template) []*Template {
+	for _, t := range list {
+		t.seen = t.Root().seen
+	}
 	slices.SortFunc(list, func(a, b *Template) int {
 		return cmp.Or(cmp.Compare(b.seen, a.seen), byBirth(a, b))
 	})
@@ -94,7 +98,7 @@ func (m *Miner) Merge(snapshot []byte) error {
 		return err
 	}
 	m.epoch, m.order = max(m.epoch, epoch+1), 0
-	all := m.known.list()
+	all := m.known.list(true)
 	for _, t := range read {
 		own, ok := m.known.byID[t.id]
 		if !ok {
@@ -112,11 +116,15 @@ func (m *Miner) Merge(snapshot []byte) error {
 	all = byUse(all)
 	all = all[:min(len(all), m.carriedOver())]
 	slices.SortFunc(all, byBirth)
+	for _, t := range all {
+		t.merged = nil
+	}
 	m.known = newIndex(m.known.evidence)
 	m.shapes, m.old, m.shapeBytes = map[string]*Template{}, nil, 0
 	for _, t := range all {
 		if known := m.known.cover(t); known != nil {
-			known.absorb(t)
+			root := known.Root()
+			root.count, root.seen, t.merged = root.count+t.count, max(root.seen, t.seen), known
 			continue
 		}
 		m.known.insert(t)

@@ -2,6 +2,7 @@ package mining
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,7 +29,8 @@ type Template struct {
 	// general is whether a word was replaced by anyWord.
 	general bool
 	count   int
-	merged  *Template
+	// merged is the template that this one was merged into, or is a form of.
+	merged *Template
 	// birth and seen are epochs; order numbers the births within one.
 	birth, seen, order uint64
 }
@@ -92,6 +94,38 @@ func tokenize(masked string, words []span) []string {
 	return append(out, masked[at:])
 }
 
+// maxPart is how many words a part of a list has at most.
+const maxPart = 8
+
+// collapse leaves out what a list repeats: parts of several words, with a value among them,
+// that stand behind each other.
+func collapse(tokens []string) []string {
+	out := tokens
+	for i := 1; i < len(out); i += 2 {
+		for n := 4; n <= 2*maxPart && i+2*n <= len(out); n += 2 {
+			part := out[i : i+n-1]
+			if !slices.Equal(part, out[i+n:i+2*n-1]) || !slices.Contains(part, markWord) || !hasConstant(part) {
+				continue
+			}
+			if len(out) == len(tokens) {
+				out = slices.Clone(tokens)
+			}
+			out = slices.Delete(out, i, i+n)
+			n = 2
+		}
+	}
+	return out
+}
+
+func hasConstant(part []string) bool {
+	for i := 0; i < len(part); i += 2 {
+		if isConstant(part[i]) {
+			return true
+		}
+	}
+	return false
+}
+
 // newTemplate returns a template of these tokens.
 func newTemplate(id ID, tokens []string) *Template {
 	t := &Template{id: id, tokens: tokens, skeleton: hashSeed}
@@ -122,12 +156,31 @@ func (t *Template) cover(tokens []string) {
 	}
 }
 
-// absorb makes o point to t, which covers it from now on.
-func (t *Template) absorb(o *Template) {
-	t.cover(o.tokens)
-	t.count += o.count
-	t.seen = max(t.seen, o.seen)
-	o.merged = t
+// runKey is the key of the template with single wildcards for its runs, and whether it has
+// runs.
+func (t *Template) runKey() (key uint64, has bool) {
+	if !t.general {
+		return t.key(), false
+	}
+	single := singleRuns(t.tokens)
+	return newTemplate(0, single).key(), len(single) < len(t.tokens)
+}
+
+// singleRuns returns tokens with one wildcard for each run of them with blanks between.
+func singleRuns(tokens []string) []string {
+	out := make([]string, 0, len(tokens))
+	for i, token := range tokens {
+		n := len(out)
+		switch {
+		case i%2 == 1 && isWildcard(token) && n > 2 && out[n-1] == " " && out[n-2] == anyWord:
+			out = out[:n-1]
+		case i%2 == 1 && isWildcard(token):
+			out = append(out, anyWord)
+		default:
+			out = append(out, token)
+		}
+	}
+	return out
 }
 
 // covers tells whether each line of these tokens belongs to the template, and how

@@ -93,6 +93,11 @@ func isConstant(word string) bool { return strings.IndexByte(word, mark) < 0 && 
 
 // varies tells whether templates that differ at pos only are of one statement.
 func (e *Evidence) varies(family []*Template, pos int) bool {
+	return len(family) >= e.need(family, pos)
+}
+
+// need is how many different words at pos tell that it varies.
+func (e *Evidence) need(family []*Template, pos int) int {
 	var looks [lookMark + 1]int
 	for _, t := range family {
 		looks[lookAt(t.tokens, pos)]++
@@ -104,6 +109,8 @@ func (e *Evidence) varies(family []*Template, pos int) bool {
 		need = e.Marked
 	case looks[lookCaps]*2 > n:
 		need = e.Caps
+	case family[0].tokens[pos+1] == ":" && family[0].tokens[pos+2][0] == mark:
+		need = e.Idents // a host before its port
 	case pos > 1 && isFirst(family[0].tokens, pos) && family[0].tokens[pos+1] == ": ":
 		need = e.After // the name of a logger
 	case isFirst(family[0].tokens, pos):
@@ -113,7 +120,7 @@ func (e *Evidence) varies(family []*Template, pos int) bool {
 	case followsPreposition(family[0].tokens, pos), isKeyed(family[0].tokens, pos):
 		need = e.After
 	}
-	return n >= need
+	return need
 }
 
 func followsPreposition(tokens []string, pos int) bool {
