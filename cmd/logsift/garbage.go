@@ -7,16 +7,18 @@ import (
 )
 
 const (
-	// garbageRoom is how many bytes of garbage may gather before they are collected.
+	// garbageRoom is how many bytes of garbage may gather in a heap of up to leanHeap
+	// before they are collected; both together bound the memory of most analyses.
 	garbageRoom = 64 << 20
+	leanHeap    = 192 << 20
 	// mostGarbage is the highest GOGC that this makes, in percent of the live heap.
 	mostGarbage = 400
 )
 
 // spareSmallHeaps has a small heap collected less often: Go collects when a heap has
 // doubled, which that of a busy worker does dozens of times a second, at a third of
-// the processor time of its tasks. A heap larger than garbageRoom is collected as
-// ever. A percentage that the environment names stays.
+// the processor time of its tasks. A heap of garbageRoom to leanHeap is collected more
+// often than that, a larger one as ever. A percentage that the environment names stays.
 func spareSmallHeaps(getenv func(string) string) {
 	if getenv("GOGC") != "" {
 		return
@@ -41,7 +43,10 @@ func afterCollection(percent int) {
 
 // garbagePercent is the GOGC of a heap with so many live bytes.
 func garbagePercent(live uint64) int {
-	return int(min(max(100*garbageRoom/max(live, 1), 100), mostGarbage))
+	if live > leanHeap {
+		return 100
+	}
+	return int(min(100*garbageRoom/max(live, 1), mostGarbage))
 }
 
 func liveHeap() uint64 {
