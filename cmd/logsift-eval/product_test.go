@@ -57,8 +57,8 @@ func TestTheProductIsMeasuredAsProcesses(t *testing.T) {
 		"speed": func(t *testing.T) {
 			t.Helper()
 			rows := figures(t, p.speed, data)
-			require.Contains(t, rows["1000 made-up lines of 139 bytes, speed"].figure, "lines for a second")
-			require.False(t, rows["1000 made-up lines of 139 bytes, speed"].met, "what starts is slow")
+			require.Contains(t, rows["1000 made-up lines of 154 bytes, speed"].figure, "lines for a second")
+			require.False(t, rows["1000 made-up lines of 154 bytes, speed"].met, "what starts is slow")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
