@@ -9,8 +9,12 @@ var categories = []struct {
 	category domain.AnomalyCategory
 	phrases  []string
 }{
-	{domain.CategoryConfig, []string{"no such file or directory", "not a directory", "exec format error", "block device required"}},
-	{domain.CategoryResource, []string{"input output error"}},
+	{domain.CategoryConfig, []string{
+		"no such file or directory", "not a directory", "exec format error", "block device required", "does not exist",
+		"unknown database", "mount failed", "forbidden by rule", "denied by server configuration",
+	}},
+	{domain.CategoryResource, []string{"input output error", "no space left"}},
+	{domain.CategoryNetwork, []string{"reset by peer", "no route to host", "network is unreachable", "broken pipe"}},
 	{domain.CategorySecurity, []string{
 		"break-in", "break in", "attack*", "injection", "exploit*", "malicious", "intrusion", "brute force", "ignore previous instructions", "tamper*",
 		"vulnerab*", "spoof*", "reverse mapping",
@@ -18,11 +22,11 @@ var categories = []struct {
 	{domain.CategoryAuth, []string{
 		"password*", "passwd", "auth", "authenticat*", "authoriz*", "unauthori*", "login", "logged in", "logon", "permission*", "access denied", "forbidden", "privilege*",
 		"role", "invalid user", "user unknown", "credential*", "token", "sudo", "session opened", "session closed", "kerberos", "ldap", "oauth",
-		"certificate*", "captcha", "verification code", "verifycode", "preauth", "publickey", "acl",
+		"certificate*", "captcha", "verification code", "verifycode", "publickey", "acl",
 	}},
 	{domain.CategoryResource, []string{
-		"no space left", "out of memory", "outofmemoryerror", "memory", "heap", "oom*", "too many", "not enough", "maxmemory", "disk", "storage",
-		"quota", "connection slots", "limiting", "exhausted", "capacity", "overload*", "throttl*", "cpu", "file descriptors", "open files", "swap", "pool",
+		"out of memory", "outofmemoryerror", "memory", "heap", "oom*", "too many", "not enough", "maxmemory", "disk", "storage",
+		"quota", "connection slots", "limiting", "exhausted", "capacity", "overload*", "throttl*", "cpu usage", "cpu load", "cpu time", "cpu limit", "high cpu", "lockup", "file descriptors", "open files", "swap", "pool",
 		"gc", "overrun", "overflow*", "stackoverflowerror", "temperature", "fan", "voltage", "power", "backlog", "rate limit", "buffer*",
 	}},
 	{domain.CategoryCrash, []string{
@@ -69,7 +73,7 @@ var actions = map[domain.AnomalyCategory]string{
 	domain.CategoryDependency: "Look at the service that is called: its own log, its health and its latency.",
 	domain.CategoryData:       "Find the record or file that the lines name, check it, and restore it from a backup or replica if it is damaged.",
 	domain.CategoryCrash:      "Look at the last lines before this one and at the crash report; check that the process runs again.",
-	domain.CategorySecurity:   "Check where the requests come from, block the source, and look for what it reached.",
+	domain.CategorySecurity:   "Check where it comes from and whether anything from there succeeded; block it if it is not yours.",
 }
 
 // actionOf is what a person can do first about an anomaly.
@@ -95,7 +99,7 @@ func actionOf(kind domain.AnomalyKind, category domain.AnomalyCategory, level do
 		if level == domain.LogLevelTrace || level == domain.LogLevelDebug || level == domain.LogLevelInfo {
 			return "See what the line belongs to, and whether it is expected there: few lines are like it."
 		}
-	case domain.AnomalyErrorBurst, domain.AnomalySeverityShift:
+	case domain.AnomalyErrorBurst, domain.AnomalyRecurringError, domain.AnomalySeverityShift:
 	}
 	if action, ok := actions[category]; ok {
 		return action

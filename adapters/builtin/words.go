@@ -202,6 +202,7 @@ var nameNouns = []string{
 	"monitor", "monitoring", "check", "checks", "checker", "checking", "test", "tests", "timeout", "prevention", "guard", "manager", "service",
 	"plugin", "module", "hook", "hooks", "policy", "mode", "counter", "count", "counts", "threshold", "level", "log", "logs", "logger",
 	"support", "listener", "page", "pages", "rate", "budget", "code", "stream", "channel", "topic", "queue", "dump", "dumps", "simulation", "score",
+	"register", "registers", "syndrome",
 }
 
 // successes end a line that says that what stands before them went well.

@@ -74,3 +74,23 @@ func TestSpansAndQuantitiesAreWrittenAsAPersonSaysThem(t *testing.T) {
 		require.InDelta(t, want, factor, 1e-12, word)
 	}
 }
+
+func TestTheCategoryIsWhatAPersonWouldSay(t *testing.T) {
+	t.Parallel()
+	for template, want := range map[string]domain.AnomalyCategory{
+		"kernel terminated for reason <*>: bad message header: invalid cpu": domain.CategoryCrash,
+		"cpu usage is <*> %": domain.CategoryResource,
+		"sshd[<*>]: fatal: Write failed: Connection reset by peer [preauth]":       domain.CategoryNetwork,
+		"sshd[<*>]: Received disconnect from <*>: Bye Bye [preauth]":               domain.CategoryNetwork,
+		"sshd[<*>]: Invalid user <*> from <*> [preauth]":                           domain.CategoryAuth,
+		"FATAL: database \"shop\" does not exist":                                  domain.CategoryConfig,
+		"could not connect to the database":                                        domain.CategoryDependency,
+		"[client <*>] Directory index forbidden by rule: <*>":                      domain.CategoryConfig,
+		"Task: <*> - exited : java.net.NoRouteToHostException: No Route to Host":   domain.CategoryNetwork,
+		"reverse mapping checking getaddrinfo failed - POSSIBLE BREAK-IN ATTEMPT!": domain.CategorySecurity,
+	} {
+		words := readText(template)
+		require.Equal(t, want, words.categoryOf(), template)
+	}
+	require.True(t, isDump("FATAL exception syndrome register: <*>"), "what a register holds is no event")
+}
