@@ -85,6 +85,7 @@ const (
 	AnomalyFrequencyDrop  AnomalyKind = "frequency_drop"
 	AnomalyMissingEvent   AnomalyKind = "missing_event"
 	AnomalyErrorBurst     AnomalyKind = "error_burst"
+	AnomalyRecurringError AnomalyKind = "recurring_error"
 	AnomalySeverityShift  AnomalyKind = "severity_shift"
 	AnomalyNumericOutlier AnomalyKind = "numeric_outlier"
 	AnomalyCountVector    AnomalyKind = "count_vector"
@@ -92,7 +93,7 @@ const (
 
 var anomalyKinds = [...]AnomalyKind{
 	AnomalyNewTemplate, AnomalyRareTemplate, AnomalyFrequencySpike, AnomalyFrequencyDrop, AnomalyMissingEvent,
-	AnomalyErrorBurst, AnomalySeverityShift, AnomalyNumericOutlier, AnomalyCountVector,
+	AnomalyErrorBurst, AnomalyRecurringError, AnomalySeverityShift, AnomalyNumericOutlier, AnomalyCountVector,
 }
 
 // AnomalyKinds lists every kind, in the order of the constants.

@@ -26,9 +26,11 @@ const (
 
 // causes makes one anomaly of the templates whose findings have one cause: lines that come
 // together each time (the messages of one event, the frames of a trace), the same
-// statement with another word, what began in one stretch of time, and the errors of which
-// nothing is known. It is called by the gravest of them.
-func (g *group) causes(found [][]finding) []domain.Anomaly {
+// statement with another word, the errors of which nothing is known, and what began in one
+// stretch of time: anything that is at least medium, otherwise what is of one kind and
+// ended together, too. It is called by the gravest of them. together lists further
+// templates that have one.
+func (g *group) causes(found [][]finding, together [][]int) []domain.Anomaly {
 	var members []int
 	for n, fs := range found {
 		if len(fs) > 0 {
@@ -40,7 +42,7 @@ func (g *group) causes(found [][]finding) []domain.Anomaly {
 	slices.SortFunc(members, func(a, b int) int { return cmp.Compare(first(a), first(b)) })
 	all := newSets(len(found))
 	twins := map[twinKey]int{}
-	begun := map[[2]int]int{}
+	begun := map[begunKey]int{}
 	var unknown []int
 	for i, n := range members {
 		for _, m := range members[i+1:] {
@@ -54,13 +56,19 @@ func (g *group) causes(found [][]finding) []domain.Anomaly {
 		for _, key := range g.twinKeys(n) {
 			joinKey(all, twins, key, n)
 		}
-		if f := &found[n][0]; f.at > 0 && f.severity >= domain.SeverityMedium {
-			// A stretch may begin a bucket later for one that is rarer.
-			for _, at := range [...]int{f.at, f.at + 1} {
-				joinKey(all, begun, [2]int{int(g.templates[n].service), at}, n)
-			}
-		} else if g.isUnknown(g.templates[n], f) {
+		f := &found[n][0]
+		for _, key := range f.begunKeys() {
+			key.service = g.templates[n].service
+			joinKey(all, begun, key, n)
+		}
+		if (f.at == 0 || f.severity < domain.SeverityMedium) && g.isUnknown(g.templates[n], f) {
 			unknown = append(unknown, n)
+		}
+	}
+	for _, same := range together {
+		for _, n := range same {
+			all.join(same[0], n)
+			unknown = slices.DeleteFunc(unknown, func(m int) bool { return m == n })
 		}
 	}
 	for _, n := range unknown {
@@ -86,7 +94,7 @@ func (g *group) causes(found [][]finding) []domain.Anomaly {
 // nothing is known of what is normal there. Whether they are, nobody can tell one by one.
 func (g *group) isUnknown(s *serviceTemplate, f *finding) bool {
 	known := g.ready() && (s.suspect == nil || !s.suspect.cold)
-	return f.severity == domain.SeverityMedium && s.level == domain.LogLevelError && s.claimed && s.learned == nil && !known
+	return f.severity == domain.SeverityMedium && f.kind != domain.AnomalySeverityShift && s.level == domain.LogLevelError && s.claimed && s.learned == nil && !known
 }
 
 // cause makes an anomaly of templates with one cause.
@@ -112,11 +120,11 @@ func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
 			about.category = s.words.categoryOf()
 		}
 		if i < maxAlso {
-			about.also = append(about.also, fmt.Sprintf("with it: %s (%s)", cutBytes(s.text, alsoBytes), count(len(s.lines), "line")))
+			about.also = append(about.also, fmt.Sprintf("with it: %s (%s)", shorten(s.text, alsoBytes), count(len(s.lines), "line")))
 		}
 	}
 	if more := len(members) - 1 - maxAlso; more > 0 {
-		about.also = append(about.also, fmt.Sprintf("and %s more", count(more, "kind")))
+		about.also = append(about.also, fmt.Sprintf("and %s of line", count(more, "other kind")))
 	}
 	a := g.anomaly(about, fs)
 	if services != nil {
@@ -142,6 +150,34 @@ func (g *group) unknown(about *subject, members []int, found [][]finding) (servi
 		lines, count(g.lines, "line"), count(len(members), "kind"), best.evidence)
 	best.observed = lines
 	return services
+}
+
+// begunKey is what findings that began together have in common.
+type begunKey struct {
+	service   int32
+	kind      domain.AnomalyKind
+	at, until int
+}
+
+// begunKeys returns the keys of a finding, the service left out. A stretch may begin, and
+// end, a bucket later for one that is rarer.
+func (f *finding) begunKeys() []begunKey {
+	switch {
+	case f.at == 0:
+		return nil
+	case f.until == 0 && f.severity < domain.SeverityMedium:
+		return []begunKey{{kind: f.kind, at: f.at}}
+	}
+	var out []begunKey
+	for _, at := range [...]int{f.at, f.at + 1} {
+		if f.severity >= domain.SeverityMedium {
+			out = append(out, begunKey{at: at})
+		}
+		if f.until > 0 {
+			out = append(out, begunKey{kind: f.kind, at: at, until: f.until}, begunKey{kind: f.kind, at: at, until: f.until + 1})
+		}
+	}
+	return out
 }
 
 // together reports whether the lines of two templates come side by side each time.

@@ -35,3 +35,63 @@ func TestTwinsOfLongStatementsCostLittle(t *testing.T) { //nolint:paralleltest /
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20))
 }
+
+func TestWhatBeginsTogetherIsOneAnomaly(t *testing.T) {
+	t.Parallel()
+	made := func(begin, end int, lines ...string) []string {
+		var out []string
+		for second := range 3600 {
+			out = append(out, at(time.Duration(second)*time.Second, "INFO request served in %d ms", 20+second%17))
+			for _, line := range lines {
+				if second >= begin && second < end {
+					out = append(out, at(time.Duration(second)*time.Second, "%s", line))
+				}
+			}
+		}
+		return out
+	}
+	t.Run("spikes", func(t *testing.T) {
+		t.Parallel()
+		lines := made(1800, 1860, "INFO cache is filled", "INFO disk is read")
+		for second := 0; second < 3600; second += 300 {
+			lines = append(lines, at(time.Duration(second)*time.Second, "INFO cache is filled"), at(time.Duration(second)*time.Second, "INFO disk is read"),
+				at(time.Duration(second)*time.Second, "INFO cache is filled"))
+		}
+		r := analyse(t, entries("app", lines...))
+		require.Len(t, r.Anomalies, 1, "%v", r.Anomalies)
+		require.Contains(t, r.Anomalies[0].Evidence, "with it: INFO disk is read")
+		require.Equal(t, "2026-05-01 08:30:00 +0000 UTC", r.Anomalies[0].FirstSeen.String())
+	})
+	t.Run("new lines", func(t *testing.T) {
+		t.Parallel()
+		r := judge(t, service(nil), entries("app", append(service(nil),
+			at(time.Hour, "INFO export begins"), at(time.Hour+2*time.Second, "INFO rows are read"), at(time.Hour+9*time.Second, "INFO file is written"))...))
+		require.Len(t, r.Anomalies, 1, "%v", r.Anomalies)
+	})
+	t.Run("a shift and the lines that make it up", func(t *testing.T) {
+		t.Parallel()
+		r := analyse(t, entries("app", made(1800, 3600, "WARN ledger answered late", "WARN answer is stale")...))
+		require.Len(t, r.Anomalies, 1, "%v", r.Anomalies)
+		require.Equal(t, domain.AnomalySeverityShift, r.Anomalies[0].Kind)
+		require.Contains(t, r.Anomalies[0].Evidence, "66.7 % of the lines of the last 30 min are warnings or worse; none before")
+		require.Equal(t, 3600, r.Anomalies[0].Count)
+	})
+}
+
+// What an anomaly counts is what its evidence speaks of, however many others have its cause.
+func TestTheCountIsThatOfTheEvidence(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	for second := range 3600 {
+		lines = append(lines, at(time.Duration(second)*time.Second, "INFO request served in %d ms", 20+second%17))
+		if second >= 1800 && second < 1860 || second%600 == 0 {
+			lines = append(lines, at(time.Duration(second)*time.Second, "WARN user root is refused by the door"))
+		}
+		if second >= 1800 && second < 1840 {
+			lines = append(lines, at(time.Duration(second)*time.Second, "WARN user guest is refused by the door"))
+		}
+	}
+	r := analyse(t, entries("app", lines...))
+	require.Len(t, r.Anomalies, 1, "%v", r.Anomalies)
+	require.Contains(t, r.Anomalies[0].Evidence, fmt.Sprintf("%d lines within", r.Anomalies[0].Count))
+}

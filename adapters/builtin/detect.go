@@ -33,13 +33,14 @@ func (g *group) detect() []domain.Anomaly {
 	g.findStrays()
 	bursts := g.errorBursts()
 	for n, s := range g.templates {
-		if f, ok := bursts[n]; ok {
+		f, burst := bursts[n]
+		if burst {
 			if g.usualOf(s.learned, len(s.lines)).covers(len(s.lines)) {
 				f.severity = min(f.severity, usualSeverity(s))
 			}
 			add(n, f, true)
 		}
-		f, ok := g.bySeverity(s)
+		f, ok := g.bySeverity(s, burst)
 		add(n, f, ok)
 		levelSays := ok
 		f, ok = g.byRarity(s, limit, rareShare)
@@ -47,7 +48,7 @@ func (g *group) detect() []domain.Anomaly {
 			f.evidence = "" // it would say the same
 		}
 		add(n, f, ok)
-		if _, burst := bursts[n]; !burst {
+		if !burst {
 			f, ok = g.bySpike(s)
 			add(n, f, ok)
 		}
@@ -74,14 +75,15 @@ func (g *group) detect() []domain.Anomaly {
 		out = append(out, gaps.slowSteps()...)
 		out = append(out, gaps.slowServices()...)
 	}
-	out = append(out, g.causes(found)...)
-	out = append(out, g.byService()...)
+	services, together := g.byService(found)
+	out = append(out, services...)
+	out = append(out, g.causes(found, together)...)
 	return append(out, g.byAbsence()...)
 }
 
 // bySeverity finds templates that call themselves warnings or worse. Only history can
-// say that they are usual.
-func (g *group) bySeverity(s *serviceTemplate) (finding, bool) {
+// say that they are usual. burst is whether another finding says that they come in one.
+func (g *group) bySeverity(s *serviceTemplate, burst bool) (finding, bool) {
 	n := len(s.lines)
 	severity := severityOf(s)
 	if s.stray {
@@ -95,8 +97,14 @@ func (g *group) bySeverity(s *serviceTemplate) (finding, bool) {
 		kind: domain.AnomalyRareTemplate, severity: severity, confidence: 0.6, observed: n, lines: s.lines,
 		surprise: rarity(n, g.lines), evidence: fmt.Sprintf("%d of %s %s", n, count(g.lines, "line"), s.claim(n)),
 	}
-	if n >= minCount && (!usual.known || float64(n) > usual.most) {
+	if n >= minCount || n > 1 && share(n, g.lines) > maxRareShare {
+		f.kind = domain.AnomalyRecurringError
+	}
+	if surge, _, text, ok := g.surge(s); ok && !burst && share(surge.observed, n) >= burstOwn {
 		f.kind = domain.AnomalyErrorBurst
+		if n < spikeLines {
+			f.evidence += "; " + text
+		}
 	}
 	if usual.known {
 		f.expected, f.surprise = usual.most, surpriseOf(float64(n), usual.most)

@@ -13,6 +13,7 @@
 //   - missing_event: a steady line stopped, a learned one is not there, or a session
 //     lacks a line that nearly all others have
 //   - error_burst: far more errors within a stretch of time
+//   - recurring_error: errors, warnings or failures that come again and again
 //   - severity_shift: far more of a service's lines are warnings or worse, or a
 //     template has a graver level than was learned
 //   - count_vector: a session has the templates of the others, but other numbers of lines

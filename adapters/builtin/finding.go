@@ -25,8 +25,9 @@ type finding struct {
 	// lines are those that show it, sessions the ids whose session counts are unusual.
 	lines    []int32
 	sessions []string
-	// at is the stretch of time in which it began, counted from 1, if it has one.
-	at int
+	// at is the stretch of time in which it began, counted from 1, if it has one; until is
+	// that in which it ended, or 0.
+	at, until int
 }
 
 // rank orders findings: the first is the one that the anomaly is called by.
@@ -55,11 +56,11 @@ func (g *group) ofTemplate(s *serviceTemplate) subject {
 	}
 }
 
-// anomaly makes one anomaly of the findings on a subject: it is called by the
-// most severe, has the evidence of all, and names the lines and the sessions of
-// those that are as severe, or at least medium.
+// anomaly makes one anomaly of the findings on a subject: it is called by the first,
+// which is the gravest, and when it was and its samples are by those of the same kind. It
+// has the evidence of all, and names the lines and the sessions of those that are as severe,
+// or at least medium.
 func (g *group) anomaly(about subject, found []finding) domain.Anomaly {
-	slices.SortStableFunc(found, func(a, b finding) int { return a.rank(&b) })
 	best := found[0]
 	a := domain.Anomaly{
 		ID: shortHash(g.source, about.service, about.key), Kind: best.kind, Severity: best.severity,
@@ -68,7 +69,7 @@ func (g *group) anomaly(about subject, found []finding) domain.Anomaly {
 		Source:          "local", Count: best.observed, Expected: best.expected, LogIDs: []domain.LogID{}, SampleLines: []string{},
 	}
 	var evidence, sessions []string
-	var lines []int32
+	var lines, shown []int32
 	kinds := map[domain.AnomalyKind]bool{}
 	for i := range found {
 		f := &found[i]
@@ -79,6 +80,9 @@ func (g *group) anomaly(about subject, found []finding) domain.Anomaly {
 		if f.severity == best.severity || f.severity >= domain.SeverityMedium {
 			lines, sessions = union(lines, f.lines), append(sessions, f.sessions...)
 		}
+		if f.severity == best.severity && f.kind == best.kind {
+			shown = union(shown, f.lines)
+		}
 	}
 	// Several detectors often see one fact, so that each kind adds little.
 	a.Confidence = min(0.99, best.confidence+0.03*float64(len(kinds)-1))
@@ -87,21 +91,21 @@ func (g *group) anomaly(about subject, found []finding) domain.Anomaly {
 	if about.service != "" {
 		a.Services = []string{about.service}
 	}
-	g.show(&a, lines)
+	g.show(&a, lines, shown)
 	a.Sessions = firstOf(sessions, g.cfg.MaxLogIDs)
 	return a
 }
 
-// show names lines in the anomaly.
-func (g *group) show(a *domain.Anomaly, lines []int32) {
+// show names lines in the anomaly, and shows when some of them were and what they say.
+func (g *group) show(a *domain.Anomaly, lines, shown []int32) {
 	for _, line := range lines[:min(len(lines), g.cfg.MaxLogIDs)] {
 		a.LogIDs = append(a.LogIDs, g.entries.ID(g.number(line)))
 	}
-	for _, line := range lines[:min(len(lines), domain.MaxAnomalySamples)] {
+	for _, line := range shown[:min(len(shown), domain.MaxAnomalySamples)] {
 		a.SampleLines = append(a.SampleLines, sampleLine(g.entries.Message(g.number(line))))
 	}
 	first, last := int64(noTime), int64(noTime)
-	for _, line := range lines {
+	for _, line := range shown {
 		at := g.times[line]
 		if at != noTime && (first == noTime || at < first) {
 			first = at
@@ -169,6 +173,14 @@ func sampleLine(s string) string {
 		}
 		return r
 	}, cutBytes(s, domain.MaxSampleLine)), domain.MaxSampleLine)
+}
+
+// shorten is cutBytes with a mark where something is cut.
+func shorten(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return cutBytes(s, limit) + "…"
 }
 
 // cutBytes returns at most limit bytes of s, whole UTF-8 characters only.

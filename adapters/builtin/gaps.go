@@ -198,8 +198,8 @@ func (s *sessionGaps) slowSteps() []domain.Anomaly {
 		f := finding{
 			kind: domain.AnomalyNumericOutlier, severity: domain.SeverityLow, confidence: 0.6,
 			surprise: surpriseOf(float64(p.times[longest]), math.Exp(usual.median)), observed: len(lines), lines: lines,
-			evidence: fmt.Sprintf("took %s %s, where %s is usual (%d of %d sessions are so slow)",
-				short(took), s.between(p), short(ofLog(usual.median)), len(lines), len(p.times)),
+			evidence: fmt.Sprintf("took %s %s, where %s is usual (%d of %d sessions %s so slow)",
+				inSeconds.text(took.Seconds()), s.between(p), inSeconds.text(ofLog(usual.median).Seconds()), len(lines), len(p.times), are(len(lines))),
 		}
 		for _, line := range lines {
 			f.sessions = append(f.sessions, s.set.ids[s.set.of[line]])
@@ -218,16 +218,7 @@ func (s *sessionGaps) about(p *step, what string) subject {
 }
 
 func (s *sessionGaps) between(p *step) string {
-	return fmt.Sprintf("between %q and %q", cutBytes(s.g.templates[p.from].text, 120), cutBytes(s.g.templates[p.to].text, 120))
-}
-
-// short writes a duration with about two digits that matter.
-func short(d time.Duration) string {
-	unit := time.Microsecond
-	for unit < d/100 {
-		unit *= 10
-	}
-	return d.Round(unit).String()
+	return fmt.Sprintf("between %q and %q", shorten(s.g.templates[p.from].text, 120), shorten(s.g.templates[p.to].text, 120))
 }
 
 // slowService is how much longer the steps that a service takes part in last than was learned.
@@ -305,7 +296,7 @@ func (s *sessionGaps) slowServices() []domain.Anomaly {
 			confidence: min(0.95, 0.5+0.5*share(worst.slow, worst.steps)),
 			surprise:   worst.score / (worst.score + slowServiceScore), observed: len(lines), lines: lines,
 			evidence: fmt.Sprintf("took %s %s, where %s is usual by what was learned; %d of %d steps take longer",
-				short(ofLog(p.own.median)), s.between(p), short(ofLog(p.learned.median)), worst.slow, worst.steps),
+				inSeconds.text(ofLog(p.own.median).Seconds()), s.between(p), inSeconds.text(ofLog(p.learned.median).Seconds()), worst.slow, worst.steps),
 		}
 		if 2*worst.slow >= worst.steps && worst.score >= verySlow*slowServiceScore {
 			f.severity = domain.SeverityHigh

@@ -34,7 +34,7 @@ func TestASessionThatTakesLongIsFound(t *testing.T) {
 	require.Len(t, found, 1)
 	require.Equal(t, domain.AnomalyNumericOutlier, found[0].Kind)
 	require.Equal(t, []string{log.id(99)}, found[0].Sessions)
-	require.Regexp(t, `took 8\.2s between ".*stock is asked" and ".*order stored", where 3\d\dms is usual`, found[0].Evidence)
+	require.Regexp(t, `took 8\.2 s between ".*stock is asked" and ".*order stored", where 3\d\d ms is usual`, found[0].Evidence)
 	require.Contains(t, found[0].Template, "order stored")
 }
 

@@ -187,7 +187,7 @@ func kindCases() []kindCase {
 				}
 				return lines
 			}),
-			template: "stored", evidence: "1 of 500 sessions (blk_), such as blk_0003541999, lack a line that 499 have", severity: domain.SeverityMedium,
+			template: "stored", evidence: "1 of 500 sessions (blk_), such as blk_0003541999, lacks a line that 499 have", severity: domain.SeverityMedium,
 			expected: 1, sessions: []string{"blk_0003541999"},
 		},
 		{
@@ -201,6 +201,26 @@ func kindCases() []kindCase {
 			template: "declined", evidence: "40 errors within 1 min; normally there are none", severity: domain.SeverityHigh, count: 40,
 		},
 		{
+			name: "errors that come again and again", kind: domain.AnomalyRecurringError, clean: service(nil),
+			with: service(func(second int, line string) string {
+				if second%60 == 30 && strings.Contains(line, "served") {
+					return at(time.Duration(second)*time.Second, "ERROR payment %d was declined by the bank", second)
+				}
+				return line
+			}),
+			template: "declined", evidence: "60 of 6600 lines are errors", severity: domain.SeverityMedium, count: 60,
+		},
+		{
+			name: "a few failures at once", kind: domain.AnomalyErrorBurst, clean: service(nil),
+			with: service(func(second int, line string) string {
+				if second >= 1800 && second < 1815 && strings.Contains(line, "served") {
+					return at(time.Duration(second)*time.Second, "WARN payment %d was declined by the bank", second)
+				}
+				return line
+			}),
+			template: "declined", evidence: "15 of 6600 lines are warnings; 15 lines within 14 s; normally there are none in 1 min", severity: domain.SeverityLow, count: 15,
+		},
+		{
 			name: "a shift of severity", kind: domain.AnomalySeverityShift, clean: service(nil),
 			with: service(func(second int, line string) string {
 				if strings.Contains(line, "served") && (second >= 1800 && second%5 == 0 || second%400 == 7) {
@@ -211,11 +231,11 @@ func kindCases() []kindCase {
 			evidence: "of the lines of the last 30 min", severity: domain.SeverityMedium, count: 364,
 		},
 		{
-			name: "a line that became an error", kind: domain.AnomalySeverityShift, normal: service(nil), clean: service(nil),
+			name: "a line that became an error", kind: domain.AnomalyNewTemplate, normal: service(nil), clean: service(nil),
 			with: service(func(_ int, line string) string {
 				return strings.Replace(line, "DEBUG queue", "ERROR queue", 1)
 			}),
-			template: "", severity: domain.SeverityMedium,
+			template: "queue polled", evidence: "18.2 % of the lines are warnings or worse; none is normal by what was learned", severity: domain.SeverityHigh,
 		},
 		{
 			name: "a course of its own", kind: domain.AnomalyCountVector, clean: sessionLines(500, nil),
@@ -225,7 +245,7 @@ func kindCases() []kindCase {
 				}
 				return lines
 			}),
-			template: "blk_0002979750", evidence: "3 of \"INFO receiving block <*>\", where 1 are usual", severity: domain.SeverityMedium,
+			template: "blk_0002979750", evidence: "3 of \"INFO receiving block <*>\", where 1 is usual", severity: domain.SeverityMedium,
 			count: 5, expected: 3, sessions: []string{"blk_0002979750"},
 		},
 		{
@@ -269,7 +289,7 @@ func TestEachKindIsFoundWhereItIsAndNowhereElse(t *testing.T) {
 			require.Empty(t, judge(t, c.normal, entries("app", c.clean...)).Anomalies, "without the fault")
 		})
 	}
-	require.Len(t, kinds, 9, "every kind has a case")
+	require.Len(t, kinds, len(domain.AnomalyKinds()), "every kind has a case")
 }
 
 // splitLines takes lines apart that a case made several of.

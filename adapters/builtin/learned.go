@@ -260,7 +260,7 @@ func (g *group) byLearned(s *serviceTemplate) (finding, bool) {
 	switch {
 	case s.learned.level < domain.LogLevelWarn && s.level >= domain.LogLevelWarn && s.learned.level != domain.LogLevelUnknown:
 		f.kind, f.severity = domain.AnomalySeverityShift, domain.SeverityMedium
-		f.evidence = fmt.Sprintf("%s the level %s; %s is normal", have(n), s.level, s.learned.level)
+		f.evidence = fmt.Sprintf("%s %s the level %s; %s is normal", count(n, "line"), verb(n, "have"), s.level, s.learned.level)
 		if s.level >= domain.LogLevelError {
 			f.severity = domain.SeverityHigh
 		}
@@ -278,14 +278,6 @@ func (g *group) byLearned(s *serviceTemplate) (finding, bool) {
 		return g.isFewer(s.learned, n, s.lines)
 	}
 	return f, true
-}
-
-// have is a number of lines that have something.
-func have(n int) string {
-	if n == 1 {
-		return "1 line has"
-	}
-	return fmt.Sprintf("%d lines have", n)
 }
 
 // isFewer finds that there are far fewer lines of a template than was learned, in the
@@ -335,6 +327,9 @@ func (g *group) isNew(s *serviceTemplate) finding {
 	}
 	switch {
 	case s.dump || s.level < domain.LogLevelWarn:
+		if g.clock.valid() {
+			f.at = int(g.clock.of[s.lines[0]]) + 1
+		}
 		return f
 	case s.stray:
 		f.severity = usualSeverity(s)
@@ -383,7 +378,7 @@ func (g *group) byLearnedShare(all *serviceLines) (finding, bool) {
 	return finding{
 		kind: domain.AnomalySeverityShift, severity: domain.SeverityMedium, confidence: 0.8, surprise: surpriseOf(float64(troubled), expected),
 		expected: expected, observed: troubled, lines: all.troubled,
-		evidence: fmt.Sprintf("%.1f %% of the lines are warnings or worse; %.1f %% are normal by what was learned", 100*after, 100*before),
+		evidence: fmt.Sprintf("%s of the lines are warnings or worse; %s is normal by what was learned", percent(after), percent(before)),
 	}, true
 }
 
@@ -417,11 +412,11 @@ func (g *group) byAbsence() []domain.Anomaly {
 		about := subject{key: t.String(), template: t.String(), id: t.ID().String(), service: cmp.Or(service, g.source), category: text.categoryOf()}
 		for i, m := range all[1:] {
 			if t, ok := g.miner.Lookup(m.id.template); ok && i < maxAlso {
-				about.also = append(about.also, fmt.Sprintf("missing too: %s (%s normal)", cutBytes(t.String(), alsoBytes), plain(math.Round(m.finding.expected))))
+				about.also = append(about.also, fmt.Sprintf("missing too: %s (%s normal)", shorten(t.String(), alsoBytes), plain(math.Round(m.finding.expected))))
 			}
 		}
 		if more := len(all) - 1 - maxAlso; more > 0 {
-			about.also = append(about.also, fmt.Sprintf("and %s more", count(more, "kind")))
+			about.also = append(about.also, fmt.Sprintf("and %s of line", count(more, "other kind")))
 		}
 		out = append(out, g.anomaly(about, []finding{all[0].finding}))
 	}

@@ -19,6 +19,11 @@ const (
 	// burstShare is the part of a surge of errors that a template must have to be
 	// called by it.
 	burstShare = 0.1
+	// burstOwn is the part of a template's lines that a surge must have for all of them
+	// to be called one.
+	burstOwn = 0.9
+	// spikeLines is how many lines a spike of a single template has at least.
+	spikeLines = 2 * minCount
 	// floodShare is the part of all lines from which errors are the state of the
 	// source, whenever they come.
 	floodShare = 0.5
@@ -109,19 +114,27 @@ func (g *group) surgeOf(s stretch, what string, lines []int32) (text string, ok 
 	return text, lasted <= longestSurge
 }
 
-// bySpike finds templates with far more lines in one stretch of time than usual.
-func (g *group) bySpike(s *serviceTemplate) (finding, bool) {
-	if !g.clock.valid() || len(s.lines) < 2*minCount {
-		return finding{}, false
+// surge finds the stretch of time in which a template has far more lines than in the
+// rest, with these lines and a text that says so. Where there are in all no more lines than
+// history says, there is none.
+func (g *group) surge(s *serviceTemplate) (surge stretch, lines []int32, text string, ok bool) {
+	n := len(s.lines)
+	if usual := g.usualOf(s.learned, n); !g.clock.valid() || n < minCount || usual.known && float64(n) <= usual.most {
+		return stretch{}, nil, "", false
 	}
 	counts := g.clock.count(s.lines)
-	surge, ok := findSurge(counts[:], buckets/2)
-	if !ok {
-		return finding{}, false
+	if surge, ok = findSurge(counts[:], buckets/2); !ok {
+		return stretch{}, nil, "", false
 	}
-	lines := g.clock.within(s.lines, surge.begin, surge.end)
-	evidence, ok := g.surgeOf(surge, "line", lines)
-	if !ok {
+	lines = g.clock.within(s.lines, surge.begin, surge.end)
+	text, ok = g.surgeOf(surge, "line", lines)
+	return surge, lines, text, ok
+}
+
+// bySpike finds templates with far more lines in one stretch of time than usual.
+func (g *group) bySpike(s *serviceTemplate) (finding, bool) {
+	surge, lines, evidence, ok := g.surge(s)
+	if !ok || len(s.lines) < spikeLines {
 		return finding{}, false
 	}
 	severity := domain.SeverityLow
@@ -130,7 +143,7 @@ func (g *group) bySpike(s *serviceTemplate) (finding, bool) {
 	}
 	return finding{
 		kind: domain.AnomalyFrequencySpike, severity: severity, confidence: 0.6, surprise: surpriseOf(float64(surge.observed), surge.usual.most),
-		expected: surge.usual.most, observed: surge.observed, lines: lines, at: surge.begin + 1, evidence: evidence,
+		expected: surge.usual.most, observed: surge.observed, lines: lines, at: surge.begin + 1, until: surge.end, evidence: evidence,
 	}, true
 }
 
@@ -249,7 +262,7 @@ func (g *group) errorBurst(shapes map[int][]int32, total int) map[int]finding {
 		}
 		shapes = within
 	case share(errors, total) >= floodShare:
-		f.confidence, f.surprise = 0.7, share(errors, total)
+		f.kind, f.confidence, f.surprise = domain.AnomalyRecurringError, 0.7, share(errors, total)
 		f.evidence = fmt.Sprintf("%d of %s are errors", errors, count(total, "line"))
 	default:
 		return nil

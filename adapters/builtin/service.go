@@ -1,8 +1,10 @@
 package builtin
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"logsift/domain"
 )
@@ -42,22 +44,43 @@ func (g *group) perService() []serviceLines {
 	return out
 }
 
-// byService looks at all lines of each service.
-func (g *group) byService() []domain.Anomaly {
-	var out []domain.Anomaly
+// byService looks at all lines of each service. A shift that templates with findings make
+// up is a finding of the most frequent of them, and the others have the same cause: together
+// lists the templates of each such shift.
+func (g *group) byService(found [][]finding) (out []domain.Anomaly, together [][]int) {
 	for _, all := range g.perService() {
 		about := subject{key: "all lines", service: g.serviceName(all.service), category: domain.CategoryUnknown}
 		f, ok := g.byLearnedShare(&all)
 		if !ok {
 			f, ok = g.byShift(&all)
 		}
-		if ok {
+		if members := g.members(f.lines, found); len(members) > 0 {
+			found[members[0]] = append(found[members[0]], f)
+			together = append(together, members)
+		} else if ok {
 			out = append(out, g.anomaly(about, []finding{f}))
 		}
 		if f, ok := g.bySilence(&all); ok {
 			out = append(out, g.anomaly(about, []finding{f}))
 		}
 	}
+	return out, together
+}
+
+// members are the templates with findings that make up lines: those to which most of these
+// lines belong, the most frequent first, that have few others.
+func (g *group) members(lines []int32, found [][]finding) []int {
+	of := map[int]int{}
+	for _, line := range lines {
+		of[int(g.templateOf[line])]++
+	}
+	var out []int
+	for n, own := range of {
+		if len(found[n]) > 0 && share(own, len(lines)) >= burstShare && share(own, len(g.templates[n].lines)) >= burstOwn {
+			out = append(out, n)
+		}
+	}
+	slices.SortFunc(out, func(a, b int) int { return cmp.Or(cmp.Compare(of[b], of[a]), cmp.Compare(a, b)) })
 	return out
 }
 
@@ -86,7 +109,7 @@ func (g *group) byShift(all *serviceLines) (finding, bool) {
 	return finding{
 		kind: domain.AnomalySeverityShift, severity: domain.SeverityMedium, confidence: 0.8, surprise: surpriseOf(float64(e2), before*float64(n2)),
 		expected: before * float64(n2), observed: e2, lines: g.clock.within(all.troubled, cut, buckets),
-		evidence: fmt.Sprintf("%.1f %% of the lines of the last %s are warnings or worse; %.1f %% before", 100*after, span(g.clock.duration(buckets-cut)), 100*before),
+		evidence: fmt.Sprintf("%s of the lines of the last %s are warnings or worse; %s before", percent(after), span(g.clock.duration(buckets-cut)), percent(before)),
 	}, true
 }
 

@@ -201,7 +201,7 @@ func (c *sessionCounts) rareTemplates() map[int]finding {
 		f := finding{
 			kind: domain.AnomalyRareTemplate, severity: severity, confidence: confidence, observed: len(s.lines),
 			surprise: rarity(c.in[n], c.total),
-			evidence: fmt.Sprintf("%d of %d sessions (%s) have this line", c.in[n], c.total, c.set.kind),
+			evidence: fmt.Sprintf("%d of %d sessions (%s) %s this line", c.in[n], c.total, c.set.kind, verb(c.in[n], "have")),
 		}
 		for _, line := range s.lines {
 			if i := c.set.of[line]; i >= 0 {
@@ -245,7 +245,7 @@ func (c *sessionCounts) failing(n int) (finding, bool) {
 	f := finding{
 		kind: domain.AnomalyRareTemplate, severity: domain.SeverityMedium, confidence: 0.6, observed: len(s.lines),
 		surprise: rarity(own, len(c.set.ids)),
-		evidence: fmt.Sprintf("%d of %d sessions (%s) fail with this line", own, len(c.set.ids), c.set.kind),
+		evidence: fmt.Sprintf("%d of %d sessions (%s) %s with this line", own, len(c.set.ids), c.set.kind, verb(own, "fail")),
 	}
 	for _, line := range s.lines {
 		if i := c.set.of[line]; i >= 0 {
@@ -487,7 +487,7 @@ func (c *sessionCounts) anomaly(o rareCounts, key string, confidence float64) do
 		about.key, about.template, about.id = missingKey(c.g, o.missing), s.text, s.template.ID().String()
 		about.category = s.words.categoryOf()
 		f.expected, f.observed = float64(len(o.sessions)), 0
-		f.evidence = fmt.Sprintf("%d of %d sessions (%s), such as %s, lack %s that %d have", len(o.sessions), c.total, c.set.kind, first, plural(len(o.missing), "line"), c.in[o.missing[0]])
+		f.evidence = fmt.Sprintf("%d of %d sessions (%s), such as %s, %s %s that %d have", len(o.sessions), c.total, c.set.kind, first, verb(len(o.sessions), "lack"), plural(len(o.missing), "line"), c.in[o.missing[0]])
 	default:
 		about.key, about.template = key, "the course of "+first
 		f.observed = len(f.lines)
@@ -555,7 +555,7 @@ func (c *sessionCounts) difference(session, usual int32) string {
 	if furthest < 0 {
 		return "unlike most"
 	}
-	return fmt.Sprintf("%d of %q, where %d are usual", own[int32(furthest)], cutBytes(c.g.templates[furthest].text, 120), other[int32(furthest)])
+	return fmt.Sprintf("%d of %q, where %d %s usual", own[int32(furthest)], cutBytes(c.g.templates[furthest].text, 120), other[int32(furthest)], are(other[int32(furthest)]))
 }
 
 func (c *sessionCounts) counts(session int32) map[int32]int {

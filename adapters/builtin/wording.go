@@ -45,6 +45,28 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// percent writes a share, with a digit behind the point where it is small.
+func percent(share float64) string {
+	switch share *= 100; {
+	case share == 0:
+		return "none"
+	case share < 0.1:
+		return "less than 0.1 %"
+	}
+	return plain(math.Round(10*share)/10) + " %"
+}
+
+// verb is the form of a verb for a number of things.
+func verb(n int, plural string) string {
+	switch {
+	case n != 1:
+		return plural
+	case plural == "have":
+		return "has"
+	}
+	return plural + "s"
+}
+
 // are is the verb for a number of things.
 func are(n int) string {
 	if n == 1 {

@@ -23,7 +23,7 @@ const AT_ONCE = 2;
 
 const KINDS = [
   'new_template', 'rare_template', 'frequency_spike', 'frequency_drop', 'missing_event',
-  'error_burst', 'severity_shift', 'numeric_outlier', 'count_vector',
+  'error_burst', 'recurring_error', 'severity_shift', 'numeric_outlier', 'count_vector',
 ];
 
 const FIELDS = [
