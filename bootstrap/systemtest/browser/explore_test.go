@@ -79,7 +79,7 @@ func TestAnomaliesAreFilteredAndFollowed(t *testing.T) {
 	tb.hides("tbody tr", "cache rebuilt")
 
 	tb.click("tbody a", "pool exhausted")
-	tb.shows("h1", "Error burst")
+	tb.shows("h1", "pool exhausted")
 	require.Equal(t, 4, eval[int](tb, "__t.count('.pattern mark.wildcard')"), "the parts that vary are marked")
 	tb.click("button[aria-label^='Show as a table']", "")
 	tb.shows(".chart-table td", "6")

@@ -56,7 +56,7 @@ func TestPagesShowTheirData(t *testing.T) {
 		{"task", "/ui/tasks/" + s.failed.String(), [][2]string{{"h1", "Task"}, {"main", "webhook.deliver"}, {".page-head .badge", "Failed"}, {"main", "503 Service Unavailable"}, {"main", "410 Gone"}, {"main pre", "order.paid"}}},
 		{"panicked", "/ui/tasks/" + s.panicked.String(), [][2]string{{"main", "index out of range"}}},
 		{"anomalies", "/ui/anomalies", [][2]string{{"tbody tr", "pool exhausted"}, {"tbody tr", "redis"}, {"tbody tr svg.sparkline", ""}}},
-		{"anomaly", "/ui/anomalies/an-explained-one", [][2]string{{"h1", "Error burst"}, {".panel", "Explained by an AI service"}, {".log-line", "pool exhausted"}, {"svg.chart path", ""}}},
+		{"anomaly", "/ui/anomalies/an-explained-one", [][2]string{{"h1", "pool exhausted"}, {".page-head", "Error burst"}, {".panel", "Explained by an AI service"}, {".log-line", "pool exhausted"}, {"svg.chart path", ""}}},
 		{"logs", "/ui/logs?level=info", [][2]string{{".log-line", "pool exhausted"}}},
 		{"queues", "/ui/queues", [][2]string{{"tbody tr", "mail"}, {"tbody .chip", "email.send 7"}}},
 		{"settings", "/ui/settings", [][2]string{{".panel", "No key is needed"}, {".setting.changed", "--store"}, {".setting", "--retry-base"}}},

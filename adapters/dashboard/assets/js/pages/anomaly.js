@@ -9,8 +9,8 @@ import { pager } from '../components/pager.js';
 import { emptyState, errorState, skeleton } from '../components/states.js';
 import { templateText } from '../components/template.js';
 import { timeAgo, timeFull } from '../components/time.js';
-import { h, replace, setText, userText } from '../dom.js';
-import { count, duration, number, shortId, title } from '../format.js';
+import { h, replace, userText } from '../dom.js';
+import { between, count, duration, number, shortId, title } from '../format.js';
 import { histogram } from '../occurrences.js';
 import { paths } from '../paths.js';
 
@@ -19,6 +19,8 @@ const SAMPLE = 100;
 const PARTS = 48;
 /** How many tasks and sessions are listed before the rest is only counted. */
 const LISTED = 12;
+/** How many characters of a template the title of the page has. */
+const TITLE = 80;
 
 export async function mount(root, ctx) {
   const path = `/anomalies/${encodeURIComponent(ctx.params.id)}`;
@@ -31,9 +33,10 @@ export async function mount(root, ctx) {
   async function load() {
     try {
       const anomaly = await get(path, { signal: ctx.signal });
-      ctx.setTitle(`${title(anomaly.kind)} · Anomaly`);
-      setText(heading, title(anomaly.kind));
-      replace(meta, severityBadge(anomaly.severity), tag(title(anomaly.category)), h('span', null, 'last seen ', timeAgo(anomaly.last_seen)));
+      const name = anomaly.template || anomaly.evidence?.split('; ')[0] || title(anomaly.kind);
+      ctx.setTitle(`${name.slice(0, TITLE)} · ${title(anomaly.kind)}`);
+      replace(heading, templateText(name));
+      replace(meta, severityBadge(anomaly.severity), tag(title(anomaly.kind)), tag(title(anomaly.category)), h('span', null, 'last seen ', timeAgo(anomaly.last_seen)));
       replace(body, parts(ctx, path, anomaly));
     } catch (error) {
       if (!isAbort(error)) {
@@ -78,14 +81,23 @@ function why(anomaly) {
 function numbers(anomaly) {
   return facts([
     ['Lines', `${number(anomaly.count)}${anomaly.truncated ? ' or more' : ''}`],
-    ['Usual', anomaly.expected > 0 ? number(anomaly.expected) : null],
+    ['Usual', usual(anomaly)],
     ['Score', number(anomaly.score)],
     ['Confidence', `${Math.round(anomaly.confidence * 100)} %`],
     ['First seen', timeFull(anomaly.first_seen)],
     ['Last seen', timeFull(anomaly.last_seen)],
+    ['Lasted', between(anomaly.first_seen, anomaly.last_seen) > 0 ? duration(between(anomaly.first_seen, anomaly.last_seen)) : null],
     ['Sources', anomaly.services.length > 0 ? h('span', { class: 'chips' }, anomaly.services.map((name) => h('a', { class: 'chip', href: paths.list('/ui/logs', { source: name }) }, userText(name)))) : '–'],
     ['Id', h('code', null, userText(anomaly.id))],
   ]);
+}
+
+/** How many lines are usual: of several analyses together nobody knows. */
+function usual(anomaly) {
+  if (!(anomaly.expected > 0) || anomaly.analyses > 1) {
+    return null;
+  }
+  return anomaly.expected < 0.5 ? 'none' : number(Math.round(anomaly.expected));
 }
 
 /** When the lines were, as far as the analyses name them. */
