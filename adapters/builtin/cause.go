@@ -21,15 +21,15 @@ const (
 	// single word to be its twin; one of more than maxTwinWords has none.
 	twinWords, maxTwinWords = 4, 64
 	// maxAlso bounds the other templates that an anomaly names, alsoBytes each of them.
-	maxAlso, alsoBytes = 3, 100
+	maxAlso, alsoBytes = 9, 100
 )
 
 // causes makes one anomaly of the templates whose findings have one cause: lines that come
 // together each time (the messages of one event, the frames of a trace), the same
 // statement with another word, the errors of which nothing is known, and what began in one
-// stretch of time: anything that is at least medium, otherwise what is of one kind and
-// ended together, too. It is called by the gravest of them. together lists further
-// templates that have one.
+// stretch of time: anything that is at least medium, otherwise what ended together, too, or
+// is a new line. It is called by the gravest of them. together lists further templates that
+// have one.
 func (g *group) causes(found [][]finding, together [][]int) []domain.Anomaly {
 	var members []int
 	for n, fs := range found {
@@ -120,7 +120,11 @@ func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
 			about.category = s.words.categoryOf()
 		}
 		if i < maxAlso {
-			about.also = append(about.also, fmt.Sprintf("with it: %s (%s)", shorten(s.text, alsoBytes), count(len(s.lines), "line")))
+			also := fmt.Sprintf("with it: %s (%s)", shorten(s.text, alsoBytes), count(len(s.lines), "line"))
+			if f := &found[n][0]; f.kind == domain.AnomalyFrequencyDrop {
+				also = fmt.Sprintf("with it: %s (only %s)", shorten(s.text, alsoBytes), count(f.observed, "line"))
+			}
+			about.also = append(about.also, also)
 		}
 	}
 	if more := len(members) - 1 - maxAlso; more > 0 {
@@ -174,7 +178,7 @@ func (f *finding) begunKeys() []begunKey {
 			out = append(out, begunKey{at: at})
 		}
 		if f.until > 0 {
-			out = append(out, begunKey{kind: f.kind, at: at, until: f.until}, begunKey{kind: f.kind, at: at, until: f.until + 1})
+			out = append(out, begunKey{at: at, until: f.until}, begunKey{at: at, until: f.until + 1})
 		}
 	}
 	return out

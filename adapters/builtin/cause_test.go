@@ -62,6 +62,21 @@ func TestWhatBeginsTogetherIsOneAnomaly(t *testing.T) {
 		require.Contains(t, r.Anomalies[0].Evidence, "with it: INFO disk is read")
 		require.Equal(t, "2026-05-01 08:30:00 +0000 UTC", r.Anomalies[0].FirstSeen.String())
 	})
+	t.Run("a surge of errors, the warnings with it, and what does not come meanwhile", func(t *testing.T) {
+		t.Parallel()
+		var lines []string
+		for _, line := range made(1800, 2100, "ERROR order cannot be saved", "WARN order is tried again") {
+			if second := line[14:19]; strings.Contains(line, "served") && second >= "30:00" && second < "35:00" {
+				continue
+			}
+			lines = append(lines, line)
+		}
+		r := analyse(t, entries("app", lines...))
+		require.Len(t, r.Anomalies, 1, "%v", r.Anomalies)
+		require.Equal(t, domain.AnomalyErrorBurst, r.Anomalies[0].Kind)
+		require.Contains(t, r.Anomalies[0].Evidence, "with it: WARN order is tried again (300 lines)")
+		require.Contains(t, r.Anomalies[0].Evidence, "served in <*> (only 0 lines)")
+	})
 	t.Run("new lines", func(t *testing.T) {
 		t.Parallel()
 		r := judge(t, service(nil), entries("app", append(service(nil),

@@ -168,13 +168,16 @@ func (g *group) dropped(missing stretch, lines []int32) finding {
 	expected, lasted := missing.usual.least, span(g.clock.duration(missing.end-missing.begin))
 	f := finding{
 		kind: domain.AnomalyFrequencyDrop, severity: domain.SeverityLow, confidence: 0.6,
-		surprise: surpriseOf(float64(missing.observed), expected), expected: expected, observed: missing.observed, at: missing.begin + 1,
+		surprise: surpriseOf(float64(missing.observed), expected), expected: expected, observed: missing.observed, at: missing.begin + 1, until: missing.end,
 		lines:    union(before[max(0, len(before)-3):], g.clock.within(lines, missing.begin, missing.end)),
 		evidence: fmt.Sprintf("only %s within %s; %s", count(missing.observed, "line"), lasted, missing.usual.text(missing.observed, 0)),
 	}
+	if missing.observed == 0 {
+		f.evidence = fmt.Sprintf("no line within %s; %s", lasted, missing.usual.text(0, 0))
+	}
 	if missing.observed == 0 && missing.end == buckets {
 		f.kind, f.severity, f.confidence = domain.AnomalyMissingEvent, domain.SeverityMedium, 0.7
-		f.evidence = fmt.Sprintf("no line in the last %s; %s", lasted, missing.usual.text(0, 0))
+		f.evidence = fmt.Sprintf("no line in the last %s; %s", theLast(lasted), missing.usual.text(0, 0))
 	}
 	return f
 }
@@ -255,7 +258,7 @@ func (g *group) errorBurst(shapes map[int][]int32, total int) map[int]finding {
 	case ok:
 		errors = surge.observed
 		f.expected, f.surprise = surge.usual.most, surpriseOf(float64(errors), surge.usual.most)
-		f.evidence = text
+		f.evidence, f.at, f.until = text, surge.begin+1, surge.end
 		within := map[int][]int32{}
 		for n, lines := range shapes {
 			within[n] = g.clock.within(lines, surge.begin, surge.end)

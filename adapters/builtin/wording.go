@@ -3,39 +3,12 @@ package builtin
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"time"
+
+	"logsift/domain"
 )
 
-// span writes how long something lasts as a person says it: "250 ms", "9.7 s",
-// "45 s", "18 min", "10 h 42 min", "3 days 4 h".
-func span(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < 10*time.Second:
-		return strconv.FormatFloat(math.Round(d.Seconds()*10)/10, 'f', -1, 64) + " s"
-	case d < time.Minute-time.Second/2:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < 2*time.Minute:
-		return joinUnit("1 min", int(d.Round(time.Second).Seconds())-60, "s")
-	case d < time.Hour-time.Minute/2:
-		return fmt.Sprintf("%.0f min", d.Minutes())
-	case d < 24*time.Hour:
-		m := int(d.Round(time.Minute).Minutes())
-		return joinUnit(fmt.Sprintf("%d h", m/60), m%60, "min")
-	}
-	h := int(d.Round(time.Hour).Hours())
-	return joinUnit(count(h/24, "day"), h%24, "h")
-}
-
-// joinUnit adds a smaller unit to a span, if there is any of it.
-func joinUnit(larger string, n int, unit string) string {
-	if n == 0 {
-		return larger
-	}
-	return fmt.Sprintf("%s %d %s", larger, n, unit)
-}
+func span(d time.Duration) string { return domain.Span(d) }
 
 // count writes a number of things.
 func count(n int, what string) string {
@@ -43,6 +16,19 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// theLast is a span as it stands behind "the last".
+func theLast(span string) string {
+	switch span {
+	case "1 day":
+		return "day"
+	case "1 h":
+		return "hour"
+	case "1 min":
+		return "minute"
+	}
+	return span
 }
 
 // percent writes a share, with a digit behind the point where it is small.

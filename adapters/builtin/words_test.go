@@ -60,13 +60,8 @@ func TestWordsAreReadAsAPersonReadsThem(t *testing.T) {
 	require.False(t, words.isGrave(true), "the name of the level is no word of its own")
 }
 
-func TestSpansAndQuantitiesAreWrittenAsAPersonSaysThem(t *testing.T) {
+func TestQuantitiesAreWrittenAsAPersonSaysThem(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "10 h 42 min", span(38505e9))
-	require.Equal(t, "18 min", span(1080e9))
-	require.Equal(t, "3 days 4 h", span(76*3600e9))
-	require.Equal(t, "9.7 s", span(9.7e9))
-	require.Equal(t, "250 ms", span(250e6))
 	require.Equal(t, "45.2 s", inSeconds.text(45.2))
 	require.Equal(t, "1.5 MiB", inBytes.text(1.5*(1<<20)))
 	for word, want := range map[string]float64{"ms": 1e-3, "S": 1, "KB": 1024, "apples": 1} {
