@@ -30,7 +30,7 @@ import (
 var docCommands = map[string][]readmeCommand{
 	"quick-start.md": {
 		{"logsift analyze app.log", runToEnd("1 anomaly: 1 medium", 0)},
-		{"logsift analyze --baseline GOOD.log BAD.log", runToEnd("HIGH  new template", 0)},
+		{"logsift analyze --baseline GOOD.log BAD.log", runToEnd("; new template", 0)},
 		{"logsift serve", runServer},
 		{"export LOGSIFT_SERVER=http://127.0.0.1:8080", exportVariable},
 		{"logsift health", runToEnd("store      ready", 0)},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"logsift/domain"
@@ -159,9 +160,10 @@ func appendText(list []string, text string) []string {
 	return append(list, text)
 }
 
-// finish puts together what is the same anomaly in several batches, sorts the
-// most severe first, and ranks the services. The words of the more severe finding
-// stay.
+// finish puts together what is the same anomaly in several batches, sorts them, and ranks
+// the services. The words of the more severe finding stay. The most severe come first,
+// and of one severity those that began first: what broke first is often the cause of the
+// rest. What went on all the time comes after them.
 func (r *report) finish() {
 	byID := map[string]int{}
 	merged := make([]domain.Anomaly, 0, len(r.Anomalies))
@@ -178,7 +180,7 @@ func (r *report) finish() {
 		}
 	}
 	slices.SortStableFunc(merged, func(a, b domain.Anomaly) int {
-		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.Score, a.Score), a.FirstSeen.Compare(b.FirstSeen), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(b.Severity, a.Severity), r.begin(&a).Compare(r.begin(&b)), cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
 	})
 	r.Anomalies = merged
 	if len(merged) > 0 {
@@ -187,6 +189,90 @@ func (r *report) finish() {
 	r.Services = domain.RankServices(merged)
 	slices.Sort(r.Warnings)
 	r.Warnings = slices.Compact(r.Warnings)
+}
+
+// begin is when an anomaly began, for the order of the report: the end of the window for
+// one that went on all the time or of which no time is known.
+func (r *report) begin(a *domain.Anomaly) time.Time {
+	switch {
+	case a.FirstSeen.IsZero() || r.always(a):
+		return r.Window.To
+	case stopped(a):
+		return a.LastSeen
+	}
+	return a.FirstSeen
+}
+
+// stopped is whether the lines of an anomaly came no more after its last.
+func stopped(a *domain.Anomaly) bool {
+	return a.Count == 0 && len(a.Sessions) == 0 && (a.Kind == domain.AnomalyMissingEvent || a.Kind == domain.AnomalyFrequencyDrop)
+}
+
+// edge is the part of the window that an anomaly may leave out at either end and still have
+// gone on all the time.
+const edge = 20
+
+// always is whether an anomaly went on all the time.
+func (r *report) always(a *domain.Anomaly) bool {
+	margin := r.Window.To.Sub(r.Window.From) / edge
+	return a.Kind == domain.AnomalyRecurringError && !a.FirstSeen.After(r.Window.From.Add(margin)) && !a.LastSeen.Before(r.Window.To.Add(-margin))
+}
+
+// brokeFirst is the number of the anomaly, at least medium, that began before the one that
+// the report has first, or 0.
+func (r *report) brokeFirst() int {
+	first := 0
+	for i := range r.Anomalies {
+		if a := &r.Anomalies[i]; a.Severity >= domain.SeverityMedium && r.begin(a).Before(r.begin(&r.Anomalies[first])) {
+			first = i
+		}
+	}
+	if first == 0 {
+		return 0
+	}
+	return first + 1
+}
+
+// title is what broke: the template, or else the reason in short.
+func title(a *domain.Anomaly) string {
+	reason, _, _ := strings.Cut(a.Evidence, "; ")
+	return firstText(a.Template, reason, kindText(a.Kind))
+}
+
+// evidenceParts are why something is an anomaly, and what else came with it.
+func evidenceParts(a *domain.Anomaly) (why string, with []string) {
+	all := strings.Split(a.Evidence, "; with it: ")
+	return all[0], all[1:]
+}
+
+// when says since when, until when and how long an anomaly was seen, "" if that is not known.
+func (r *report) when(a *domain.Anomaly) string {
+	first, last := shortTime(a.FirstSeen), shortTime(a.LastSeen)
+	margin := r.Window.To.Sub(r.Window.From) / edge
+	lasted := " (" + domain.Span(a.LastSeen.Sub(a.FirstSeen)) + ")"
+	switch {
+	case a.FirstSeen.IsZero():
+		return ""
+	case stopped(a):
+		return "since " + last
+	case first == last:
+		return "at " + first
+	case r.always(a):
+		return "all the time" + lasted
+	case !a.LastSeen.Before(r.Window.To.Add(-margin)):
+		return "from " + first + " to the end" + lasted
+	case first[:10] == last[:10]:
+		last = last[11:]
+	}
+	return "from " + first + " to " + last + lasted
+}
+
+// lines says how many lines show an anomaly: "12 lines", "no line".
+func lines(n int) string {
+	if n == 0 {
+		return "no line"
+	}
+	return plural(n, "line")
 }
 
 // amount says how much was read.

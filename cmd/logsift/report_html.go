@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"logsift/domain"
 )
@@ -26,6 +27,9 @@ var htmlReport = template.Must(template.New("report").Funcs(template.FuncMap{
 	"text":   printable,
 	"lines":  printableLines,
 	"time":   shortTime,
+	"title":  title,
+	"span":   domain.Span,
+	"count":  lines,
 	"kind":   kindText,
 	"plural": plural,
 	"join":   func(list []string) string { return printable(strings.Join(list, ", ")) },
@@ -40,16 +44,21 @@ type htmlPage struct {
 	Counts            []severityCount
 	Suspects          []domain.ServiceRank
 	Shown             []htmlAnomaly
-	More              int
-	Notes             []string
+	// First is the number of the anomaly that broke first, at FirstSeen, if that is not
+	// the first.
+	First     int
+	FirstSeen time.Time
+	More      int
+	Notes     []string
 }
 
 // htmlAnomaly is an anomaly with its timeline.
 type htmlAnomaly struct {
 	domain.Anomaly
-	Number int
-	When   string
-	Bars   []htmlBar
+	Number    int
+	When, Why string
+	With      []string
+	Bars      []htmlBar
 	// Partial is whether the timeline has only the first entries.
 	Partial bool
 	Drawn   int
@@ -72,6 +81,9 @@ func writeHTML(w io.Writer, r *report, limit int) error {
 	for i := range r.Anomalies[:min(limit, len(r.Anomalies))] {
 		page.Shown = append(page.Shown, newHTMLAnomaly(i+1, r, &r.Anomalies[i]))
 	}
+	if page.First = r.brokeFirst(); page.First > 0 {
+		page.FirstSeen = r.begin(&r.Anomalies[page.First-1])
+	}
 	if err := htmlReport.Execute(w, page); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
@@ -79,7 +91,8 @@ func writeHTML(w io.Writer, r *report, limit int) error {
 }
 
 func newHTMLAnomaly(n int, r *report, a *domain.Anomaly) htmlAnomaly {
-	out := htmlAnomaly{Anomaly: *a, Number: n, When: whenText(a)}
+	out := htmlAnomaly{Anomaly: *a, Number: n, When: r.when(a)}
+	out.Why, out.With = evidenceParts(a)
 	counts, complete := r.timeline(a, htmlBars)
 	if counts == nil {
 		return out

@@ -13,6 +13,8 @@ const (
 	markdownSamples  = 3
 	markdownServices = 10
 	markdownSessions = 10
+	// markdownWidth is how much of a template is shown as a title.
+	markdownWidth = 120
 )
 
 // writeMarkdown writes the report for a chat or an issue: GitHub's Markdown, which
@@ -23,7 +25,7 @@ func writeMarkdown(w io.Writer, r *report, limit int) error {
 	p.printf("# Log analysis: %s\n\n", markdownTitle(r))
 	p.printf("%s from %s%s", r.amount(), markdownList(r.Sources), r.shortfall())
 	if !r.Window.From.IsZero() {
-		p.printf("; %s to %s UTC", shortTime(r.Window.From), shortTime(r.Window.To))
+		p.printf("; %s to %s UTC, %s", shortTime(r.Window.From), shortTime(r.Window.To), domain.Span(r.Window.To.Sub(r.Window.From)))
 	}
 	p.printf(".\n")
 	if b := r.Baseline; b != nil {
@@ -89,12 +91,15 @@ func (p *printer) markdownTable(r *report, shown []domain.Anomaly) {
 	if len(shown) == 0 {
 		return
 	}
-	p.printf("\n## Anomalies\n\n| | severity | kind | where | lines | template |\n|--:|---|---|---|--:|---|\n")
-	const width = 120
+	p.printf("\n## Anomalies\n\n")
+	if n := r.brokeFirst(); n > 0 {
+		p.printf("Broke first: number %d, at %s.\n\n", n, shortTime(r.begin(&r.Anomalies[n-1])))
+	}
+	p.printf("| | severity | what | since | lines | where | kind |\n|--:|---|---|---|--:|---|---|\n")
 	for i := range shown {
 		a := &shown[i]
-		p.printf("| %d | %s | %s | %s | %d | %s |\n", i+1, markdownSeverity(a.Severity), kindText(a.Kind), cell(markdownList(a.Services)), a.Count,
-			cell(code(fit(printable(firstText(a.Template, a.Evidence)), width))))
+		p.printf("| %d | %s | %s | %s | %d | %s | %s |\n", i+1, markdownSeverity(a.Severity), cell(code(fit(printable(title(a)), markdownWidth))),
+			optionalTime(&a.FirstSeen), a.Count, cell(markdownList(a.Services)), kindText(a.Kind))
 	}
 	if more := len(r.Anomalies) - len(shown); more > 0 {
 		p.printf("\nand %d more.\n", more)
@@ -109,18 +114,26 @@ func markdownSeverity(s domain.Severity) string {
 }
 
 func (p *printer) markdownAnomaly(n int, r *report, a *domain.Anomaly) {
-	p.printf("\n<details><summary>%d. %s, %s, %s</summary>\n\n", n, a.Severity, kindText(a.Kind), plural(a.Count, "line"))
-	if a.Template != "" {
-		p.printf("%s\n", fence(a.Template))
+	p.printf("\n### %d. %s %s\n\n%s", n, markdownSeverity(a.Severity), code(fit(printable(title(a)), markdownWidth)), lines(a.Count))
+	if len(a.Services) > 0 {
+		p.printf(" in %s", markdownList(a.Services))
 	}
-	if when := whenText(a); when != "" {
-		p.printf("- **when:** %s", when)
-		if counts, complete := r.timeline(a, shownTimeline); complete && a.Count > 1 {
-			p.printf(" `%s`", sparkline(counts))
-		}
-		p.printf("\n")
+	if when := r.when(a); when != "" {
+		p.printf(" %s", when)
 	}
-	for _, row := range []struct{ label, text string }{{"why", a.Evidence}, {"what", a.Explanation}, {"cause", a.Cause}, {"try", a.SuggestedAction}} {
+	p.printf("; %s", kindText(a.Kind))
+	if counts, complete := r.timeline(a, shownTimeline); complete && a.Count > 1 {
+		p.printf(" `%s`", sparkline(counts))
+	}
+	p.printf("\n\n")
+	why, with := evidenceParts(a)
+	if why != "" {
+		p.printf("- **why:** %s\n", markdownText(why))
+	}
+	for _, other := range with {
+		p.printf("- **with:** %s\n", code(other))
+	}
+	for _, row := range []struct{ label, text string }{{"what", a.Explanation}, {"cause", a.Cause}, {"try", a.SuggestedAction}} {
 		if row.text != "" {
 			p.printf("- **%s:** %s\n", row.label, markdownText(row.text))
 		}
@@ -132,11 +145,14 @@ func (p *printer) markdownAnomaly(n int, r *report, a *domain.Anomaly) {
 		}
 		p.printf("\n")
 	}
-	if len(a.SampleLines) > 0 {
-		samples := a.SampleLines[:min(len(a.SampleLines), markdownSamples)]
-		p.printf("\n%s", fence(strings.Join(samples, "\n")))
+	p.printf("\n<details><summary>template and lines</summary>\n\n")
+	if a.Template != "" {
+		p.printf("%s\n", fence(a.Template))
 	}
-	p.printf("\n</details>\n")
+	if len(a.SampleLines) > 0 {
+		p.printf("%s\n", fence(strings.Join(a.SampleLines[:min(len(a.SampleLines), markdownSamples)], "\n")))
+	}
+	p.printf("</details>\n")
 }
 
 func (p *printer) markdownNotes(r *report) {

@@ -51,6 +51,9 @@ func (p *tableReport) body(r *report, limit int) {
 	} else {
 		p.printf("\n%s: %s\n", plural(len(r.Anomalies), "anomaly"), p.severities(r))
 	}
+	if n := r.brokeFirst(); n > 0 {
+		p.printf("broke first: number %d, at %s\n", n, shortTime(r.begin(&r.Anomalies[n-1])))
+	}
 	p.services(r)
 	brief := false
 	for i := range r.Anomalies[:min(limit, len(r.Anomalies))] {
@@ -74,7 +77,7 @@ func (p *tableReport) body(r *report, limit int) {
 func (p *tableReport) head(r *report) {
 	p.printf("%s from %s%s\n", r.amount(), plural(len(r.Sources), "source"), r.shortfall())
 	if !r.Window.From.IsZero() {
-		p.printf("from %s to %s\n", shortTime(r.Window.From), shortTime(r.Window.To))
+		p.printf("from %s to %s UTC, %s\n", shortTime(r.Window.From), shortTime(r.Window.To), domain.Span(r.Window.To.Sub(r.Window.From)))
 	}
 	if b := r.Baseline; b != nil {
 		p.printf("%s\n", fit(printable("compared with "+b.text()), p.width))
@@ -143,22 +146,24 @@ func servicesText(a *domain.Anomaly) string {
 }
 
 func (p *tableReport) anomaly(n int, r *report, a *domain.Anomaly) {
-	p.printf("\n%d. %s  %s", n, p.paint(a.Severity, strings.ToUpper(a.Severity.String())), kindText(a.Kind))
+	head := fmt.Sprintf("%d. %s  ", n, strings.ToUpper(a.Severity.String()))
+	p.printf("\n%s%s\n   %s", p.paint(a.Severity, head), fit(printable(title(a)), p.width-len(head)), lines(a.Count))
 	if len(a.Services) > 0 {
-		p.printf("  in %s", fit(printable(servicesText(a)), p.width/2))
+		p.printf(" in %s", fit(printable(servicesText(a)), p.width/2))
 	}
-	p.printf("  (%s)\n", plural(a.Count, "line"))
-	if a.Template != "" {
-		p.printf("   %s\n", fit(printable(a.Template), p.width-3))
+	if when := r.when(a); when != "" {
+		p.printf(" %s", when)
 	}
-	if when := whenText(a); when != "" {
-		p.printf("   %s", when)
-		if counts, complete := r.timeline(a, shownTimeline); complete && a.Count > 1 {
-			p.printf("  %s", sparkline(counts))
-		}
-		p.printf("\n")
+	p.printf("; %s", kindText(a.Kind))
+	if counts, complete := r.timeline(a, shownTimeline); complete && a.Count > 1 {
+		p.printf("  %s", sparkline(counts))
 	}
-	p.text("why: ", a.Evidence)
+	p.printf("\n")
+	why, with := evidenceParts(a)
+	p.text("why: ", why)
+	for _, other := range with {
+		p.printf("   with: %s\n", fit(printable(other), p.width-len("   with: ")))
+	}
 	p.text("what: ", a.Explanation)
 	p.text("cause: ", a.Cause)
 	p.text("try: ", a.SuggestedAction)
@@ -181,25 +186,13 @@ func (p *tableReport) text(label, text string) {
 
 // brief prints an anomaly in one line.
 func (p *tableReport) brief(n int, r *report, a *domain.Anomaly) {
-	head := fmt.Sprintf("%3d. %s  %s  %s  ", n, pad(strings.ToUpper(a.Severity.String()), len("INFO")), pad(kindText(a.Kind), len("frequency spike")),
-		pad(plural(a.Count, "line"), len("100000 lines")))
-	text := firstText(a.Template, a.Evidence)
+	head := fmt.Sprintf("%3d. %s  %s  %s  ", n, pad(strings.ToUpper(a.Severity.String()), len("INFO")), pad(kindText(a.Kind), len("recurring error")),
+		pad(lines(a.Count), len("100000 lines")))
+	text := title(a)
 	if services := servicesText(a); services != "" && len(r.Services) > 1 {
 		text = services + ": " + text
 	}
 	p.printf("%s%s\n", p.paint(a.Severity, head), fit(printable(text), max(p.width-len(head), 20)))
-}
-
-// whenText is the time of an anomaly, "" if it is not known.
-func whenText(a *domain.Anomaly) string {
-	switch {
-	case a.FirstSeen.IsZero():
-		return ""
-	case a.FirstSeen.Equal(a.LastSeen):
-		return "at " + shortTime(a.FirstSeen)
-	default:
-		return "from " + shortTime(a.FirstSeen) + " to " + shortTime(a.LastSeen)
-	}
 }
 
 // sessionsText names the first sessions.

@@ -382,3 +382,41 @@ func TestReportsOfSeveralTasksArePutTogether(t *testing.T) {
 	require.Equal(t, &domain.CacheUse{Hits: 1, Misses: 1}, r.Cache)
 	require.Equal(t, map[string]int{"email": 3, "jwt": 1}, r.Redactions)
 }
+
+func TestWhatBrokeFirstComesFirst(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
+	of := func(id string, severity domain.Severity, kind domain.AnomalyKind, from, to time.Duration) domain.Anomaly {
+		return domain.Anomaly{ID: id, Severity: severity, Kind: kind, FirstSeen: begin.Add(from), LastSeen: begin.Add(to)}
+	}
+	r := newReport()
+	r.Window = domain.TimeWindow{From: begin, To: begin.Add(30 * time.Hour)}
+	r.Anomalies = []domain.Anomaly{
+		of("always", domain.SeverityHigh, domain.AnomalyRecurringError, time.Minute, 30*time.Hour),
+		of("late", domain.SeverityHigh, domain.AnomalyErrorBurst, 10*time.Hour, 20*time.Hour+41*time.Minute+45*time.Second),
+		of("early", domain.SeverityHigh, domain.AnomalyErrorBurst, 5*time.Hour, 30*time.Hour),
+		of("warning", domain.SeverityMedium, domain.AnomalyFrequencySpike, 4*time.Hour, 4*time.Hour+time.Minute),
+		of("stops", domain.SeverityMedium, domain.AnomalyMissingEvent, time.Hour, 6*time.Hour),
+		of("hint", domain.SeverityLow, domain.AnomalyRareTemplate, time.Hour, time.Hour),
+	}
+	r.finish()
+	var ids, when []string
+	for i := range r.Anomalies {
+		ids, when = append(ids, r.Anomalies[i].ID), append(when, r.when(&r.Anomalies[i]))
+	}
+	require.Equal(t, []string{"early", "late", "always", "warning", "stops", "hint"}, ids)
+	require.Equal(t, []string{
+		"from 2026-05-01 13:00:00 to the end (1 day 1 h)", "from 2026-05-01 18:00:00 to 2026-05-02 04:41:45 (10 h 42 min)", "all the time (1 day 6 h)",
+		"from 2026-05-01 12:00:00 to 12:01:00 (1 min)", "since 2026-05-01 14:00:00", "at 2026-05-01 09:00:00",
+	}, when)
+	require.Equal(t, 4, r.brokeFirst(), "the first that is at least medium")
+	r.Anomalies = r.Anomalies[:1]
+	require.Zero(t, r.brokeFirst(), "it is the first of the report")
+}
+
+func TestATitleSaysWhatBroke(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "disk is full", title(&domain.Anomaly{Template: "disk is full", Kind: domain.AnomalyRareTemplate}))
+	require.Equal(t, "no line of db for 5 min", title(&domain.Anomaly{Evidence: "no line of db for 5 min; 30 are normal", Kind: domain.AnomalyMissingEvent}))
+	require.Equal(t, "missing event", title(&domain.Anomaly{Kind: domain.AnomalyMissingEvent}))
+}

@@ -130,7 +130,7 @@ func shortTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05"
 
 // optionalTime is a time for people, or "" for none.
 func optionalTime(t *time.Time) string {
-	if t == nil {
+	if t == nil || t.IsZero() {
 		return ""
 	}
 	return shortTime(*t)
