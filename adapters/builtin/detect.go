@@ -86,6 +86,9 @@ func (g *group) detect() []domain.Anomaly {
 func (g *group) bySeverity(s *serviceTemplate, burst bool) (finding, bool) {
 	n := len(s.lines)
 	severity := severityOf(s)
+	if s.broken && n >= minCount {
+		severity = max(severity, domain.SeverityHigh) // told so often, it is no blip
+	}
 	if s.stray {
 		severity = min(severity, usualSeverity(s))
 	}

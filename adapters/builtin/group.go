@@ -92,6 +92,8 @@ type serviceTemplate struct {
 	// lines claim it, grave whether they tell of a crash or lost data.
 	level          domain.LogLevel
 	claimed, grave bool
+	// broken is whether the lines claim no level, and tell that something does not work.
+	broken bool
 	// dump is whether the lines, fatal ones, only give the value of something.
 	dump bool
 	// learned is what was learned of it; before are the ids that it had by then.
@@ -252,6 +254,7 @@ func (g *group) groupLines() {
 		s.lines, rest = rest[:0:counts[n]], rest[counts[n]:]
 		s.level, s.claimed = levelOf(&levels[n], s.text, &s.words)
 		s.grave = s.words.isGrave(s.claimed)
+		s.broken = !s.claimed && s.words.says(broken)
 		s.dump = s.level == domain.LogLevelFatal && isDump(s.text)
 	}
 	for line, v := range g.templateOf {

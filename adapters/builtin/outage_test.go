@@ -274,3 +274,24 @@ func TestAFewMoreSessionsThatFailAreAsUsual(t *testing.T) {
 	require.Less(t, judge(t, failing(20), entries("app", failing(62)...)).Severity, domain.SeverityMedium)
 	require.GreaterOrEqual(t, judge(t, failing(20), entries("app", failing(200)...)).Severity, domain.SeverityMedium)
 }
+
+func TestWhatNoLongerWorksIsGraveTheMoreOftenItIsTold(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []string{"adapter 0 is dead, resetting", "cooling unit 3 is not running", "page 0x12 has an uncorrectable error", "rejecting I/O to offline device"} {
+		least := domain.SeverityMedium
+		for _, percent := range append([]int{1}, shares...) {
+			lines := make([]string, 500)
+			for i := range lines {
+				lines[i] = fmt.Sprintf("May  1 08:%02d:%02d node%d kernel: eth0 is up, queue %d", i/60, i%60, i%90, i%4)
+				if i*percent/100 != (i+1)*percent/100 {
+					lines[i] = fmt.Sprintf("May  1 08:%02d:%02d node7 kernel: %s", i/60, i%60, broken)
+				}
+			}
+			r := analyse(t, entries("cluster", lines...))
+			require.GreaterOrEqual(t, r.Severity, least, "%s, %d %%: %v", broken, percent, r.Anomalies)
+			if least = r.Severity; percent >= 3 {
+				require.GreaterOrEqual(t, least, domain.SeverityHigh, "%s, %d %%", broken, percent)
+			}
+		}
+	}
+}

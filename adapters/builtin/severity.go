@@ -25,7 +25,18 @@ var (
 // trouble are phrases that tell of a failure in lines that claim no level.
 var trouble = []string{
 	"error", "errors", "exception", "exceptions", "fail", "fails", "failed", "failing", "failure", "failures", "refused", "denied", "timed out",
-	"timeout", "unreachable", "cannot", "can't", "couldn't", "unable to", "aborted", "not permitted", "invalid user", "broken pipe",
+	"timeout", "unreachable", "not responding", "no response", "exceeded", "cannot", "can't", "couldn't", "unable to", "aborted", "not permitted", "invalid user",
+	"broken pipe",
+}
+
+// broken are phrases by which kernels and drivers, in lines that claim no level, tell that
+// something does not work any more: what syslog calls critical or worse (RFC 5424, section
+// 6.2.1), as the rules of the node problem detector of Kubernetes and of logcheck have it.
+var broken = []string{
+	"uncorrectable", "uncorrected", "unrecovered", "machine check exception", "machine check events", "hardware error", "parity error",
+	"medium error", "i/o error", "input/output error", "rejecting i/o", "bad sector", "bad sectors", "dead", "died", "not running", "not functional", "not operational", "lockup", "stuck", "call trace",
+	"kernel bug", "oops", "general protection fault", "protection fault", "blocked for more than", "hung task", "remounting filesystem read-only",
+	"assertion failed", "overheated", "overheating", "temperature above threshold", "critical",
 }
 
 // denials are further words by which a line tells of something that went wrong.
@@ -60,6 +71,8 @@ func levelOf(counts *[7]int32, template string, t *words) (level domain.LogLevel
 	case strings.Contains(template, `" 5xx`), t.isGrave(false):
 		return domain.LogLevelError, false
 	case t.succeeds():
+	case t.says(broken):
+		return domain.LogLevelError, false
 	case t.says(trouble), t.fails():
 		return domain.LogLevelWarn, false
 	}
