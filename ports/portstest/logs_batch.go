@@ -155,9 +155,9 @@ var logBatchCases = []storeCase{
 
 // closesUnderLoad closes a batch while many callers save into it.
 func closesUnderLoad(t *testing.T, h *storeTest) {
-	const callers, calls = 6, 200
+	const callers = 6
 	batch := uuid.New()
-	under := make(chan struct{})
+	under, closed := make(chan struct{}), make(chan struct{})
 	var (
 		running sync.WaitGroup
 		mu      sync.Mutex // guards the fields below, which all callers write
@@ -167,7 +167,12 @@ func closesUnderLoad(t *testing.T, h *storeTest) {
 	)
 	for i := range callers {
 		running.Go(func() {
-			for j := range calls {
+			for j, last := 0, false; !last; j++ {
+				select {
+				case <-closed:
+					last = true
+				default:
+				}
 				entries := []domain.LogEntry{newLog(fmt.Sprintf("line %d of %d", j, i)), newLog("and another")}
 				_, err := h.Logs.SaveLogs(t.Context(), batch, entries...)
 				mu.Lock()
@@ -199,6 +204,7 @@ func closesUnderLoad(t *testing.T, h *storeTest) {
 	case <-done:
 	}
 	ids, closeErr := h.Logs.CloseBatch(t.Context(), batch)
+	close(closed) // Each caller calls once more.
 	<-done
 	require.NoError(t, closeErr)
 	require.NoError(t, broken)
