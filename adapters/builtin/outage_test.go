@@ -295,3 +295,19 @@ func TestWhatNoLongerWorksIsGraveTheMoreOftenItIsTold(t *testing.T) {
 		}
 	}
 }
+
+func TestWordsThatAreAlsoSaidOfRowsAndLettersAreNotGrave(t *testing.T) {
+	t.Parallel()
+	for _, usual := range []string{
+		"pool cleaner removed %d dead connections", "vacuum of table orders: %d dead rows", "dead letter queue has %d messages", "scheduled critical pod kube-proxy-%d",
+	} {
+		lines := make([]string, 0, 512)
+		for i := range 500 {
+			lines = append(lines, at(time.Duration(10*i)*time.Second, "request %d served in %d ms", i, i*7%40))
+			if i%40 == 20 {
+				lines = append(lines, at(time.Duration(10*i+1)*time.Second, usual, i*3%17))
+			}
+		}
+		require.Less(t, analyse(t, entries("app", lines...)).Severity, domain.SeverityMedium, usual)
+	}
+}

@@ -29,14 +29,15 @@ var trouble = []string{
 	"broken pipe",
 }
 
-// broken are phrases by which kernels and drivers, in lines that claim no level, tell that
-// something does not work any more: what syslog calls critical or worse (RFC 5424, section
-// 6.2.1), as the rules of the node problem detector of Kubernetes and of logcheck have it.
+// broken are phrases that tell, in lines that claim no level, that something does not work
+// any more: what syslog calls critical or worse (RFC 5424, section 6.2.1). Words that are
+// also said of rows, letters or pods stand with their verb.
 var broken = []string{
 	"uncorrectable", "uncorrected", "unrecovered", "machine check exception", "machine check events", "hardware error", "parity error",
-	"medium error", "i/o error", "input/output error", "rejecting i/o", "bad sector", "bad sectors", "dead", "died", "not running", "not functional", "not operational", "lockup", "stuck", "call trace",
-	"kernel bug", "oops", "general protection fault", "protection fault", "blocked for more than", "hung task", "remounting filesystem read-only",
-	"assertion failed", "overheated", "overheating", "temperature above threshold", "critical",
+	"medium error", "i/o error", "input/output error", "rejecting i/o", "bad sector", "bad sectors",
+	"is dead", "are dead", "declared dead", "marked dead", "has died", "is stuck", "got stuck", "is not running", "not functional", "not operational",
+	"lockup", "call trace", "kernel bug", "general protection fault", "protection fault", "blocked for more than", "hung task",
+	"remounting filesystem read-only", "assertion failed", "overheated", "overheating", "temperature above threshold",
 }
 
 // denials are further words by which a line tells of something that went wrong.
