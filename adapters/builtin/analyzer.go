@@ -252,6 +252,12 @@ func (a *Analyzer) recall(ctx context.Context, req *domain.AnalysisRequest, resu
 			result.DegradedReason = "the baseline could not be loaded"
 		}
 		return remembered{}, nil
+	case learned.document.outdated && req.Baseline != "" && !req.Learn:
+		return remembered{}, &domain.AnalyzerError{
+			Kind: domain.AnalyzerMisconfigured, Message: fmt.Sprintf("the baseline %q was learned by an earlier version of logsift: learn it again", req.Baseline),
+		}
+	case learned.document.outdated:
+		result.Warnings = append(result.Warnings, "what an earlier version of logsift learned is not used: it is learned anew")
 	case learned.revision == 0 && req.Baseline != "" && !req.Learn:
 		return remembered{}, &domain.AnalyzerError{
 			Kind: domain.AnalyzerMisconfigured, Message: fmt.Sprintf("there is no baseline %q: learn it first", req.Baseline),

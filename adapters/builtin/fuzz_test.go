@@ -58,6 +58,7 @@ func FuzzDocument(f *testing.F) {
 	f.Add(data)
 	f.Add([]byte{})
 	f.Add([]byte{stateVersion})
+	f.Add([]byte{stateVersion - 1})
 	f.Add([]byte{stateVersion + 1, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := decodeDocument(data)
@@ -66,6 +67,7 @@ func FuzzDocument(f *testing.F) {
 		}
 		out, err := d.encode()
 		require.NoError(t, err)
+		d.outdated = false // What is written is of this version.
 		again, err := decodeDocument(out)
 		require.NoError(t, err)
 		require.Equal(t, d, again)

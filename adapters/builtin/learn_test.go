@@ -147,7 +147,7 @@ func TestAnAnalysisNeedsNoStore(t *testing.T) {
 			"builtin/learned": {Key: "builtin/learned", Revision: 7, Data: []byte{99, 1, 2, 3}},
 		}},
 		"has damaged state": {all: map[string]domain.Document{
-			"builtin/learned": {Key: "builtin/learned", Revision: 7, Data: []byte{1, 2, 3}},
+			"builtin/learned": {Key: "builtin/learned", Revision: 7, Data: []byte{2, 2, 3}},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,6 +158,31 @@ func TestAnAnalysisNeedsNoStore(t *testing.T) {
 			require.Zero(t, s.saves, "what cannot be read is not overwritten")
 		})
 	}
+}
+
+func TestWhatAnEarlierVersionLearnedIsLearnedAnew(t *testing.T) {
+	t.Parallel()
+	s := newStates()
+	learn := func(task string) domain.AnalysisResult {
+		r, err := worker(s).Analyze(t.Context(), domain.AnalysisRequest{TaskID: taskID(task), Baseline: "monday", Learn: true, Logs: entries("app", routine(1000)...)})
+		require.NoError(t, err)
+		return r
+	}
+	learn("1")
+	batch(t, worker(s), "2", routine(1000))
+	for key, doc := range s.all {
+		doc.Data = append([]byte{1}, "what no version reads"...)
+		s.all[key] = doc
+	}
+	require.Len(t, batch(t, worker(s), "3", routine(1000)).Warnings, 1)
+	require.Empty(t, batch(t, worker(s), "4", routine(1000)).Warnings)
+
+	compared := domain.AnalysisRequest{TaskID: taskID("5"), Baseline: "monday", Logs: entries("app", routine(1000)...)}
+	_, err := worker(s).Analyze(t.Context(), compared)
+	require.ErrorContains(t, err, `the baseline "monday" was learned by an earlier version of logsift: learn it again`)
+	require.Len(t, learn("6").Warnings, 1)
+	_, err = worker(s).Analyze(t.Context(), compared)
+	require.NoError(t, err)
 }
 
 func TestABaselineIsNotChangedByWhatIsComparedWithIt(t *testing.T) {

@@ -49,6 +49,8 @@ type document struct {
 	sources map[string]*learnedSource
 	// held are the templates that batches had and that were not learned, by task.
 	held map[domain.TaskID][]uint64
+	// outdated is whether an earlier version wrote what is stored: nothing of it is used.
+	outdated bool
 }
 
 func newDocument() *document { return &document{sources: map[string]*learnedSource{}} }

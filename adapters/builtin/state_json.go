@@ -16,13 +16,14 @@ import (
 	"logsift/domain"
 )
 
-// stateVersion is the first byte of a document: compressed JSON follows.
-const stateVersion = 1
+// stateVersion is the first byte of a document: compressed JSON follows. It counts up
+// when templates are made otherwise, for the old ones match no line then.
+const stateVersion = 2
 
 // maxDocument bounds the text of a document, unpacked.
 const maxDocument = 16 << 20
 
-// errStateVersion tells of a document that a newer logsift wrote.
+// errStateVersion tells of a document that a newer logsift wrote, or none.
 var errStateVersion = errors.New("the learned state was written by another version of logsift")
 
 // The JSON of a document.
@@ -179,13 +180,18 @@ func unpackArrivals(v []int64) arrivals {
 	return arrivals{first: v[0], last: v[1], pause: v[2], batches: int(v[3]), told: v[4] > 0, silences: int(v[5])}
 }
 
-// decodeDocument reads what encode wrote. No data is an empty document.
+// decodeDocument reads what encode wrote. No data is an empty document, and so is what
+// an earlier version wrote.
 func decodeDocument(data []byte) (*document, error) {
 	d := newDocument()
 	if len(data) == 0 {
 		return d, nil
 	}
-	if data[0] != stateVersion {
+	switch version := data[0]; {
+	case version >= 1 && version < stateVersion:
+		d.outdated = true
+		return d, nil
+	case version != stateVersion:
 		return nil, errStateVersion
 	}
 	var doc documentJSON
