@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -194,10 +195,16 @@ func (r *report) finish() {
 // begin is when an anomaly began, for the order of the report: the end of the window for
 // one that went on all the time or of which no time is known.
 func (r *report) begin(a *domain.Anomaly) time.Time {
-	switch {
-	case a.FirstSeen.IsZero() || r.always(a):
+	if a.FirstSeen.IsZero() || r.always(a) {
 		return r.Window.To
-	case stopped(a):
+	}
+	return since(a)
+}
+
+// since is when what an anomaly tells began: with its first line, or, where its lines
+// stopped, with its last.
+func since(a *domain.Anomaly) time.Time {
+	if stopped(a) {
 		return a.LastSeen
 	}
 	return a.FirstSeen
@@ -219,15 +226,20 @@ func (r *report) always(a *domain.Anomaly) bool {
 }
 
 // brokeFirst is the number of the anomaly, at least medium, that began before the one that
-// the report has first, or 0.
-func (r *report) brokeFirst() int {
+// the report has first, or 0: also where the first went on all the time or has no time, so
+// that nothing is known to be before it, and where only limit anomalies are shown and that
+// one is not among them.
+func (r *report) brokeFirst(limit int) int {
+	if len(r.Anomalies) == 0 || r.Anomalies[0].FirstSeen.IsZero() || r.always(&r.Anomalies[0]) {
+		return 0
+	}
 	first := 0
 	for i := range r.Anomalies {
 		if a := &r.Anomalies[i]; a.Severity >= domain.SeverityMedium && r.begin(a).Before(r.begin(&r.Anomalies[first])) {
 			first = i
 		}
 	}
-	if first == 0 {
+	if first == 0 || first >= limit {
 		return 0
 	}
 	return first + 1
@@ -239,10 +251,17 @@ func title(a *domain.Anomaly) string {
 	return firstText(a.Template, reason, kindText(a.Kind))
 }
 
-// evidenceParts are why something is an anomaly, and what else came with it.
-func evidenceParts(a *domain.Anomaly) (why string, with []string) {
-	all := strings.Split(a.Evidence, "; with it: ")
-	return all[0], all[1:]
+// evidenceParts are why something is an anomaly, the lines that came with it, each with
+// how many there are in brackets, and what is said of the rest of them, "" for none.
+func evidenceParts(a *domain.Anomaly) (why string, with []string, rest string) {
+	with = strings.Split(a.Evidence, "; with it: ")
+	why, with = with[0], with[1:]
+	if n := len(with) - 1; n >= 0 && !strings.HasSuffix(with[n], ")") {
+		if cut := strings.LastIndex(with[n], "); and "); cut >= 0 {
+			with[n], rest = with[n][:cut+1], with[n][cut+len("); and "):]
+		}
+	}
+	return why, with, rest
 }
 
 // when says since when, until when and how long an anomaly was seen, "" if that is not known.
@@ -267,12 +286,27 @@ func (r *report) when(a *domain.Anomaly) string {
 	return "from " + first + " to " + last + lasted
 }
 
-// lines says how many lines show an anomaly: "12 lines", "no line".
-func lines(n int) string {
-	if n == 0 {
-		return "no line"
+// lines says how many lines show an anomaly: "12 lines", "no line", or "2 sessions" of those
+// whose lines are missing, at most domain.MaxAnomalySessions of which are known.
+func lines(a *domain.Anomaly) string {
+	switch n := len(a.Sessions); {
+	case a.Count > 0:
+		return plural(a.Count, "line")
+	case n >= domain.MaxAnomalySessions:
+		return strconv.Itoa(n) + "+ sessions"
+	case n > 0:
+		return plural(n, "session")
 	}
-	return plural(n, "line")
+	return "no line"
+}
+
+// windowText says from when to when the lines are, and how long that is if it is anything.
+func windowText(w domain.TimeWindow) string {
+	text := shortTime(w.From) + " to " + shortTime(w.To) + " UTC"
+	if span := w.To.Sub(w.From); span >= time.Millisecond {
+		text += ", " + domain.Span(span)
+	}
+	return text
 }
 
 // amount says how much was read.

@@ -28,10 +28,10 @@ var htmlReport = template.Must(template.New("report").Funcs(template.FuncMap{
 	"lines":  printableLines,
 	"time":   shortTime,
 	"title":  title,
-	"span":   domain.Span,
 	"count":  lines,
 	"kind":   kindText,
 	"plural": plural,
+	"window": windowText,
 	"join":   func(list []string) string { return printable(strings.Join(list, ", ")) },
 }).Parse(htmlSource))
 
@@ -58,6 +58,7 @@ type htmlAnomaly struct {
 	Number    int
 	When, Why string
 	With      []string
+	Rest      string
 	Bars      []htmlBar
 	// Partial is whether the timeline has only the first entries.
 	Partial bool
@@ -81,7 +82,7 @@ func writeHTML(w io.Writer, r *report, limit int) error {
 	for i := range r.Anomalies[:min(limit, len(r.Anomalies))] {
 		page.Shown = append(page.Shown, newHTMLAnomaly(i+1, r, &r.Anomalies[i]))
 	}
-	if page.First = r.brokeFirst(); page.First > 0 {
+	if page.First = r.brokeFirst(limit); page.First > 0 {
 		page.FirstSeen = r.begin(&r.Anomalies[page.First-1])
 	}
 	if err := htmlReport.Execute(w, page); err != nil {
@@ -92,7 +93,7 @@ func writeHTML(w io.Writer, r *report, limit int) error {
 
 func newHTMLAnomaly(n int, r *report, a *domain.Anomaly) htmlAnomaly {
 	out := htmlAnomaly{Anomaly: *a, Number: n, When: r.when(a)}
-	out.Why, out.With = evidenceParts(a)
+	out.Why, out.With, out.Rest = evidenceParts(a)
 	counts, complete := r.timeline(a, htmlBars)
 	if counts == nil {
 		return out

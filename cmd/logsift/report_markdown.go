@@ -25,7 +25,7 @@ func writeMarkdown(w io.Writer, r *report, limit int) error {
 	p.printf("# Log analysis: %s\n\n", markdownTitle(r))
 	p.printf("%s from %s%s", r.amount(), markdownList(r.Sources), r.shortfall())
 	if !r.Window.From.IsZero() {
-		p.printf("; %s to %s UTC, %s", shortTime(r.Window.From), shortTime(r.Window.To), domain.Span(r.Window.To.Sub(r.Window.From)))
+		p.printf("; %s", windowText(r.Window))
 	}
 	p.printf(".\n")
 	if b := r.Baseline; b != nil {
@@ -92,14 +92,15 @@ func (p *printer) markdownTable(r *report, shown []domain.Anomaly) {
 		return
 	}
 	p.printf("\n## Anomalies\n\n")
-	if n := r.brokeFirst(); n > 0 {
+	if n := r.brokeFirst(len(shown)); n > 0 {
 		p.printf("Broke first: number %d, at %s.\n\n", n, shortTime(r.begin(&r.Anomalies[n-1])))
 	}
 	p.printf("| | severity | what | since | lines | where | kind |\n|--:|---|---|---|--:|---|---|\n")
 	for i := range shown {
 		a := &shown[i]
+		began := since(a)
 		p.printf("| %d | %s | %s | %s | %d | %s | %s |\n", i+1, markdownSeverity(a.Severity), cell(code(fit(printable(title(a)), markdownWidth))),
-			optionalTime(&a.FirstSeen), a.Count, cell(markdownList(a.Services)), kindText(a.Kind))
+			optionalTime(&began), a.Count, cell(markdownList(a.Services)), kindText(a.Kind))
 	}
 	if more := len(r.Anomalies) - len(shown); more > 0 {
 		p.printf("\nand %d more.\n", more)
@@ -114,7 +115,7 @@ func markdownSeverity(s domain.Severity) string {
 }
 
 func (p *printer) markdownAnomaly(n int, r *report, a *domain.Anomaly) {
-	p.printf("\n### %d. %s %s\n\n%s", n, markdownSeverity(a.Severity), code(fit(printable(title(a)), markdownWidth)), lines(a.Count))
+	p.printf("\n### %d. %s %s\n\n%s", n, markdownSeverity(a.Severity), code(fit(printable(title(a)), markdownWidth)), lines(a))
 	if len(a.Services) > 0 {
 		p.printf(" in %s", markdownList(a.Services))
 	}
@@ -126,12 +127,15 @@ func (p *printer) markdownAnomaly(n int, r *report, a *domain.Anomaly) {
 		p.printf(" `%s`", sparkline(counts))
 	}
 	p.printf("\n\n")
-	why, with := evidenceParts(a)
+	why, with, rest := evidenceParts(a)
 	if why != "" {
 		p.printf("- **why:** %s\n", markdownText(why))
 	}
 	for _, other := range with {
 		p.printf("- **with:** %s\n", code(other))
+	}
+	if rest != "" {
+		p.printf("- **with:** %s\n", markdownText(rest))
 	}
 	for _, row := range []struct{ label, text string }{{"what", a.Explanation}, {"cause", a.Cause}, {"try", a.SuggestedAction}} {
 		if row.text != "" {

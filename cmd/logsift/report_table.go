@@ -51,7 +51,7 @@ func (p *tableReport) body(r *report, limit int) {
 	} else {
 		p.printf("\n%s: %s\n", plural(len(r.Anomalies), "anomaly"), p.severities(r))
 	}
-	if n := r.brokeFirst(); n > 0 {
+	if n := r.brokeFirst(limit); n > 0 {
 		p.printf("broke first: number %d, at %s\n", n, shortTime(r.begin(&r.Anomalies[n-1])))
 	}
 	p.services(r)
@@ -77,7 +77,7 @@ func (p *tableReport) body(r *report, limit int) {
 func (p *tableReport) head(r *report) {
 	p.printf("%s from %s%s\n", r.amount(), plural(len(r.Sources), "source"), r.shortfall())
 	if !r.Window.From.IsZero() {
-		p.printf("from %s to %s UTC, %s\n", shortTime(r.Window.From), shortTime(r.Window.To), domain.Span(r.Window.To.Sub(r.Window.From)))
+		p.printf("from %s\n", windowText(r.Window))
 	}
 	if b := r.Baseline; b != nil {
 		p.printf("%s\n", fit(printable("compared with "+b.text()), p.width))
@@ -147,7 +147,7 @@ func servicesText(a *domain.Anomaly) string {
 
 func (p *tableReport) anomaly(n int, r *report, a *domain.Anomaly) {
 	head := fmt.Sprintf("%d. %s  ", n, strings.ToUpper(a.Severity.String()))
-	p.printf("\n%s%s\n   %s", p.paint(a.Severity, head), fit(printable(title(a)), p.width-len(head)), lines(a.Count))
+	p.printf("\n%s%s\n   %s", p.paint(a.Severity, head), fit(printable(title(a)), p.width-len(head)), lines(a))
 	if len(a.Services) > 0 {
 		p.printf(" in %s", fit(printable(servicesText(a)), p.width/2))
 	}
@@ -159,11 +159,12 @@ func (p *tableReport) anomaly(n int, r *report, a *domain.Anomaly) {
 		p.printf("  %s", sparkline(counts))
 	}
 	p.printf("\n")
-	why, with := evidenceParts(a)
+	why, with, rest := evidenceParts(a)
 	p.text("why: ", why)
 	for _, other := range with {
 		p.printf("   with: %s\n", fit(printable(other), p.width-len("   with: ")))
 	}
+	p.text("with: ", rest)
 	p.text("what: ", a.Explanation)
 	p.text("cause: ", a.Cause)
 	p.text("try: ", a.SuggestedAction)
@@ -187,7 +188,7 @@ func (p *tableReport) text(label, text string) {
 // brief prints an anomaly in one line.
 func (p *tableReport) brief(n int, r *report, a *domain.Anomaly) {
 	head := fmt.Sprintf("%3d. %s  %s  %s  ", n, pad(strings.ToUpper(a.Severity.String()), len("INFO")), pad(kindText(a.Kind), len("recurring error")),
-		pad(lines(a.Count), len("100000 lines")))
+		pad(lines(a), len("100000 lines")))
 	text := title(a)
 	if services := servicesText(a); services != "" && len(r.Services) > 1 {
 		text = services + ": " + text

@@ -409,9 +409,76 @@ func TestWhatBrokeFirstComesFirst(t *testing.T) {
 		"from 2026-05-01 13:00:00 to the end (1 day 1 h)", "from 2026-05-01 18:00:00 to 2026-05-02 04:41:45 (10 h 42 min)", "all the time (1 day 6 h)",
 		"from 2026-05-01 12:00:00 to 12:01:00 (1 min)", "since 2026-05-01 14:00:00", "at 2026-05-01 09:00:00",
 	}, when)
-	require.Equal(t, 4, r.brokeFirst(), "the first that is at least medium")
-	r.Anomalies = r.Anomalies[:1]
-	require.Zero(t, r.brokeFirst(), "it is the first of the report")
+	require.Equal(t, 4, r.brokeFirst(4), "the first that is at least medium")
+	require.Zero(t, r.brokeFirst(3), "it is not shown")
+	first := r.Anomalies[0]
+	r.Anomalies[0].FirstSeen = time.Time{}
+	require.Zero(t, r.brokeFirst(25), "nobody knows when the first began")
+	r.Anomalies[0] = r.Anomalies[2]
+	require.Zero(t, r.brokeFirst(25), "the first went on all the time")
+	r.Anomalies = []domain.Anomaly{first}
+	require.Zero(t, r.brokeFirst(25), "it is the first of the report")
+}
+
+// forms are the report as a person gets it.
+func forms(t *testing.T, r *report) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, form := range []string{"table", "markdown", "html"} {
+		var text bytes.Buffer
+		e := &environment{stdout: &text, output: form, getenv: func(string) string { return "" }}
+		require.NoError(t, e.writeReport(r, 10))
+		out[form] = text.String()
+	}
+	return out
+}
+
+func TestAStoppedLineIsMissingSinceItsLast(t *testing.T) {
+	t.Parallel()
+	r := filled("TEXT")
+	a := &r.Anomalies[0]
+	a.Kind, a.Count, a.Sessions, a.LastSeen = domain.AnomalyMissingEvent, 0, nil, a.FirstSeen.Add(20*time.Second)
+	text := forms(t, r)
+	require.Contains(t, text["markdown"], "| 1 | **high** | `TEXT` | 2026-05-01 08:00:20 | 0 |")
+	for form := range text {
+		require.Regexp(t, "no line in .* since 2026-05-01 08:00:20", text[form], form)
+	}
+}
+
+func TestSessionsThatLackALineAreCounted(t *testing.T) {
+	t.Parallel()
+	r := filled("TEXT")
+	a := &r.Anomalies[0]
+	a.Kind, a.Count, a.LastSeen = domain.AnomalyMissingEvent, 0, a.FirstSeen.Add(20*time.Second)
+	for form, text := range forms(t, r) {
+		require.Regexp(t, "2 sessions in .* from 2026-05-01 08:00:00 to 08:00:20", text, form)
+		require.NotContains(t, text, "no line", form)
+	}
+	a.Sessions = make([]string, domain.MaxAnomalySessions)
+	require.Equal(t, "100+ sessions", lines(a), "no more are known")
+}
+
+func TestTheRestOfACauseIsALineOfItsOwn(t *testing.T) {
+	t.Parallel()
+	r := filled("TEXT")
+	r.Anomalies[0].Evidence = "why; with it: ERROR x (1 line); with it: f(y); and z (1 line); and 4 <b>other</b> kinds"
+	text := forms(t, r)
+	require.Contains(t, text["table"], "   with: f(y); and z (1 line)\n   with: 4 <b>other</b> kinds\n")
+	require.Contains(t, text["markdown"], "- **with:** `f(y); and z (1 line)`\n- **with:** 4 \\<b\\>other\\</b\\> kinds\n")
+	require.Contains(t, text["html"], "<code>f(y); and z (1 line)</code></dd><dt>With it</dt><dd>4 &lt;b&gt;other&lt;/b&gt; kinds</dd>")
+	_, with, rest := evidenceParts(&domain.Anomaly{Evidence: "why; with it: f(y); and z (1 line)"})
+	require.Equal(t, []string{"f(y); and z (1 line)"}, with)
+	require.Empty(t, rest)
+}
+
+func TestAWindowWithoutLengthHasNoSpan(t *testing.T) {
+	t.Parallel()
+	r := filled("TEXT")
+	r.Window.To = r.Window.From
+	for form, text := range forms(t, r) {
+		require.Regexp(t, `2026-05-01 08:00:00 to 2026-05-01 08:00:00 UTC\.?[\n<]`, text, form)
+		require.NotContains(t, text, "0 ms", form)
+	}
 }
 
 func TestATitleSaysWhatBroke(t *testing.T) {
