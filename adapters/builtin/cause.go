@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,7 +29,8 @@ const (
 // together each time (the messages of one event, the frames of a trace), the same
 // statement with another word, the errors of which nothing is known, and what began in one
 // stretch of time: anything that is at least medium, otherwise what ended together, too, or
-// is a new line. It is called by the gravest of them. together lists further templates that
+// is a new line. It is called by the gravest of them. Errors of which nothing is known
+// join none that came with something graver or known. together lists further templates that
 // have one.
 func (g *group) causes(found [][]finding, together [][]int) []domain.Anomaly {
 	var members []int
@@ -43,7 +45,7 @@ func (g *group) causes(found [][]finding, together [][]int) []domain.Anomaly {
 	all := newSets(len(found))
 	twins := map[twinKey]int{}
 	begun := map[begunKey]int{}
-	var unknown []int
+	unknown := map[int]bool{}
 	for i, n := range members {
 		for _, m := range members[i+1:] {
 			if first(m)-first(n) > nearLines {
@@ -62,17 +64,25 @@ func (g *group) causes(found [][]finding, together [][]int) []domain.Anomaly {
 			joinKey(all, begun, key, n)
 		}
 		if (f.at == 0 || f.severity < domain.SeverityMedium) && g.isUnknown(g.templates[n], f) {
-			unknown = append(unknown, n)
+			unknown[n] = true
 		}
 	}
 	for _, same := range together {
 		for _, n := range same {
 			all.join(same[0], n)
-			unknown = slices.DeleteFunc(unknown, func(m int) bool { return m == n })
+			delete(unknown, n)
 		}
 	}
-	for _, n := range unknown {
-		all.join(unknown[0], n)
+	known := map[int]bool{}
+	for _, n := range members {
+		if !unknown[n] && found[n][0].severity >= domain.SeverityMedium {
+			known[all.root(n)] = true
+		}
+	}
+	maps.DeleteFunc(unknown, func(n int, _ bool) bool { return known[all.root(n)] })
+	alike := slices.Sorted(maps.Keys(unknown))
+	for _, n := range alike {
+		all.join(alike[0], n)
 	}
 	groups := map[int][]int{}
 	var order []int

@@ -93,6 +93,38 @@ func TestWhatBeginsTogetherIsOneAnomaly(t *testing.T) {
 	})
 }
 
+// logOf makes the lines of two hours of a service, one in ten seconds, and after those of some
+// numbers what more says.
+func logOf(more map[int][]string) []string {
+	var out []string
+	for i := range 720 {
+		out = append(out, at(time.Duration(i)*10*time.Second, "INFO request served in %d ms", 20+i%17))
+		for _, line := range more[i] {
+			out = append(out, at(time.Duration(i)*10*time.Second+100*time.Millisecond, "%s", line))
+		}
+	}
+	return out
+}
+
+func TestGraveErrorsWithNeighboursStayApart(t *testing.T) {
+	t.Parallel()
+	r := analyse(t, entries("app", logOf(map[int][]string{
+		100: {"FATAL could not write: No space left on device", "ERROR statement was INSERT failed for user shop"},
+		250: {"ERROR payment was declined by the bank"},
+		400: {"ERROR mail template has no subject", "WARN customer gets no mail"},
+		600: {"FATAL kernel panic: out of memory", "ERROR cannot reach the replica of orders"},
+	})...))
+	require.Len(t, r.Anomalies, 3, "%v", r.Anomalies)
+	for text, neighbour := range map[string]string{"No space left": "INSERT failed", "kernel panic": "the replica"} {
+		a := find(r, text)
+		require.NotNil(t, a)
+		require.Equal(t, domain.SeverityCritical, a.Severity)
+		require.Equal(t, a.FirstSeen, a.LastSeen)
+		require.Equal(t, 1, strings.Count(a.Evidence, "with it: "))
+		require.Contains(t, a.Evidence, neighbour)
+	}
+}
+
 // What an anomaly counts is what its evidence speaks of, however many others have its cause.
 func TestTheCountIsThatOfTheEvidence(t *testing.T) {
 	t.Parallel()
