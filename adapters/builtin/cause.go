@@ -29,9 +29,9 @@ const (
 // together each time (the messages of one event, the frames of a trace), the same
 // statement with another word, the errors of which nothing is known, and what began in one
 // stretch of time: anything that is at least medium, otherwise what ended together, too, or
-// is a new line. It is called by the gravest of them. Errors of which nothing is known
-// join none that came with something graver or known. together lists further templates that
-// have one.
+// is a new line. It is called by the gravest of them. What stopped for good is an anomaly of
+// its own, and errors of which nothing is known join none that came with something graver or
+// known. together lists further templates that have one.
 func (g *group) causes(found [][]finding, together [][]int) []domain.Anomaly {
 	var members []int
 	for n, fs := range found {
@@ -73,9 +73,10 @@ func (g *group) causes(found [][]finding, together [][]int) []domain.Anomaly {
 			delete(unknown, n)
 		}
 	}
+	stopped := func(n int) bool { return found[n][0].kind == domain.AnomalyMissingEvent }
 	known := map[int]bool{}
 	for _, n := range members {
-		if !unknown[n] && found[n][0].severity >= domain.SeverityMedium {
+		if !unknown[n] && !stopped(n) && found[n][0].severity >= domain.SeverityMedium {
 			known[all.root(n)] = true
 		}
 	}
@@ -84,18 +85,22 @@ func (g *group) causes(found [][]finding, together [][]int) []domain.Anomaly {
 	for _, n := range alike {
 		all.join(alike[0], n)
 	}
-	groups := map[int][]int{}
-	var order []int
+	type part struct {
+		root    int
+		stopped bool
+	}
+	groups := map[part][]int{}
+	var order []part
 	for _, n := range members {
-		root := all.root(n)
-		if groups[root] == nil {
-			order = append(order, root)
+		p := part{all.root(n), stopped(n)}
+		if groups[p] == nil {
+			order = append(order, p)
 		}
-		groups[root] = append(groups[root], n)
+		groups[p] = append(groups[p], n)
 	}
 	out := make([]domain.Anomaly, 0, len(order))
-	for _, root := range order {
-		out = append(out, g.cause(groups[root], found))
+	for _, p := range order {
+		out = append(out, g.cause(groups[p], found))
 	}
 	return out
 }
@@ -131,8 +136,12 @@ func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
 		}
 		if i < maxAlso {
 			also := fmt.Sprintf("with it: %s (%s)", shorten(s.text, alsoBytes), count(len(s.lines), "line"))
-			if f := &found[n][0]; f.kind == domain.AnomalyFrequencyDrop {
+			switch f := &found[n][0]; f.kind {
+			case domain.AnomalyFrequencyDrop:
 				also = fmt.Sprintf("with it: %s (only %s)", shorten(s.text, alsoBytes), count(f.observed, "line"))
+			case domain.AnomalyMissingEvent:
+				also = fmt.Sprintf("with it: %s (stopped, too)", shorten(s.text, alsoBytes))
+			default:
 			}
 			about.also = append(about.also, also)
 		}

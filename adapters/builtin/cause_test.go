@@ -125,6 +125,25 @@ func TestGraveErrorsWithNeighboursStayApart(t *testing.T) {
 	}
 }
 
+func TestWhatStoppedForGoodIsNoPartOfAnother(t *testing.T) {
+	t.Parallel()
+	more := map[int][]string{}
+	for i := range 500 {
+		more[i] = []string{"INFO heartbeat from the node", "INFO lease is held"}
+	}
+	for i := 500; i < 530; i++ {
+		more[i] = []string{"ERROR upstream timed out", "ERROR retry budget is gone"}
+	}
+	r := analyse(t, entries("app", logOf(more)...))
+	require.Len(t, r.Anomalies, 2, "%v", r.Anomalies)
+	require.Equal(t, domain.AnomalyErrorBurst, r.Anomalies[0].Kind)
+	require.NotContains(t, r.Anomalies[0].Evidence, "heartbeat")
+	stopped := ofKind(r, domain.AnomalyMissingEvent, "heartbeat")
+	require.Len(t, stopped, 1)
+	require.Contains(t, stopped[0].Evidence, "no line in the last ")
+	require.Contains(t, stopped[0].Evidence, "with it: INFO lease is held (stopped, too)")
+}
+
 // What an anomaly counts is what its evidence speaks of, however many others have its cause.
 func TestTheCountIsThatOfTheEvidence(t *testing.T) {
 	t.Parallel()
