@@ -100,7 +100,11 @@ func (g *group) causes(found [][]finding, together [][]int) []domain.Anomaly {
 	}
 	out := make([]domain.Anomaly, 0, len(order))
 	for _, p := range order {
-		out = append(out, g.cause(groups[p], found))
+		if len(alike) > 1 && p == (part{root: all.root(alike[0])}) {
+			out = append(out, g.cause(groups[p], found, alike))
+		} else {
+			out = append(out, g.cause(groups[p], found, nil))
+		}
 	}
 	return out
 }
@@ -112,8 +116,9 @@ func (g *group) isUnknown(s *serviceTemplate, f *finding) bool {
 	return f.severity == domain.SeverityMedium && f.kind != domain.AnomalySeverityShift && s.level == domain.LogLevelError && s.claimed && s.learned == nil && !known
 }
 
-// cause makes an anomaly of templates with one cause.
-func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
+// cause makes an anomaly of templates with one cause. unknown are those of them that are
+// errors of which nothing is known, if it is called by them.
+func (g *group) cause(members []int, found [][]finding, unknown []int) domain.Anomaly {
 	slices.SortStableFunc(members, func(a, b int) int {
 		x, y := &found[a][0], &found[b][0]
 		return cmp.Or(cmp.Compare(y.severity, x.severity), cmp.Compare(len(y.lines), len(x.lines)), x.rank(y))
@@ -121,14 +126,20 @@ func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
 	chief := g.templates[members[0]]
 	about := g.ofTemplate(chief)
 	fs := found[members[0]]
+	others := members[1:]
 	var services []string
-	if len(members) > 1 && g.isUnknown(chief, &fs[0]) {
-		services = g.unknown(&about, members, found)
+	if unknown != nil {
+		var all finding
+		all, services = g.unknown(&about, unknown, found)
+		fs, others = []finding{all}, members
 	}
-	for i, n := range members[1:] {
+	for i, n := range others {
 		s := g.templates[n]
 		for _, f := range found[n] {
 			f.evidence = ""
+			if unknown != nil {
+				f.lines = nil // the first has them all
+			}
 			fs = append(fs, f)
 		}
 		if about.category == domain.CategoryUnknown {
@@ -146,7 +157,7 @@ func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
 			about.also = append(about.also, also)
 		}
 	}
-	if more := len(members) - 1 - maxAlso; more > 0 {
+	if more := len(others) - maxAlso; more > 0 {
 		about.also = append(about.also, fmt.Sprintf("and %s of line", count(more, "other kind")))
 	}
 	a := g.anomaly(about, fs)
@@ -156,23 +167,26 @@ func (g *group) cause(members []int, found [][]finding) domain.Anomaly {
 	return a
 }
 
-// unknown is what errors are called of which nothing is known: the same in each batch. It
-// returns their services.
-func (g *group) unknown(about *subject, members []int, found [][]finding) (services []string) {
-	lines, best := 0, &found[members[0]][0]
+// unknown is the finding on errors of which nothing is known, which are about no single
+// template: the same in each batch. It returns their services, too.
+func (g *group) unknown(about *subject, members []int, found [][]finding) (all finding, services []string) {
+	all = finding{kind: domain.AnomalyRareTemplate, severity: domain.SeverityMedium}
 	for _, n := range members {
-		s := g.templates[n]
-		lines += len(s.lines)
+		s, f := g.templates[n], &found[n][0]
+		all.lines = append(all.lines, s.lines...)
 		if name := g.serviceName(s.service); !slices.Contains(services, name) {
 			services = append(services, name)
 		}
-		best.confidence, best.surprise = max(best.confidence, found[n][0].confidence), max(best.surprise, found[n][0].surprise)
+		all.confidence, all.surprise = max(all.confidence, f.confidence), max(all.surprise, f.surprise)
 	}
-	about.key, about.service = "errors", g.source
-	best.evidence = fmt.Sprintf("%d of %s are errors of %s, and nothing tells what is normal; of the first kind: %s",
-		lines, count(g.lines, "line"), count(len(members), "kind"), best.evidence)
-	best.observed = lines
-	return services
+	slices.Sort(all.lines)
+	all.observed = len(all.lines)
+	if all.observed >= minCount {
+		all.kind = domain.AnomalyRecurringError
+	}
+	about.key, about.service, about.template, about.id = "errors", g.source, "", ""
+	all.evidence = fmt.Sprintf("%d of %s are errors of %s; nothing tells what is normal", all.observed, count(g.lines, "line"), count(len(members), "kind"))
+	return all, services
 }
 
 // begunKey is what findings that began together have in common.

@@ -123,6 +123,7 @@ func TestGraveErrorsWithNeighboursStayApart(t *testing.T) {
 		require.Equal(t, 1, strings.Count(a.Evidence, "with it: "))
 		require.Contains(t, a.Evidence, neighbour)
 	}
+	require.Contains(t, r.Anomalies[2].Evidence, "2 of 727 lines are errors of 2 kinds", "the warning is no error")
 }
 
 func TestWhatStoppedForGoodIsNoPartOfAnother(t *testing.T) {
@@ -142,6 +143,25 @@ func TestWhatStoppedForGoodIsNoPartOfAnother(t *testing.T) {
 	require.Len(t, stopped, 1)
 	require.Contains(t, stopped[0].Evidence, "no line in the last ")
 	require.Contains(t, stopped[0].Evidence, "with it: INFO lease is held (stopped, too)")
+}
+
+// What is said of errors of several kinds is true of all of them.
+func TestErrorsOfSeveralKindsHaveNoTemplate(t *testing.T) {
+	t.Parallel()
+	more := map[int][]string{10: {"ERROR payment was declined by the bank"}, 700: {"ERROR mail template has no subject"}}
+	for i := range 12 {
+		more[50+i*53] = []string{"ERROR voucher has expired already"}
+	}
+	r := analyse(t, entries("app", logOf(more)...))
+	require.Len(t, r.Anomalies, 1, "%v", r.Anomalies)
+	a := r.Anomalies[0]
+	require.Empty(t, a.Template+a.TemplateID)
+	require.Equal(t, domain.AnomalyRecurringError, a.Kind)
+	require.Equal(t, 14, a.Count)
+	require.Len(t, a.LogIDs, 14)
+	require.Equal(t, "14 of 734 lines are errors of 3 kinds; nothing tells what is normal; with it: ERROR voucher has expired already (12 lines); "+
+		"with it: ERROR payment was declined by the bank (1 line); with it: ERROR mail template has no subject (1 line)", a.Evidence)
+	require.Equal(t, "08:01:40 09:56:40", a.FirstSeen.Format(time.TimeOnly)+a.LastSeen.Format(" "+time.TimeOnly))
 }
 
 // What an anomaly counts is what its evidence speaks of, however many others have its cause.
