@@ -90,8 +90,8 @@ func withLevel(level domain.LogLevel, text, message string, now time.Time) strin
 		word := text[begin:i]
 		marked := begin > 0 && strings.IndexByte("[(<", text[begin-1]) >= 0 || i < len(text) && text[i] == ':'
 		if l, ok := domain.LookupLogLevel(word); ok && l == level && (marked || word == strings.ToUpper(word)) {
-			if !marked && len(word) == len(level.String()) {
-				return text // as most lines are
+			if !marked && len(word) == len(level.String()) || word == "panic" {
+				return text // As most lines are, and as the last words of a Go program.
 			}
 			if rest := strings.TrimLeft(text[i:], "])>:"); first && strings.TrimLeft(text[:begin], " \t[(<") == "" && strings.HasPrefix(rest, " ") {
 				return join(strings.ToUpper(level.String()), rest[1:])

@@ -85,13 +85,15 @@ func TestTheReasonOfAFailureIsItsCategory(t *testing.T) {
 func TestAnUncaughtPanicIsHighAndAFatalCrashCritical(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]domain.Severity{
-		"panic: runtime error: invalid memory address or nil pointer dereference": domain.SeverityHigh,
-		"write-ahead log is corrupted":                                            domain.SeverityCritical,
+		"panic: runtime error: invalid memory address or nil pointer dereference":  domain.SeverityHigh,
+		"panic: oh\n\ngoroutine 1 [running]:\nmain.main()\n\t/app/main.go:7 +0x18": domain.SeverityHigh,
+		"write-ahead log is corrupted":                                             domain.SeverityCritical,
 	} {
 		logs := entries("app", service(nil)...)
 		logs[150].Level, logs[150].Message = domain.LogLevelFatal, text
 		r := analyse(t, logs)
 		require.Len(t, r.Anomalies, 1, fmt.Sprint(r.Anomalies))
 		require.Equal(t, want, r.Anomalies[0].Severity, text)
+		require.True(t, strings.HasPrefix(strings.TrimPrefix(r.Anomalies[0].Template, "FATAL "), strings.Fields(text)[0]), r.Anomalies[0].Template)
 	}
 }
