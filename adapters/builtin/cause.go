@@ -100,11 +100,11 @@ func (g *group) causes(found [][]finding, together [][]int) []domain.Anomaly {
 	}
 	out := make([]domain.Anomaly, 0, len(order))
 	for _, p := range order {
+		unknown := 0
 		if len(alike) > 1 && p == (part{root: all.root(alike[0])}) {
-			out = append(out, g.cause(groups[p], found, alike))
-		} else {
-			out = append(out, g.cause(groups[p], found, nil))
+			unknown = len(alike)
 		}
+		out = append(out, g.cause(groups[p], found, unknown))
 	}
 	return out
 }
@@ -116,9 +116,9 @@ func (g *group) isUnknown(s *serviceTemplate, f *finding) bool {
 	return f.severity == domain.SeverityMedium && f.kind != domain.AnomalySeverityShift && s.level == domain.LogLevelError && s.claimed && s.learned == nil && !known
 }
 
-// cause makes an anomaly of templates with one cause. unknown are those of them that are
-// errors of which nothing is known, if it is called by them.
-func (g *group) cause(members []int, found [][]finding, unknown []int) domain.Anomaly {
+// cause makes an anomaly of templates with one cause. unknown is how many of them are errors
+// of which nothing is known, if it is called by those: the others are less grave then.
+func (g *group) cause(members []int, found [][]finding, unknown int) domain.Anomaly {
 	slices.SortStableFunc(members, func(a, b int) int {
 		x, y := &found[a][0], &found[b][0]
 		return cmp.Or(cmp.Compare(y.severity, x.severity), cmp.Compare(len(y.lines), len(x.lines)), x.rank(y))
@@ -128,16 +128,16 @@ func (g *group) cause(members []int, found [][]finding, unknown []int) domain.An
 	fs := found[members[0]]
 	others := members[1:]
 	var services []string
-	if unknown != nil {
+	if unknown > 0 {
 		var all finding
-		all, services = g.unknown(&about, unknown, found)
+		all, services = g.unknown(&about, members[:unknown], found)
 		fs, others = []finding{all}, members
 	}
 	for i, n := range others {
 		s := g.templates[n]
 		for _, f := range found[n] {
 			f.evidence = ""
-			if unknown != nil {
+			if unknown > 0 {
 				f.lines = nil // the first has them all
 			}
 			fs = append(fs, f)

@@ -152,9 +152,17 @@ func TestErrorsOfSeveralKindsHaveNoTemplate(t *testing.T) {
 	for i := range 12 {
 		more[50+i*53] = []string{"ERROR voucher has expired already"}
 	}
-	r := analyse(t, entries("app", logOf(more)...))
+	logs := entries("app", logOf(more)...)
+	for i := range logs {
+		logs[i].Attributes = map[string]string{"service": "front"}
+		if message := logs[i].Message; strings.Contains(message, "voucher") || strings.Contains(message, "INFO") && i%2 == 0 {
+			logs[i].Attributes["service"] = "shop"
+		}
+	}
+	r := analyse(t, logs)
 	require.Len(t, r.Anomalies, 1, "%v", r.Anomalies)
 	a := r.Anomalies[0]
+	require.Equal(t, []string{"shop", "front"}, a.Services, "the one with most lines comes first")
 	require.Empty(t, a.Template+a.TemplateID)
 	require.Equal(t, domain.AnomalyRecurringError, a.Kind)
 	require.Equal(t, 14, a.Count)
