@@ -92,6 +92,7 @@ func TestAnomaliesAreFilteredAndFollowed(t *testing.T) {
 	require.Equal(t, 2, eval[int](tb, "__t.count('tbody tr')"))
 	tb.click("tbody a", "pool exhausted")
 	tb.shows("main", "found by 2 analyses")
+	tb.shows(".log-message", "pool exhausted") // What comes later would move what is clicked.
 	tb.click(".panel a", "Task")
 	tb.await("location.pathname.startsWith('/ui/tasks/')", "an analysis links to its task")
 	tb.allow("404") // the analyses of this test are of no task
