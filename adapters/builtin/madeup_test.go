@@ -138,8 +138,8 @@ func madeUpLogs() map[string]madeUp {
 			"rspamd: <%[1]s@mx.example.com> task begins", "rspamd: <%[1]s@mx.example.com> learned nothing", "rspamd: <%[1]s@mx.example.com> score computed", "rspamd: <%[1]s@mx.example.com> action: no action",
 		}},
 		"blocks in paths": {noise: 1, id: func(i int) string { return fmt.Sprintf("blk_-%d", 1_608_999_687_919_862_906+i*7) }, steps: []string{
-			"INFO dfs.FSNamesystem: allocate /user/root/part-0001/%[1]s", "INFO dfs.DataNode: receiving /data/current/%[1]s from 10.250.19.102:%[4]d",
-			"INFO dfs.DataNode: received /data/current/%[1]s of size 67108864", "INFO dfs.FSNamesystem: stored /user/root/part-0001/%[1]s",
+			"INFO dfs.FSNamesystem: allocate /user/jobs/part-0001/%[1]s", "INFO dfs.DataNode: receiving /data/current/%[1]s from 10.250.19.102:%[4]d",
+			"INFO dfs.DataNode: received /data/current/%[1]s of size 67108864", "INFO dfs.FSNamesystem: stored /user/jobs/part-0001/%[1]s",
 		}},
 		"orders of five digits": {noise: 1, id: func(i int) string { return strconv.Itoa(48_213 + i*7) }, steps: []string{
 			"INFO [worker-%[3]d] order %[1]s placed", "INFO [worker-%[3]d] payment of order %[1]s taken", "INFO [worker-%[3]d] order %[1]s packed", "INFO [worker-%[3]d] order %[1]s sent",
