@@ -300,7 +300,7 @@ func (g *group) isFewer(learned *learnedTemplate, n int, lines []int32) (finding
 	}
 	while := ""
 	if lasted >= learnedSeconds {
-		while = " in " + span(time.Duration(lasted*float64(time.Second)))
+		while = " in " + domain.Span(time.Duration(lasted*float64(time.Second)))
 	}
 	f.evidence = fmt.Sprintf("only %s%s; %s by what was learned", count(n, "line"), while, usual.text(n, 0))
 	if steady {
@@ -323,7 +323,7 @@ func (g *group) isNew(s *serviceTemplate) finding {
 	}
 	if s.suspect != nil {
 		f.evidence = fmt.Sprintf("not among the %s learned as normal; seen since %s ago, %s now",
-			count(g.learned.lines, "line"), span(time.Duration(max(0, g.clock.until-s.suspect.since))*time.Second), times(len(s.lines)))
+			count(g.learned.lines, "line"), domain.Span(time.Duration(max(0, g.clock.until-s.suspect.since))*time.Second), times(len(s.lines)))
 	}
 	switch {
 	case s.dump || s.level < domain.LogLevelWarn:

@@ -108,9 +108,9 @@ func (g *group) surgeOf(s stretch, what string, lines []int32) (text string, ok 
 	lasted, long := timeOf(last).Sub(timeOf(first)), g.clock.duration(s.end-s.begin)
 	took, in := long, ""
 	if lasted < long/2 {
-		took, in = max(lasted, time.Second), " in "+span(long)
+		took, in = max(lasted, time.Second), " in "+domain.Span(long)
 	}
-	text = fmt.Sprintf("%s within %s; %s%s", count(s.observed, what), span(took), s.usual.text(s.observed, 0), in)
+	text = fmt.Sprintf("%s within %s; %s%s", count(s.observed, what), domain.Span(took), s.usual.text(s.observed, 0), in)
 	return text, lasted <= longestSurge
 }
 
@@ -165,7 +165,7 @@ func (g *group) byDrop(s *serviceTemplate) (finding, bool) {
 // of the gap, and the last ones before it.
 func (g *group) dropped(missing stretch, lines []int32) finding {
 	before := g.clock.within(lines, 0, missing.begin)
-	expected, lasted := missing.usual.least, span(g.clock.duration(missing.end-missing.begin))
+	expected, lasted := missing.usual.least, domain.Span(g.clock.duration(missing.end-missing.begin))
 	f := finding{
 		kind: domain.AnomalyFrequencyDrop, severity: domain.SeverityLow, confidence: 0.6,
 		surprise: surpriseOf(float64(missing.observed), expected), expected: expected, observed: missing.observed, at: missing.begin + 1, until: missing.end,

@@ -109,7 +109,7 @@ func (g *group) byShift(all *serviceLines) (finding, bool) {
 	return finding{
 		kind: domain.AnomalySeverityShift, severity: domain.SeverityMedium, confidence: 0.8, surprise: surpriseOf(float64(e2), before*float64(n2)),
 		expected: before * float64(n2), observed: e2, lines: g.clock.within(all.troubled, cut, buckets),
-		evidence: fmt.Sprintf("%s of the lines of the last %s are warnings or worse; %s before", percent(after), theLast(span(g.clock.duration(buckets-cut))), percent(before)),
+		evidence: fmt.Sprintf("%s of the lines of the last %s are warnings or worse; %s before", percent(after), theLast(domain.Span(g.clock.duration(buckets-cut))), percent(before)),
 	}, true
 }
 

@@ -84,7 +84,7 @@ func (an *Analysis) silentSources(d *document) (names []string, out []domain.Ano
 func (g *group) silence(silent, pause time.Duration, expected float64) domain.Anomaly {
 	f := finding{
 		kind: domain.AnomalyMissingEvent, severity: domain.SeverityMedium, confidence: 0.8, surprise: surpriseOf(0, expected), expected: expected,
-		evidence: fmt.Sprintf("no line of %s for %s; its longest pause before was %s", g.name(), span(silent), span(pause)),
+		evidence: fmt.Sprintf("no line of %s for %s; its longest pause before was %s", g.name(), domain.Span(silent), domain.Span(pause)),
 	}
 	if g.lines > 0 {
 		f.lines = []int32{int32(g.lines - 1)}

@@ -15,11 +15,12 @@ const chance = 0.05
 type troubles struct{ kinds, learnedKinds, lines, learnedLines int }
 
 // findStrays marks the templates of warnings and errors that were never learned, and that
-// tell nothing: they came once or twice, the history is so short that it may have missed them by chance, it knows
-// several other kinds, and there are as many such lines as ever. A line that the history
-// and the logs have in common falls into the logs with the probability of their part of
-// both, and all k lines of a template with that to the power of k (a test of
-// permutation); it is tested for each kind, so that Bonferroni's bound is the product.
+// tell nothing: they came once or twice, the history is so short that it may have missed
+// them by chance, it knows several other kinds, and there are as many such lines as ever.
+// A line that the history and the logs have in common falls into the logs with the
+// probability of their part of both, and all k lines of a template with that to the power of
+// k (a test of permutation); it is tested for each kind, so that Bonferroni's bound is the
+// product.
 func (g *group) findStrays() {
 	if !g.ready() {
 		return

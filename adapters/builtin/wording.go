@@ -8,8 +8,6 @@ import (
 	"logsift/domain"
 )
 
-func span(d time.Duration) string { return domain.Span(d) }
-
 // count writes a number of things.
 func count(n int, what string) string {
 	if n == 1 {
@@ -143,7 +141,7 @@ func (q quantity) text(v float64) string {
 		case v < 60:
 			return plain(v) + " s"
 		}
-		return span(time.Duration(v * float64(time.Second)))
+		return domain.Span(time.Duration(v * float64(time.Second)))
 	case inBytes:
 		for _, u := range [...]struct {
 			name string
