@@ -19,12 +19,12 @@ import (
 	"logsift/adapters/httpapi"
 )
 
-// startTimeout and stopMargin bound starting, and stopping beyond the drain
-// time.
-const (
-	startTimeout = 15 * time.Second
-	stopMargin   = 10 * time.Second
-)
+// startTimeout bounds starting.
+const startTimeout = 15 * time.Second
+
+// StopMargin bounds how much longer than the drain time a stop takes, also on a store
+// that does not answer.
+const StopMargin = 10 * time.Second
 
 // App is a wired system. New makes it, Start starts it once, Stop stops it; Run
 // does all of it until its context ends.
@@ -181,7 +181,7 @@ func (a *App) Stop(ctx context.Context) error {
 	a.phase = phaseStopped
 	a.mu.Unlock()
 	a.stopOnce.Do(func() {
-		ctx, cancel := context.WithTimeout(ctx, a.config.DrainTimeout+stopMargin)
+		ctx, cancel := context.WithTimeout(ctx, a.config.DrainTimeout+StopMargin)
 		defer cancel()
 		a.stopErr = errors.Join(rootCause(a.fx.Stop(hookContext(ctx))), a.opened.close())
 		// What a logger could not write at the end, nobody can be told.

@@ -18,7 +18,6 @@ import (
 	"logsift/adapters/httpapi/wire"
 	"logsift/adapters/redisstore"
 	"logsift/adapters/redisstore/redistest"
-	"logsift/application"
 	"logsift/bootstrap"
 	"logsift/domain"
 	"logsift/ports"
@@ -237,7 +236,7 @@ func frozenRedis(t *testing.T) {
 	begun := time.Now()
 	// Whether it knows that it could not give the task back depends on the lease.
 	_ = running.Stop(t.Context())
-	require.Less(t, time.Since(begun), c.DrainTimeout+2*application.DefaultDrainGrace+callLimit)
+	require.Less(t, time.Since(begun), c.DrainTimeout+bootstrap.StopMargin)
 	w.server.Resume(t)
 	w.awaitStats(t, "the queue answers", func(s domain.QueueStats) bool { return s.Total() >= 1 })
 	w.maintainer(t)
