@@ -3,6 +3,7 @@ package application_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -130,6 +131,33 @@ func TestAnErrorWhoseTextNeverComesTimesOut(t *testing.T) {
 		require.Equal(t, domain.ReasonTimeout, w.task(task.ID).Errors[0].Reason)
 		close(release)
 		synctest.Wait()
+		w.stop()
+	})
+}
+
+func TestASnoozedTaskWaitsUncounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var runs journal
+		w := startWorld(t, application.SchedulerConfig{}, func(_ context.Context, task *domain.Task) ([]byte, error) {
+			if runs.note(task) < 4 {
+				return nil, fmt.Errorf("the service is down: %w", &foreignError{unwrap: func() error { return domain.Snooze(time.Hour) }})
+			}
+			return []byte(`"fine"`), nil
+		})
+		task := newTestTask(func(t *domain.Task) { t.MaxRetries = 0 })
+		w.enqueue(task)
+		settle(time.Minute)
+		got := w.task(task.ID)
+		require.Equal(t, domain.TaskStatusPending, got.Status)
+		require.WithinDuration(t, time.Now().Add(59*time.Minute), got.ScheduledAt, 0)
+		settle(3 * time.Hour)
+		got = w.task(task.ID)
+		require.Equal(t, domain.TaskStatusCompleted, got.Status)
+		require.Equal(t, 1, got.Attempt)
+		require.Equal(t, 4, got.Deliveries)
+		require.Empty(t, got.Errors)
+		require.Zero(t, w.stats().FailedTasks)
 		w.stop()
 	})
 }

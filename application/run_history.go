@@ -117,6 +117,7 @@ func (h *RunHistory) ended(outcome ports.Outcome, ran time.Duration) {
 			m.Failed++
 		case ports.OutcomeRetry:
 			m.Retried++
+		case ports.OutcomeSnooze:
 		}
 	})
 }

@@ -57,6 +57,9 @@ func plainError(err error) error {
 	if err == nil {
 		return nil
 	}
+	if delay, snoozed := domain.SnoozeDelay(err); snoozed {
+		return domain.Snooze(delay)
+	}
 	plain := errors.New(boundedMessage(err.Error()))
 	if domain.IsPermanent(err) {
 		return domain.Permanent(plain)
@@ -173,7 +176,12 @@ func (s *DefaultScheduler) conclude(r *run, res runResult, returned bool, cause 
 	if len(res.result) > domain.MaxResult {
 		res.err = domain.Permanent(fmt.Errorf("result of %d bytes is too large, at most %d are kept", len(res.result), domain.MaxResult))
 	}
+	delay, snoozed := domain.SnoozeDelay(res.err)
 	switch {
+	case returned && snoozed:
+		s.observe(r, ports.RunSnoozed, "")
+		s.logger.Debug("processor snoozed its task", append(taskFields(r), zap.Duration("in", delay))...)
+		s.report(report{run: r, update: ports.TaskUpdate{Lease: r.lease, Outcome: ports.OutcomeSnooze, RetryIn: delay}})
 	case returned && res.err == nil:
 		s.counters.processed.Add(1)
 		s.observe(r, ports.RunCompleted, "")

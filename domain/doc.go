@@ -12,7 +12,7 @@
 //	   ▲                  │  │
 //	   │                  │  └─ fails, retries left ─▶ RETRYING ── due ──▶ PENDING
 //	   │                  └─ fails, none left, or a permanent error ─▶ FAILED
-//	   └── lease expired, or released by a draining worker
+//	   └── lease expired, or released by a draining worker, or snoozed
 //
 // Also: PENDING to FAILED (a task that can never run), PENDING, RETRYING and
 // PROCESSING to CANCELLED (by a person), FAILED and CANCELLED to PENDING (run

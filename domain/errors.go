@@ -226,6 +226,27 @@ func RetryDelay(err error) (time.Duration, bool) {
 	return r.delay, true
 }
 
+// snoozeError carries how long a task is put back for.
+type snoozeError struct{ delay time.Duration }
+
+func (e *snoozeError) Error() string { return fmt.Sprintf("snoozed for %v", e.delay) }
+
+// Snooze is what a processor returns that cannot do its work now, through no fault of the
+// task: the task waits again and is ready after delay, from 0 to MaxScheduleAhead; what
+// is beyond is cut to it. No attempt is counted and no error is kept, however often.
+func Snooze(delay time.Duration) error {
+	return &snoozeError{min(max(delay, 0), MaxScheduleAhead)}
+}
+
+// SnoozeDelay returns the delay of a [Snooze], also of one that was wrapped.
+func SnoozeDelay(err error) (time.Duration, bool) {
+	s, ok := findError[*snoozeError](err)
+	if !ok {
+		return 0, false
+	}
+	return s.delay, true
+}
+
 // maxErrorTree bounds how many errors of a tree findError looks at.
 const maxErrorTree = 1000
 

@@ -254,8 +254,8 @@ func (t *Task) Ready(now time.Time) bool {
 }
 
 // QueueWait returns how long a task that was just claimed had been ready before,
-// and whether that is known: it is not for one that was given back, or run again by
-// a person, since its newest claim but one. A scheduled task that a person made
+// and whether that is known: it is not for one that was given back or snoozed, or run
+// again by a person, since its newest claim but one. A scheduled task that a person made
 // ready counts from its creation.
 func (t *Task) QueueWait() (wait time.Duration, known bool) {
 	if t.Deliveries != t.Attempt+t.Recoveries+1 {
@@ -395,6 +395,16 @@ func (t *Task) Release() error {
 	return t.step(TaskStatusPending)
 }
 
+// Snooze puts a task back that its processor cannot work on now, until due. Nothing is
+// counted.
+func (t *Task) Snooze(due time.Time) error {
+	if err := t.Release(); err != nil {
+		return err
+	}
+	t.ScheduledAt = due
+	return nil
+}
+
 // Recover takes a task back from a worker whose lease expired: it becomes
 // PENDING and claimable at once, or FAILED with reason poison if its leases
 // expired more than maxRecoveries times.
@@ -463,7 +473,7 @@ type HistoryEntry struct {
 }
 
 // History returns the known steps of the task, oldest first, derived from its
-// times and errors. Releases, and what a person cancelled and ran again, leave
+// times and errors. Releases, snoozes, and what a person cancelled and ran again, leave
 // no trace in it.
 func (t *Task) History() []HistoryEntry {
 	out := []HistoryEntry{{Status: TaskStatusPending, At: t.CreatedAt}}

@@ -169,6 +169,9 @@ const (
 	OutcomeRetry
 	// OutcomeFailed: it failed for good.
 	OutcomeFailed
+	// OutcomeSnooze: the processor cannot work on the task now. It goes back to wait:
+	// PENDING, and ready after RetryIn.
+	OutcomeSnooze
 )
 
 // TaskUpdate is a worker's report about one run.
@@ -178,18 +181,18 @@ type TaskUpdate struct {
 	Outcome Outcome
 	// Result goes with OutcomeCompleted, at most domain.MaxResult bytes.
 	Result []byte
-	// Failure goes with the others; its Reason, Message and Stack are read.
+	// Failure goes with OutcomeRetry and OutcomeFailed; its Reason, Message and Stack are read.
 	Failure domain.TaskError
-	// RetryIn goes with OutcomeRetry: how long after the store's now the next
-	// attempt is due.
+	// RetryIn goes with OutcomeRetry and OutcomeSnooze: how long after the store's now
+	// the next run is due, from 0 to domain.MaxScheduleAhead.
 	RetryIn time.Duration
 }
 
 // Validate checks the fields. The error is a *domain.ValidationError.
 func (u TaskUpdate) Validate() error {
 	switch {
-	case u.Outcome < OutcomeCompleted || u.Outcome > OutcomeFailed:
-		return &domain.ValidationError{Field: "outcome", Value: strconv.Itoa(int(u.Outcome)), Rule: "must be completed, retry or failed"}
+	case u.Outcome < OutcomeCompleted || u.Outcome > OutcomeSnooze:
+		return &domain.ValidationError{Field: "outcome", Value: strconv.Itoa(int(u.Outcome)), Rule: "must be completed, retry, failed or snooze"}
 	case len(u.Result) > domain.MaxResult:
 		return &domain.ValidationError{Field: "result", Value: strconv.Itoa(len(u.Result)), Rule: fmt.Sprintf("must be at most %d bytes", domain.MaxResult)}
 	case u.RetryIn < 0 || u.RetryIn > domain.MaxScheduleAhead:
@@ -217,8 +220,8 @@ type TaskConsumer interface {
 	// in place of a refused one.
 	ExtendLease(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error)
 
-	// UpdateTask records how runs ended: each counts an attempt and ends its
-	// lease. A repeat of the same report is accepted and counts once, for as
+	// UpdateTask records how runs ended: each ends its lease and, but for
+	// OutcomeSnooze, counts an attempt. A repeat of the same report is accepted and counts once, for as
 	// long as the task is in the state that the report put it in.
 	// Item errors: domain.ErrLeaseLost, domain.ErrInvalid.
 	UpdateTask(ctx context.Context, updates ...TaskUpdate) error

@@ -19,7 +19,7 @@ type TaskProcessor interface {
 	// time left; Process must then return soon, and its outcome is not kept in
 	// the latter two cases. An error fails the attempt; wrapped by
 	// domain.Permanent it fails the task, by domain.RetryAfter it names the time
-	// of the next attempt. A panic fails the attempt.
+	// of the next attempt. A domain.Snooze puts the task back uncounted. A panic fails the attempt.
 	Process(ctx context.Context, task *domain.Task) (result []byte, err error)
 }
 
@@ -63,6 +63,8 @@ const (
 	RunLeaseLost
 	// RunReleased: it was cut short by a worker that stops, and the task given back.
 	RunReleased
+	// RunSnoozed: the processor put the task back.
+	RunSnoozed
 )
 
 // String returns the name of the outcome, in lower case with underscores.
@@ -78,6 +80,8 @@ func (o RunOutcome) String() string {
 		return "lease_lost"
 	case RunReleased:
 		return "released"
+	case RunSnoozed:
+		return "snoozed"
 	}
 	return "unknown"
 }

@@ -67,6 +67,8 @@ func (q *TaskQueue) update(u ports.TaskUpdate) error {
 		to = domain.TaskStatusCompleted
 	case ports.OutcomeRetry:
 		to = domain.TaskStatusRetrying
+	case ports.OutcomeSnooze:
+		to = domain.TaskStatusPending
 	case ports.OutcomeFailed:
 	}
 	if r, ok := q.reported[u.Lease.TaskID]; ok && r.status == to && r.lease.SameFence(u.Lease) {
@@ -87,6 +89,8 @@ func (q *TaskQueue) update(u ports.TaskUpdate) error {
 			return t.MarkAsCompleted(append([]byte(nil), u.Result...), now)
 		case ports.OutcomeRetry:
 			return t.MarkAsRetrying(u.Failure, now.Add(ceilMicro(u.RetryIn)), now)
+		case ports.OutcomeSnooze:
+			return t.Snooze(now.Add(ceilMicro(u.RetryIn)))
 		case ports.OutcomeFailed:
 		}
 		return t.MarkAsFailed(u.Failure, now)
@@ -95,7 +99,10 @@ func (q *TaskQueue) update(u ports.TaskUpdate) error {
 		return err
 	}
 	q.reported[t.ID] = report{lease, to}
-	if to == domain.TaskStatusRetrying {
+	if !to.Terminal() {
+		if to == domain.TaskStatusPending {
+			q.waiting[t.ID] = true
+		}
 		q.due.push(entry{t.ScheduledAt.UnixMicro(), t})
 		q.notify(t.Queue)
 	}

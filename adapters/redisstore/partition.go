@@ -142,7 +142,7 @@ func (p *partition) ExtendLease(ctx context.Context, lease time.Duration, leases
 func (p *partition) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate) error {
 	k := &p.keys
 	errs := make([]error, len(updates))
-	places, size := make([]int, 0, len(updates)), 0
+	places, size, snoozed := make([]int, 0, len(updates)), 0, false
 	args := make([]any, 0, 2+3*len(updates))
 	args = append(args, p.client.Offset(), k.Wake)
 	heads := make([]byte, 0, len(updates)*(layout.FenceSize+1))
@@ -153,6 +153,7 @@ func (p *partition) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 			continue
 		}
 		places, size = append(places, i), size+len(bytes)
+		snoozed = snoozed || u.Outcome == ports.OutcomeSnooze
 		heads = append(layout.AppendFence(heads, u.Lease), layout.CodeOf[status])
 		args = append(args, heads[len(heads)-layout.FenceSize-1:], bytes, layout.DelayMicro(u.RetryIn))
 	}
@@ -160,6 +161,9 @@ func (p *partition) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 		keys := []string{
 			k.State, k.Active, k.Completed, k.Failed, k.Retrying, k.Due,
 			k.Results, k.Errors, k.FinList, k.Unique, k.UniqueOf, k.Meta, k.Events,
+		}
+		if snoozed {
+			keys = append(keys, k.Scheduled)
 		}
 		reply, err := p.client.RunSliceWithin(ctx, p.client.LimitFor(size), updateScript, keys, args...)
 		if err != nil {
@@ -184,6 +188,8 @@ func encodeUpdate(u ports.TaskUpdate) (domain.TaskStatus, []byte, error) {
 		return domain.TaskStatusCompleted, u.Result, nil
 	case ports.OutcomeRetry:
 		return domain.TaskStatusRetrying, layout.EncodeFailure(u.Failure), nil
+	case ports.OutcomeSnooze:
+		return domain.TaskStatusPending, nil, nil
 	case ports.OutcomeFailed:
 	}
 	return domain.TaskStatusFailed, layout.EncodeFailure(u.Failure), nil

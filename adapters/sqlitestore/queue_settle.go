@@ -122,6 +122,8 @@ func (tx *transaction) settle(rec *record, u ports.TaskUpdate, completed *[]*rec
 		return nil, nil
 	case ports.OutcomeRetry:
 		err = t.MarkAsRetrying(u.Failure, timeOf(tx.now+u.RetryIn.Microseconds()), at)
+	case ports.OutcomeSnooze:
+		err = t.Snooze(timeOf(tx.now + u.RetryIn.Microseconds()))
 	case ports.OutcomeFailed:
 		err = t.MarkAsFailed(u.Failure, at)
 	}

@@ -174,6 +174,10 @@ func retry(t *domain.Task, in time.Duration) ports.TaskUpdate {
 	return ports.TaskUpdate{Lease: *t.Lease, Outcome: ports.OutcomeRetry, RetryIn: in, Failure: domain.TaskError{Reason: domain.ReasonError, Message: "try again"}}
 }
 
+func snooze(t *domain.Task, in time.Duration) ports.TaskUpdate {
+	return ports.TaskUpdate{Lease: *t.Lease, Outcome: ports.OutcomeSnooze, RetryIn: in}
+}
+
 func (q *storeTest) update(t *testing.T, updates ...ports.TaskUpdate) {
 	t.Helper()
 	require.NoError(t, q.Queue.UpdateTask(t.Context(), updates...))

@@ -167,13 +167,16 @@ func (m *model) report(rt *rapid.T) {
 	l := *task.Lease
 	update := ports.TaskUpdate{Lease: l, Failure: domain.TaskError{Reason: domain.ReasonError, Message: "failed"}}
 	var err error
-	switch update.Outcome = rapid.SampledFrom([]ports.Outcome{ports.OutcomeCompleted, ports.OutcomeRetry, ports.OutcomeFailed}).Draw(rt, "outcome"); update.Outcome {
+	switch update.Outcome = rapid.SampledFrom([]ports.Outcome{ports.OutcomeCompleted, ports.OutcomeRetry, ports.OutcomeFailed, ports.OutcomeSnooze}).Draw(rt, "outcome"); update.Outcome {
 	case ports.OutcomeCompleted:
 		update.Result = []byte("result")
 		err = task.MarkAsCompleted(update.Result, m.now)
 	case ports.OutcomeRetry:
 		update.RetryIn = modelRetryIn
 		err = task.MarkAsRetrying(update.Failure, m.now.Add(modelRetryIn), m.now)
+	case ports.OutcomeSnooze:
+		update.RetryIn = modelRetryIn
+		err = task.Snooze(m.now.Add(modelRetryIn))
 	case ports.OutcomeFailed:
 		err = task.MarkAsFailed(update.Failure, m.now)
 	}

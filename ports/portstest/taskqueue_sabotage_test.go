@@ -141,6 +141,16 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 			return q.TaskQueue.UpdateTask(ctx, updates...)
 		}
 	}},
+	"a snooze counts as a retry": {"Settle/a_snoozed_task_waits_for_its_time_and_nothing_is_counted", func(q *brokenQueue) {
+		q.update = func(ctx context.Context, updates ...ports.TaskUpdate) error {
+			for i := range updates {
+				if updates[i].Outcome == ports.OutcomeSnooze {
+					updates[i].Outcome = ports.OutcomeRetry
+				}
+			}
+			return q.TaskQueue.UpdateTask(ctx, updates...)
+		}
+	}},
 	"a late report is passed over in silence": {"Settle/both_parts_of_the_fence_are_compared", func(q *brokenQueue) {
 		q.update = func(ctx context.Context, updates ...ports.TaskUpdate) error {
 			_ = q.TaskQueue.UpdateTask(ctx, updates...)

@@ -63,12 +63,14 @@ var settleCases = []storeCase{
 				func(task *domain.Task) ports.TaskUpdate { return complete(task, "r") },
 				func(task *domain.Task) ports.TaskUpdate { return fail(task, "f") },
 				func(task *domain.Task) ports.TaskUpdate { return retry(task, time.Hour) },
+				func(task *domain.Task) ports.TaskUpdate { return snooze(task, time.Hour) },
 			} {
 				q.add(t)
 				task := q.claimOne(t)
 				q.update(t, report(task))
+				counted := q.get(t, task.ID).Attempt
 				q.unchanged(t, task.ID, func() { q.update(t, report(task), report(task)) })
-				require.Equal(t, 1, q.get(t, task.ID).Attempt)
+				require.Equal(t, counted, q.get(t, task.ID).Attempt)
 			}
 			q.audit(t)
 		},
@@ -185,6 +187,40 @@ var settleCases = []storeCase{
 		},
 	},
 	{
+		name:    "a snoozed task waits for its time and nothing is counted",
+		promise: "OutcomeSnooze: the task goes back to wait, PENDING and ready after RetryIn; no attempt is counted and no error kept.",
+		run: func(t *testing.T, q *storeTest) {
+			task := q.add(t, q.mayHaveKey("snoozed"))
+			for n := range 3 {
+				claimed := q.claimOne(t)
+				require.Equal(t, n+1, claimed.Deliveries)
+				history := claimed.History()
+				q.update(t, snooze(claimed, time.Minute))
+				got := q.get(t, task.ID)
+				require.Equal(t, domain.TaskStatusPending, got.Status)
+				require.Zero(t, got.Attempt+got.Recoveries)
+				require.Nil(t, got.Lease)
+				require.Empty(t, got.Errors)
+				require.Equal(t, history[:1], got.History())
+				require.WithinDuration(t, claimed.StartedAt.Add(time.Minute), got.ScheduledAt, 5*time.Second)
+				require.Equal(t, int64(1), q.audit(t).Scheduled)
+				require.Empty(t, q.claim(t, 1), "it is not ready before its time")
+				if task.UniqueKey != "" {
+					require.ErrorIs(t, errOf(q.Queue.Enqueue(t.Context(), newTask(withKey("snoozed")))), domain.ErrDuplicateTask, "it keeps its unique key")
+				}
+				require.ErrorIs(t, q.Queue.UpdateTask(t.Context(), complete(claimed, "")), domain.ErrLeaseLost)
+				q.Advance(time.Minute + time.Second)
+			}
+			claimed := q.claimOne(t)
+			_, known := claimed.QueueWait()
+			require.False(t, known, "nobody knows how long a snoozed task was ready")
+			require.Equal(t, int64(1), q.audit(t).Processing)
+			q.update(t, snooze(claimed, 0))
+			q.update(t, complete(q.claimOne(t), ""))
+			require.Equal(t, 1, q.get(t, task.ID).Attempt)
+		},
+	},
+	{
 		name:    "refused reports do not keep the others out",
 		promise: "Where some items are refused, the others are carried out.",
 		run: func(t *testing.T, q *storeTest) {
@@ -231,7 +267,7 @@ var settleCases = []storeCase{
 func (q *storeTest) refuses(t *testing.T, l domain.Lease) {
 	t.Helper()
 	q.unchanged(t, l.TaskID, func() {
-		for _, outcome := range []ports.Outcome{ports.OutcomeCompleted, ports.OutcomeRetry, ports.OutcomeFailed} {
+		for _, outcome := range []ports.Outcome{ports.OutcomeCompleted, ports.OutcomeRetry, ports.OutcomeFailed, ports.OutcomeSnooze} {
 			err := q.Queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: l, Outcome: outcome, Result: []byte("stale")})
 			require.ErrorIs(t, err, domain.ErrLeaseLost)
 		}

@@ -240,6 +240,10 @@ func (p *processor) Process(ctx context.Context, task *domain.Task) ([]byte, err
 		p.write(l)
 		return nil, ctx.Err()
 	}
+	if task.Deliveries <= plan.Snoozes {
+		p.write(l)
+		return nil, domain.Snooze(retryBase)
+	}
 	if task.Attempt < plan.Failures {
 		p.write(l)
 		if task.Attempt < plan.Panics {

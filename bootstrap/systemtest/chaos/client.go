@@ -88,6 +88,8 @@ func (q *Recorded) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate) 
 			events[i].Op, events[i].In = OpComplete, string(u.Result)
 		case ports.OutcomeRetry:
 			events[i].Op, events[i].For = OpRetry, u.RetryIn.Microseconds()
+		case ports.OutcomeSnooze:
+			events[i].Op, events[i].For = OpSnooze, u.RetryIn.Microseconds()
 		case ports.OutcomeFailed:
 		}
 	}
@@ -134,6 +136,8 @@ type taskPlan struct {
 	// those panic.
 	Failures int `json:"fail,omitempty"`
 	Panics   int `json:"panic,omitempty"`
+	// Snoozes is how many deliveries put the task back until later.
+	Snoozes int `json:"snooze,omitempty"`
 	// Permanent fails the first attempt that would succeed for good.
 	Permanent bool `json:"permanent,omitempty"`
 	// Deaf ignores that the lease was lost.

@@ -78,7 +78,7 @@ func (s fenceState) step(e Event) (bool, fenceState) {
 		return e.Fence > s.fence && !s.over, fenceState{fence: e.Fence, claim: e.Claim}
 	case OpExtend:
 		return held && s.settled == "", s
-	case OpComplete, OpRetry, OpFail, OpRelease:
+	case OpComplete, OpRetry, OpFail, OpSnooze, OpRelease:
 		if held && s.settled == e.Op && s.result == e.In {
 			return true, s // a repeat of the report
 		}
@@ -122,7 +122,7 @@ func CheckFencing(events []Event, dir string) []Violation {
 	repeated := map[report]bool{} // the reports of unknown outcome that are in the history
 	for _, e := range events {
 		switch e.Op {
-		case OpClaim, OpExtend, OpComplete, OpRetry, OpFail, OpRelease, OpCancel, OpRerun:
+		case OpClaim, OpExtend, OpComplete, OpRetry, OpFail, OpSnooze, OpRelease, OpCancel, OpRerun:
 		case OpEnqueue, OpDequeue, OpPurge, OpGet, OpRunNow, OpDelete, OpLogs, OpStats, OpReady:
 			continue
 		}

@@ -25,6 +25,7 @@ const (
 	OpComplete Op = "complete"
 	OpRetry    Op = "retry" // a report that asks for another attempt
 	OpFail     Op = "fail"
+	OpSnooze   Op = "snooze" // a report that puts the task back until later
 	OpRelease  Op = "release"
 	OpPurge    Op = "purge"
 	OpGet      Op = "get"

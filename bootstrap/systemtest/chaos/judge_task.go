@@ -123,7 +123,7 @@ func (j *judge) fences(t *taskHistory) {
 			j.report(FencesIncrease, t.id, "%s was given delivery %d after delivery %d", c.Proc, c.Fence, high)
 		}
 	}
-	for _, e := range t.sure(OpComplete, OpRetry, OpFail, OpExtend, OpRelease) {
+	for _, e := range t.sure(OpComplete, OpRetry, OpFail, OpSnooze, OpExtend, OpRelease) {
 		high := newest(e.TCall)
 		same := func(before Event) bool {
 			return before.Op == e.Op && before.Fence == e.Fence && before.Proc == e.Proc && before.TCall < e.TCall && before.Outcome == Unknown
@@ -144,7 +144,7 @@ func (j *judge) leases(t *taskHistory) {
 		if next.Fence == c.Fence || len(t.some(OpCancel, OpDelete)) > 0 {
 			continue
 		}
-		ended := slices.ContainsFunc(t.some(OpComplete, OpRetry, OpFail, OpRelease), func(e Event) bool {
+		ended := slices.ContainsFunc(t.some(OpComplete, OpRetry, OpFail, OpSnooze, OpRelease), func(e Event) bool {
 			return e.Fence == c.Fence && e.TCall < next.TRet
 		})
 		ends := c.Ends
@@ -203,26 +203,26 @@ func (j *judge) counters(t *taskHistory) {
 // is read once for each command.
 const clockSlack = 100 * time.Millisecond
 
-// backoff judges that a retry is not claimed before its time.
+// backoff judges that a retry, or a task that was snoozed, is not claimed before its time.
 func (j *judge) backoff(t *taskHistory) {
 	if len(t.some(OpRunNow, OpRerun, OpDelete, OpCancel)) > 0 {
 		return
 	}
-	for _, e := range t.sure(OpRetry) {
+	for _, e := range t.sure(OpRetry, OpSnooze) {
 		i := slices.IndexFunc(t.claims, func(c Event) bool { return c.Fence > e.Fence })
 		if i < 0 {
 			continue
 		}
 		// Repeats of a report count from the first.
 		asked := e.TCall
-		for _, before := range t.of[OpRetry] {
+		for _, before := range t.of[e.Op] {
 			if before.Fence == e.Fence {
 				asked = min(asked, before.TCall)
 			}
 		}
 		due := asked/1000 + e.For - clockSlack.Microseconds()
 		if early := due - t.claims[i].Start; early > 0 {
-			j.report(NoEarlyRetry, t.id, "delivery %d was given out %v before the retry was due", t.claims[i].Fence, time.Duration(early)*time.Microsecond)
+			j.report(NoEarlyRetry, t.id, "delivery %d was given out %v before the %s was due", t.claims[i].Fence, time.Duration(early)*time.Microsecond, e.Op)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (h history) report(at float64, op chaos.Op, by string, fence int) *chaos.Ev
 	if op == chaos.OpComplete {
 		e.In = result(by, fence)
 	}
-	if op == chaos.OpRetry {
+	if op == chaos.OpRetry || op == chaos.OpSnooze {
 		e.For = 1_000_000
 	}
 	return h.add(at, e)
@@ -208,6 +208,13 @@ func TestWhatMayHaveHappenedIsNoViolation(t *testing.T) {
 			h.report(3, chaos.OpComplete, "b", 2)
 			h.completed("b", 2, 2, 0)
 		},
+		"a snooze that counts nothing": func(h history) {
+			h.anew()
+			h.report(1.5, chaos.OpSnooze, "a", 1)
+			h.claim(2.7, "b", 2)
+			h.report(3, chaos.OpComplete, "b", 2)
+			h.completed("b", 1, 2, 0)
+		},
 		"a task that was purged after its retention": func(h history) {
 			h.Settings.Retention = 5 * time.Second
 			h.add(20, chaos.Event{Proc: "client", Op: chaos.OpGet, Outcome: chaos.Fail, Out: chaos.NotFound})
@@ -333,6 +340,10 @@ func TestEachBrokenPromiseIsFound(t *testing.T) {
 			h.Final[0].Deliveries = 5
 		}, "delivery 4 was counted, and no claim was given it"},
 		{"a retry comes too early", func(h history) { find(h, chaos.OpRetry, 1).For = 5_000_000 }, "no retry is claimed before it is due: delivery 2 was given out"},
+		{"a snooze ends too early", func(h history) {
+			retry := find(h, chaos.OpRetry, 1)
+			retry.Op, retry.For = chaos.OpSnooze, 5_000_000
+		}, "no retry is claimed before it is due: delivery 2 was given out"},
 		{"a task is in another queue", func(h history) { h.Final[0].Queue = "other" }, `no task is invented or doubled: it was enqueued in the queue "default", and the store has it in "other"`},
 		{"a task is claimed from another queue", func(h history) { find(h, chaos.OpClaim, 2).Queue = "other" }, `and claimed from "other"`},
 		{"a line is analysed by nobody", func(h history) { h.lines(1) }, "an accepted log line is analysed once, unless a person ends its task: line line, taken in by serve for the tasks"},

@@ -164,6 +164,8 @@ func (c *Client) newTask(r *rand.Rand) (token string, body []byte) {
 		plan.Failures = 9 // more than its retries
 	case n < 17:
 		plan.Permanent = true
+	case n < 22:
+		plan.Snoozes = 1 + r.IntN(2)
 	}
 	switch n := r.IntN(1000); {
 	case n >= 750:

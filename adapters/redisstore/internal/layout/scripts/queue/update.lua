@@ -1,13 +1,13 @@
 -- Records how runs ended. The first write is a removal, so that finishing works
 -- when memory is full.
 -- KEYS: state, active, completed, failed, retrying, due, results, errors,
--- finished, unique, unique_of, meta, events.
+-- finished, unique, unique_of, meta, events; scheduled too if a task is snoozed.
 -- ARGV: clock offset, wake channel, then for each report: task id, fence and the
--- status to go to in one; result or failure; microseconds until the retry.
+-- status to go to in one; result or failure; microseconds until the next run.
 -- Reply: for each 1, or 0 if the lease is not held.
 local state, active, completed, failed, retrying, due, results, errors, finished, unique, unique_of, meta =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local PROCESSING, COMPLETED, FAILED, RETRYING = 2, 3, 4, 5
+local PENDING, PROCESSING, COMPLETED, FAILED, RETRYING = 1, 2, 3, 4, 5
 local now = store_now(ARGV[1])
 local now_packed = struct.pack('>I7', now)
 local sub, byte, char, pack_in, unpack_from = string.sub, string.byte, string.char, struct.pack, struct.unpack
@@ -16,7 +16,7 @@ for i = 3, #ARGV, 3 do ids[#ids + 1] = sub(ARGV[i], 1, 16) end
 
 -- The offsets into a state are those of its description in common.lua.
 local out, done, changed, completes, ended, over = {}, {}, {}, {}, {}, {}
-local kept, failures, fails, retries, dues, first_due, seen = {}, {}, {}, {}, {}, nil, {}
+local kept, failures, fails, retries, snoozes, dues, first_due, seen = {}, {}, {}, {}, {}, {}, nil, {}
 for n, s in ipairs(get_many('HMGET', state, ids)) do
   local at = 3 * n
   local id, head, bytes = ids[n], ARGV[at], ARGV[at + 1]
@@ -30,14 +30,18 @@ for n, s in ipairs(get_many('HMGET', state, ids)) do
     local attempt = math.min(byte(s, 4) + 1, 255)
     local seq, started = unpack_from('>I7I7', s, 6)
     local ends, rest = now_packed, sub(s, 45)
-    if to == RETRYING then
+    if to == RETRYING or to == PENDING then
       local at_us = now + tonumber(ARGV[at + 2])
       ends, rest = sub(s, 20, 26), pack_in('>I7', at_us)
       dues[#dues + 1] = digits(at_us)
       dues[#dues + 1] = id
       if not first_due or at_us < first_due then first_due = at_us end
-      retries[#retries + 1] = digits(seq)
-      retries[#retries + 1] = id
+      local waits = retries
+      if to == PENDING then
+        waits, attempt = snoozes, byte(s, 4)
+      end
+      waits[#waits + 1] = digits(seq)
+      waits[#waits + 1] = id
     else
       if started > now then ends = sub(s, 13, 19) end
       ended[#ended + 1] = id .. ends
@@ -54,7 +58,7 @@ for n, s in ipairs(get_many('HMGET', state, ids)) do
         fails[#fails + 1] = id
       end
     end
-    if to ~= COMPLETED then failures[#failures + 1] = { id, attempt, started, bytes } end
+    if to ~= COMPLETED and to ~= PENDING then failures[#failures + 1] = { id, attempt, started, bytes } end
     s = char(byte(s, 1) - PROCESSING + to) .. sub(s, 2, 3) .. char(attempt) .. sub(s, 5, 19) .. ends .. sub(s, 27, 44) .. rest
     seen[id] = s
     done[#done + 1] = id
@@ -70,8 +74,9 @@ call_many('ZREM', active, done)
 call_many('HSET', state, changed)
 if #completes > 0 then call_many('ZADD', completed, completes) end
 if #fails > 0 then call_many('ZADD', failed, fails) end
-if #retries > 0 then
-  call_many('ZADD', retrying, retries)
+if #retries > 0 then call_many('ZADD', retrying, retries) end
+if #snoozes > 0 then call_many('ZADD', KEYS[14], snoozes) end
+if #dues > 0 then
   local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
   call_many('ZADD', due, dues)
   if (not head[2] or first_due < tonumber(head[2])) and redis.call('HDEL', meta, 'idle') == 1 then
