@@ -139,12 +139,8 @@ func TestSeveralProducersAndWorkersAnalyseEachEntryOnce(t *testing.T) {
 		f, stop := startProcesses(t, func() (ports.TaskQueue, ports.LogRepository) {
 			client, err := redisstore.Open(t.Context(), redisstore.Config{URL: server.URL(), Namespace: namespace})
 			require.NoError(t, err)
-			queue := redisstore.NewTaskQueue(client)
-			t.Cleanup(func() {
-				queue.Close()
-				require.NoError(t, client.Close())
-			})
-			return queue, redisstore.NewLogRepository(client)
+			t.Cleanup(func() { require.NoError(t, client.Close()) })
+			return client, client
 		})
 		written := f.produce(t)
 		require.Eventually(t, func() bool { return f.idle(t) }, 30*time.Second, 10*time.Millisecond)

@@ -96,15 +96,8 @@ func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logge
 	for _, w := range client.Warnings() {
 		logger.Warn(w)
 	}
-	queue := redisstore.NewTaskQueue(client)
-	o.add(func() error {
-		queue.Close()
-		return client.Close()
-	})
-	return store{
-		Queue: queue, Queues: queue, Events: queue, Schedulers: redisstore.NewSchedulerRegistry(client),
-		Logs: redisstore.NewLogRepository(client), Ready: recent(queue.Ready),
-	}, nil
+	o.add(client.Close)
+	return store{Queue: client, Queues: client, Events: client, Schedulers: client, Logs: client, Ready: recent(client.Ready)}, nil
 }
 
 func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
@@ -120,20 +113,13 @@ func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
 		return store{}, err
 	}
 	o.add(db.Close)
-	queue := sqlitestore.NewTaskQueue(db)
-	return store{
-		Queue: queue, Queues: queue, Events: queue, Schedulers: sqlitestore.NewSchedulerRegistry(db),
-		Logs: sqlitestore.NewLogRepository(db), Ready: recent(db.Ready),
-	}, nil
+	return store{Queue: db, Queues: db, Events: db, Schedulers: db, Logs: db, Ready: recent(db.Ready)}, nil
 }
 
 func newMemoryStore(logger *zap.Logger) store {
 	logger.Warn("the store memory: keeps nothing when the program ends")
-	queue := memstore.NewTaskQueue(memstore.Config{})
-	return store{
-		Queue: queue, Queues: queue, Events: queue, Schedulers: memstore.NewSchedulerRegistry(memstore.Config{}),
-		Logs: memstore.NewLogRepository(memstore.Config{}), Ready: recent(readable(queue)),
-	}
+	m := memstore.New(memstore.Config{})
+	return store{Queue: m, Queues: m, Events: m, Schedulers: m, Logs: m, Ready: recent(readable(m))}
 }
 
 // probe tells the readiness of the components.

@@ -89,7 +89,7 @@ func TestStreamGoesOnInAnotherProcess(t *testing.T) {
 		db, err := sqlitestore.Open(t.Context(), path, sqlitestore.Config{Synchronous: sqlitestore.SynchronousNormal})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
-		queues = append(queues, sqlitestore.NewTaskQueue(db))
+		queues = append(queues, db.TaskQueue)
 		server := httptest.NewServer(eventAPI(queues[len(queues)-1], httpapi.Config{}).Handler())
 		t.Cleanup(server.Close)
 		servers = append(servers, server)

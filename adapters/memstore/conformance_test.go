@@ -15,10 +15,9 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 	portstest.TestStore(t, func(*testing.T) portstest.Store {
 		var offset atomic.Int64
 		config := memstore.Config{Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }}
-		queue := memstore.NewTaskQueue(config)
+		store := memstore.New(config)
 		return portstest.Store{
-			Queue: queue, Queues: queue, Events: queue,
-			Schedulers: memstore.NewSchedulerRegistry(config), Logs: memstore.NewLogRepository(config),
+			Queue: store, Queues: store, Events: store, Schedulers: store, Logs: store,
 			Advance: func(d time.Duration) { offset.Add(int64(d)) },
 		}
 	})

@@ -34,10 +34,9 @@ func BenchmarkDrain(b *testing.B) {
 			server := redistest.Start(b)
 			client, err := redisstore.Open(b.Context(), redisstore.Config{URL: server.URL()})
 			require.NoError(b, err)
-			queue := redisstore.NewTaskQueue(client)
+			queue := client.TaskQueue
 			rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
 			b.Cleanup(func() {
-				queue.Close()
 				require.NoError(b, client.Close())
 				require.NoError(b, rdb.Close())
 			})
@@ -91,11 +90,7 @@ func BenchmarkTaskQueue(b *testing.B) {
 		b.Helper()
 		client, err := redisstore.Open(b.Context(), redisstore.Config{URL: redistest.Start(b).URL()})
 		require.NoError(b, err)
-		queue := redisstore.NewTaskQueue(client)
-		b.Cleanup(func() {
-			queue.Close()
-			require.NoError(b, client.Close())
-		})
-		return queue
+		b.Cleanup(func() { require.NoError(b, client.Close()) })
+		return client
 	})
 }

@@ -25,9 +25,15 @@ const (
 func ValidateURL(raw string) error { return server.ValidateURL(raw) }
 
 // Client is a checked connection to one Redis: a server, a Sentinel group or a
-// Cluster. It is safe for concurrent use; a TaskQueue and a LogRepository may
-// share one.
-type Client struct{ server *server.Client }
+// Cluster. Its methods are those of the ports that it keeps: tasks, logs, and who works
+// on them. It is safe for concurrent use.
+type Client struct {
+	*TaskQueue
+	*LogRepository
+	*SchedulerRegistry
+
+	server *server.Client
+}
 
 // Open connects to the Redis that the configuration names and checks that it
 // can keep tasks: its version, its eviction policy, and that it takes writes, of
@@ -40,11 +46,15 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{s}, nil
+	return &Client{newTaskQueue(s), newLogRepository(s), newSchedulerRegistry(s), s}, nil
 }
 
-// Close ends the connections. Calls under way fail.
-func (c *Client) Close() error { return c.server.Close() }
+// Close closes the queue, as [TaskQueue.Close] says, and ends the connections. Other
+// calls under way fail.
+func (c *Client) Close() error {
+	c.TaskQueue.Close()
+	return c.server.Close()
+}
 
 // Warnings are what the check on opening found to be risky, such as a server
 // that does not write to disk.

@@ -23,20 +23,15 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) queue(t *testing.T) *redisstore.TaskQueue {
 	t.Helper()
-	queue := redisstore.NewTaskQueue(w.Open(t))
-	t.Cleanup(queue.Close)
-	return queue
+	return w.Open(t).TaskQueue
 }
 
 // store opens the world as a store of all roles.
 func (w *world) store(t *testing.T) portstest.Store {
 	t.Helper()
 	client := w.Open(t)
-	queue := redisstore.NewTaskQueue(client)
-	t.Cleanup(queue.Close)
 	s := portstest.Store{
-		Queue: queue, Queues: queue, Events: queue,
-		Schedulers: redisstore.NewSchedulerRegistry(client), Logs: redisstore.NewLogRepository(client),
+		Queue: client, Queues: client, Events: client, Schedulers: client, Logs: client,
 		Verifier: redisstore.NewVerifier(client),
 		Advance:  w.Advance, Reopen: w.store, Restart: w.store,
 	}

@@ -74,10 +74,9 @@ func newDepth(b *testing.B) *depth {
 		URL: server.URL(), ClockOffset: func() time.Duration { return time.Duration(d.offset.Load()) },
 	})
 	require.NoError(b, err)
-	d.queue = redisstore.NewTaskQueue(client)
+	d.queue = client.TaskQueue
 	d.rdb = redis.NewClient(&redis.Options{Addr: server.Addr()})
 	b.Cleanup(func() {
-		d.queue.Close()
 		require.NoError(b, client.Close())
 		require.NoError(b, d.rdb.Close())
 	})

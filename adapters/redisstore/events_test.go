@@ -166,7 +166,7 @@ func TestACursorHoldsEveryPartition(t *testing.T) {
 
 func TestCloseEndsReaders(t *testing.T) {
 	t.Parallel()
-	queue := redisstore.NewTaskQueue(newWorld(t).Open(t))
+	queue := newWorld(t).Open(t).TaskQueue
 	page := readEvents(t, queue, "")
 	ended := make(chan error, 1)
 	go func() {

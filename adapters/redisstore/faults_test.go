@@ -30,14 +30,12 @@ func openClient(t *testing.T, url string, config redisstore.Config) *redisstore.
 
 func openQueue(t *testing.T, url string, config redisstore.Config) *redisstore.TaskQueue {
 	t.Helper()
-	queue := redisstore.NewTaskQueue(openClient(t, url, config))
-	t.Cleanup(queue.Close)
-	return queue
+	return openClient(t, url, config).TaskQueue
 }
 
 func openLogs(t *testing.T, url string, config redisstore.Config) *redisstore.LogRepository {
 	t.Helper()
-	return redisstore.NewLogRepository(openClient(t, url, config))
+	return openClient(t, url, config).LogRepository
 }
 
 // newTasks makes n tasks.
@@ -271,7 +269,7 @@ func TestACorruptRecordIsSetAside(t *testing.T) {
 func TestClosingEndsAWaitingClaim(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	queue := redisstore.NewTaskQueue(w.Open(t))
+	queue := w.Open(t).TaskQueue
 	done := make(chan error, 1)
 	go func() {
 		_, err := queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute, Wait: time.Hour})

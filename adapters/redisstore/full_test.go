@@ -29,7 +29,7 @@ func startFull(t *testing.T) *fullServer {
 	server := redistest.Start(t)
 	f := &fullServer{world: &world{&storetest.World{Server: server, URL: server.URL(), Namespace: "full", Partitions: 1}}}
 	f.client = f.Open(t)
-	f.tasks, f.logs = redisstore.NewTaskQueue(f.client), redisstore.NewLogRepository(f.client)
+	f.tasks, f.logs = f.client.TaskQueue, f.client.LogRepository
 	t.Cleanup(f.tasks.Close)
 	return f
 }
@@ -201,7 +201,7 @@ func TestWhatMustWorkWorksOnAFullServer(t *testing.T) {
 		},
 		"a process reports that it works": func(t *testing.T, f *fullServer) func() {
 			t.Helper()
-			registry := redisstore.NewSchedulerRegistry(f.client)
+			registry := f.client.SchedulerRegistry
 			return func() {
 				_, err := registry.ReportScheduler(t.Context(), domain.SchedulerReport{ID: uuid.New(), Host: "h", PID: 1}, time.Minute)
 				require.NoError(t, err)

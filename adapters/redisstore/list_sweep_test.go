@@ -127,8 +127,7 @@ func TestAReadyListThatHasATaskIsNotFreed(t *testing.T) {
 			w := newWorld(t)
 			p := storetest.NewPatientIn(t, w.World, storetest.Raw(t, w.Server))
 			client := w.Open(t)
-			q := redisstore.NewTaskQueue(client)
-			t.Cleanup(q.Close)
+			q := client.TaskQueue
 			ids := fill(t, q, "q")
 			require.NoError(t, q.DeleteTask(t.Context(), ids[3], ids[4]))
 			var task *domain.Task
@@ -147,8 +146,7 @@ func TestAReadyListThatHasATaskIsNotFreed(t *testing.T) {
 		w := newWorld(t)
 		p := storetest.NewPatientIn(t, w.World, storetest.Raw(t, w.Server))
 		client := w.Open(t)
-		q := redisstore.NewTaskQueue(client)
-		t.Cleanup(q.Close)
+		q := client.TaskQueue
 		ids := fill(t, q, "q")
 		require.NoError(t, q.DeleteTask(t.Context(), ids[3:500]...))
 		redisstore.Hook(client, &sweepStep{step: "free", before: func() {

@@ -55,9 +55,8 @@ const (
 	enoughBytes = ports.MaxCallBytes
 )
 
-// NewLogRepository returns the log repository of the client's namespace.
-func NewLogRepository(client *Client) *LogRepository {
-	return &LogRepository{client: client.server, keys: layout.NewLogKeys(client.server.Config.Namespace)}
+func newLogRepository(c *server.Client) *LogRepository {
+	return &LogRepository{client: c, keys: layout.NewLogKeys(c.Config.Namespace)}
 }
 
 // runInt calls a script that replies with a number.

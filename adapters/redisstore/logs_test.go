@@ -36,7 +36,7 @@ func TestLogsLeaveNothingBehind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			logs := redisstore.NewLogRepository(w.Open(t))
+			logs := w.Open(t).LogRepository
 			var batches []domain.BatchID
 			for i, size := range []int{1500, 10, 20, 0} {
 				batch := uuid.New()
@@ -152,7 +152,7 @@ func TestAFullServerRefusesEntriesWholeAndLetsOldOnesGo(t *testing.T) {
 func TestADamagedRecordIsNamed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	logs := redisstore.NewLogRepository(w.Open(t))
+	logs := w.Open(t).LogRepository
 	rdb := storetest.Raw(t, w.Server)
 	batch, entries := uuid.New(), storetest.LogLines(3)
 	_, err := logs.SaveLogs(t.Context(), batch, entries...)

@@ -40,10 +40,7 @@ type TaskQueue struct {
 
 var _ ports.TaskQueue = (*TaskQueue)(nil)
 
-// NewTaskQueue returns the queue of the client's namespace. Close it before the
-// client.
-func NewTaskQueue(client *Client) *TaskQueue {
-	c := client.server
+func newTaskQueue(c *server.Client) *TaskQueue {
 	q := &TaskQueue{client: c, parts: make([]*partition, c.Config.Partitions)}
 	wakes, events := make([]string, len(q.parts)), make([]string, len(q.parts))
 	for i := range q.parts {

@@ -132,7 +132,7 @@ func TestAPauseOfSomePartitionsIsFound(t *testing.T) {
 func TestReportsThatAreDamagedAreLeftOut(t *testing.T) {
 	t.Parallel()
 	p := storetest.NewPatient(t)
-	registry := redisstore.NewSchedulerRegistry(p.Open(t))
+	registry := p.Open(t).SchedulerRegistry
 	sound := domain.SchedulerReport{ID: uuid.New()}
 	_, err := registry.ReportScheduler(t.Context(), sound, time.Minute)
 	require.NoError(t, err)
@@ -167,7 +167,7 @@ func TestReportsLeaveNothingInRedis(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	rdb := storetest.Raw(t, w.Server)
-	registry := redisstore.NewSchedulerRegistry(w.Open(t))
+	registry := w.Open(t).SchedulerRegistry
 	report := func() {
 		_, err := registry.ReportScheduler(t.Context(), domain.SchedulerReport{ID: uuid.New()}, time.Minute)
 		require.NoError(t, err)

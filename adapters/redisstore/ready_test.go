@@ -111,8 +111,7 @@ func TestReadersDoNotHoldUpReadiness(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := openClient(t, server.URL()+"?pool_size=1", redisstore.Config{})
-	queue := redisstore.NewTaskQueue(client)
-	t.Cleanup(queue.Close)
+	queue := client.TaskQueue
 	require.NoError(t, queue.Ready(t.Context()))
 	release := redisstore.HoldConnection(t, client)
 	require.NoError(t, queue.Ready(t.Context()))

@@ -33,9 +33,8 @@ type SchedulerRegistry struct {
 
 var _ ports.SchedulerRegistry = (*SchedulerRegistry)(nil)
 
-// NewSchedulerRegistry returns the registry of the client's namespace.
-func NewSchedulerRegistry(client *Client) *SchedulerRegistry {
-	return &SchedulerRegistry{client: client.server, keys: layout.NewSchedulerKeys(client.server.Config.Namespace)}
+func newSchedulerRegistry(c *server.Client) *SchedulerRegistry {
+	return &SchedulerRegistry{client: c, keys: layout.NewSchedulerKeys(c.Config.Namespace)}
 }
 
 func (r *SchedulerRegistry) ReportScheduler(ctx context.Context, report domain.SchedulerReport, ttl time.Duration) (time.Time, error) {

@@ -81,8 +81,7 @@ func TestTheContractHoldsForALeastPrivilegedUserOverTLS(t *testing.T) {
 		})
 	})
 	client := s.world(1).Open(t)
-	queue := redisstore.NewTaskQueue(client)
-	t.Cleanup(queue.Close)
+	queue := client.TaskQueue
 	require.NoError(t, queue.Ready(t.Context()))
 	_, err := redisstore.NewVerifier(client).Verify(t.Context(), ports.VerifyRequest{Repair: true})
 	require.NoError(t, err)

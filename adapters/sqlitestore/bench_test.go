@@ -18,14 +18,14 @@ import (
 func BenchmarkTaskQueue(b *testing.B) {
 	portstest.BenchmarkTaskQueue(b, func(b *testing.B) ports.TaskQueue {
 		b.Helper()
-		return sqlitestore.NewTaskQueue(open(b, filepath.Join(b.TempDir(), "store.db"), sqlitestore.Config{}))
+		return open(b, filepath.Join(b.TempDir(), "store.db"), sqlitestore.Config{}).TaskQueue
 	})
 }
 
 // BenchmarkEnqueueByMany measures acknowledged enqueues of one task by 64 callers,
 // who share transactions.
 func BenchmarkEnqueueByMany(b *testing.B) {
-	queue := sqlitestore.NewTaskQueue(open(b, filepath.Join(b.TempDir(), "store.db"), sqlitestore.Config{}))
+	queue := open(b, filepath.Join(b.TempDir(), "store.db"), sqlitestore.Config{}).TaskQueue
 	b.ReportAllocs()
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
@@ -42,7 +42,7 @@ func BenchmarkQueues(b *testing.B) {
 	for _, queues := range []int{10, 10_000, 50_000} {
 		b.Run(strconv.Itoa(queues), func(b *testing.B) {
 			const size = 100
-			queue := sqlitestore.NewTaskQueue(open(b, filepath.Join(b.TempDir(), "store.db"), sqlitestore.Config{}))
+			queue := open(b, filepath.Join(b.TempDir(), "store.db"), sqlitestore.Config{}).TaskQueue
 			next := 0
 			enqueue := func(n int) {
 				tasks := make([]*domain.Task, n)

@@ -42,10 +42,8 @@ func (w *world) open(t *testing.T) *sqlitestore.DB {
 func (w *world) store(t *testing.T) portstest.Store {
 	t.Helper()
 	db := w.open(t)
-	queue := sqlitestore.NewTaskQueue(db)
 	return portstest.Store{
-		Queue: queue, Queues: queue, Events: queue,
-		Schedulers: sqlitestore.NewSchedulerRegistry(db), Logs: sqlitestore.NewLogRepository(db),
+		Queue: db, Queues: db, Events: db, Schedulers: db, Logs: db,
 		Verifier: db, MendsNothing: true,
 		Harm: func(t *testing.T) {
 			t.Helper()

@@ -29,7 +29,7 @@ func runCrashChild(path string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	queue := sqlitestore.NewTaskQueue(db)
+	queue := db.TaskQueue
 	// One writer at a time: a line is shorter than what a pipe takes at once.
 	var out sync.Mutex
 	var group sync.WaitGroup
@@ -82,7 +82,7 @@ func TestAcknowledgedTasksSurviveKill(t *testing.T) {
 		require.Error(t, child.Wait())
 	}
 	db := open(t, path, sqlitestore.Config{})
-	queue := sqlitestore.NewTaskQueue(db)
+	queue := db.TaskQueue
 	for _, id := range acknowledged {
 		task, err := queue.GetTask(t.Context(), id)
 		require.NoError(t, err)

@@ -85,8 +85,13 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// DB is an open store file. It is safe for concurrent use.
+// DB is an open store file. Its methods are those of the ports that it keeps: tasks,
+// logs, and who works on them. It is safe for concurrent use.
 type DB struct {
+	*TaskQueue
+	*LogRepository
+	*SchedulerRegistry
+
 	config Config
 	files  *files
 	// reads are the connections for reads that look at little, searches those for
@@ -167,6 +172,7 @@ func openDB(ctx context.Context, files *files, config Config) (*DB, error) {
 		return nil, errors.Join(translate("open "+files.path, err), searches.Close(), reads.Close(), w.disconnect())
 	}
 	db := &DB{config: config, files: files, reads: reads, searches: searches, guard: guard, writer: w, hub: newHub(), closed: make(chan struct{})}
+	db.TaskQueue, db.LogRepository, db.SchedulerRegistry = &TaskQueue{db}, &LogRepository{db}, &SchedulerRegistry{db}
 	w.committed = db.hub.notify
 	w.start()
 	return db, nil

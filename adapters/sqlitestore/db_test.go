@@ -177,7 +177,7 @@ func TestCloseEndsAWaitingClaimAndRefusesFurtherCalls(t *testing.T) {
 	t.Parallel()
 	db, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), sqlitestore.Config{})
 	require.NoError(t, err)
-	queue := sqlitestore.NewTaskQueue(db)
+	queue := db.TaskQueue
 	waiting := make(chan error, 1)
 	go func() {
 		_, err := queue.Dequeue(context.WithoutCancel(t.Context()), claim(1, time.Minute))
@@ -194,7 +194,7 @@ func TestCloseEndsAWaitingClaimAndRefusesFurtherCalls(t *testing.T) {
 
 func TestAReportOfAnotherResultIsNoRepeat(t *testing.T) {
 	t.Parallel()
-	queue := sqlitestore.NewTaskQueue(newWorld(t).open(t))
+	queue := newWorld(t).open(t).TaskQueue
 	_, err := queue.Enqueue(t.Context(), newTask())
 	require.NoError(t, err)
 	tasks, err := queue.Dequeue(t.Context(), claim(1, 0))
@@ -208,12 +208,12 @@ func TestAReportOfAnotherResultIsNoRepeat(t *testing.T) {
 func TestCreationTimeIsNotUsedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	queue := sqlitestore.NewTaskQueue(w.open(t))
+	queue := w.open(t).TaskQueue
 	gone, err := queue.Enqueue(t.Context(), newTask())
 	require.NoError(t, err)
 	require.NoError(t, queue.DeleteTask(t.Context(), gone[0].ID))
 	w.advance(-time.Hour)
-	next, err := sqlitestore.NewTaskQueue(w.open(t)).Enqueue(t.Context(), newTask())
+	next, err := w.open(t).Enqueue(t.Context(), newTask())
 	require.NoError(t, err)
 	require.True(t, next[0].CreatedAt.After(gone[0].CreatedAt), "the clock was set back and the newest task is gone")
 }
@@ -221,7 +221,7 @@ func TestCreationTimeIsNotUsedAgain(t *testing.T) {
 func TestClaimsAreForgottenWithTheirLeases(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	queue := sqlitestore.NewTaskQueue(w.open(t))
+	queue := w.open(t).TaskQueue
 	claims := func() (n int) {
 		require.NoError(t, raw(t, w.path).QueryRowContext(t.Context(), "SELECT count(*) FROM claim").Scan(&n))
 		return n
@@ -264,7 +264,7 @@ func TestFaults(t *testing.T) {
 	t.Run("a lock that another program keeps gives an error in bounded time", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "store.db")
-		queue := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{BusyTimeout: 50 * time.Millisecond}))
+		queue := open(t, path, sqlitestore.Config{BusyTimeout: 50 * time.Millisecond}).TaskQueue
 		release := lock(t, path)
 		_, err := queue.Enqueue(t.Context(), newTask())
 		require.ErrorIs(t, err, domain.ErrStoreUnavailable)
@@ -278,7 +278,7 @@ func TestFaults(t *testing.T) {
 	t.Run("a call that waits for the lock ends with its context and has written nothing", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "store.db")
-		queue := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{BusyTimeout: time.Minute}))
+		queue := open(t, path, sqlitestore.Config{BusyTimeout: time.Minute}).TaskQueue
 		release := lock(t, path)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
@@ -295,7 +295,7 @@ func TestFaults(t *testing.T) {
 	t.Run("a task that cannot be read is set FAILED and stops nobody", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "store.db")
-		queue := sqlitestore.NewTaskQueue(open(t, path, sqlitestore.Config{}))
+		queue := open(t, path, sqlitestore.Config{}).TaskQueue
 		made, err := queue.Enqueue(t.Context(), newTask(), newTask(), newTask(), newTask())
 		require.NoError(t, err)
 		file := raw(t, path)

@@ -40,7 +40,7 @@ func count(t *testing.T, db *DB, query string, args ...any) (n int64) {
 func TestStatesThatExpiredLeaveTheFile(t *testing.T) {
 	t.Parallel()
 	db, advance := openIn(t, filepath.Join(t.TempDir(), "store.db"))
-	logs := NewLogRepository(db)
+	logs := db.LogRepository
 	save := func(key string, ttl time.Duration) {
 		_, err := logs.SaveDocument(t.Context(), domain.Document{Key: key}, ttl)
 		require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestAFileOfTheFirstVersionIsBroughtUpToDate(t *testing.T) {
 	execute("INSERT INTO anomaly (analysis, n, severity, last_seen_us, body) VALUES (1, 9, 4, 0, x'ff')")
 
 	db, _ := openIn(t, path)
-	logs := NewLogRepository(db)
+	logs := db.LogRepository
 	require.Equal(t, int64(7), count(t, db, "PRAGMA user_version"))
 	for id, want := range map[string]int{"shared": 6, ids[1]: 3, ids[2][:256]: 0, "none": 0} {
 		page, err := logs.ListAnomalies(t.Context(), domain.AnomalyFilter{ID: id})

@@ -28,7 +28,7 @@ func write(t *testing.T, db *DB, queries ...string) {
 func TestEventsThatCannotBeReadAreLost(t *testing.T) {
 	t.Parallel()
 	db, _ := openIn(t, filepath.Join(t.TempDir(), "store.db"))
-	queue := NewTaskQueue(db)
+	queue := db.TaskQueue
 	read := func(after string) domain.TaskEventPage {
 		page, err := queue.ReadTaskEvents(t.Context(), ports.EventRequest{After: after, Max: ports.MaxEvents})
 		require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestAFileFromBeforeEventsIsBroughtUpToDate(t *testing.T) {
 	old, _ := openIn(t, path)
 	newest := count(t, old, "PRAGMA user_version")
 	task := domain.NewTask(uuid.New(), "test", []byte(`{"n":1}`))
-	_, err := NewTaskQueue(old).Enqueue(t.Context(), task)
+	_, err := old.Enqueue(t.Context(), task)
 	require.NoError(t, err)
 	write(t, old, append(withoutHeads,
 		"ALTER TABLE contents DROP COLUMN trace",
@@ -67,7 +67,7 @@ func TestAFileFromBeforeEventsIsBroughtUpToDate(t *testing.T) {
 
 	db, _ := openIn(t, path)
 	require.Equal(t, newest, count(t, db, "PRAGMA user_version"))
-	queue := NewTaskQueue(db)
+	queue := db.TaskQueue
 	page, err := queue.ReadTaskEvents(t.Context(), ports.EventRequest{Max: 1})
 	require.NoError(t, err)
 	require.NoError(t, queue.PauseQueue(t.Context(), task.Queue))

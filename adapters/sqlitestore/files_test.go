@@ -22,7 +22,7 @@ import (
 func TestAStoreLetsGoOfFilesThatAreNoLongerItsOwn(t *testing.T) {
 	t.Parallel()
 	enqueue := func(db *DB) error {
-		_, err := NewTaskQueue(db).Enqueue(t.Context(), domain.NewTask(uuid.New(), "test", nil))
+		_, err := db.Enqueue(t.Context(), domain.NewTask(uuid.New(), "test", nil))
 		return err
 	}
 	remove := func(names ...string) error {
@@ -86,7 +86,7 @@ func TestAStoreLetsGoOfFilesThatAreNoLongerItsOwn(t *testing.T) {
 			require.NoError(t, c.harm(path, backup))
 			require.ErrorIs(t, enqueue(db), domain.ErrStoreReplaced, "the next write is refused already")
 			require.ErrorIs(t, db.Ready(t.Context()), domain.ErrStoreReplaced)
-			_, err = NewTaskQueue(db).GetQueueStats(t.Context())
+			_, err = db.GetQueueStats(t.Context())
 			require.ErrorIs(t, err, domain.ErrStoreReplaced, "what is read would be of another file")
 			require.ErrorIs(t, db.Close(), domain.ErrStoreReplaced)
 			if c.want == backed {
@@ -108,7 +108,7 @@ func requireTasks(t *testing.T, path string, n int64) {
 	t.Helper()
 	db, err := Open(t.Context(), path, Config{})
 	require.NoError(t, err)
-	stats, err := NewTaskQueue(db).GetQueueStats(t.Context())
+	stats, err := db.GetQueueStats(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, n, stats.Total())
 	require.NoError(t, db.read(t.Context(), "check", func(s *statements) error {
@@ -140,7 +140,7 @@ func TestAnIdleStoreNoticesThatItsFileIsGone(t *testing.T) {
 func TestAVacuumIsNoHarm(t *testing.T) {
 	t.Parallel()
 	db, path := openStore(t, Config{})
-	queue := NewTaskQueue(db)
+	queue := db.TaskQueue
 	var ids []domain.TaskID
 	for range 50 {
 		task := domain.NewTask(uuid.New(), "test", make([]byte, 100_000))

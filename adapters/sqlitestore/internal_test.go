@@ -43,7 +43,7 @@ func TestWriterFaults(t *testing.T) {
 	t.Run("a full disk refuses what does not fit and takes what does", func(t *testing.T) {
 		t.Parallel()
 		db, path := openStore(t, Config{})
-		queue := NewTaskQueue(db)
+		queue := db.TaskQueue
 		// In pages of 4 KiB.
 		pragma(t, db, "PRAGMA max_page_count = 100")
 		large, small := task(domain.MaxPayload), task(10)
@@ -93,7 +93,7 @@ func TestWriterFaults(t *testing.T) {
 		t.Parallel()
 		db, _ := openStore(t, Config{})
 		pragma(t, db, "PRAGMA query_only = 1")
-		_, err := NewTaskQueue(db).Enqueue(t.Context(), task(10))
+		_, err := db.Enqueue(t.Context(), task(10))
 		require.ErrorIs(t, err, domain.ErrStoreReadOnly)
 	})
 }

@@ -35,7 +35,7 @@ func TestAFileFromBeforeHeadsIsBroughtUpToDate(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
 	old, _ := openIn(t, path)
-	queue := NewTaskQueue(old)
+	queue := old.TaskQueue
 	var made []*domain.Task
 	for i := range 12 {
 		task := domain.NewTask(uuid.New(), "test", nil)
@@ -52,7 +52,7 @@ func TestAFileFromBeforeHeadsIsBroughtUpToDate(t *testing.T) {
 	require.NoError(t, old.Close())
 
 	db, _ := openIn(t, path)
-	claimed, err = NewTaskQueue(db).Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 100, Lease: time.Minute})
+	claimed, err = db.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 100, Lease: time.Minute})
 	require.NoError(t, err)
 	open := slices.DeleteFunc(made[1:], func(task *domain.Task) bool { return task.Queue == "queue-1" })
 	require.Equal(t, seqsOfTasks(open), seqsOfTasks(claimed))
@@ -78,7 +78,7 @@ func TestClaimsTakeTheOldestOfAllQueues(t *testing.T) {
 	taken := 0
 	for range 400 {
 		db := []*DB{first, second}[random.IntN(2)]
-		queue := NewTaskQueue(db)
+		queue := db.TaskQueue
 		switch random.IntN(8) {
 		case 0, 1, 2:
 			var tasks []*domain.Task
@@ -155,7 +155,7 @@ func TestClaimsTakeTheOldestOfAllQueues(t *testing.T) {
 func TestAClaimPassesOverAHeadThatIsNotReady(t *testing.T) {
 	t.Parallel()
 	db, _ := openIn(t, filepath.Join(t.TempDir(), "store.db"))
-	queue := NewTaskQueue(db)
+	queue := db.TaskQueue
 	request := func() ports.ClaimRequest { return ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute} }
 	made, err := queue.Enqueue(t.Context(), domain.NewTask(uuid.New(), "test", nil), domain.NewTask(uuid.New(), "test", nil))
 	require.NoError(t, err)

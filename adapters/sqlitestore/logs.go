@@ -18,14 +18,11 @@ import (
 // short pages and a cursor, instead of one call that reads the whole store.
 const maxScan = 20_000
 
-// LogRepository is a [ports.LogRepository] in a [DB]. It is safe for concurrent
+// LogRepository is the [ports.LogRepository] of a [DB]. It is safe for concurrent
 // use.
 type LogRepository struct{ db *DB }
 
 var _ ports.LogRepository = (*LogRepository)(nil)
-
-// NewLogRepository returns the log repository of the store.
-func NewLogRepository(db *DB) *LogRepository { return &LogRepository{db: db} }
 
 func (r *LogRepository) SaveLogs(ctx context.Context, batch domain.BatchID, entries ...domain.LogEntry) (int, error) {
 	if err := ports.ValidateLogs(batch, entries); err != nil {

@@ -12,14 +12,11 @@ import (
 	"logsift/ports"
 )
 
-// TaskQueue is a [ports.TaskQueue] in a [DB]. It is safe for concurrent use.
+// TaskQueue is the [ports.TaskQueue] of a [DB]. All queues of one file, in any process,
+// are the same queue. It is safe for concurrent use.
 type TaskQueue struct{ db *DB }
 
 var _ ports.TaskQueue = (*TaskQueue)(nil)
-
-// NewTaskQueue returns the queue of the store. All queues of one file, in any
-// process, are the same queue.
-func NewTaskQueue(db *DB) *TaskQueue { return &TaskQueue{db: db} }
 
 // Enqueue stores all tasks that are accepted in one transaction.
 func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {

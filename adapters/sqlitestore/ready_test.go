@@ -88,7 +88,7 @@ func TestSearches(t *testing.T) {
 	t.Run("are few at once, wait for their turn as long as their context lasts, and hold up no read", func(t *testing.T) {
 		t.Parallel()
 		db, _ := openStore(t, Config{})
-		logs, queue := NewLogRepository(db), NewTaskQueue(db)
+		logs, queue := db.LogRepository, db.TaskQueue
 		require.LessOrEqual(t, db.searches.Stats().MaxOpenConnections, max(runtime.GOMAXPROCS(0)/2, 1))
 		occupy(t, db.searches)
 		waiting, cancel := context.WithCancel(t.Context())
@@ -122,7 +122,7 @@ func TestSearches(t *testing.T) {
 		<-begun
 		cancel()
 		require.ErrorIs(t, <-ended, context.Canceled)
-		_, err := NewLogRepository(db).ListLogs(t.Context(), search)
+		_, err := db.ListLogs(t.Context(), search)
 		require.NoError(t, err, "the connection is used again, or another one is made")
 	})
 
@@ -133,7 +133,7 @@ func TestSearches(t *testing.T) {
 			_, err := pool.ExecContext(t.Context(), "DELETE FROM task")
 			require.ErrorIs(t, translate("delete", err), domain.ErrStoreReadOnly)
 		}
-		_, err := NewTaskQueue(db).Enqueue(t.Context(), domain.NewTask(uuid.New(), "test", nil))
+		_, err := db.Enqueue(t.Context(), domain.NewTask(uuid.New(), "test", nil))
 		require.NoError(t, err)
 	})
 }

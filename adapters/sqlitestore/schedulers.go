@@ -10,15 +10,11 @@ import (
 	"logsift/ports"
 )
 
-// SchedulerRegistry is a [ports.SchedulerRegistry] in a [DB]. It is safe for
-// concurrent use.
+// SchedulerRegistry is the [ports.SchedulerRegistry] of a [DB]. All registries of one
+// file, in any process, are the same. It is safe for concurrent use.
 type SchedulerRegistry struct{ db *DB }
 
 var _ ports.SchedulerRegistry = (*SchedulerRegistry)(nil)
-
-// NewSchedulerRegistry returns the registry of the store. All registries of one
-// file, in any process, are the same.
-func NewSchedulerRegistry(db *DB) *SchedulerRegistry { return &SchedulerRegistry{db: db} }
 
 // ReportScheduler also removes the reports that have ended.
 func (r *SchedulerRegistry) ReportScheduler(ctx context.Context, report domain.SchedulerReport, ttl time.Duration) (time.Time, error) {

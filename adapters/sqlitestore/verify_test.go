@@ -38,14 +38,14 @@ func TestVerifyFindsRowsThatContradictEachOther(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "store.db")
 			db := open(t, path, sqlitestore.Config{})
-			_, err := sqlitestore.NewTaskQueue(db).Enqueue(t.Context(), newTask())
+			_, err := db.Enqueue(t.Context(), newTask())
 			require.NoError(t, err)
-			_, err = sqlitestore.NewLogRepository(db).SaveLogs(t.Context(), uuid.New(), domain.LogEntry{ID: uuid.New(), Source: "a", Message: "m"})
+			_, err = db.SaveLogs(t.Context(), uuid.New(), domain.LogEntry{ID: uuid.New(), Source: "a", Message: "m"})
 			require.NoError(t, err)
-			require.NoError(t, sqlitestore.NewLogRepository(db).SaveAnalysis(t.Context(), uuid.New(), domain.AnalysisResult{
+			require.NoError(t, db.SaveAnalysis(t.Context(), uuid.New(), domain.AnalysisResult{
 				Anomalies: []domain.Anomaly{{ID: "plain"}, {ID: "<&>\"\u2028é"}, {ID: "nul\x00nul"}, {ID: "no UTF-8 \xff\xfe"}, {}},
 			}))
-			_, err = sqlitestore.NewLogRepository(db).SaveDocument(t.Context(), domain.Document{Key: "key"}, time.Hour)
+			_, err = db.SaveDocument(t.Context(), domain.Document{Key: "key"}, time.Hour)
 			require.NoError(t, err)
 			var found []domain.Finding
 			req := ports.VerifyRequest{Repair: true, Report: func(f domain.Finding) { found = append(found, f) }}

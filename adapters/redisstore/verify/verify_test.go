@@ -13,7 +13,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"logsift/adapters/redisstore"
 	"logsift/adapters/redisstore/internal/layout"
 	"logsift/adapters/redisstore/internal/server"
 	"logsift/adapters/redisstore/internal/storetest"
@@ -151,8 +150,7 @@ func TestTasksWhoseEpochIsLostAreNotTakenForNone(t *testing.T) {
 	p := storetest.NewPatient(t)
 	p.Enqueue(t)
 	p.Do(t, "DEL", p.Key("meta"))
-	queue := redisstore.NewTaskQueue(p.Open(t))
-	t.Cleanup(queue.Close)
+	queue := p.Open(t).TaskQueue
 	_, err := queue.GetQueueStats(t.Context())
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
 	p.Verify(t, true)

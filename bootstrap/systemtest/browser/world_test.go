@@ -42,7 +42,7 @@ func newWorld(t *testing.T, changes ...func(*bootstrap.Config)) *world {
 	db, err := sqlitestore.Open(t.Context(), file, sqlitestore.Config{Synchronous: sqlitestore.SynchronousNormal})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	w := &world{t: t, queue: sqlitestore.NewTaskQueue(db), logs: sqlitestore.NewLogRepository(db)}
+	w := &world{t: t, queue: db.TaskQueue, logs: db.LogRepository}
 	w.start(append([]func(*bootstrap.Config){func(c *bootstrap.Config) { c.Store = "sqlite:" + file }}, changes...)...)
 	return w
 }

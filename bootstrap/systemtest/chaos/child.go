@@ -128,8 +128,7 @@ func work(ctx context.Context, config ChildConfig) error {
 		return errors.Join(errNotStarted, err)
 	}
 	defer func() { _ = client.Close() }()
-	queue := redisstore.NewTaskQueue(client)
-	defer queue.Close()
+	queue := client.TaskQueue
 	recorder, err := NewRecorder(config.Dir, config.Name)
 	if err != nil {
 		return err
@@ -152,7 +151,7 @@ func work(ctx context.Context, config ChildConfig) error {
 	if err != nil {
 		return err
 	}
-	if err := scheduler.RegisterProcessor(domain.TaskTypeLogAnalysis, newProcessor(config.Name, runs, redisstore.NewLogRepository(client))); err != nil {
+	if err := scheduler.RegisterProcessor(domain.TaskTypeLogAnalysis, newProcessor(config.Name, runs, client)); err != nil {
 		return err
 	}
 	if err := scheduler.Start(ctx); err != nil {

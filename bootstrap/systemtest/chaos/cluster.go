@@ -400,8 +400,7 @@ func (o *Observation) read(ctx context.Context, redis Redis, dir string, limit t
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	queue := redisstore.NewTaskQueue(client)
-	defer queue.Close()
+	queue := client.TaskQueue
 	if o.Undrained, err = drain(ctx, queue, limit); err != nil {
 		return err
 	}

@@ -185,7 +185,7 @@ func (c *child) runWorker(ctx context.Context, _ <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	c.queue = redisstore.NewTaskQueue(client)
+	c.queue = client.TaskQueue
 	logger := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.Lock(os.Stderr), zap.InfoLevel))
 	scheduler, err := application.NewScheduler(c.queue, application.SchedulerConfig{
 		Workers: c.config.Workers, Maintain: true, Lease: c.config.Lease,
@@ -206,9 +206,7 @@ func (c *child) runWorker(ctx context.Context, _ <-chan struct{}) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.config.Drain)
 	defer cancel()
 	err = scheduler.Stop(stop)
-	c.queue.Close()
-	err = errors.Join(err, client.Close())
-	return err
+	return errors.Join(err, client.Close())
 }
 
 // Process implements ports.TaskProcessor.

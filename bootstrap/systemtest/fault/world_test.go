@@ -74,12 +74,8 @@ func (w *world) open(t *testing.T, url string, timeout time.Duration) (*redissto
 		ClockOffset: func() time.Duration { return time.Duration(w.offset.Load()) },
 	})
 	require.NoError(t, err)
-	queue := redisstore.NewTaskQueue(client)
-	t.Cleanup(func() {
-		queue.Close()
-		require.NoError(t, client.Close())
-	})
-	return client, queue
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	return client, client.TaskQueue
 }
 
 // worker is the configuration of a worker of this queue.

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"logsift/adapters/redisstore"
 	"logsift/adapters/redisstore/internal/layout"
 	"logsift/adapters/redisstore/internal/storetest"
 	"logsift/adapters/redisstore/redistest"
@@ -31,7 +30,7 @@ func TestTheTablesHaveEachKey(t *testing.T) {
 	require.NoError(t, p.Logs.SaveAnalysis(t.Context(), batch, storetest.Result(1)))
 	_, err = p.Logs.SaveDocument(t.Context(), domain.Document{Key: "key"}, time.Hour)
 	require.NoError(t, err)
-	_, err = redisstore.NewSchedulerRegistry(p.Open(t)).ReportScheduler(t.Context(), domain.SchedulerReport{ID: uuid.New()}, time.Minute)
+	_, err = p.Open(t).ReportScheduler(t.Context(), domain.SchedulerReport{ID: uuid.New()}, time.Minute)
 	require.NoError(t, err)
 	broken, corrupt := p.Enqueue(t), p.Enqueue(t)
 	p.Do(t, "ZREM", p.Key("ready:0"), broken)

@@ -108,10 +108,8 @@ func NewPatient(t *testing.T) *Patient {
 func NewPatientIn(t *testing.T, w *World, rdb redis.UniversalClient) *Patient {
 	t.Helper()
 	client := w.Open(t)
-	queue := redisstore.NewTaskQueue(client)
-	t.Cleanup(queue.Close)
 	return &Patient{
-		World: w, Queue: queue, Logs: redisstore.NewLogRepository(client),
+		World: w, Queue: client.TaskQueue, Logs: client.LogRepository,
 		Verifier: redisstore.NewVerifier(client), Redis: rdb,
 	}
 }
