@@ -28,33 +28,36 @@ const (
 // capped at 24 hours.
 type RetryPolicy struct {
 	// Kind defaults to RetryQuadratic.
-	Kind RetryKind
+	Kind RetryKind `json:"kind,omitempty"`
 	// Base defaults to one minute.
-	Base time.Duration
+	Base time.Duration `json:"base,omitempty"`
 	// Cap bounds every delay, also those that a processor asks for. It
 	// defaults to 24 hours.
-	Cap time.Duration
+	Cap time.Duration `json:"cap,omitempty"`
 	// Jitter, from 0 to 1, is the part of the delay that is spread at random:
 	// with 0.2 a delay d becomes one between 0.8 d and 1.2 d. The cap holds
 	// after it.
-	Jitter float64
+	Jitter float64 `json:"jitter,omitempty"`
 }
 
 // Validate checks the fields. The error is a *ValidationError.
-func (p RetryPolicy) Validate() error {
+func (p RetryPolicy) Validate() error { return p.validate("retry") }
+
+// validate checks the fields, which are those of the named one.
+func (p RetryPolicy) validate(of string) error {
 	switch p.Kind {
 	case "", RetryQuadratic, RetryExponential, RetryFixed:
 	default:
-		return &ValidationError{Field: "retry.kind", Value: string(p.Kind), Rule: "must be quadratic, exponential or fixed"}
+		return &ValidationError{Field: of + ".kind", Value: string(p.Kind), Rule: "must be quadratic, exponential or fixed"}
 	}
 	if p.Base < 0 {
-		return &ValidationError{Field: "retry.base", Value: p.Base.String(), Rule: "must not be negative"}
+		return &ValidationError{Field: of + ".base", Value: p.Base.String(), Rule: "must not be negative"}
 	}
 	if p.Cap < 0 {
-		return &ValidationError{Field: "retry.cap", Value: p.Cap.String(), Rule: "must not be negative"}
+		return &ValidationError{Field: of + ".cap", Value: p.Cap.String(), Rule: "must not be negative"}
 	}
 	if !(p.Jitter >= 0 && p.Jitter <= 1) {
-		return &ValidationError{Field: "retry.jitter", Rule: "must be between 0 and 1"}
+		return &ValidationError{Field: of + ".jitter", Rule: "must be between 0 and 1"}
 	}
 	return nil
 }
@@ -108,9 +111,13 @@ type Decision struct {
 
 // Decide says what follows the failure of the task's running attempt, the
 // one after t.Attempt: nothing more for a [Permanent] error or when no retries
-// are left; else a retry, after the delay of [RetryAfter] if err has one. reason
-// is why it failed, as far as the caller knows; a permanent error overrides it.
+// are left; else a retry, after the delay of [RetryAfter] if err has one. The task's own
+// Backoff, if it has one, takes the place of p. reason is why it failed, as far as the
+// caller knows; a permanent error overrides it.
 func (p RetryPolicy) Decide(t *Task, err error, reason FailureReason, random float64) Decision {
+	if t.Backoff != (RetryPolicy{}) {
+		p = t.Backoff
+	}
 	if IsPermanent(err) {
 		return Decision{Reason: ReasonPermanent}
 	}

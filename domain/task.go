@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -76,6 +77,7 @@ type Task struct {
 	// [ValidateTraceParent] says; "" for none. It is no part of the contents: of
 	// repeated enqueues, that of the first is kept.
 	TraceParent string
+	TaskOptions
 
 	Status TaskStatus
 	// Attempt counts the runs that a processor reported.
@@ -204,6 +206,9 @@ func (t *Task) Validate() error {
 			return err
 		}
 	}
+	if err := t.TaskOptions.validate(); err != nil {
+		return err
+	}
 	if t.Delay > 0 && !t.ScheduledAt.IsZero() {
 		return &ValidationError{Field: "delay_seconds", Rule: "cannot be combined with scheduled_at"}
 	}
@@ -275,6 +280,7 @@ func (t *Task) QueueWait() (wait time.Duration, known bool) {
 func (t *Task) Clone() *Task {
 	c := *t
 	c.Payload = append([]byte(nil), t.Payload...)
+	c.TaskOptions = t.TaskOptions.clone()
 	c.Result = append([]byte(nil), t.Result...)
 	c.Errors = append([]TaskError(nil), t.Errors...)
 	if t.Lease != nil {
@@ -290,7 +296,7 @@ func (t *Task) AsEnqueued() *Task {
 	return &Task{
 		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: append([]byte(nil), t.Payload...), Priority: t.Priority,
 		MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey, Delay: t.Delay,
-		TraceParent: t.TraceParent, ScheduledAt: t.ScheduledAt, Status: TaskStatusPending,
+		TraceParent: t.TraceParent, TaskOptions: t.TaskOptions.clone(), ScheduledAt: t.ScheduledAt, Status: TaskStatusPending,
 	}
 }
 
@@ -302,6 +308,7 @@ func (t *Task) SameContents(other *Task) bool {
 		string(t.Payload) == string(other.Payload) && t.Priority == other.Priority &&
 		t.MaxRetries == other.MaxRetries && t.Timeout == other.Timeout &&
 		t.UniqueKey == other.UniqueKey && t.Delay == other.Delay &&
+		bytes.Equal(t.TaskOptions.Encode(), other.TaskOptions.Encode()) &&
 		(t.Delay > 0 || t.ScheduledAt.Equal(other.ScheduledAt))
 }
 

@@ -24,11 +24,20 @@ func taskView(t *domain.Task) wire.Task {
 		ID: t.ID, Type: string(t.Type), Queue: t.Queue, Payload: jsonView(t.Payload),
 		Status: t.Status.String(), Priority: int(t.Priority), Attempt: t.Attempt, MaxRetries: t.MaxRetries,
 		TimeoutSeconds: t.Timeout.Seconds(), UniqueKey: t.UniqueKey,
+		Key: t.Key, Tags: t.Tags, Backoff: backoffView(t.Backoff),
 		Deliveries: t.Deliveries, Recoveries: t.Recoveries,
 		CreatedAt: timeView(t.CreatedAt), ScheduledAt: timeView(t.ScheduledAt),
 		StartedAt: timeView(t.StartedAt), CompletedAt: timeView(t.CompletedAt),
 		Result: jsonView(t.Result), LastError: t.LastError(), Errors: errs,
 	}
+}
+
+// backoffView returns the backoff of a task, nil if it has none of its own.
+func backoffView(p domain.RetryPolicy) *wire.Backoff {
+	if p == (domain.RetryPolicy{}) {
+		return nil
+	}
+	return &wire.Backoff{Kind: string(p.Kind), BaseSeconds: p.Base.Seconds(), CapSeconds: p.Cap.Seconds(), Jitter: p.Jitter}
 }
 
 // singleTaskView returns a task as it is shown alone, with its history.

@@ -128,6 +128,9 @@ func decodeTask(ctx context.Context, data []byte, id domain.TaskID) (*domain.Tas
 	if in.MaxRetries != nil {
 		task.MaxRetries = *in.MaxRetries
 	}
+	if err := setOptions(task, &in); err != nil {
+		return nil, err
+	}
 	if err := setTimes(task, &in); err != nil {
 		return nil, err
 	}
@@ -145,6 +148,20 @@ func decodeTask(ctx context.Context, data []byte, id domain.TaskID) (*domain.Tas
 		}
 	}
 	return task, nil
+}
+
+// setOptions sets what only some tasks ask for.
+func setOptions(task *domain.Task, in *wire.CreateTask) (err error) {
+	task.Key, task.Tags = in.Key, in.Tags
+	if in.Backoff == nil {
+		return nil
+	}
+	task.Backoff = domain.RetryPolicy{Kind: domain.RetryKind(in.Backoff.Kind), Jitter: in.Backoff.Jitter}
+	if task.Backoff.Base, err = duration("backoff.base_seconds", in.Backoff.BaseSeconds, domain.MaxScheduleAhead); err != nil {
+		return err
+	}
+	task.Backoff.Cap, err = duration("backoff.cap_seconds", in.Backoff.CapSeconds, domain.MaxScheduleAhead)
+	return err
 }
 
 func setTimes(task *domain.Task, in *wire.CreateTask) error {

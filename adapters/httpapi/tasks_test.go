@@ -32,7 +32,8 @@ func TestCreateTask(t *testing.T) {
 	})
 	apitest.Run(t, "every field reaches the task", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","payload":[1, "<&>"],"priority":9,"queue":"fast",
-			"max_retries":0,"timeout_seconds":0.25,"scheduled_at":"2027-01-02T03:04:05+01:00","unique_key":"k"}`,
+			"max_retries":0,"timeout_seconds":0.25,"scheduled_at":"2027-01-02T03:04:05+01:00","unique_key":"k",
+			"key":"c","tags":["a","b"],"backoff":{"kind":"fixed","base_seconds":1.5,"cap_seconds":9,"jitter":0.5}}`,
 			"Content-Type", "application/json; charset=utf-8"), http.StatusCreated)
 		stored := w.Queue.Tasks[got.ID]
 		require.Equal(t, `[1,"<&>"]`, string(stored.Payload), "payloads are kept without white space")
@@ -42,6 +43,13 @@ func TestCreateTask(t *testing.T) {
 		require.Equal(t, 250*time.Millisecond, stored.Timeout)
 		require.Equal(t, time.Date(2027, 1, 2, 2, 4, 5, 0, time.UTC), stored.ScheduledAt)
 		require.Equal(t, "k", stored.UniqueKey)
+		require.Equal(t, domain.TaskOptions{
+			Key: "c", Tags: []string{"a", "b"},
+			Backoff: domain.RetryPolicy{Kind: domain.RetryFixed, Base: 1500 * time.Millisecond, Cap: 9 * time.Second, Jitter: 0.5},
+		}, stored.TaskOptions)
+		require.Equal(t, &wire.Backoff{Kind: "fixed", BaseSeconds: 1.5, CapSeconds: 9, Jitter: 0.5}, got.Backoff)
+		require.Equal(t, "c", got.Key)
+		require.Equal(t, []string{"a", "b"}, got.Tags)
 	})
 	apitest.Run(t, "a delay is left to the clock of the store", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","delay_seconds":1.5}`), http.StatusCreated)

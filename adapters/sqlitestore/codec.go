@@ -51,7 +51,7 @@ const (
 const (
 	commonColumns = `t.seq, t.id, t.lane, t.unique_key, t.scheduled_us, t.started_us, t.attempt, t.deliveries, t.recoveries, t.failures`
 	stateColumns  = `, t.state, t.wake_us, t.claim, t.report`
-	askedColumns  = `, c.max_retries, c.timeout_ns, c.delay_ns, c.given_us, c.payload, c.trace`
+	askedColumns  = `, c.max_retries, c.timeout_ns, c.delay_ns, c.given_us, c.payload, c.trace, c.options`
 	readColumns   = `, l.queue, l.type, l.priority, CASE WHEN t.state = 5 THEN (SELECT data FROM result r WHERE r.seq = t.seq) END`
 )
 
@@ -95,7 +95,12 @@ func readRecord(r *row, as shape) *record {
 		if trace := r.blob(next + 5); len(trace) > 0 {
 			t.TraceParent = traceParent(trace)
 		}
-		next += 6
+		options, err := domain.DecodeTaskOptions(r.blob(next + 6))
+		if err != nil && r.err == nil {
+			r.err = fmt.Errorf("task %s: %w", t.ID, err)
+		}
+		t.TaskOptions = options
+		next += 7
 	}
 	if as == shapeWhole {
 		t.Queue, t.Type, t.Priority = r.text(next), domain.TaskType(r.text(next+1)), domain.Priority(r.int(next+2))
@@ -127,6 +132,14 @@ func traceBlob(parent string) any {
 		b, _ = hex.AppendDecode(b, []byte(part))
 	}
 	return b
+}
+
+// optionsBlob returns the options as they are stored, nil if there are none.
+func optionsBlob(o domain.TaskOptions) any {
+	if encoded := o.Encode(); encoded != nil {
+		return encoded
+	}
+	return nil
 }
 
 // traceParent is the inverse of traceBlob. What is damaged makes no valid one.

@@ -18,6 +18,7 @@ import (
 
 // withoutHeads takes from a file what its version 6 did not have.
 var withoutHeads = []string{
+	"ALTER TABLE contents DROP COLUMN options",
 	"DROP INDEX lane_head", "DROP INDEX lane_type_head", "ALTER TABLE lane DROP COLUMN head", "ALTER TABLE lane DROP COLUMN paused",
 	"PRAGMA user_version = 6",
 }

@@ -104,14 +104,14 @@ func (tx *transaction) enqueue(asked, stored []*domain.Task, refused []error) er
 		if payload == nil {
 			payload = []byte{} // nil would be NULL.
 		}
-		rows = append(rows, n.seq, int64(t.MaxRetries), int64(t.Timeout), int64(t.Delay), n.given, payload, traceBlob(t.TraceParent))
+		rows = append(rows, n.seq, int64(t.MaxRetries), int64(t.Timeout), int64(t.Delay), n.given, payload, traceBlob(t.TraceParent), optionsBlob(t.TaskOptions))
 		tx.move(n.lane, n.seq, 0, n.state)
 		tx.emit(t, 0, n.state, "")
 		made := *t
 		made.CreatedAt, made.ScheduledAt = timeOf(n.seq), timeOf(n.scheduled)
 		stored[n.place] = &made
 	}
-	if _, err := tx.insert("INSERT INTO contents (seq, max_retries, timeout_ns, delay_ns, given_us, payload, trace) VALUES ", 7, rows, ""); err != nil {
+	if _, err := tx.insert("INSERT INTO contents (seq, max_retries, timeout_ns, delay_ns, given_us, payload, trace, options) VALUES ", 8, rows, ""); err != nil {
 		return err
 	}
 	// After what was stored: a call may name a task twice.

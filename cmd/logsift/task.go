@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -139,6 +140,8 @@ func (e *environment) printTask(t *wire.Task) error {
 	row("type", t.Type)
 	row("queue", t.Queue)
 	row("status", t.Status)
+	row("key", t.Key)
+	row("tags", strings.Join(t.Tags, ", "))
 	row("priority", strconv.Itoa(t.Priority))
 	row("attempts", fmt.Sprintf("%d of at most %d", t.Attempt, t.MaxRetries+1))
 	row("created", optionalTime(t.CreatedAt))
@@ -196,6 +199,8 @@ func (e *environment) taskAddCommand() *cobra.Command {
 	retries := flags.Int("max-retries", domain.DefaultMaxRetries, "how often to try again")
 	timeout := flags.Duration("timeout", domain.DefaultTimeout, "how long one attempt may take")
 	delay := flags.Duration("delay", 0, "how long to wait before the task is ready")
+	key := flags.String("key", "", "relates the tasks of a queue that have the same key")
+	tags := flags.StringSlice("tag", nil, "names to find the task by, up to 8")
 	unique := flags.String("unique-key", "", "only one unfinished task may have this key")
 	id := flags.String("idempotency-key", "", "makes a repeat of this command safe")
 	return e.clientCommand(cmd, func(cmd *cobra.Command, _ []string, c *client) error {
@@ -205,7 +210,7 @@ func (e *environment) taskAddCommand() *cobra.Command {
 		seconds, wait := timeout.Seconds(), delay.Seconds()
 		body, err := json.Marshal(wire.CreateTask{
 			Type: *typ, Payload: json.RawMessage(*payload), Priority: priority, Queue: *queue, MaxRetries: retries,
-			TimeoutSeconds: &seconds, DelaySeconds: &wait, UniqueKey: *unique,
+			TimeoutSeconds: &seconds, DelaySeconds: &wait, UniqueKey: *unique, Key: *key, Tags: *tags,
 		})
 		if err != nil {
 			return err

@@ -164,6 +164,7 @@ var enqueueCases = []storeCase{
 				"priority": withPriority(domain.PriorityLow), "type": withType("other"), "queue": withQueue("other"),
 				"delay": withDelay(time.Second), "unique key": withKey("k"),
 				"retries": func(task *domain.Task) { task.MaxRetries++ }, "timeout": func(task *domain.Task) { task.Timeout++ },
+				"options": func(task *domain.Task) { task.Tags = []string{"tag"} },
 			} {
 				if name == "unique key" && q.NoUniqueKeys {
 					continue
@@ -352,7 +353,7 @@ func (c *endingContext) Err() error {
 }
 
 // callerFields are the fields of a task that its creator sets.
-var callerFields = []string{"ID", "Type", "Queue", "Payload", "Priority", "MaxRetries", "Timeout", "TraceParent", "UniqueKey", "Delay"}
+var callerFields = []string{"ID", "Type", "Queue", "Payload", "Priority", "MaxRetries", "Timeout", "TraceParent", "UniqueKey", "Delay", "TaskOptions"}
 
 // storeFields are those that belong to the store.
 var storeFields = []string{
@@ -373,12 +374,20 @@ func fillTask(t *testing.T, task *domain.Task) {
 		ID: uuid.New(), Type: "fancy.type-1", Queue: "fancy_queue", Payload: []byte(`["payload"]`),
 		Priority: domain.PriorityHigh, MaxRetries: 7, Timeout: 1234567 * time.Microsecond, UniqueKey: "ключ|\x01",
 		TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-		Delay:       42 * time.Second, Status: domain.TaskStatusFailed, Attempt: 3, Deliveries: 4, Recoveries: 5,
+		TaskOptions: domain.TaskOptions{
+			Key: "ключ|\x00", Tags: []string{"one", "two"},
+			Backoff: domain.RetryPolicy{Kind: domain.RetryFixed, Base: time.Second, Cap: time.Minute, Jitter: 0.1},
+		},
+		Delay: 42 * time.Second, Status: domain.TaskStatusFailed, Attempt: 3, Deliveries: 4, Recoveries: 5,
 		CreatedAt: time.Unix(1, 0), StartedAt: time.Unix(2, 0), CompletedAt: time.Unix(3, 0),
 		Lease: &domain.Lease{}, Result: []byte("result"), Errors: []domain.TaskError{{Message: "m"}},
 	}
 	value := reflect.ValueOf(*task)
 	for _, name := range callerFields {
 		require.False(t, value.FieldByName(name).IsZero(), fmt.Sprintf("the suite must set %s", name))
+	}
+	options := reflect.ValueOf(task.TaskOptions)
+	for i := range options.NumField() {
+		require.False(t, options.Field(i).IsZero(), "the suite must set %s", options.Type().Field(i).Name)
 	}
 }

@@ -31,6 +31,23 @@ type CreateTask struct {
 	// UniqueKey, if not empty, is held by one unfinished task at a time. It is at
 	// most 256 bytes.
 	UniqueKey string `json:"unique_key,omitempty"`
+	// Key relates the tasks of a queue that have the same one; at most 256 bytes.
+	Key string `json:"key,omitempty"`
+	// Tags are up to 8 different names.
+	Tags []string `json:"tags,omitempty"`
+	// Backoff says when this task is retried; absent for what the server does.
+	Backoff *Backoff `json:"backoff,omitempty"`
+}
+
+// Backoff says how long to wait before a task is tried again.
+type Backoff struct {
+	// Kind is quadratic, exponential or fixed; quadratic if absent.
+	Kind string `json:"kind,omitempty"`
+	// BaseSeconds is 60 if absent or 0, CapSeconds, which bounds each wait, 86400.
+	BaseSeconds float64 `json:"base_seconds,omitempty"`
+	CapSeconds  float64 `json:"cap_seconds,omitempty"`
+	// Jitter, from 0 to 1, is the part of a wait that is spread at random.
+	Jitter float64 `json:"jitter,omitempty"`
 }
 
 // Task is a task as the API shows it.
@@ -49,6 +66,10 @@ type Task struct {
 	MaxRetries     int     `json:"max_retries"`
 	TimeoutSeconds float64 `json:"timeout_seconds"`
 	UniqueKey      string  `json:"unique_key"`
+	// Key, Tags and Backoff are absent unless the task has its own.
+	Key     string   `json:"key,omitempty"`
+	Tags    []string `json:"tags,omitempty"`
+	Backoff *Backoff `json:"backoff,omitempty"`
 	// Deliveries counts the claims, Recoveries those that a dead worker lost.
 	Deliveries  int             `json:"deliveries"`
 	Recoveries  int             `json:"recoveries"`

@@ -81,7 +81,7 @@ func TestTheQuarantineKeepsTheBytesOfARecord(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, uint32(len(garbage)), binary.BigEndian.Uint32([]byte(kept[9:])))
 	reason := int(binary.BigEndian.Uint16([]byte(kept[13:])))
-	require.Equal(t, "its record has version 9; this program reads up to version 2", kept[15:15+reason])
+	require.Equal(t, "its record has version 9; this program reads up to version 4", kept[15:15+reason])
 	require.Equal(t, garbage[:64<<10], kept[15+reason:], "but not more than 64 KiB")
 
 	page, err := p.Queue.ListTasks(t.Context(), domain.TaskFilter{Status: failed})

@@ -14,14 +14,15 @@ import (
 
 // A record is what a task is created with; it is written once.
 //
-//	version   1 byte, recordVersion, or tracedVersion
+//	version   1 byte, recordVersion, plus 1 with a trace, plus 2 with options
 //	ready list      2 bytes, big-endian as all numbers here
 //	priority  1 byte
 //	scheduled 8 bytes, a double: microseconds since 1970; negative: a delay; 0
 //	retries   uvarint
 //	timeout   uvarint, nanoseconds
 //	queue, type, unique key: a uvarint length and the bytes
-//	payload   the rest, but for the last 25 bytes of a tracedVersion
+//	options   a uvarint length and the bytes, only if there are any
+//	payload   the rest, but for the trace
 //	trace     its id (16 bytes), that of the span (8 bytes), flags (1 byte)
 //
 // The scripts read the first twelve bytes (HEAD in common.lua). Two records are
@@ -29,10 +30,12 @@ import (
 // contents.
 const (
 	recordVersion = 1
-	// tracedVersion is that of tasks with a TraceParent. enqueue.lua knows it too.
-	tracedVersion = 2
-	recordHead    = 12
-	recordTrace   = 25
+	// traced and withOptions are added to the version. enqueue.lua knows the first.
+	traced      = 1
+	withOptions = 2
+	newest      = recordVersion + traced + withOptions
+	recordHead  = 12
+	recordTrace = 25
 )
 
 // EncodeRecord returns the record of a task.
@@ -42,9 +45,13 @@ func EncodeRecord(t *domain.Task, list int) []byte {
 	if t.Delay > 0 {
 		scheduled = -float64(DelayMicro(t.Delay))
 	}
+	options := t.TaskOptions.Encode()
 	version := byte(recordVersion)
 	if t.TraceParent != "" {
-		version = tracedVersion
+		version += traced
+	}
+	if options != nil {
+		version += withOptions
 	}
 	b = append(b, version, byte(list>>8), byte(list), byte(t.Priority))
 	b = binary.BigEndian.AppendUint64(b, math.Float64bits(scheduled))
@@ -54,8 +61,12 @@ func EncodeRecord(t *domain.Task, list int) []byte {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
+	if options != nil {
+		b = binary.AppendUvarint(b, uint64(len(options)))
+		b = append(b, options...)
+	}
 	b = append(b, t.Payload...)
-	if version == tracedVersion {
+	if t.TraceParent != "" {
 		b = appendTrace(b, t.TraceParent)
 	}
 	return b
@@ -79,9 +90,11 @@ func DecodeRecord(t *domain.Task, record string) error {
 	if len(record) < recordHead {
 		return corrupt(t.ID, "record", "is too short")
 	}
-	switch record[0] {
-	case recordVersion:
-	case tracedVersion:
+	parts := record[0] - recordVersion
+	if parts > newest-recordVersion {
+		return corrupt(t.ID, "record", fmt.Sprintf("has version %d; this program reads up to version %d", record[0], newest))
+	}
+	if parts&traced != 0 {
 		if len(record) < recordHead+recordTrace {
 			return corrupt(t.ID, "record", "is too short")
 		}
@@ -90,8 +103,6 @@ func DecodeRecord(t *domain.Task, record string) error {
 			return corrupt(t.ID, "record", "is damaged")
 		}
 		record = record[:len(record)-recordTrace]
-	default:
-		return corrupt(t.ID, "record", fmt.Sprintf("has version %d; this program reads up to version %d", record[0], tracedVersion))
 	}
 	t.Status = domain.TaskStatusPending
 	t.Priority = domain.Priority(record[3])
@@ -107,6 +118,12 @@ func DecodeRecord(t *domain.Task, record string) error {
 	t.Queue = r.text()
 	t.Type = domain.TaskType(r.text())
 	t.UniqueKey = r.text()
+	if parts&withOptions != 0 {
+		var err error
+		if t.TaskOptions, err = domain.DecodeTaskOptions([]byte(r.text())); err != nil {
+			return corrupt(t.ID, "record", "has damaged options")
+		}
+	}
 	if r.bad || t.Type == "" || t.Queue == "" || t.Priority > domain.PriorityCritical {
 		return corrupt(t.ID, "record", "is damaged")
 	}

@@ -30,6 +30,7 @@ func TestRecordsReadBackAsTheyWereWritten(t *testing.T) {
 			TraceParent: rapid.SampledFrom([]string{
 				"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-ffffffffffffffffffffffffffffffff-ffffffffffffffff-ff",
 			}).Draw(rt, "trace_parent"),
+			TaskOptions: domain.TaskOptions{Key: rapid.SampledFrom([]string{"", "key"}).Draw(rt, "key")},
 		}
 		record := EncodeRecord(want, rapid.IntRange(0, MaxReadyLists).Draw(rt, "lane"))
 		got := &domain.Task{ID: want.ID}
@@ -51,7 +52,7 @@ func TestRecordsFromBeforeTracesAreRead(t *testing.T) {
 	got := &domain.Task{ID: task.ID}
 	require.NoError(t, DecodeRecord(got, old))
 	require.True(t, task.SameContents(got))
-	require.ErrorContains(t, DecodeRecord(got, "\x03"+old[1:]), "version 3")
+	require.ErrorContains(t, DecodeRecord(got, "\x05"+old[1:]), "version 5")
 	require.ErrorIs(t, DecodeRecord(got, "\x02"+old[1:]), domain.ErrCorruptRecord)
 }
 

@@ -195,6 +195,8 @@ function factsOf(task, list) {
     ['Deliveries', number(task.deliveries)],
     ['Recoveries', number(task.recoveries)],
     ['Unique key', task.unique_key ? userText(task.unique_key) : null],
+    ['Key', task.key ? userText(task.key) : null],
+    ['Tags', task.tags?.join(', ')],
     ['Created', [timeFull(task.created_at), ' ', h('span', { class: 'muted' }, timeAgo(task.created_at))]],
     ['Due', waits && task.scheduled_at ? [timeFull(task.scheduled_at), ' ', h('span', { class: 'muted' }, timeAgo(task.scheduled_at))] : null],
     ['Finished', task.completed_at ? [timeFull(task.completed_at), ' ', h('span', { class: 'muted' }, timeAgo(task.completed_at))] : null],

@@ -21,10 +21,11 @@ if m[3] and (tonumber(m[3]) or 0) > now then
   -- include: events/emit
 end
 
--- The contents of a record: without the trace that one of version 2 ends with, since
--- a call may be repeated in another trace.
+-- The contents of a record: without the trace that one of an even version ends with,
+-- since a call may be repeated in another trace.
 local function contents(record)
-  if string.byte(record) == 2 then return '\1' .. string.sub(record, 2, -26) end
+  local version = string.byte(record)
+  if version % 2 == 0 then return string.char(version - 1) .. string.sub(record, 2, -26) end
   return record
 end
 
