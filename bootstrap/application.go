@@ -26,6 +26,9 @@ func applicationModule() fx.Option {
 			func(logs ports.LogRepository) ports.DocumentStore { return logs },
 			application.NewRunHistory,
 			application.NewQueueService,
+			func(queue ports.TaskQueue, events ports.TaskEventReader) *application.TaskWaiter {
+				return application.NewTaskWaiter(queue, events)
+			},
 			application.NewOperationsService,
 			application.NewIdempotentCalls,
 			application.NewLogAnalysisProcessor,

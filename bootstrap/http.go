@@ -46,6 +46,7 @@ type apiParams struct {
 	Idempotent *application.IdempotentCalls
 	Scheduler  ports.TaskScheduler
 	Events     ports.TaskEventReader
+	Waiter     *application.TaskWaiter
 	Store      storeReady
 	State      analyzerState
 	Observers  observers
@@ -68,6 +69,7 @@ func newAPI(p apiParams) (*httpapi.API, error) {
 		Idempotent: p.Idempotent,
 		Settings:   p.Config.Settings(),
 		Events:     p.Events,
+		Waiter:     p.Waiter,
 		Dashboard:  dashboard.Handler(),
 		Metrics:    p.Observers.metrics, Observers: p.Observers.requests, Ingest: p.Observers.ingest, TraceID: p.Observers.traceID,
 		Keys: p.Keys.current(), States: p.Documents, Audit: p.Audit.Logger,

@@ -32,6 +32,8 @@ type Deps struct {
 	Dashboard http.Handler
 	// Events feeds the stream of task events. Nil: there is no such path.
 	Events ports.TaskEventReader
+	// Waiter serves the parameter wait of a task. Nil: an answer waits for nothing.
+	Waiter TaskWaiter
 	// Keys returns the API keys as they are now. Nil asks nobody for a key, and lets
 	// everybody do everything.
 	Keys func() apikey.Keys
@@ -74,6 +76,7 @@ type API struct {
 	readiness  ReadinessProbe
 	dashboard  http.Handler // nil for none
 	events     ports.TaskEventReader
+	waiter     TaskWaiter
 	metrics    http.Handler
 	observers  []RequestObserver
 	ingest     ingest.Endpoints
@@ -88,6 +91,7 @@ type API struct {
 	bodies   *request.Bodies
 	searches request.Pool // of reads that look at many log entries or anomalies
 	streams  streams
+	waits    streams
 	auth     auth.Authenticator
 	audit    auth.Audit
 	limiter  *request.Limiter // nil limits nothing
@@ -103,7 +107,7 @@ func New(deps Deps, cfg Config) *API {
 	a := &API{
 		queue: auditedQueue{deps.Queue}, operations: deps.Operations, logs: deps.Logs, readiness: deps.Readiness,
 		idempotent: deps.Idempotent, settings: deps.Settings,
-		dashboard: deps.Dashboard, events: deps.Events,
+		dashboard: deps.Dashboard, events: deps.Events, waiter: deps.Waiter,
 		metrics: deps.Metrics, observers: deps.Observers,
 		logger: deps.Logger, now: deps.Now,
 		cfg: cfg, limiter: request.NewLimiter(cfg.RateLimit),
@@ -111,10 +115,8 @@ func New(deps Deps, cfg Config) *API {
 			BufferedBytes: cfg.MaxBufferedBytes, LogEntries: cfg.MaxLogEntries, Pause: cfg.BodyPause, Timeout: cfg.BodyTimeout,
 		}),
 		searches: request.Pool{What: "searches", Name: "searches", Full: problem.ErrOverloaded, Limit: maxSearches, Share: maxSearches / 2},
-		streams: streams{
-			places: request.Pool{What: "streams of events", Name: "streams", Full: problem.ErrTooManyStreams, Limit: int64(cfg.MaxStreams), Share: int64(cfg.MaxStreams+1) / 2},
-			open:   map[*stream]struct{}{},
-		},
+		streams:  newStreams("streams of events", "streams", cfg.MaxStreams),
+		waits:    newStreams("requests that wait for a task", "waits", waitsPerStream*cfg.MaxStreams),
 	}
 	if a.logger == nil {
 		a.logger = zap.NewNop()

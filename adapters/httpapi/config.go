@@ -18,6 +18,11 @@ const (
 	DefaultBodyPause        = 10 * time.Second
 	DefaultBodyTimeout      = 60 * time.Second
 
+	// MaxTaskWait is how long a request may wait for a task.
+	MaxTaskWait = time.Minute
+	// waitsPerStream is how many requests may wait for each stream of events.
+	waitsPerStream = 10
+
 	DefaultMaxStreams         = 200
 	DefaultStreamKeepAlive    = 15 * time.Second
 	DefaultStreamWriteTimeout = 10 * time.Second
@@ -67,7 +72,8 @@ type Config struct {
 	// DefaultReadyTimeout.
 	ReadyTimeout time.Duration
 	// MaxStreams bounds the streams of events that are open at once; one more gets
-	// 503. A caller may have half of them; one more gets 429. 0 is DefaultMaxStreams.
+	// 503. A caller may have half of them; one more gets 429. Ten times as many requests
+	// may wait for a task. 0 is DefaultMaxStreams.
 	MaxStreams int
 	// StreamKeepAlive is how long such a stream is silent at most. 0 is
 	// DefaultStreamKeepAlive.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"logsift/adapters/httpapi/problem"
 	"logsift/adapters/httpapi/request"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
@@ -47,6 +48,13 @@ type streams struct {
 	ended bool
 }
 
+func newStreams(what, name string, limit int) streams {
+	return streams{
+		places: request.Pool{What: what, Name: name, Full: problem.ErrTooManyStreams, Limit: int64(limit), Share: int64(limit+1) / 2},
+		open:   make(map[*stream]struct{}),
+	}
+}
+
 // begin counts a stream of a caller in, unless there are too many. Its context ends with the
 // request, or when all streams are to end; done counts it out.
 func (s *streams) begin(ctx context.Context, caller string, one *stream) (context.Context, func(), error) {
@@ -69,12 +77,16 @@ func (s *streams) begin(ctx context.Context, caller string, one *stream) (contex
 	}, nil
 }
 
-// Close ends all streams of events, and has further ones refused: a server that shuts
+// Close ends all streams of events and what waits for a task, and has further ones refused: a server that shuts
 // down would wait for them for ever. It tells the audit log of the refusals that it has
 // counted. It returns at once, and may be called more than once.
 func (a *API) Close() {
 	a.audit.Close()
-	s := &a.streams
+	a.streams.end()
+	a.waits.end()
+}
+
+func (s *streams) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true

@@ -98,7 +98,7 @@ func (a *API) taskRoutes() []route {
 		{methods: post, path: tasksPath, serve: a.createTask, role: apikey.Write, action: "task.create"},
 		{methods: get, path: tasksPath, serve: a.listTasks, role: apikey.Read, query: []string{"status", "type", "queue", "created_after", "created_before", "limit", "cursor"}},
 		{methods: post, path: tasksPath + ":batch", serve: a.createTasks, role: apikey.Write, action: "task.create"},
-		{methods: get, path: task, serve: a.getTask, role: apikey.Read},
+		{methods: get, path: task, serve: a.getTask, role: apikey.Read, query: []string{"wait"}},
 		{methods: remove, path: task, serve: a.deleteTask, role: apikey.Admin, action: "task.delete"},
 		{methods: post, path: task + ":retry", serve: a.changeTask(domain.TaskActionRetry, QueueService.RetryTask), role: apikey.Write, action: "task.retry"},
 		{methods: post, path: task + ":cancel", serve: a.changeTask(domain.TaskActionCancel, QueueService.CancelTask), role: apikey.Write, action: "task.cancel"},

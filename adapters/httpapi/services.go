@@ -28,6 +28,13 @@ type QueueService interface {
 	GetSchedulerStats() domain.SchedulerStats
 }
 
+// TaskWaiter waits for tasks.
+type TaskWaiter interface {
+	// WaitTask returns the task once it is finished, or the error of ctx, wrapped. It
+	// is called by many goroutines at once.
+	WaitTask(ctx context.Context, id domain.TaskID) (*domain.Task, error)
+}
+
 // OperationsService is what the API needs to know of all processes: their queues and
 // schedulers, and what they did.
 type OperationsService interface {

@@ -227,11 +227,43 @@ func (a *API) getTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	task, err := a.queue.GetTask(r.Context(), id)
+	q := request.NewQuery(r)
+	wait := request.Named(q, "wait", parseWait)
+	if err := q.Err(); err != nil {
+		return err
+	}
+	task, err := a.waitTask(w, r, id, wait)
 	if err != nil {
 		return err
 	}
 	return request.WriteVersion(w, r, singleTaskView(task))
+}
+
+// waitTask returns the task when it is finished, or as it is after the wait.
+func (a *API) waitTask(w http.ResponseWriter, r *http.Request, id domain.TaskID, wait time.Duration) (*domain.Task, error) {
+	if wait == 0 || a.waiter == nil {
+		return a.queue.GetTask(r.Context(), id)
+	}
+	ctx, done, err := a.waits.begin(r.Context(), request.Caller(r), &stream{w: w, control: http.NewResponseController(w)})
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	task, err := a.waiter.WaitTask(ctx, id)
+	if ctx.Err() != nil && r.Context().Err() == nil {
+		return a.queue.GetTask(r.Context(), id)
+	}
+	return task, err
+}
+
+func parseWait(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > MaxTaskWait {
+		return 0, &domain.ValidationError{Field: "wait", Value: text, Rule: fmt.Sprintf("must be a duration such as 30s, from 0s to %v", MaxTaskWait)}
+	}
+	return d, nil
 }
 
 func (a *API) deleteTask(w http.ResponseWriter, r *http.Request) error {
