@@ -47,7 +47,7 @@ var (
 )
 
 var rules = []rule{
-	{room: "domain", libs: []string{"github.com/google/uuid"}, never: impure, calls: impureCalls},
+	{room: "domain", libs: []string{"github.com/google/uuid", "github.com/robfig/cron/v3"}, never: impure, calls: impureCalls},
 	{room: "domain/logline", ours: []string{"domain"}, never: impure, calls: impureCalls},
 	{room: "ports", ours: []string{"domain"}},
 	{room: "ports/portstest", ours: []string{"domain", "ports"}, libs: []string{"github.com/stretchr/testify", "github.com/google/uuid", "pgregory.net/rapid"}, tests: true},

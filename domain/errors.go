@@ -44,6 +44,10 @@ var (
 	ErrKeyInUse = errors.New("the first request with this key is still running")
 	// ErrDocumentConflict: the document was saved by another meanwhile.
 	ErrDocumentConflict = errors.New("document was changed meanwhile")
+	// ErrScheduleNotFound: no schedule has this name.
+	ErrScheduleNotFound = errors.New("schedule not found")
+	// ErrScheduleConflict: the schedule was changed by another meanwhile.
+	ErrScheduleConflict = errors.New("schedule was changed meanwhile")
 	// ErrStoreUnavailable: the store cannot be reached, or did not answer in
 	// time. The outcome of a write is unknown; repeating it is safe.
 	ErrStoreUnavailable = errors.New("store unavailable")

@@ -25,12 +25,13 @@ const (
 func ValidateURL(raw string) error { return server.ValidateURL(raw) }
 
 // Client is a checked connection to one Redis: a server, a Sentinel group or a
-// Cluster. Its methods are those of the ports that it keeps: tasks, logs, and who works
+// Cluster. Its methods are those of the ports that it keeps: tasks, schedules, logs, and who works
 // on them. It is safe for concurrent use.
 type Client struct {
 	*TaskQueue
 	*LogRepository
 	*SchedulerRegistry
+	*ScheduleStore
 
 	server *server.Client
 }
@@ -46,7 +47,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{newTaskQueue(s), newLogRepository(s), newSchedulerRegistry(s), s}, nil
+	return &Client{newTaskQueue(s), newLogRepository(s), newSchedulerRegistry(s), newScheduleStore(s), s}, nil
 }
 
 // Close closes the queue, as [TaskQueue.Close] says, and ends the connections. Other

@@ -86,11 +86,12 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // DB is an open store file. Its methods are those of the ports that it keeps: tasks,
-// logs, and who works on them. It is safe for concurrent use.
+// schedules, logs, and who works on them. It is safe for concurrent use.
 type DB struct {
 	*TaskQueue
 	*LogRepository
 	*SchedulerRegistry
+	*ScheduleStore
 
 	config Config
 	files  *files
@@ -172,7 +173,8 @@ func openDB(ctx context.Context, files *files, config Config) (*DB, error) {
 		return nil, errors.Join(translate("open "+files.path, err), searches.Close(), reads.Close(), w.disconnect())
 	}
 	db := &DB{config: config, files: files, reads: reads, searches: searches, guard: guard, writer: w, hub: newHub(), closed: make(chan struct{})}
-	db.TaskQueue, db.LogRepository, db.SchedulerRegistry = &TaskQueue{db}, &LogRepository{db}, &SchedulerRegistry{db}
+	db.TaskQueue, db.LogRepository = &TaskQueue{db}, &LogRepository{db}
+	db.SchedulerRegistry, db.ScheduleStore = &SchedulerRegistry{db}, &ScheduleStore{db}
 	w.committed = db.hub.notify
 	w.start()
 	return db, nil

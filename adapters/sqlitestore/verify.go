@@ -62,6 +62,9 @@ var rules = []rule{
 	{"a state has a key or a size that none can have", "state", fmt.Sprintf(`
 		SELECT revision FROM state WHERE length(key) NOT BETWEEN 1 AND %d OR length(data) > %d`, domain.MaxDocumentKey, domain.MaxDocumentData)},
 	{"a state expires before all time", "state", `SELECT revision FROM state WHERE until_us < 0`},
+	{"a schedule cannot be read, or is that of another name", "schedule", `
+		SELECT rowid FROM schedule WHERE revision <= 0 OR claimed_us < 0 OR due_us < 0 OR
+			iif(json_valid(CAST(body AS TEXT)), json_extract(CAST(body AS TEXT), '$.Schedule.Name') IS NOT name, 1)`},
 	// WITHOUT ROWID: a row is told by its place.
 	{"a pause is of no queue, or of no time", "pause", `
 		SELECT n FROM (SELECT row_number() OVER (ORDER BY queue) AS n, queue, since_us FROM pause)

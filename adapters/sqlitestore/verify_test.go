@@ -31,6 +31,8 @@ func TestVerifyFindsRowsThatContradictEachOther(t *testing.T) {
 		"a state without a key":   `INSERT INTO state (key, until_us, data) VALUES (x'', 0, x'00')`,
 		"a state that is large":   `INSERT INTO state (key, until_us, data) VALUES (x'01', 0, zeroblob(5000000))`,
 		"a state of no time":      `UPDATE state SET until_us = -1`,
+		"a schedule of no JSON":   `INSERT INTO schedule (name, revision, claimed_us, due_us, body) VALUES ('a', 1, 0, 0, x'00')`,
+		"a schedule of another":   `INSERT INTO schedule (name, revision, claimed_us, due_us, body) VALUES ('a', 1, 0, 0, CAST('{"Schedule":{"Name":"b"}}' AS BLOB))`,
 		"an event too many":       `INSERT INTO event (no, at_us, task, queue, type, was, became, attempt, reason) VALUES (9, 1, x'00', 'a', 'b', 0, 1, 0, '')`,
 	}
 	for name, harm := range harms {

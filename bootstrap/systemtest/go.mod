@@ -65,6 +65,7 @@ require (
 	modernc.org/libc v1.80.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
+	github.com/robfig/cron/v3 v3.0.1 // indirect
 )
 
 require logsift v0.0.0

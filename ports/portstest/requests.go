@@ -29,6 +29,7 @@ var badRequests = []struct {
 	{(*Store).hasQueue, badQueueRequests()},
 	{(*Store).hasQueues, badQueuesRequests()},
 	{(*Store).hasSchedulers, badSchedulersRequests()},
+	{(*Store).hasSchedules, badScheduleRequests()},
 	{(*Store).hasEvents, badEventsRequests()},
 	{(*Store).hasLogs, badLogsRequests()},
 }
@@ -54,6 +55,9 @@ var requestCases = []storeCase{
 			}
 			if s.hasSchedulers() {
 				require.Empty(t, s.listSchedulers(t))
+			}
+			if s.hasSchedules() {
+				require.Equal(t, []domain.ScheduleRecord{{}}, s.loadSchedules(t, "a").Records)
 			}
 			if s.hasLogs() {
 				require.Empty(t, logPages(t, s.Logs, domain.LogFilter{}, nil))

@@ -47,6 +47,7 @@ func TestACarelessStore(t *testing.T) {
 		return portstest.Store{
 			Queue: careless(ctrl, mocks.NewMockTaskQueue(ctrl)), Queues: careless(ctrl, mocks.NewMockQueueController(ctrl)),
 			Logs: careless(ctrl, mocks.NewMockLogRepository(ctrl)), Schedulers: carelessRegistry{memstore.NewSchedulerRegistry(memstore.Config{})}, Events: carelessEvents{},
+			Schedules: carelessSchedules{memstore.NewScheduleStore(memstore.Config{})},
 		}
 	})
 }
@@ -73,4 +74,24 @@ type carelessEvents struct{}
 
 func (carelessEvents) ReadTaskEvents(context.Context, ports.EventRequest) (domain.TaskEventPage, error) {
 	return domain.TaskEventPage{}, nil
+}
+
+type carelessSchedules struct{ ports.ScheduleStore }
+
+func (carelessSchedules) LoadSchedules(_ context.Context, names ...string) (ports.Schedules, error) {
+	return ports.Schedules{Records: make([]domain.ScheduleRecord, len(names))}, nil
+}
+
+func (carelessSchedules) ListSchedules(context.Context, string, int) (ports.Schedules, error) {
+	return ports.Schedules{}, nil
+}
+
+func (carelessSchedules) SaveSchedules(context.Context, ...domain.ScheduleRecord) ([]domain.ScheduleRecord, error) {
+	return nil, nil
+}
+
+func (carelessSchedules) DeleteSchedule(context.Context, string) error { return nil }
+
+func (carelessSchedules) ClaimSchedules(context.Context, int, time.Duration) (ports.ClaimedSchedules, error) {
+	return ports.ClaimedSchedules{}, nil
 }

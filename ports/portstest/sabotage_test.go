@@ -55,6 +55,7 @@ func answers[Q, A any](call *func(context.Context, Q) (A, error), change func(re
 type broken struct {
 	queue      *brokenQueue
 	schedulers *brokenSchedulers
+	schedules  *brokenSchedules
 	logs       *brokenLogs
 	verifier   *brokenVerifier
 	analyzer   *brokenAnalyzer
@@ -67,6 +68,7 @@ func sabotages() map[string]sabotage[*broken] {
 	add(all, "queues", queuesSabotages, func(b *broken) *brokenQueue { return b.queue })
 	add(all, "events", eventSabotages, func(b *broken) *brokenQueue { return b.queue })
 	add(all, "schedulers", schedulerSabotages, func(b *broken) *brokenSchedulers { return b.schedulers })
+	add(all, "schedules", scheduleSabotages, func(b *broken) *brokenSchedules { return b.schedules })
 	for _, table := range []map[string]sabotage[*brokenLogs]{logSabotages, anomalySabotages, documentSabotages} {
 		add(all, "logs", table, func(b *broken) *brokenLogs { return b.logs })
 	}
@@ -120,6 +122,7 @@ func newBroken(config memstore.Config, breaks func(*broken)) *broken {
 	b := &broken{
 		queue:      newBrokenQueue(memstore.NewTaskQueue(config)),
 		schedulers: newBrokenSchedulers(memstore.NewSchedulerRegistry(config)),
+		schedules:  newBrokenSchedules(memstore.NewScheduleStore(config)),
 		logs:       newBrokenLogs(memstore.NewLogRepository(config)),
 		verifier:   &brokenVerifier{},
 		analyzer:   &brokenAnalyzer{soundAnalyzer{}.Analyze},
@@ -134,7 +137,7 @@ func newStore(breaks func(*broken)) portstest.Store {
 	var offset atomic.Int64
 	b := newBroken(memstore.Config{Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }}, breaks)
 	s := portstest.Store{
-		Queue: b.queue, Queues: b.queue, Events: b.queue, Schedulers: b.schedulers, Logs: b.logs, Verifier: b.verifier, Harm: b.verifier.harm,
+		Queue: b.queue, Queues: b.queue, Events: b.queue, Schedulers: b.schedulers, Schedules: b.schedules, Logs: b.logs, Verifier: b.verifier, Harm: b.verifier.harm,
 		Advance: func(d time.Duration) { offset.Add(int64(d)) },
 	}
 	first, other := s, s
@@ -144,6 +147,8 @@ func newStore(breaks func(*broken)) portstest.Store {
 		other.Queue, other.Queues, other.Events = q, q, q
 	case b.schedulers.reopen != nil:
 		other.Schedulers = b.schedulers.reopen()
+	case b.schedules.reopen != nil:
+		other.Schedules = b.schedules.reopen()
 	case b.logs.reopen != nil:
 		other.Logs = b.logs.reopen()
 	default:

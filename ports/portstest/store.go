@@ -16,6 +16,7 @@ type Store struct {
 	Queues     ports.QueueController
 	Events     ports.TaskEventReader
 	Schedulers ports.SchedulerRegistry
+	Schedules  ports.ScheduleStore
 	Logs       ports.LogRepository
 	// Verifier checks the store. It needs the roles Queue and Logs.
 	Verifier ports.StoreVerifier
@@ -69,6 +70,7 @@ var suites = []struct {
 	{"Faults", (*Store).hasQueue, faultCases},
 	{"Queues", (*Store).hasQueues, queuesCases},
 	{"Schedulers", (*Store).hasSchedulers, schedulerCases},
+	{"Schedules", (*Store).hasSchedules, scheduleCases},
 	{"Events", (*Store).hasEvents, eventCases},
 	{"SaveLogs", (*Store).hasLogs, logSaveCases},
 	{"Batches", (*Store).hasLogs, logBatchCases},
@@ -85,6 +87,7 @@ var suites = []struct {
 func (s *Store) hasQueue() bool      { return s.Queue != nil }
 func (s *Store) hasQueues() bool     { return s.Queues != nil }
 func (s *Store) hasSchedulers() bool { return s.Schedulers != nil }
+func (s *Store) hasSchedules() bool  { return s.Schedules != nil }
 func (s *Store) hasEvents() bool     { return s.Events != nil }
 func (s *Store) hasLogs() bool       { return s.Logs != nil }
 

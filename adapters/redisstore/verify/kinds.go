@@ -87,4 +87,13 @@ const (
 	// KindAnalyserStateExpiry: a state that an analyser keeps would stay although
 	// it expires, or go although it does not.
 	KindAnalyserStateExpiry = "analyser_state_expiry"
+
+	// KindScheduleCorrupt: the record of a schedule cannot be read.
+	KindScheduleCorrupt = "schedule_corrupt"
+	// KindScheduleNotIndexed: a schedule is missing from the index of the names.
+	KindScheduleNotIndexed = "schedule_not_indexed"
+	// KindScheduleDueWrong: a schedule is due at another time than the index says.
+	KindScheduleDueWrong = "schedule_due_wrong"
+	// KindScheduleStray: an index names a schedule that is not there.
+	KindScheduleStray = "schedule_stray"
 )

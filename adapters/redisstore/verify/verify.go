@@ -50,7 +50,7 @@ var (
 
 const (
 	// largestRecord is more than any record can have.
-	largestRecord = 2*domain.MaxPayload + 64<<10
+	largestRecord = 3 * domain.MaxPayload
 	// reportedLimit is how many findings are remembered, not to be told twice.
 	reportedLimit = 100_000
 	// Bounds of the quarantine.
@@ -68,7 +68,7 @@ func (v *Verifier) Verify(ctx context.Context, req ports.VerifyRequest) (domain.
 		steps = append(steps, queue.run)
 	}
 	logs := &logsCheck{check: c, keys: layout.NewLogKeys(v.client.Config.Namespace)}
-	for _, step := range append(steps, logs.run, c.schedulers) {
+	for _, step := range append(steps, logs.run, c.schedulers, c.schedules) {
 		if err := step(); err != nil {
 			return c.summary, fmt.Errorf("verify: %w", err)
 		}

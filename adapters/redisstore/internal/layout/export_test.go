@@ -6,7 +6,7 @@ import (
 )
 
 // Rows are those of all tables.
-func Rows() []Key { return slices.Concat(queueTable, logTable, schedulerTable) }
+func Rows() []Key { return slices.Concat(queueTable, logTable, schedulerTable, scheduleTable) }
 
 // Row is the row of a key of the namespace.
 func Row(namespace, key string) (Key, bool) {
@@ -17,6 +17,8 @@ func Row(namespace, key string) (Key, bool) {
 		table = logTable
 	case "fleet":
 		table = schedulerTable
+	case "schedules":
+		table = scheduleTable
 	}
 	for _, k := range table {
 		kind, _, varies := strings.Cut(k.Name, ":")

@@ -60,6 +60,15 @@ var schedulerTable = []Key{
 	{"aside:NAME", "any", "as that of the queue"},
 }
 
+// scheduleTable has the keys of the schedules, which begin with "{namespace:schedules}:".
+var scheduleTable = []Key{
+	{"records", "hash", "name: record of a schedule, see schedules/common.lua"},
+	{"names", "zset", "the names, all with the score 0"},
+	{"due", "zset", "names by when a claim may take them, without those that are never due"},
+	{"quarantine", "hash", "as that of the queue"},
+	{"aside:NAME", "any", "as that of the queue"},
+}
+
 // types are the types of the keys of a table whose names do not vary.
 func types(prefix string, table []Key) map[string]string {
 	out := map[string]string{}
@@ -164,3 +173,18 @@ func NewSchedulerKeys(namespace string) SchedulerKeys {
 
 // Types are the types of the keys, but for those whose names vary.
 func (k *SchedulerKeys) Types() map[string]string { return types(k.Prefix, schedulerTable) }
+
+// ScheduleHead is the size of what is before the JSON of a schedule's record.
+const ScheduleHead = 14
+
+// ScheduleKeys are the keys of the schedules.
+type ScheduleKeys struct{ Prefix, Records, Names, Due, Quarantine string }
+
+// NewScheduleKeys returns the keys of the schedules of a namespace.
+func NewScheduleKeys(namespace string) ScheduleKeys {
+	p := "{" + namespace + ":schedules}:"
+	return ScheduleKeys{Prefix: p, Records: p + "records", Names: p + "names", Due: p + "due", Quarantine: p + "quarantine"}
+}
+
+// Types are the types of the keys, but for those whose names vary.
+func (k *ScheduleKeys) Types() map[string]string { return types(k.Prefix, scheduleTable) }

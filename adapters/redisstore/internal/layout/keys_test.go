@@ -32,6 +32,13 @@ func TestTheTablesHaveEachKey(t *testing.T) {
 	require.NoError(t, err)
 	_, err = p.Open(t).ReportScheduler(t.Context(), domain.SchedulerReport{ID: uuid.New()}, time.Minute)
 	require.NoError(t, err)
+	schedules := p.Open(t)
+	bad := domain.Schedule{Name: "bad", Every: time.Hour, Task: storetest.NewTask(`{}`)}
+	for _, s := range []domain.Schedule{bad, {Name: "good", Every: time.Hour, Task: bad.Task}} {
+		_, err = schedules.SaveSchedules(t.Context(), domain.ScheduleRecord{Schedule: s, NextTick: time.Now()})
+		require.NoError(t, err)
+	}
+	p.Do(t, "HSET", "{"+p.Namespace+":schedules}:records", "bad", "garbage")
 	broken, corrupt := p.Enqueue(t), p.Enqueue(t)
 	p.Do(t, "ZREM", p.Key("ready:0"), broken)
 	p.SetRecord(t, corrupt, func(string) string { return "garbage" })
