@@ -37,7 +37,7 @@ func (k *APIKey) State(now time.Time) string {
 const MaxKeyLifetime = 10 * 365 * 24 * time.Hour
 
 // CreateAPIKey makes a key and adds its hash to the file, which it makes if there is
-// none. The role is ingest, read, write or admin; a lifetime of 0 is for ever. The text is
+// none. The role is ingest, worker, read, write or admin; a lifetime of 0 is for ever. The text is
 // the key, which nothing else holds.
 func CreateAPIKey(file, name, role string, lifetime time.Duration) (key APIKey, text string, err error) {
 	parsed, err := apikey.ParseRole(role)

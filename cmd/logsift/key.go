@@ -58,18 +58,18 @@ func (e *environment) keyCreateCommand() *cobra.Command {
 		Long: `create makes a key, prints it to standard output, and adds its hash to the file. It
 makes the file if there is none. The key itself is not stored.
 
-Roles: ingest sends logs and sees nothing; read sees everything but the settings;
-write also sends logs, creates tasks, and retries, cancels and runs single ones;
-admin does everything.`,
+Roles: ingest sends logs and sees nothing; worker claims tasks and reports on them, and
+sees no others; read sees everything but the settings; write also does what these do,
+creates tasks, and retries, cancels and runs single ones; admin does everything.`,
 		Args: cobra.NoArgs,
 	}
-	role := cmd.Flags().String("role", "", "what the key may do: ingest, read, write or admin (required)")
+	role := cmd.Flags().String("role", "", "what the key may do: ingest, worker, read, write or admin (required)")
 	name := cmd.Flags().String("name", "", "whom or what the key is for, as the audit log shows it (required)")
 	var expires lifetime
 	cmd.Flags().Var(&expires, "expires", "how long the key is good for, such as 12h or 90d (default for ever)")
 	return e.keyFileCommand(cmd, func(_ []string, file string) error {
 		if *role == "" || *name == "" {
-			return usageError("a key needs --role ingest, read, write or admin, and --name")
+			return usageError("a key needs --role ingest, worker, read, write or admin, and --name")
 		}
 		key, text, err := bootstrap.CreateAPIKey(file, *name, *role, time.Duration(expires))
 		if err != nil {

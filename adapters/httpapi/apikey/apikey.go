@@ -37,8 +37,8 @@ import (
 	"time"
 )
 
-// Role is what a key may do; each includes those before it, but Read does not include
-// Ingest. The zero Role may do nothing.
+// Role is what a key may do; each includes those before it, but Ingest, Worker and Read
+// do not include one another. The zero Role may do nothing.
 type Role uint8
 
 // The roles.
@@ -47,18 +47,20 @@ const (
 	AnyRole Role = iota + 1
 	// Ingest: send logs.
 	Ingest
+	// Worker: claim tasks, report on them, and see no others.
+	Worker
 	// Read: everything that changes nothing.
 	Read
-	// Write: send logs, create tasks, and retry, cancel and run single ones.
+	// Write: send logs, create tasks, work on them, and retry, cancel and run single ones.
 	Write
 	// Admin: everything, so also deleting, bulk changes, pausing queues and settings.
 	Admin
 )
 
-var roleNames = [...]string{Ingest: "ingest", Read: "read", Write: "write", Admin: "admin"}
+var roleNames = [...]string{Ingest: "ingest", Worker: "worker", Read: "read", Write: "write", Admin: "admin"}
 
 // RoleRule says in an error what the name of a role must be.
-const RoleRule = "must be ingest, read, write or admin"
+const RoleRule = "must be ingest, worker, read, write or admin"
 
 // String returns the name of the role, "" for none.
 func (r Role) String() string {
@@ -81,7 +83,8 @@ func ParseRole(name string) (Role, error) {
 // Includes reports whether the role may do what needs the other. Nothing is included
 // in the zero Role, nor does any role include that.
 func (r Role) Includes(other Role) bool {
-	return other != 0 && r >= other && (r != Read || other != Ingest)
+	beside := other > AnyRole && r < Write // Ingest, Worker and Read are
+	return other != 0 && r >= other && (r == other || !beside)
 }
 
 // Holder is who a key was given to.

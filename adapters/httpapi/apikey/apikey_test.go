@@ -35,7 +35,7 @@ func TestAKeyHasTheDocumentedForm(t *testing.T) {
 
 func TestRolesIncludeLowerOnes(t *testing.T) {
 	t.Parallel()
-	roles := []apikey.Role{apikey.Ingest, apikey.Read, apikey.Write, apikey.Admin}
+	roles := []apikey.Role{apikey.Ingest, apikey.Worker, apikey.Read, apikey.Write, apikey.Admin}
 	for i, role := range roles {
 		require.False(t, role.Includes(0))
 		require.False(t, apikey.Role(0).Includes(role))
@@ -43,7 +43,7 @@ func TestRolesIncludeLowerOnes(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, role, parsed)
 		for j, other := range roles {
-			require.Equal(t, i >= j && (role != apikey.Read || other != apikey.Ingest), role.Includes(other), "%s, %s", role, other)
+			require.Equal(t, i == j || i > j && role >= apikey.Write, role.Includes(other), "%s, %s", role, other)
 		}
 		require.True(t, role.Includes(apikey.AnyRole))
 		require.False(t, apikey.AnyRole.Includes(role))
@@ -231,7 +231,7 @@ func TestABrokenFileIsToldByLine(t *testing.T) {
 		text string
 		want []string
 	}{
-		"another role":     {strings.Replace(text, "role: admin", "role: root", 1), []string{"line 4", "role must be ingest, read, write or admin"}},
+		"another role":     {strings.Replace(text, "role: admin", "role: root", 1), []string{"line 4", "role must be ingest, worker, read, write or admin"}},
 		"no role":          {strings.Replace(text, "    role: admin\n", "", 1), []string{"line 4", "role must be"}},
 		"a short hash":     {strings.Replace(text, "sha256:", "sha256:00", 1), []string{"line 4", "hash must be"}},
 		"no hash":          {regexp.MustCompile(`(?m)^ +hash.*\n`).ReplaceAllString(text, ""), []string{"line 4", "hash must be"}},

@@ -26,7 +26,7 @@ func names() map[string][]string {
 		"Severity":        texts(domain.Severities()),
 		"AnomalyKind":     texts(domain.AnomalyKinds()),
 		"AnomalyCategory": texts(domain.AnomalyCategories()),
-		"Role":            texts([]apikey.Role{apikey.Ingest, apikey.Read, apikey.Write, apikey.Admin, 0}),
+		"Role":            texts([]apikey.Role{apikey.Ingest, apikey.Worker, apikey.Read, apikey.Write, apikey.Admin, 0}),
 		"Problem":         problemTypes(),
 	}
 }

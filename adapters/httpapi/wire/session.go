@@ -11,7 +11,7 @@ type Session struct {
 	AuthRequired bool `json:"auth_required"`
 	// Name is that of the key, "" for none.
 	Name string `json:"name"`
-	// Role is ingest, read, write or admin; admin where no keys are asked for, "" for who is
+	// Role is ingest, worker, read, write or admin; admin where no keys are asked for, "" for who is
 	// not signed in.
 	Role string `json:"role"`
 }
