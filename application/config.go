@@ -101,6 +101,8 @@ type SchedulerConfig struct {
 	// History, if set, counts what the scheduler does, and is merged into its store
 	// while that runs and when it stops.
 	History *RunHistory
+	// Types, if set, knows which other types of tasks somebody works on.
+	Types *TaskTypes
 	// Process is what the registry shows of the process.
 	Process ProcessInfo
 	// Observer, if set, is told how runs end.

@@ -189,7 +189,7 @@ func ExampleQueueService() {
 		fmt.Println(err)
 		return
 	}
-	service := application.NewQueueService(queue, scheduler)
+	service := application.NewQueueService(queue, scheduler, nil)
 
 	later := domain.NewTask(uuid.Must(uuid.NewV7()), "shout", []byte(`"later"`))
 	later.Delay = time.Hour
@@ -206,7 +206,7 @@ func ExampleQueueService() {
 	fmt.Println(tasks.Total(), "tasks:", tasks.Pending, "ready,", tasks.Scheduled, "scheduled")
 	fmt.Println(workers.WorkersCount, "workers for", workers.TaskTypes)
 	// Output:
-	// unknown task type "whisper": known are shout
+	// type "whisper" has no processor and no worker; the known types are "shout"
 	// 2 tasks: 1 ready, 1 scheduled
 	// 0 workers for [shout]
 }

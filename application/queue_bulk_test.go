@@ -29,7 +29,7 @@ type bulkWorld struct {
 func newBulkWorld(t *testing.T) *bulkWorld {
 	t.Helper()
 	queue := memstore.NewTaskQueue(memstore.Config{})
-	return &bulkWorld{T: t, queue: queue, service: application.NewQueueService(queue, nil)}
+	return &bulkWorld{T: t, queue: queue, service: application.NewQueueService(queue, nil, nil)}
 }
 
 // add enqueues a task and brings it into the state.
@@ -178,7 +178,7 @@ func TestBulkActionsByFilter(t *testing.T) {
 			task := newTestTask()
 			queue.tasks, queue.left[task.ID] = append(queue.tasks, task), true
 		}
-		service := application.NewQueueService(queue, nil)
+		service := application.NewQueueService(queue, nil, nil)
 		req := domain.BulkRequest{Action: domain.TaskActionDelete}
 		for _, want := range []int{domain.MaxBulk, domain.MaxBulk, 5000} {
 			got, err := service.ChangeTasks(t.Context(), req)
@@ -209,7 +209,7 @@ func TestBulkActionsByFilter(t *testing.T) {
 				require.NoError(t, w.queue.CancelTask(t.Context(), tasks[next].ID))
 			}
 		}}
-		service := application.NewQueueService(busy, nil)
+		service := application.NewQueueService(busy, nil, nil)
 		req := domain.BulkRequest{Action: domain.TaskActionRun, Filter: domain.TaskFilter{Limit: 300}}
 		var sum domain.BulkResult
 		for calls := 0; ; calls++ {
@@ -322,7 +322,7 @@ func TestBulkActionsOfAStoreThatFails(t *testing.T) {
 			queue.EXPECT().RetryTask(gomock.Any(), gomock.Any()).Return(nil),
 			queue.EXPECT().RetryTask(gomock.Any(), gomock.Any()).Return(domain.ErrStoreUnavailable),
 		)
-		got, err := application.NewQueueService(queue, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionRetry, IDs: ids})
+		got, err := application.NewQueueService(queue, nil, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionRetry, IDs: ids})
 		require.NoError(t, err)
 		require.ErrorIs(t, got.Stopped, domain.ErrStoreUnavailable)
 		require.ErrorContains(t, got.Stopped, "retry tasks: ")
@@ -339,7 +339,7 @@ func TestBulkActionsOfAStoreThatFails(t *testing.T) {
 			queue.EXPECT().ListTasks(gomock.Any(), gomock.Any()).Return(domain.TaskPage{Tasks: page.Tasks, NextCursor: "third"}, nil),
 			queue.EXPECT().CancelTask(gomock.Any(), gomock.Any()).Return(domain.ErrStoreFull),
 		)
-		got, err := application.NewQueueService(queue, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionCancel})
+		got, err := application.NewQueueService(queue, nil, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionCancel})
 		require.NoError(t, err)
 		require.ErrorIs(t, got.Stopped, domain.ErrStoreFull)
 		got.Stopped = nil
@@ -349,21 +349,21 @@ func TestBulkActionsOfAStoreThatFails(t *testing.T) {
 		t.Parallel()
 		queue := mocks.NewMockTaskQueue(gomock.NewController(t))
 		queue.EXPECT().RetryTask(gomock.Any(), gomock.Any()).Return(domain.ErrStoreFull)
-		_, err := application.NewQueueService(queue, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionRetry, IDs: ids})
+		_, err := application.NewQueueService(queue, nil, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionRetry, IDs: ids})
 		require.ErrorIs(t, err, domain.ErrStoreFull)
 	})
 	t.Run("a dry run fails with it", func(t *testing.T) {
 		t.Parallel()
 		queue := mocks.NewMockTaskQueue(gomock.NewController(t))
 		queue.EXPECT().GetTask(gomock.Any(), gomock.Any()).Return(nil, domain.ErrStoreUnavailable).MinTimes(1)
-		_, err := application.NewQueueService(queue, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionRetry, IDs: ids[:1], DryRun: true})
+		_, err := application.NewQueueService(queue, nil, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionRetry, IDs: ids[:1], DryRun: true})
 		require.ErrorIs(t, err, domain.ErrStoreUnavailable)
 	})
 	t.Run("a filter that finds nothing for long gives up, and says where to go on", func(t *testing.T) {
 		t.Parallel()
 		queue := mocks.NewMockTaskQueue(gomock.NewController(t))
 		queue.EXPECT().ListTasks(gomock.Any(), gomock.Any()).Return(domain.TaskPage{NextCursor: "further"}, nil).Times(200)
-		got, err := application.NewQueueService(queue, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionRetry})
+		got, err := application.NewQueueService(queue, nil, nil).ChangeTasks(t.Context(), domain.BulkRequest{Action: domain.TaskActionRetry})
 		require.NoError(t, err)
 		require.Equal(t, domain.BulkResult{NextCursor: "further"}, got)
 	})

@@ -18,12 +18,13 @@ type QueueService struct {
 
 	queue     ports.TaskQueue
 	scheduler ports.TaskScheduler
+	types     *TaskTypes
 }
 
-// NewQueueService returns the service of a queue. The scheduler knows which
-// types of task can run; it need not have workers.
-func NewQueueService(queue ports.TaskQueue, scheduler ports.TaskScheduler) *QueueService {
-	return &QueueService{taskReader: queue, taskManager: queue, queue: queue, scheduler: scheduler}
+// NewQueueService returns the service of a queue. The scheduler, which need not have
+// workers, and types, which may be nil, know on which types of tasks somebody works.
+func NewQueueService(queue ports.TaskQueue, scheduler ports.TaskScheduler, types *TaskTypes) *QueueService {
+	return &QueueService{taskReader: queue, taskManager: queue, queue: queue, scheduler: scheduler, types: types}
 }
 
 // The roles of the queue that the service hands on as they are.
@@ -34,13 +35,13 @@ type (
 
 // ScheduleTasks enqueues the tasks and returns them as they are stored, nil at
 // those that are refused. The error is then a *domain.BatchError; besides those
-// of ports.TaskEnqueuer, its items wrap domain.ErrUnknownTaskType for a type
-// that has no processor, and name the known ones.
+// of ports.TaskEnqueuer, its items are a *domain.UnknownTypeError for a type that
+// nobody is known to work on.
 func (s *QueueService) ScheduleTasks(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
 	if len(tasks) == 0 {
 		return nil, nil
 	}
-	known := s.scheduler.GetSchedulerStats().TaskTypes
+	known := s.types.check(ctx, s.scheduler.GetSchedulerStats().TaskTypes, tasks...)
 	errs := make([]error, len(tasks))
 	accepted := make([]*domain.Task, 0, len(tasks))
 	places := make([]int, 0, len(tasks))
@@ -65,14 +66,14 @@ func (s *QueueService) ScheduleTasks(ctx context.Context, tasks ...*domain.Task)
 	return out, domain.NewBatchError(errs)
 }
 
-func checkTask(t *domain.Task, known []domain.TaskType) error {
+func checkTask(t *domain.Task, known func(domain.TaskType) error) error {
 	if t == nil {
 		return &domain.ValidationError{Field: "task", Rule: "must not be nil"}
 	}
 	if err := t.Validate(); err != nil {
 		return err
 	}
-	return checkType(t.Type, known)
+	return known(t.Type)
 }
 
 // ScheduleLogAnalysis enqueues one task that analyses these entries.

@@ -17,7 +17,7 @@ func newQueueService(t *testing.T) *application.QueueService {
 	t.Helper()
 	scheduler := mocks.NewMockTaskScheduler(gomock.NewController(t))
 	scheduler.EXPECT().GetSchedulerStats().Return(domain.SchedulerStats{TaskTypes: []domain.TaskType{"log_analysis", testType}}).AnyTimes()
-	return application.NewQueueService(memstore.NewTaskQueue(memstore.Config{}), scheduler)
+	return application.NewQueueService(memstore.NewTaskQueue(memstore.Config{}), scheduler, nil)
 }
 
 func TestScheduleTasksRefusesItemByItem(t *testing.T) {
@@ -38,7 +38,7 @@ func TestScheduleTasksRefusesItemByItem(t *testing.T) {
 	stored, err := s.ScheduleTasks(t.Context(), tasks...)
 	require.Len(t, stored, len(tasks))
 	require.ErrorIs(t, domain.ItemError(err, 0), domain.ErrUnknownTaskType)
-	require.ErrorContains(t, domain.ItemError(err, 0), `"unknown": known are log_analysis, test`)
+	require.ErrorContains(t, domain.ItemError(err, 0), `type "unknown" has no processor and no worker; the known types are "log_analysis", "test"`)
 	require.ErrorIs(t, domain.ItemError(err, 2), domain.ErrDuplicateTask)
 	require.ErrorIs(t, domain.ItemError(err, 3), domain.ErrInvalid)
 	require.ErrorIs(t, domain.ItemError(err, 4), domain.ErrInvalid)
@@ -67,7 +67,7 @@ func TestAStoreThatIsDownRefusesTheWholeCall(t *testing.T) {
 	queue, scheduler := mocks.NewMockTaskQueue(ctrl), mocks.NewMockTaskScheduler(ctrl)
 	scheduler.EXPECT().GetSchedulerStats().Return(domain.SchedulerStats{TaskTypes: []domain.TaskType{testType}})
 	queue.EXPECT().Enqueue(gomock.Any(), gomock.Any()).Return(nil, domain.ErrStoreUnavailable)
-	_, err := application.NewQueueService(queue, scheduler).ScheduleTasks(t.Context(), newTestTask(), newTestTask(func(t *domain.Task) { t.Type = "unknown" }))
+	_, err := application.NewQueueService(queue, scheduler, nil).ScheduleTasks(t.Context(), newTestTask(), newTestTask(func(t *domain.Task) { t.Type = "unknown" }))
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
 	var batch *domain.BatchError
 	require.NotErrorAs(t, err, &batch)
@@ -107,7 +107,7 @@ func TestScheduleLogAnalysisIsTheSchedulers(t *testing.T) {
 	id := uuid.New()
 	want := domain.NewLogAnalysisTask(uuid.New(), id)
 	scheduler.EXPECT().ScheduleLogAnalysis(gomock.Any(), id).Return(want, nil)
-	got, err := application.NewQueueService(nil, scheduler).ScheduleLogAnalysis(t.Context(), id)
+	got, err := application.NewQueueService(nil, scheduler, nil).ScheduleLogAnalysis(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }

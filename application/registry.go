@@ -1,9 +1,7 @@
 package application
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"logsift/domain"
@@ -61,20 +59,4 @@ func (r *registry) lookup(typ domain.TaskType) ports.TaskProcessor {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.processors[typ]
-}
-
-// checkType returns an error that wraps domain.ErrUnknownTaskType and names the
-// known types if typ is not one of them.
-func checkType(typ domain.TaskType, known []domain.TaskType) error {
-	if slices.Contains(known, typ) {
-		return nil
-	}
-	if len(known) == 0 {
-		return fmt.Errorf("%w %q: no type has a processor", domain.ErrUnknownTaskType, typ)
-	}
-	names := make([]string, len(known))
-	for i, k := range known {
-		names[i] = string(k)
-	}
-	return fmt.Errorf("%w %q: known are %s", domain.ErrUnknownTaskType, typ, strings.Join(names, ", "))
 }

@@ -251,7 +251,8 @@ func (s *DefaultScheduler) Stop(ctx context.Context) error {
 	return err
 }
 
-// ScheduleTask enqueues one task, as ports.TaskScheduler says.
+// ScheduleTask enqueues one task, as ports.TaskScheduler says. Its type is known if it has
+// a processor here, or by the Types of the configuration.
 func (s *DefaultScheduler) ScheduleTask(ctx context.Context, task *domain.Task) (*domain.Task, error) {
 	if task == nil {
 		return nil, &domain.ValidationError{Field: "task", Rule: "must not be nil"}
@@ -259,7 +260,7 @@ func (s *DefaultScheduler) ScheduleTask(ctx context.Context, task *domain.Task) 
 	if err := task.Validate(); err != nil {
 		return nil, err
 	}
-	if err := checkType(task.Type, s.registry.list()); err != nil {
+	if err := s.cfg.Types.check(ctx, s.registry.list(), task)(task.Type); err != nil {
 		return nil, err
 	}
 	stored, err := s.queue.Enqueue(ctx, task)

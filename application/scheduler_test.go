@@ -103,7 +103,7 @@ func TestScheduleTask(t *testing.T) {
 
 	_, err = w.scheduler.ScheduleTask(t.Context(), newTestTask(func(t *domain.Task) { t.Type = "tset" }))
 	require.ErrorIs(t, err, domain.ErrUnknownTaskType)
-	require.ErrorContains(t, err, "known are test")
+	require.ErrorContains(t, err, `the known types are "test"`)
 	_, err = w.scheduler.ScheduleTask(t.Context(), newTestTask(func(t *domain.Task) { t.Priority = 11 }))
 	require.ErrorIs(t, err, domain.ErrInvalid)
 	_, err = w.scheduler.ScheduleTask(t.Context(), nil)

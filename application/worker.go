@@ -228,24 +228,33 @@ func (s *DefaultScheduler) fail(r *run, res runResult, returned, timedOut bool) 
 	if reason == domain.ReasonTimeout {
 		s.counters.timedOut.Add(1)
 	}
-	next := s.cfg.RetryPolicy.Decide(&r.info, res.err, reason, s.cfg.Random())
-	update := ports.TaskUpdate{
-		Lease: r.lease, Outcome: ports.OutcomeFailed, RetryIn: next.In,
-		Failure: domain.TaskError{Reason: next.Reason, Message: res.err.Error(), Stack: res.stack}.Bounded(),
-	}
+	update := failedUpdate(s.cfg.RetryPolicy, &r.info, r.lease, res, reason, s.cfg.Random())
 	s.counters.processed.Add(1)
 	s.counters.failed.Add(1)
-	fields := append(taskFields(r), zap.String("reason", string(next.Reason)), zap.String("error", update.Failure.Message))
-	if next.Retry {
-		s.observe(r, ports.RunRetried, next.Reason)
-		update.Outcome = ports.OutcomeRetry
+	fields := append(taskFields(r), zap.String("reason", string(update.Failure.Reason)), zap.String("error", update.Failure.Message))
+	if update.Outcome == ports.OutcomeRetry {
+		s.observe(r, ports.RunRetried, update.Failure.Reason)
 		s.counters.retried.Add(1)
-		s.logger.Info("task failed, it will be retried", append(fields, zap.Duration("in", next.In))...)
+		s.logger.Info("task failed, it will be retried", append(fields, zap.Duration("in", update.RetryIn))...)
 	} else {
-		s.observe(r, ports.RunFailed, next.Reason)
+		s.observe(r, ports.RunFailed, update.Failure.Reason)
 		s.logger.Warn("task failed for good", fields...)
 	}
 	s.report(report{run: r, update: update})
+}
+
+// failedUpdate is the report of a run of the task that failed: with a retry, if the policy
+// and the error allow one.
+func failedUpdate(policy domain.RetryPolicy, task *domain.Task, lease domain.Lease, res runResult, reason domain.FailureReason, random float64) ports.TaskUpdate {
+	next := policy.Decide(task, res.err, reason, random)
+	update := ports.TaskUpdate{
+		Lease: lease, Outcome: ports.OutcomeFailed, RetryIn: next.In,
+		Failure: domain.TaskError{Reason: next.Reason, Message: res.err.Error(), Stack: res.stack}.Bounded(),
+	}
+	if next.Retry {
+		update.Outcome = ports.OutcomeRetry
+	}
+	return update
 }
 
 // observe tells the observer, if there is one, how a run ended.

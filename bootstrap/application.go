@@ -29,6 +29,8 @@ func applicationModule() fx.Option {
 			func(queue ports.TaskQueue, events ports.TaskEventReader) *application.TaskWaiter {
 				return application.NewTaskWaiter(queue, events)
 			},
+			newTaskTypes,
+			newWorkerService,
 			application.NewOperationsService,
 			application.NewIdempotentCalls,
 			application.NewLogAnalysisProcessor,
@@ -44,6 +46,20 @@ func newLogService(logs ports.LogRepository, queue ports.TaskQueue, queues ports
 	}, logger)
 }
 
+func newTaskTypes(config Config, schedulers ports.SchedulerRegistry, documents ports.DocumentStore, logger *zap.Logger) *application.TaskTypes {
+	named := make([]domain.TaskType, len(config.TaskTypes))
+	for i, name := range config.TaskTypes {
+		named[i] = domain.TaskType(name)
+	}
+	return application.NewTaskTypes(schedulers, documents, logger, named...)
+}
+
+func newWorkerService(config Config, queue ports.TaskQueue, types *application.TaskTypes, history *application.RunHistory, o observers) *application.WorkerService {
+	return application.NewWorkerService(queue, application.WorkerServiceConfig{
+		Lease: config.Lease, RetryPolicy: config.Retry, Types: types, History: history, Observer: o.runs,
+	})
+}
+
 // schedulerParams are what the scheduler is made of.
 type schedulerParams struct {
 	fx.In
@@ -53,6 +69,7 @@ type schedulerParams struct {
 	Queue      ports.TaskQueue
 	Schedulers ports.SchedulerRegistry
 	History    *application.RunHistory
+	Types      *application.TaskTypes
 	Logs       *application.LogService
 	Processor  *application.LogAnalysisProcessor
 	Observers  observers
@@ -73,7 +90,7 @@ func newScheduler(p schedulerParams) (*application.DefaultScheduler, error) {
 	s, err := application.NewScheduler(p.Queue, application.SchedulerConfig{
 		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Lease: config.Lease,
 		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, Purger: p.Logs,
-		Registry: p.Schedulers, History: p.History, Process: thisProcess(), Observer: p.Observers.runs,
+		Registry: p.Schedulers, History: p.History, Types: p.Types, Process: thisProcess(), Observer: p.Observers.runs,
 	}, p.Logger)
 	if err != nil {
 		return nil, err

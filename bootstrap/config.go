@@ -76,6 +76,7 @@ type Config struct {
 	PrivateLearning           bool
 	NormalAfter               time.Duration
 	MaxPending                int
+	TaskTypes                 []string
 	RateLimit, MaxConnections int
 	AnalysisQueue             string
 

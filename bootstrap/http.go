@@ -42,6 +42,7 @@ type apiParams struct {
 	Queue      *application.QueueService
 	Operations *application.OperationsService
 	Logs       *application.LogService
+	Workers    *application.WorkerService
 	Documents  ports.DocumentStore
 	Idempotent *application.IdempotentCalls
 	Scheduler  ports.TaskScheduler
@@ -64,7 +65,7 @@ func newAPI(p apiParams) (*httpapi.API, error) {
 		return nil, err
 	}
 	return httpapi.New(httpapi.Deps{
-		Queue: p.Queue, Operations: p.Operations, Logs: p.Logs,
+		Queue: p.Queue, Operations: p.Operations, Logs: p.Logs, Workers: p.Workers,
 		Readiness:  probe{store: p.Store, scheduler: p.Scheduler, degraded: p.State.degraded, keys: p.Keys},
 		Idempotent: p.Idempotent,
 		Settings:   p.Config.Settings(),

@@ -114,7 +114,7 @@ func pagedTasks(t *testing.T) (http.Handler, paged) {
 	t.Helper()
 	clock := &ticking{}
 	queue := memstore.NewTaskQueue(memstore.Config{Now: clock.now})
-	api := httpapi.New(httpapi.Deps{Queue: application.NewQueueService(queue, nil)}, httpapi.Config{})
+	api := httpapi.New(httpapi.Deps{Queue: application.NewQueueService(queue, nil, nil)}, httpapi.Config{})
 	return api.Handler(), paged{
 		path: "/api/v1/queue/tasks",
 		add: func(ctx context.Context, tick int) string {
@@ -144,7 +144,7 @@ func logStore(t *testing.T) (http.Handler, *memstore.LogRepository, *ticking) {
 	logs := memstore.NewLogRepository(memstore.Config{Now: clock.now})
 	service, err := application.NewLogService(logs, nil, application.LogServiceConfig{}, nil)
 	require.NoError(t, err)
-	return httpapi.New(httpapi.Deps{Queue: application.NewQueueService(nil, nil), Logs: service}, httpapi.Config{}).Handler(), logs, clock
+	return httpapi.New(httpapi.Deps{Queue: application.NewQueueService(nil, nil, nil), Logs: service}, httpapi.Config{}).Handler(), logs, clock
 }
 
 func pagedLogs(t *testing.T) (http.Handler, paged) {

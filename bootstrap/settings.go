@@ -58,6 +58,8 @@ func (c *Config) settings(reset bool) []setting {
 	row(r, r.BoolVar, &c.BehindTLS, "behind-tls", false, "a proxy in front of the API speaks TLS: browsers must use nothing else")
 	row(r, r.IntVar, &c.MaxPending, "max-pending", 10_000, "how many analysis tasks may wait before log entries are refused with 429; 0 for no limit", notNegative[int])
 
+	row(r, r.StringSliceVar, &c.TaskTypes, "task-types", nil, "types of tasks that the API takes although nobody works on them yet, besides those that a process or a worker is known to work on", each(domain.ValidateName))
+
 	r.group = GroupReading
 	row(r, r.StringVar, &c.Timezone, "timezone", "UTC", "zone of times in logs that name none: a name such as Europe/Berlin, an offset such as +02:00, or Local", func(name, v string) error {
 		_, err := logline.ParseZone(v)

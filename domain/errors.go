@@ -1,8 +1,11 @@
 package domain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,7 +23,8 @@ var (
 	ErrInvalidTransition = errors.New("invalid transition")
 	// ErrLeaseLost: the lease is no longer held; nothing was changed.
 	ErrLeaseLost = errors.New("lease lost")
-	// ErrUnknownTaskType: no processor is registered for the type.
+	// ErrUnknownTaskType: nobody is known to work on tasks of the type. A
+	// *UnknownTypeError names the type.
 	ErrUnknownTaskType = errors.New("unknown task type")
 	// ErrInvalidCursor: the cursor was not issued by this list.
 	ErrInvalidCursor = errors.New("invalid cursor")
@@ -82,6 +86,25 @@ func (e *TransitionError) Error() string {
 
 // Unwrap returns ErrInvalidTransition.
 func (e *TransitionError) Unwrap() error { return ErrInvalidTransition }
+
+// UnknownTypeError says which type nobody is known to work on, and which types somebody
+// does. It is an ErrUnknownTaskType.
+type UnknownTypeError struct {
+	Type  TaskType
+	Known []TaskType
+}
+
+// Error names the known types.
+func (e *UnknownTypeError) Error() string {
+	known := make([]string, len(e.Known))
+	for i, t := range e.Known {
+		known[i] = strconv.Quote(string(t))
+	}
+	return fmt.Sprintf("type %q has no processor and no worker; the known types are %s", e.Type, cmp.Or(strings.Join(known, ", "), "none"))
+}
+
+// Unwrap returns ErrUnknownTaskType.
+func (e *UnknownTypeError) Unwrap() error { return ErrUnknownTaskType }
 
 // ValidationError says which field breaks which rule. It is an ErrInvalid.
 type ValidationError struct {

@@ -38,8 +38,8 @@ type TaskScheduler interface {
 	// no goroutine of the scheduler is left, nil if every task finished.
 	// Further calls wait for the first.
 	Stop(ctx context.Context) error
-	// ScheduleTask enqueues one task. The type must have a processor, else the
-	// error wraps domain.ErrUnknownTaskType. Other errors are those of
+	// ScheduleTask enqueues one task. Somebody must be known to work on its type,
+	// else the error is a *domain.UnknownTypeError. Other errors are those of
 	// TaskEnqueuer.Enqueue.
 	ScheduleTask(ctx context.Context, task *domain.Task) (*domain.Task, error)
 	// ScheduleLogAnalysis enqueues one task that analyses these entries.

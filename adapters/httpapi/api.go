@@ -27,6 +27,8 @@ type Deps struct {
 	Operations OperationsService
 	Logs       LogService
 	Readiness  ReadinessProbe
+	// Workers serves workers of other programs. Nil: there are no such paths.
+	Workers WorkerService
 	// Dashboard serves the pages for people: / for browsers, and /ui and what is
 	// below it. It sets the headers of its answers by itself. Nil serves none.
 	Dashboard http.Handler
@@ -73,6 +75,7 @@ type API struct {
 	queue      QueueService
 	operations OperationsService
 	logs       LogService
+	workers    WorkerService // nil for none
 	readiness  ReadinessProbe
 	dashboard  http.Handler // nil for none
 	events     ports.TaskEventReader
@@ -92,6 +95,7 @@ type API struct {
 	searches request.Pool // of reads that look at many log entries or anomalies
 	streams  streams
 	waits    streams
+	claims   streams // of workers
 	auth     auth.Authenticator
 	audit    auth.Audit
 	limiter  *request.Limiter // nil limits nothing
@@ -105,7 +109,7 @@ type API struct {
 func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
-		queue: auditedQueue{deps.Queue}, operations: deps.Operations, logs: deps.Logs, readiness: deps.Readiness,
+		queue: auditedQueue{deps.Queue}, operations: deps.Operations, logs: deps.Logs, workers: deps.Workers, readiness: deps.Readiness,
 		idempotent: deps.Idempotent, settings: deps.Settings,
 		dashboard: deps.Dashboard, events: deps.Events, waiter: deps.Waiter,
 		metrics: deps.Metrics, observers: deps.Observers,
@@ -117,6 +121,7 @@ func New(deps Deps, cfg Config) *API {
 		searches: request.Pool{What: "searches", Name: "searches", Full: problem.ErrOverloaded, Limit: maxSearches, Share: maxSearches / 2},
 		streams:  newStreams("streams of events", "streams", cfg.MaxStreams),
 		waits:    newStreams("requests that wait for a task", "waits", waitsPerStream*cfg.MaxStreams),
+		claims:   newStreams("claims", "claims", cfg.MaxClaims),
 	}
 	if a.logger == nil {
 		a.logger = zap.NewNop()

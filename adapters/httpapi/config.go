@@ -23,6 +23,7 @@ const (
 	// waitsPerStream is how many requests may wait for each stream of events.
 	waitsPerStream = 10
 
+	DefaultMaxClaims          = 1000
 	DefaultMaxStreams         = 200
 	DefaultStreamKeepAlive    = 15 * time.Second
 	DefaultStreamWriteTimeout = 10 * time.Second
@@ -71,6 +72,9 @@ type Config struct {
 	// ReadyTimeout is how long a readiness check may take. 0 is
 	// DefaultReadyTimeout.
 	ReadyTimeout time.Duration
+	// MaxClaims bounds the claims of workers that wait at once; one more gets 503. A
+	// caller may have half of them; one more gets 429. 0 is DefaultMaxClaims.
+	MaxClaims int
 	// MaxStreams bounds the streams of events that are open at once; one more gets
 	// 503. A caller may have half of them; one more gets 429. Ten times as many requests
 	// may wait for a task. 0 is DefaultMaxStreams.
@@ -92,6 +96,7 @@ func (c Config) withDefaults() Config {
 	c.ReadyTimeout = cmp.Or(c.ReadyTimeout, DefaultReadyTimeout)
 	c.BodyPause = cmp.Or(c.BodyPause, DefaultBodyPause)
 	c.BodyTimeout = cmp.Or(c.BodyTimeout, DefaultBodyTimeout)
+	c.MaxClaims = cmp.Or(c.MaxClaims, DefaultMaxClaims)
 	c.MaxStreams = cmp.Or(c.MaxStreams, DefaultMaxStreams)
 	c.StreamKeepAlive = cmp.Or(c.StreamKeepAlive, DefaultStreamKeepAlive)
 	c.StreamWriteTimeout = cmp.Or(c.StreamWriteTimeout, DefaultStreamWriteTimeout)

@@ -39,7 +39,7 @@ const (
 	eventGrace = time.Second
 )
 
-// streams are the streams that are open.
+// streams are the streams, or other long requests, that are open.
 type streams struct {
 	places request.Pool
 
@@ -77,13 +77,14 @@ func (s *streams) begin(ctx context.Context, caller string, one *stream) (contex
 	}, nil
 }
 
-// Close ends all streams of events and what waits for a task, and has further ones refused: a server that shuts
-// down would wait for them for ever. It tells the audit log of the refusals that it has
-// counted. It returns at once, and may be called more than once.
+// Close ends all streams of events and all that waits for tasks, and has further ones
+// refused: a server that shuts down would wait for them for ever. It tells the audit log of
+// the refusals that it has counted. It returns at once, and may be called more than once.
 func (a *API) Close() {
 	a.audit.Close()
 	a.streams.end()
 	a.waits.end()
+	a.claims.end()
 }
 
 func (s *streams) end() {

@@ -82,7 +82,7 @@ const (
 
 // table returns the table of routes. A route that comes first is looked at first.
 func (a *API) table() []route {
-	rows := slices.Concat(a.taskRoutes(), a.logRoutes(), a.elasticRoutes(), a.pageRoutes())
+	rows := slices.Concat(a.taskRoutes(), a.workerRoutes(), a.logRoutes(), a.elasticRoutes(), a.pageRoutes())
 	for i := range rows {
 		rows[i].name = variable.ReplaceAllString(rows[i].path, "{$1}")
 	}
@@ -116,6 +116,18 @@ func (a *API) taskRoutes() []route {
 		route{methods: get, path: "/api/v1/queue/workers", serve: a.listWorkers, role: apikey.Read},
 		route{methods: get, path: "/api/v1/queue/history", serve: a.getHistory, role: apikey.Read, query: []string{"minutes"}},
 	)
+}
+
+// workerRoutes are for workers of other programs.
+func (a *API) workerRoutes() []route {
+	const tasks = "/api/v1/worker/tasks"
+	off := a.workers == nil
+	return []route{
+		{methods: post, path: tasks + ":claim", off: off, serve: a.claimTasks, role: apikey.Worker, action: auth.ActionWork + "claim"},
+		{methods: post, path: tasks + ":heartbeat", off: off, serve: a.extendLeases, role: apikey.Worker, action: auth.ActionWork + "heartbeat"},
+		{methods: post, path: tasks + ":report", off: off, serve: a.reportRuns, role: apikey.Worker, action: auth.ActionWork + "report"},
+		{methods: post, path: tasks + ":release", off: off, serve: a.releaseTasks, role: apikey.Worker, action: auth.ActionWork + "release"},
+	}
 }
 
 func (a *API) logRoutes() []route {

@@ -20,7 +20,7 @@ import (
 )
 
 // roleOf says what role a route is to need, apart from the table of the API: shippers send
-// logs and ask first who is there, other GETs read, what is about single tasks writes, the
+// logs and ask first who is there, workers work, other GETs read, what is about single tasks writes, the
 // rest is for administrators.
 func roleOf(r httpapi.Route) apikey.Role {
 	switch {
@@ -30,6 +30,8 @@ func roleOf(r httpapi.Route) apikey.Role {
 		return apikey.AnyRole
 	case regexp.MustCompile(`^(/_.*|/\{index\}/_(bulk|refresh)|/api/v1/logs|/v1/logs|/loki/api/v1/push)$`).MatchString(r.Path) && r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return apikey.Ingest
+	case strings.HasPrefix(r.Path, "/api/v1/worker/"):
+		return apikey.Worker
 	case r.Path == "/api/v1/settings", r.Method == http.MethodDelete:
 		return apikey.Admin
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:

@@ -3,9 +3,11 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"logsift/adapters/httpapi/ingest"
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // QueueService is what the API needs of the task queue. Its errors are those of
@@ -13,7 +15,7 @@ import (
 // some of them are refused.
 type QueueService interface {
 	// ScheduleTasks enqueues the tasks and returns them as stored, nil at those
-	// that are refused. A type without a processor is domain.ErrUnknownTaskType.
+	// that are refused. A type that nobody works on is a *domain.UnknownTypeError.
 	ScheduleTasks(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error)
 	GetTask(ctx context.Context, id domain.TaskID) (*domain.Task, error)
 	ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error)
@@ -68,6 +70,16 @@ type LogService interface {
 	// ListAnomalyLogs returns a page of the entries behind an anomaly; the limit is
 	// from 1 to domain.MaxPageSize, or 0 for the default.
 	ListAnomalyLogs(ctx context.Context, id string, limit int, cursor string) (domain.AnomalyLogs, error)
+}
+
+// WorkerService is what the API needs to give tasks to workers and to take their reports.
+// Its methods are those of ports.TaskConsumer, where a lease of 0 is that of the settings;
+// ReportRuns returns the states that the tasks are in afterwards, 0 at what is refused.
+type WorkerService interface {
+	ClaimTasks(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error)
+	ExtendLeases(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error)
+	ReportRuns(ctx context.Context, runs ...ports.RunReport) ([]domain.TaskStatus, error)
+	ReleaseTasks(ctx context.Context, leases ...domain.Lease) error
 }
 
 // ReadinessProbe tells whether the process can do its work.

@@ -71,7 +71,7 @@ func (a *API) scheduleBatch(ctx context.Context, items [][]byte, ids taskIDs) ([
 	}
 	for j, i := range places {
 		if itemErr := domain.ItemError(err, j); itemErr != nil {
-			results[i] = refusedItem(i, a.explainType(itemErr))
+			results[i] = refusedItem(i, itemErr)
 			continue
 		}
 		view := taskView(stored[j])

@@ -1,14 +1,11 @@
 package httpapi
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -48,27 +45,12 @@ func (a *API) createTask(w http.ResponseWriter, r *http.Request) error {
 	return a.once(w, r, data, func(ctx context.Context) (reply, error) {
 		stored, err := a.queue.ScheduleTasks(ctx, task)
 		if err := domain.ItemError(err, 0); err != nil {
-			return reply{}, a.explainType(err)
+			return reply{}, err
 		}
 		answer, err := newTaskReply(http.StatusCreated, stored[0])
 		answer.Location = tasksPath + "/" + stored[0].ID.String()
 		return answer, err
 	})
-}
-
-// explainType names the known types, if the error is of a task's type.
-func (a *API) explainType(err error) error {
-	if !errors.Is(err, domain.ErrUnknownTaskType) {
-		return err
-	}
-	var known []string
-	for _, t := range a.queue.GetSchedulerStats().TaskTypes {
-		known = append(known, strconv.Quote(string(t)))
-	}
-	return &problem.Error{
-		Kind: domain.ErrUnknownTaskType, Field: "type",
-		Detail: "type has no processor; the known types are " + cmp.Or(strings.Join(known, ", "), "none"),
-	}
 }
 
 // taskIDs gives the tasks of one request their ids. It is the key of the request and its

@@ -12,7 +12,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"logsift/adapters/memstore"
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // Now is the time of the API's clock.
@@ -60,7 +62,7 @@ func (q *QueueStub) schedule(t *domain.Task) (*domain.Task, error) {
 		return nil, err
 	}
 	if !slices.Contains(q.Sched.TaskTypes, t.Type) {
-		return nil, fmt.Errorf("%w: %s", domain.ErrUnknownTaskType, t.Type)
+		return nil, &domain.UnknownTypeError{Type: t.Type, Known: q.Sched.TaskTypes}
 	}
 	if old, ok := q.Tasks[t.ID]; ok {
 		if !old.SameContents(t) {
@@ -240,6 +242,59 @@ func (l *LogsStub) ListAnomalyLogs(_ context.Context, id string, limit int, curs
 	defer l.mu.Unlock()
 	l.Asked = []any{id, limit, cursor}
 	return l.Behind, l.Err
+}
+
+// WorkersStub is a service for workers over a queue in memory, where every failure is one for good.
+type WorkersStub struct {
+	*memstore.TaskQueue
+
+	Err error // what every call returns, if not nil
+	// Claimed is called with the tasks of a claim before it returns, if not nil.
+	Claimed func([]*domain.Task)
+	Reports []ports.RunReport // of the newest call
+}
+
+func (s *WorkersStub) ClaimTasks(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+	if s.Err != nil {
+		return nil, s.Err
+	}
+	req.Lease = cmp.Or(req.Lease, time.Minute)
+	tasks, err := s.Dequeue(ctx, req)
+	if s.Claimed != nil {
+		s.Claimed(tasks)
+	}
+	return tasks, err
+}
+
+func (s *WorkersStub) ExtendLeases(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
+	if s.Err != nil {
+		return nil, s.Err
+	}
+	return s.ExtendLease(ctx, cmp.Or(lease, time.Minute), leases...)
+}
+
+func (s *WorkersStub) ReportRuns(ctx context.Context, runs ...ports.RunReport) ([]domain.TaskStatus, error) {
+	s.Reports = runs
+	if s.Err != nil {
+		return nil, s.Err
+	}
+	updates, statuses := make([]ports.TaskUpdate, len(runs)), make([]domain.TaskStatus, len(runs))
+	for i, run := range runs {
+		updates[i] = ports.TaskUpdate{Lease: *run.Task.Lease, Outcome: ports.OutcomeCompleted, Result: run.Result}
+		statuses[i] = domain.TaskStatusCompleted
+		if run.Err != nil {
+			updates[i].Outcome, statuses[i] = ports.OutcomeFailed, domain.TaskStatusFailed
+			updates[i].Failure = domain.TaskError{Reason: domain.ReasonError, Message: run.Err.Error()}
+		}
+	}
+	return statuses, s.UpdateTask(ctx, updates...)
+}
+
+func (s *WorkersStub) ReleaseTasks(ctx context.Context, leases ...domain.Lease) error {
+	if s.Err != nil {
+		return s.Err
+	}
+	return s.ReleaseTask(context.WithoutCancel(ctx), leases...)
 }
 
 // OperationsStub is a operations service that keeps which queues are paused.

@@ -34,6 +34,7 @@ type World struct {
 	Queue      *QueueStub
 	Operations *OperationsStub
 	Logs       *LogsStub
+	Workers    *WorkersStub
 	Idempotent *IdempotentStub
 	Ready      map[string]error
 	Log        *observer.ObservedLogs
@@ -43,10 +44,10 @@ type World struct {
 // New returns an API over stubs.
 func New(cfg httpapi.Config, change ...func(*httpapi.Deps)) *World {
 	core, log := observer.New(zapcore.DebugLevel)
-	w := &World{Queue: &QueueStub{}, Operations: &OperationsStub{}, Logs: &LogsStub{}, Idempotent: &IdempotentStub{}, Log: log}
+	w := &World{Queue: &QueueStub{}, Operations: &OperationsStub{}, Logs: &LogsStub{}, Workers: &WorkersStub{}, Idempotent: &IdempotentStub{}, Log: log}
 	w.Forget()
 	deps := httpapi.Deps{
-		Queue: w.Queue, Operations: w.Operations, Logs: w.Logs, Idempotent: w.Idempotent, Logger: zap.New(core),
+		Queue: w.Queue, Operations: w.Operations, Logs: w.Logs, Workers: w.Workers, Idempotent: w.Idempotent, Logger: zap.New(core),
 		States:    memstore.NewLogRepository(memstore.Config{}),
 		Readiness: ProbeFunc(func(context.Context) map[string]error { return w.Ready }),
 		Now:       func() time.Time { return Now },
@@ -67,6 +68,7 @@ func (w *World) Forget() {
 	}
 	*w.Operations = OperationsStub{Queues: map[string]domain.QueueInfo{}}
 	*w.Logs = LogsStub{}
+	*w.Workers = WorkersStub{TaskQueue: memstore.NewTaskQueue(memstore.Config{})}
 	*w.Idempotent = IdempotentStub{Calls: map[string]*IdempotentStubCall{}}
 	w.Log.TakeAll()
 }
@@ -163,6 +165,7 @@ func NewKeyring() Keyring {
 	add("expired", apikey.Admin, Now, time.Time{})
 	add("revoked", apikey.Admin, time.Time{}, Now.Add(-time.Minute))
 	add("ingest", apikey.Ingest, time.Time{}, time.Time{})
+	add("worker", apikey.Worker, time.Time{}, time.Time{})
 	add("read", apikey.Read, Now.Add(time.Second), time.Time{})
 	add("write", apikey.Write, time.Time{}, time.Time{})
 	add("admin", apikey.Admin, time.Time{}, time.Time{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,14 +94,19 @@ func (rec *Record) Changed(req domain.BulkRequest, result domain.BulkResult) {
 	rec.bulk, rec.dryRun = &result, req.DryRun
 }
 
-// ActionIngest is the action of the routes that take in logs, as shippers do all the time.
-const ActionIngest = "logs.create"
+// What is done all the time: ActionIngest is the action of the routes that take in logs,
+// and with ActionWork begin those of workers.
+const (
+	ActionIngest = "logs.create"
+	ActionWork   = "worker."
+)
 
 // Audit writes one line to the audit log for each request that is to change something,
 // when it is done. Of those that were refused the first of a caller gets a line, and
 // those of the next minute one together. It never holds what was sent.
 type Audit struct {
-	// Log gets the lines, at info level, but at debug level if they are of stored logs.
+	// Log gets the lines, at info level, but at debug level if they are of stored logs or
+	// of workers at work.
 	// Nil writes none.
 	Log *zap.Logger
 	Now func() time.Time
@@ -154,7 +160,7 @@ func (a *Audit) write(rec *Record, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	level := zapcore.InfoLevel
-	if rec.action == ActionIngest && status < http.StatusBadRequest {
+	if (rec.action == ActionIngest || strings.HasPrefix(rec.action, ActionWork)) && status < http.StatusBadRequest {
 		level = zapcore.DebugLevel
 	}
 	if entry := a.Log.Check(level, rec.action); entry != nil {

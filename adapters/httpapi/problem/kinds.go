@@ -104,7 +104,7 @@ var kinds = []Kind{
 		Meaning: "No stored analysis found an anomaly with this id.", Action: "Look the id up in the list of anomalies. Analyses are removed with their task.",
 	}, {
 		err: domain.ErrUnknownTaskType, Name: "unknown-task-type", Title: "Unknown task type", Status: http.StatusBadRequest,
-		Meaning: "The server has no processor for this type of task, so that it would never run.", Action: "Use one of the types that the problem names, or run a server that has the processor.",
+		Meaning: "Nobody is known to work on this type of task, so that it might never run: no process has a processor for it, and no worker has claimed it within a day.", Action: "Use one of the types that the problem names, start a worker of the type, or name it in the server's setting task-types.",
 	}, {
 		err: domain.ErrInvalidCursor, Name: "invalid-cursor", Title: "Invalid cursor", Status: http.StatusBadRequest, Detail: "cursor was not issued by this list",
 		Meaning: "The cursor does not come from this list with these filters.", Action: "Begin the list anew without a cursor, and pass each next_cursor on as it is, with the same filters.",
@@ -120,6 +120,9 @@ var kinds = []Kind{
 	}, {
 		err: domain.ErrInvalidTransition, Name: "invalid-transition", Title: "The state of the task forbids this", Status: http.StatusConflict,
 		Meaning: "The task is in a state that forbids this. The member task_status is that state.", Action: "Read the task, and choose what its state allows: failed and cancelled tasks can be retried, unfinished ones cancelled.",
+	}, {
+		err: domain.ErrLeaseLost, Name: "lease-lost", Title: "Lease lost", Status: http.StatusConflict, Detail: "the lease is no longer held; nothing was changed",
+		Meaning: "The lease is no longer held: it ended and others have the task, or the task was reported otherwise, cancelled or deleted. Nothing was changed.", Action: "Stop the work on the task and forget the lease.",
 	}, {
 		err: domain.ErrQueueFull, Name: "queue-full", Title: "Queue full", Status: http.StatusTooManyRequests, RetryAfter: 5, Detail: "too many tasks wait already; nothing was stored",
 		Meaning: "The limit of waiting tasks is reached. Nothing was stored.", Action: "Send the same request again after the seconds of Retry-After. Add workers, or raise the limit (max-pending).",
@@ -158,8 +161,8 @@ var kinds = []Kind{
 	},
 	overloaded.of(ErrOverloaded, "the server is busy with other large bodies"),
 	{
-		err: ErrTooManyStreams, Name: "too-many-streams", Title: "Too many streams", Status: http.StatusServiceUnavailable, RetryAfter: 5, Detail: "the limit of open event streams is reached; close one, or come back later",
-		Meaning: "The limit of open event streams is reached.", Action: "Close streams that nobody reads, or come back after the seconds of Retry-After.",
+		err: ErrTooManyStreams, Name: "too-many-streams", Title: "Too many streams", Status: http.StatusServiceUnavailable, RetryAfter: 5, Detail: "the limit of open event streams, or of requests that wait for tasks, is reached; close one, or come back later",
+		Meaning: "The limit of open event streams, or of requests that wait for tasks, is reached.", Action: "Close those that nobody needs, or come back after the seconds of Retry-After.",
 	}, {
 		err: ErrUnsupportedMedia, Name: "unsupported-media-type", Title: "Unsupported media type", Status: http.StatusUnsupportedMediaType,
 		Meaning: "The server does not read this Content-Type or Content-Encoding here.", Action: "Use one that the problem names.",

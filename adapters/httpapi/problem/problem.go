@@ -87,6 +87,7 @@ func Of(err error) wire.Problem {
 		invalid    *domain.ValidationError
 		transition *domain.TransitionError
 		duplicate  *domain.DuplicateError
+		unknown    *domain.UnknownTypeError
 		fields     FieldErrors
 	)
 	switch {
@@ -95,6 +96,9 @@ func Of(err error) wire.Problem {
 	case errors.As(err, &transition):
 		p.Detail = fmt.Sprintf("task %s is %s", transition.TaskID, transition.From)
 		p.TaskID, p.TaskStatus = transition.TaskID.String(), transition.From.String()
+	case errors.As(err, &unknown):
+		p.Detail = unknown.Error()
+		p.Errors = []wire.FieldError{{Field: "type", Detail: p.Detail}}
 	case errors.As(err, &duplicate):
 		p.Detail, p.Holder = duplicate.Error(), duplicate.Holder.String()
 	case errors.As(err, &invalid):

@@ -19,7 +19,6 @@ import (
 // unmapped are errors of the domain that no request should meet; one that does
 // is a fault of the server.
 var unmapped = map[string]string{
-	"ErrLeaseLost":        "only workers hold leases",
 	"ErrCorruptRecord":    "the store holds what cannot be read",
 	"ErrDocumentConflict": "only analysers save documents, and they try again",
 }

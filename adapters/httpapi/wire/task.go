@@ -83,6 +83,9 @@ type Task struct {
 	Errors    []TaskError `json:"errors"`
 	// History is there where one task is shown, not in lists.
 	History []HistoryEntry `json:"history,omitempty"`
+	// Lease is there where a worker claims the task: it names the claim to the other calls
+	// of the worker, and is for the caller that claimed it alone.
+	Lease string `json:"lease,omitempty"`
 }
 
 // TaskError is one failure of a task.
