@@ -49,6 +49,17 @@ var docCommands = map[string][]readmeCommand{
 		{"curl -H 'Content-Type: text/plain' --data-binary @app.log 'http://127.0.0.1:8080/api/v1/logs?source=app'", runToEnd(`"accepted":301`, 0)},
 		{"curl 'http://127.0.0.1:8080/api/v1/anomalies?severity=medium'", runUntil("permission denied")},
 	},
+	"workers.md": {
+		{"logsift serve", runServer},
+		{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/worker/tasks:claim -d '{"types":["greet"]}'`, runToEnd(`{"tasks":[]}`, 0)},
+		{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/queue/tasks -d '{"type":"greet","payload":"world"}'`, runToEnd(`"type":"greet"`, 0)},
+		{`export LEASE=$(curl -s -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/worker/tasks:claim -d '{"types":["greet"],"max":10,"lease_seconds":30,"wait_seconds":20}' | grep -o '"lease":"[^"]*"' | cut -d'"' -f4)`, exportVariable},
+		{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/worker/tasks:heartbeat -d "{\"leases\":[\"$LEASE\"],\"lease_seconds\":60}"`, runToEnd(`"held":true`, 0)},
+		{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/worker/tasks:report -d "{\"reports\":[{\"lease\":\"$LEASE\",\"outcome\":\"completed\",\"result\":\"hello world\"}]}"`, runToEnd(`"task_status":"COMPLETED"`, 0)},
+		{"logsift key create --keys /etc/logsift/keys --role worker --name greeter", runToEnd("ls_", 0)},
+		{"LOGSIFT_SERVER=http://127.0.0.1:8080 LOGSIFT_API_KEY=ls_… python3 worker.py", notHere("bootstrap/systemtest/worker runs it")},
+		{"LOGSIFT_SERVER=http://127.0.0.1:8080 LOGSIFT_API_KEY=ls_… node worker.mjs", notHere("bootstrap/systemtest/worker runs it")},
+	},
 	"analysers.md": {
 		{"logsift config check --analyzer openai --ai-base-url http://127.0.0.1:11434/v1 --ai-model llama3.2", runToEnd("the settings are valid", 0)},
 	},

@@ -105,6 +105,10 @@ func (r *docReader) check(t *testing.T, b block) error {
 		return r.checkCommands(t, b.text)
 	case "go":
 		return stands(b.text, goSources())
+	case "python":
+		raw, err := os.ReadFile(docsDir + "/examples/worker.py")
+		require.NoError(t, err)
+		return stands(b.text, string(raw))
 	case "yaml":
 		file := filepath.Join(r.dir, "snippet.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(b.text), 0o600))
@@ -230,7 +234,8 @@ func TestDocsUncheckedBlocksAreCaught(t *testing.T) {
 	r := newDocReader(t, []readmeCommand{{"logsift version", runToEnd("logsift", 0)}})
 	r.last = `{"id":"a","list":[{"n":1}]}`
 	for name, b := range map[string]block{
-		"an unknown language":                 {"python", "print(1)"},
+		"an unknown language":                 {"cobol", "STOP RUN."},
+		"Python that no example has":          {"python", "print(1)"},
 		"no language":                         {"", "logsift version"},
 		"a command that is not in the table":  {"sh", "logsift dance"},
 		"Go that is no code of ours":          {"go", "func ExampleNew" + "Dance() {}"},

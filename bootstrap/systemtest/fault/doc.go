@@ -14,6 +14,8 @@
 //
 //	P1   cmd/logsift/process_test.go: TestAKilledWorkersTasksAreWorkedAgain
 //	P1   application/maintenance_test.go: TestReaper/a dead worker's task runs within its lease and two seconds
+//	P1   bootstrap/systemtest/worker/worker_test.go: TestWorkersOfOtherLanguages
+//	P2   bootstrap/workers_test.go: TestWorkersOverHTTP
 //	P2   bootstrap/systemtest/chaos/chaos_test.go: TestChaos
 //	P2   ports/portstest/taskqueue_settle.go: case/a lease that was recovered changes nothing any more
 //	P3   process_test.go: TestProcessFaults/a report that the network held back is refused by its fence
@@ -46,6 +48,8 @@
 //	R5   application/drain_test.go: TestDrain/a store that is down does not hold it up
 //	R6   redis_test.go: TestRedisFaults/a call whose reply was lost may be repeated
 //	R6   adapters/httpapi/idempotency_test.go: TestIdempotencyKey
+//	R6   adapters/httpapi/workers_test.go: TestARepeatedClaimGivesTheSameTasks
+//	R6   adapters/httpapi/workers_test.go: TestTasksOfAClientThatIsGoneAreGivenBack
 //	R6   application/faults_test.go: TestLostReplies
 //	R6   ports/portstest/taskqueue_claim.go: case/the same claim id gives the same tasks and no others
 //	R6   ports/portstest/taskqueue_settle.go: case/a repeated report counts once
