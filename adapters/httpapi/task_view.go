@@ -24,6 +24,7 @@ func taskView(t *domain.Task) wire.Task {
 		ID: t.ID, Type: string(t.Type), Queue: t.Queue, Payload: jsonView(t.Payload),
 		Status: t.Status.String(), Priority: int(t.Priority), Attempt: t.Attempt, MaxRetries: t.MaxRetries,
 		TimeoutSeconds: t.Timeout.Seconds(), UniqueKey: t.UniqueKey,
+		UniqueWhile: string(t.UniqueWhile), UniqueForSeconds: t.UniqueFor.Seconds(),
 		Key: t.Key, Tags: t.Tags, Backoff: backoffView(t.Backoff),
 		Deliveries: t.Deliveries, Recoveries: t.Recoveries,
 		CreatedAt: timeView(t.CreatedAt), ScheduledAt: timeView(t.ScheduledAt),

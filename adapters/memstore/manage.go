@@ -45,23 +45,20 @@ func (q *TaskQueue) remove(t *domain.Task) {
 	delete(q.asked, t.ID)
 	delete(q.waiting, t.ID)
 	delete(q.reported, t.ID)
-	if q.unique[t.UniqueKey] == t.ID {
-		delete(q.unique, t.UniqueKey)
-	}
+	delete(q.replaced, t.ID)
+	q.free(t)
 }
 
 func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.manage(ctx, "retry task", ids, func(t *domain.Task) error {
 		again := t.Status == domain.TaskStatusFailed || t.Status == domain.TaskStatusCancelled
-		if holder, held := q.unique[t.UniqueKey]; again && held && t.UniqueKey != "" {
-			return &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: holder}
+		if id, held := q.holder(t, q.cfg.now()); again && held && id != t.ID && t.UniqueFor == 0 {
+			return &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: id}
 		}
 		if err := q.step(t, t.RunAgain); err != nil {
 			return err
 		}
-		if t.UniqueKey != "" {
-			q.unique[t.UniqueKey] = t.ID
-		}
+		q.hold(t)
 		q.makeReady(t)
 		return nil
 	})
@@ -211,7 +208,9 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	before := q.cfg.now().Add(-retention).UnixMicro()
+	now := q.cfg.now()
+	q.forget(now)
+	before := now.Add(-retention).UnixMicro()
 	var out []domain.TaskID
 	for len(out) < limit {
 		e, ok := q.ended.peek()

@@ -37,7 +37,7 @@ func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 		if err := rec.task.RunAgain(); err != nil {
 			return err, nil
 		}
-		return tx.duplicate(rec.task.UniqueKey, rec.task.ID)
+		return tx.retake(rec)
 	})
 }
 

@@ -44,6 +44,9 @@ var rules = []rule{
 	{"it has no lane", "task", `SELECT seq FROM task WHERE lane NOT IN (SELECT id FROM lane)`},
 	{"its state is none", "task", `SELECT seq FROM task WHERE state NOT BETWEEN 1 AND 7`},
 	{"it is processed for no claim", "task", `SELECT seq FROM task WHERE state = 3 AND claim NOT IN (SELECT id FROM claim)`},
+	{"nobody can hold its unique key so", "task", `SELECT seq FROM task WHERE hold NOT BETWEEN 0 AND 3 OR hold = 1 AND state = 3`},
+	{"another task holds its unique key for a time", "task", `
+		SELECT t.seq FROM task t JOIN unique_until u ON u.key = t.unique_key WHERE t.state <= 4 AND t.hold < 2`},
 	{"it has no contents", "task", `SELECT seq FROM task WHERE seq NOT IN (SELECT seq FROM contents)`},
 	{"contents belong to no task", "contents", `SELECT seq FROM contents WHERE seq NOT IN (SELECT seq FROM task)`},
 	{"a result belongs to no completed task", "result", `SELECT seq FROM result WHERE seq NOT IN (SELECT seq FROM task WHERE state = 5)`},

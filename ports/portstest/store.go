@@ -62,6 +62,7 @@ var suites = []struct {
 	cases []storeCase
 }{
 	{"Enqueue", (*Store).hasQueue, enqueueCases},
+	{"Unique", (*Store).hasQueue, uniqueCases},
 	{"Claim", (*Store).hasQueue, claimCases},
 	{"Settle", (*Store).hasQueue, settleCases},
 	{"Manage", (*Store).hasQueue, manageCases},

@@ -302,6 +302,33 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 			}
 		})
 	}},
+	"a key that is held while its task waits is held until the end": {"Unique/a_key_that_is_held_while_its_task_waits_is_free_from_the_claim_on", func(q *brokenQueue) {
+		asks(&q.enqueue, everyTask(func(t *domain.Task) { t.UniqueWhile = domain.UniqueWhileUnfinished }))
+	}},
+	"a key is held for half its time": {"Unique/a_key_that_is_held_for_a_time_is_free_after_it_and_not_before", func(q *brokenQueue) {
+		asks(&q.enqueue, everyTask(func(t *domain.Task) { t.UniqueFor /= 2 }))
+	}},
+	"a holder is given as it was": {"Unique/an_enqueue_that_keeps_the_holder_gives_it_as_it_is", func(q *brokenQueue) {
+		answers(&q.enqueue, func(_ []*domain.Task, got *[]*domain.Task) {
+			for _, t := range *got {
+				t.Status = domain.TaskStatusPending
+			}
+		})
+	}},
+	"a replacement keeps the priority": {"Unique/a_waiting_task_is_replaced_as_often_as_is_asked_for", func(q *brokenQueue) {
+		asks(&q.enqueue, everyTask(func(t *domain.Task) {
+			if t.OnConflict == domain.ConflictReplace {
+				t.Priority = domain.PriorityNormal
+			}
+		}))
+	}},
+	"a replacement keeps the time": {"Unique/a_replaced_task_is_claimed_when_its_new_time_has_come", func(q *brokenQueue) {
+		asks(&q.enqueue, everyTask(func(t *domain.Task) {
+			if t.OnConflict == domain.ConflictReplace {
+				t.OnConflict = domain.ConflictKeep
+			}
+		}))
+	}},
 	"a running task can be deleted": {"Manage/each_step_is_allowed_from_some_states_and_refused_from_the_others", func(q *brokenQueue) {
 		q.remove = func(ctx context.Context, ids ...domain.TaskID) error {
 			_ = q.CancelTask(ctx, ids...)
@@ -316,6 +343,20 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 	"waiting claims are never woken": {"Claim/a_claim_that_waits_is_woken_by_an_enqueue", func(q *brokenQueue) {
 		q.dequeue = q.sleepy
 	}},
+}
+
+// everyTask changes copies of the tasks.
+func everyTask(change func(*domain.Task)) func(tasks *[]*domain.Task) {
+	return func(tasks *[]*domain.Task) {
+		*tasks = slices.Clone(*tasks)
+		for i, t := range *tasks {
+			if t != nil {
+				t = t.Clone()
+				change(t)
+				(*tasks)[i] = t
+			}
+		}
+	}
 }
 
 // sleepy is a claim that sleeps instead of waiting for a task.

@@ -194,7 +194,8 @@ function factsOf(task, list) {
     ['Time limit of an attempt', duration(task.timeout_seconds * 1000)],
     ['Deliveries', number(task.deliveries)],
     ['Recoveries', number(task.recoveries)],
-    ['Unique key', task.unique_key ? userText(task.unique_key) : null],
+    ['Unique key', task.unique_key ? [userText(task.unique_key), task.unique_for_seconds ? ` for ${duration(task.unique_for_seconds * 1000)}`
+      : task.unique_while ? ` while ${task.unique_while}` : ''] : null],
     ['Key', task.key ? userText(task.key) : null],
     ['Tags', task.tags?.join(', ')],
     ['Created', [timeFull(task.created_at), ' ', h('span', { class: 'muted' }, timeAgo(task.created_at))]],
