@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -67,12 +68,8 @@ type Task struct {
 	MaxRetries int
 	// Timeout bounds one attempt; its context is cancelled when it has passed.
 	Timeout time.Duration
-	// UniqueKey, if not empty, is held by one task at a time: while it is unfinished,
-	// unless UniqueWhile or UniqueFor says otherwise.
+	// UniqueKey, if not empty, is held by one unfinished task at a time.
 	UniqueKey string
-	// OnConflict says what Enqueue does if another task holds the unique key. It is no
-	// part of the contents and is not stored.
-	OnConflict OnConflict
 	// Delay asks Enqueue to make the task ready this long after the store's
 	// now. It excludes a ScheduledAt, and reads back as it was given.
 	Delay time.Duration
@@ -103,6 +100,9 @@ type Task struct {
 
 	// Lease is held by the worker of a PROCESSING task, else nil.
 	Lease *Lease
+	// Progress is how far a PROCESSING task has come, nil if its processor does not say.
+	// Stores show it in one task, not in lists.
+	Progress *Progress
 	// Result is what the processor returned, JSON by custom.
 	Result []byte
 	// Errors are the failures, oldest first, at most MaxTaskErrors.
@@ -212,12 +212,6 @@ func (t *Task) Validate() error {
 	if err := t.TaskOptions.validate(); err != nil {
 		return err
 	}
-	if err := t.OnConflict.validate(); err != nil {
-		return err
-	}
-	if t.UniqueKey == "" && (t.UniqueWhile != "" || t.UniqueFor != 0 || t.OnConflict != "") {
-		return &ValidationError{Field: "unique_key", Rule: "must be given with unique_while, unique_for_seconds and on_conflict"}
-	}
 	if t.Delay > 0 && !t.ScheduledAt.IsZero() {
 		return &ValidationError{Field: "delay_seconds", Rule: "cannot be combined with scheduled_at"}
 	}
@@ -296,6 +290,11 @@ func (t *Task) Clone() *Task {
 		l := *t.Lease
 		c.Lease = &l
 	}
+	if t.Progress != nil {
+		p := *t.Progress
+		p.Data = append([]byte(nil), p.Data...)
+		c.Progress = &p
+	}
 	return &c
 }
 
@@ -313,7 +312,12 @@ func (t *Task) AsEnqueued() *Task {
 // that the caller of Enqueue sets is equal, but for the trace. A repeated enqueue is
 // recognised by it.
 func (t *Task) SameContents(other *Task) bool {
-	return t.SameOrigin(other) && t.SameReplacement(other)
+	return t.ID == other.ID && t.Type == other.Type && t.Queue == other.Queue &&
+		string(t.Payload) == string(other.Payload) && t.Priority == other.Priority &&
+		t.MaxRetries == other.MaxRetries && t.Timeout == other.Timeout &&
+		t.UniqueKey == other.UniqueKey && t.Delay == other.Delay &&
+		bytes.Equal(t.TaskOptions.Encode(), other.TaskOptions.Encode()) &&
+		(t.Delay > 0 || t.ScheduledAt.Equal(other.ScheduledAt))
 }
 
 // step moves the task to next, or returns a *TransitionError.
@@ -321,7 +325,7 @@ func (t *Task) step(next TaskStatus) error {
 	if !t.Status.CanBecome(next) {
 		return &TransitionError{TaskID: t.ID, From: t.Status, To: next}
 	}
-	t.Status = next
+	t.Status, t.Progress = next, nil
 	return nil
 }
 

@@ -52,9 +52,7 @@ type TaskQueue struct {
 	due     *heap[entry]
 	leases  *heap[entry]
 	ended   *heap[entry]
-	unique  map[string]holder
-	// replaced are, by the id of a task, those who replaced what it does last.
-	replaced map[domain.TaskID]domain.TaskID
+	unique  map[string]domain.TaskID
 	// claims are the tasks of each claim, kept until the lease that it asked for
 	// has surely ended; oldClaims orders them by that.
 	claims    map[domain.ClaimID]claimed
@@ -65,12 +63,7 @@ type TaskQueue struct {
 	reported map[domain.TaskID]report
 	changed  chan struct{} // closed and replaced when a wait may end
 	events   eventLog
-}
-
-// holder is who holds a unique key: until the time, if that is not zero.
-type holder struct {
-	id    domain.TaskID
-	until time.Time
+	watches  map[*cancelWatch]struct{} // who is told of cancelled tasks
 }
 
 // claimed are the tasks of a claim, and until when they are kept.
@@ -99,9 +92,9 @@ func NewTaskQueue(cfg Config) *TaskQueue {
 	return &TaskQueue{
 		cfg: cfg, tasks: map[domain.TaskID]*domain.Task{}, asked: map[domain.TaskID]time.Time{}, waiting: map[domain.TaskID]bool{},
 		ready: map[lane]*heap[*domain.Task]{}, paused: map[string]time.Time{}, due: newHeap(byTime), leases: newHeap(byTime), ended: newHeap(byTime),
-		unique: map[string]holder{}, replaced: map[domain.TaskID]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
+		unique: map[string]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
 		oldClaims: newHeap(func(a, b claimEnd) int { return a.at.Compare(b.at) }),
-		counts:    map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}),
+		counts:    map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}), watches: map[*cancelWatch]struct{}{},
 	}
 }
 
@@ -136,19 +129,15 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 	if old, ok := q.tasks[t.ID]; ok {
 		asked := *old
 		asked.ScheduledAt = q.asked[t.ID]
-		same := asked.SameContents
-		if _, replaced := q.replaced[t.ID]; replaced {
-			same = asked.SameOrigin
-		}
-		if !same(t) {
+		if !asked.SameContents(t) {
 			return nil, fmt.Errorf("task %s: %w", t.ID, domain.ErrTaskExists)
 		}
 		return old.Clone(), nil
 	}
-	now := q.cfg.now()
-	if id, held := q.holder(t, now); held {
-		return q.conflict(t, id, in.OnConflict, now)
+	if holder, held := q.unique[t.UniqueKey]; held && t.UniqueKey != "" {
+		return nil, &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: holder}
 	}
+	now := q.cfg.now()
 	t.CreatedAt = now
 	if !now.After(q.last) {
 		t.CreatedAt = q.last.Add(time.Microsecond)
@@ -161,25 +150,18 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 	q.tasks[t.ID] = t
 	q.counts[t.Status]++
 	q.emit(t, 0, t.Status, "")
-	if t.UniqueFor > 0 {
-		q.unique[t.UniqueKey] = holder{t.ID, now.Add(t.UniqueFor)}
+	if t.UniqueKey != "" {
+		q.unique[t.UniqueKey] = t.ID
+	}
+	if t.ScheduledAt.After(now) {
+		q.lane(t)
+		q.waiting[t.ID] = true
+		q.due.push(entry{t.ScheduledAt.UnixMicro(), t})
+		q.notify(t.Queue)
 	} else {
-		q.hold(t)
-	}
-	q.place(t, now)
-	return t.Clone(), nil
-}
-
-// place puts a PENDING task among those that wait for their time, or are ready.
-func (q *TaskQueue) place(t *domain.Task, now time.Time) {
-	if !t.ScheduledAt.After(now) {
 		q.makeReady(t)
-		return
 	}
-	q.lane(t)
-	q.waiting[t.ID] = true
-	q.due.push(entry{t.ScheduledAt.UnixMicro(), t})
-	q.notify(t.Queue)
+	return t.Clone(), nil
 }
 
 // ceilMicro rounds a delay up to whole microseconds.
@@ -248,7 +230,9 @@ func (q *TaskQueue) step(t *domain.Task, change func() error) error {
 	delete(q.reported, t.ID)
 	if t.Status.Terminal() {
 		delete(q.waiting, t.ID)
-		q.free(t)
+		if q.unique[t.UniqueKey] == t.ID {
+			delete(q.unique, t.UniqueKey)
+		}
 		q.ended.push(entry{t.CompletedAt.UnixMicro(), t})
 	}
 	return nil

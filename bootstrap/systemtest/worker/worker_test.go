@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -166,22 +164,28 @@ func (w *world) add(t *testing.T, typ string, payload any, more map[string]any) 
 // await returns the task once it is as wanted.
 func (w *world) await(t *testing.T, id string, wanted func(task) bool) (got task) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		got = task{}
-		return w.ask(t, "GET", "/api/v1/queue/tasks/"+id, nil, &got) == http.StatusOK && wanted(got)
-	}, patience, 20*time.Millisecond, id)
-	return got
+		require.Equal(t, http.StatusOK, w.ask(t, "GET", "/api/v1/queue/tasks/"+id, nil, &got))
+		if wanted(got) {
+			return got
+		}
+		require.True(t, time.Now().Before(end), "%+v", got)
+	}
 }
 
 // holder returns which of the workers blocks on a task.
 func holder(t *testing.T, id string, among ...*process) *process {
 	t.Helper()
-	at := -1
-	require.Eventually(t, func() bool {
-		at = slices.IndexFunc(among, func(p *process) bool { return strings.Contains(p.said(), "blocked "+id) })
-		return at >= 0
-	}, patience, 20*time.Millisecond, "nobody has the task")
-	return among[at]
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for _, p := range among {
+			if strings.Contains(p.said(), "blocked "+id) {
+				return p
+			}
+		}
+	}
+	require.Fail(t, "nobody has the task")
+	return nil
 }
 
 func TestWorkersOfOtherLanguages(t *testing.T) {
@@ -208,7 +212,7 @@ func TestWorkersOfOtherLanguages(t *testing.T) {
 			var greetings []string
 			greet := func() {
 				for range 100 {
-					greetings = append(greetings, w.add(t, "greet", strconv.Itoa(len(greetings)), nil))
+					greetings = append(greetings, w.add(t, "greet", fmt.Sprint(len(greetings)), nil))
 				}
 			}
 			greet()
