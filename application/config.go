@@ -95,12 +95,11 @@ type SchedulerConfig struct {
 	PurgeInterval time.Duration
 	// Purger, if set, learns which tasks were removed.
 	Purger TaskPurger
+	// Schedules, if set, are fired by a scheduler that has workers or maintains the queue.
+	Schedules *ScheduleService
 	// Registry, if set, lists the scheduler while it runs, if that has workers or
 	// maintains the queue: every 2 s what has changed, and every 10 s in any case.
 	Registry ports.SchedulerRegistry
-	// Runs, if set, keeps the progress of runs, and tells of cancelled tasks, whose runs
-	// then end at once and not at the next heartbeat.
-	Runs ports.RunTracker
 	// History, if set, counts what the scheduler does, and is merged into its store
 	// while that runs and when it stops.
 	History *RunHistory

@@ -22,6 +22,9 @@ const (
 	// minSleep keeps maintenance from spinning where the store says that there is
 	// something to do at once, and another process does it.
 	minSleep = 10 * time.Millisecond
+	// scheduleInterval bounds the sleep of what fires schedules, since another process may
+	// set one.
+	scheduleInterval = time.Second
 	// purgeTimeout bounds a call of the purger.
 	purgeTimeout = 30 * time.Second
 )
@@ -152,4 +155,38 @@ func (s *DefaultScheduler) purgeOnce(ctx context.Context, removed *[]domain.Task
 	}
 	*removed = nil
 	return more, nil
+}
+
+// fireSchedules enqueues the tasks of schedules at their ticks until ctx ends. What has
+// begun by then goes on until calls ends.
+func (s *DefaultScheduler) fireSchedules(ctx, calls context.Context) {
+	var wait backoff
+	for {
+		done, err := s.cfg.Schedules.fireDue(calls)
+		if done.broken != nil {
+			s.logger.Warn("schedules cannot be fired", zap.Error(done.broken))
+		}
+		pause := scheduleInterval
+		switch {
+		case !s.noteStore(ctx, "FireSchedules", err):
+			pause = wait.next(s.cfg.Random())
+		case done.count > 0 && done.next >= 0:
+			wait.reset()
+			pause = min(done.next, pause)
+		case done.next >= 0:
+			wait.reset()
+			pause = min(max(done.next, minSleep), pause)
+		default:
+			wait.reset()
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-s.cfg.Schedules.changed:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		timer.Stop()
+	}
 }

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -60,6 +61,9 @@ type Config struct {
 	// Processors are what runs the tasks of further types; that of log analysis is
 	// always there. They are set by a program that is built on this package.
 	Processors map[domain.TaskType]ports.TaskProcessor `json:"-" yaml:"-"`
+	// Schedules are set at the start, by name, if they are others than those stored: each
+	// is what a PUT of the API has, in JSON. The file has them as the mapping schedules.
+	Schedules map[string]json.RawMessage `json:"-" yaml:"-"`
 
 	Timezone string
 
@@ -169,7 +173,7 @@ func (c *Config) Flags(fs *pflag.FlagSet, groups int) {
 // Unknown keys of the file are errors that name them. The result is checked with
 // [Config.Validate].
 func (c *Config) Load(fs *pflag.FlagSet, path string, getenv func(string) string) error {
-	fromFile, err := readFile(path)
+	fromFile, err := c.readFile(path)
 	if err != nil {
 		return err
 	}
@@ -204,8 +208,8 @@ func (c *Config) Load(fs *pflag.FlagSet, path string, getenv func(string) string
 	return c.Validate()
 }
 
-// readFile reads a YAML mapping of names to scalars or lists of scalars.
-func readFile(path string) (map[string]string, error) {
+// readFile reads a YAML mapping of names to scalars or lists of scalars, and the schedules.
+func (c *Config) readFile(path string) (map[string]string, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -219,6 +223,12 @@ func readFile(path string) (map[string]string, error) {
 	}
 	out := make(map[string]string, len(nodes))
 	for key, node := range nodes {
+		if key == schedulesKey {
+			if c.Schedules, err = readSchedules(&node); err != nil {
+				return nil, fmt.Errorf("configuration file %s, line %d: %s: %w", path, node.Line, key, err)
+			}
+			continue
+		}
 		switch node.Kind {
 		case yaml.ScalarNode:
 			out[key] = node.Value
@@ -245,6 +255,7 @@ func (c *Config) Validate() error {
 	if err := c.Retry.Validate(); err != nil {
 		errs = append(errs, retrySetting(err))
 	}
+	errs = append(errs, c.validateSchedules())
 	// The AI service has to be right also if it is not used, as far as it is set.
 	ai := c.openai()
 	ai.BaseURL, ai.Model = cmp.Or(ai.BaseURL, "http://localhost"), cmp.Or(ai.Model, "none")

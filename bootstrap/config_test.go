@@ -191,6 +191,9 @@ func TestAWrongFileIsRefusedByWhatIsWrong(t *testing.T) {
 		"a mapping for a value":               {"store:\n  redis: x\n", []string{"line 2", "must give store a value or a list"}},
 		"a mapping in a list":                 {"queues:\n- a: b\n", []string{"line 2", "queues"}},
 		"a key that comes twice":              {"workers: 1\nworkers: 2\n", []string{"logsift.yaml", "workers", "already"}},
+		"a schedule of another form":          {"schedules: [a]\n", []string{"line 1", "schedules"}},
+		"a schedule that never fires":         {"schedules:\n  a: {cron: 0 0 30 2 *, timezone: Mars, task: {type: log_analysis, payload: {batch_id: 0198c5a2-0000-7000-8000-000000000001}}}\n", []string{"schedules.a.timezone"}},
+		"a schedule of no task":               {"schedules:\n  a: {every_seconds: 5}\n", []string{"schedules.a.task"}},
 		"no mapping at all":                   {"- a\n", []string{"logsift.yaml"}},
 		"no YAML":                             {"a: b: c\n", []string{"logsift.yaml"}},
 	} {

@@ -197,6 +197,15 @@ func (s *Schedule) checkJitter(t *Timetable, since time.Time) error {
 	return nil
 }
 
+// Same reports whether both schedules are the same, however their Source is written.
+func (s *Schedule) Same(o *Schedule) bool {
+	a, b := *s, *o
+	a.Source, b.Source = nil, nil
+	left, errA := json.Marshal(a)
+	right, errB := json.Marshal(b)
+	return errA == nil && errB == nil && string(left) == string(right)
+}
+
 // sameTicks reports whether both schedules have the same ticks.
 func (s *Schedule) sameTicks(o *Schedule) bool {
 	return s.Cron == o.Cron && s.Every == o.Every && s.Timezone == o.Timezone && s.Jitter == o.Jitter &&

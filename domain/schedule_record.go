@@ -218,6 +218,7 @@ func (r *ScheduleRecord) overlap(fire []time.Time, now time.Time, busy bool) (fi
 				detail = "an earlier task is unfinished"
 			}
 		case OverlapReplace:
+			first = true
 			if i < len(fire)-1 {
 				detail = "a later tick replaces it"
 			}

@@ -100,9 +100,6 @@ type Task struct {
 
 	// Lease is held by the worker of a PROCESSING task, else nil.
 	Lease *Lease
-	// Progress is how far a PROCESSING task has come, nil if its processor does not say.
-	// Stores show it in one task, not in lists.
-	Progress *Progress
 	// Result is what the processor returned, JSON by custom.
 	Result []byte
 	// Errors are the failures, oldest first, at most MaxTaskErrors.
@@ -290,11 +287,6 @@ func (t *Task) Clone() *Task {
 		l := *t.Lease
 		c.Lease = &l
 	}
-	if t.Progress != nil {
-		p := *t.Progress
-		p.Data = append([]byte(nil), p.Data...)
-		c.Progress = &p
-	}
 	return &c
 }
 
@@ -325,7 +317,7 @@ func (t *Task) step(next TaskStatus) error {
 	if !t.Status.CanBecome(next) {
 		return &TransitionError{TaskID: t.ID, From: t.Status, To: next}
 	}
-	t.Status, t.Progress = next, nil
+	t.Status = next
 	return nil
 }
 

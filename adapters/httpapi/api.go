@@ -29,6 +29,8 @@ type Deps struct {
 	Readiness  ReadinessProbe
 	// Workers serves workers of other programs. Nil: there are no such paths.
 	Workers WorkerService
+	// Schedules serves the schedules. Nil: there are no such paths.
+	Schedules ScheduleService
 	// Dashboard serves the pages for people: / for browsers, and /ui and what is
 	// below it. It sets the headers of its answers by itself. Nil serves none.
 	Dashboard http.Handler
@@ -74,6 +76,7 @@ type Deps struct {
 type API struct {
 	queue      QueueService
 	operations OperationsService
+	schedules  ScheduleService
 	logs       LogService
 	workers    WorkerService // nil for none
 	readiness  ReadinessProbe
@@ -109,7 +112,7 @@ type API struct {
 func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
-		queue: auditedQueue{deps.Queue}, operations: deps.Operations, logs: deps.Logs, workers: deps.Workers, readiness: deps.Readiness,
+		queue: auditedQueue{deps.Queue}, operations: deps.Operations, schedules: deps.Schedules, logs: deps.Logs, workers: deps.Workers, readiness: deps.Readiness,
 		idempotent: deps.Idempotent, settings: deps.Settings,
 		dashboard: deps.Dashboard, events: deps.Events, waiter: deps.Waiter,
 		metrics: deps.Metrics, observers: deps.Observers,

@@ -69,6 +69,7 @@ var (
 	get    = []string{http.MethodGet, http.MethodHead}
 	post   = []string{http.MethodPost}
 	remove = []string{http.MethodDelete}
+	put    = []string{http.MethodPut}
 	writes = []string{http.MethodPost, http.MethodPut}
 )
 
@@ -107,6 +108,7 @@ func (a *API) taskRoutes() []route {
 	for _, action := range domain.TaskActions() {
 		rows = append(rows, route{methods: post, path: tasksPath + ":" + action.String(), serve: a.changeTasks(action), role: apikey.Admin, action: "task." + action.String()})
 	}
+	rows = append(rows, a.scheduleRoutes()...)
 	return append(rows,
 		route{methods: get, path: "/api/v1/queue/stats", serve: a.getStats, role: apikey.Read},
 		route{methods: get, path: "/api/v1/queue/events", off: a.events == nil, serve: a.streamEvents, role: apikey.Read, query: []string{"status", "type", "queue", "task_id"}},
@@ -127,6 +129,20 @@ func (a *API) workerRoutes() []route {
 		{methods: post, path: tasks + ":heartbeat", off: off, serve: a.extendLeases, role: apikey.Worker, action: auth.ActionWork + "heartbeat"},
 		{methods: post, path: tasks + ":report", off: off, serve: a.reportRuns, role: apikey.Worker, action: auth.ActionWork + "report"},
 		{methods: post, path: tasks + ":release", off: off, serve: a.releaseTasks, role: apikey.Worker, action: auth.ActionWork + "release"},
+	}
+}
+
+func (a *API) scheduleRoutes() []route {
+	const schedules, schedule = "/api/v1/queue/schedules", "/api/v1/queue/schedules/{name:[^/:]+}"
+	off := a.schedules == nil
+	return []route{
+		{methods: get, path: schedules, off: off, serve: a.listSchedules, role: apikey.Read, query: []string{"limit", "cursor"}},
+		{methods: get, path: schedule, off: off, serve: a.getSchedule, role: apikey.Read},
+		{methods: put, path: schedule, off: off, serve: a.putSchedule, role: apikey.Admin, action: "schedule.set"},
+		{methods: remove, path: schedule, off: off, serve: a.deleteSchedule, role: apikey.Admin, action: "schedule.delete"},
+		{methods: post, path: schedule + ":pause", off: off, serve: a.changeSchedule(ScheduleService.PauseSchedule), role: apikey.Admin, action: "schedule.pause"},
+		{methods: post, path: schedule + ":resume", off: off, serve: a.changeSchedule(ScheduleService.ResumeSchedule), role: apikey.Admin, action: "schedule.resume"},
+		{methods: post, path: schedule + ":run", off: off, serve: a.changeSchedule(runSchedule), role: apikey.Admin, action: "schedule.run"},
 	}
 }
 

@@ -26,6 +26,8 @@ type QueueService interface {
 	// ChangeTasks does an action to many tasks; those that are refused are in the
 	// result.
 	ChangeTasks(ctx context.Context, req domain.BulkRequest) (domain.BulkResult, error)
+	// CheckTaskType returns the error with which ScheduleTasks refuses a type.
+	CheckTaskType(ctx context.Context, typ domain.TaskType) error
 	GetQueueStats(ctx context.Context) (domain.QueueStats, error)
 	GetSchedulerStats() domain.SchedulerStats
 }
@@ -51,6 +53,24 @@ type OperationsService interface {
 	// GetHistory returns so many minutes, from 1 to MaxHistoryMinutes, oldest first
 	// and without gaps.
 	GetHistory(ctx context.Context, minutes int) ([]domain.RunHistoryPoint, error)
+}
+
+// ScheduleService is what the API needs of schedules. A name that has none is
+// domain.ErrScheduleNotFound.
+type ScheduleService interface {
+	// PutSchedule stores the schedule and reports whether it is new.
+	PutSchedule(ctx context.Context, schedule domain.Schedule) (r domain.ScheduleRecord, created bool, err error)
+	GetSchedule(ctx context.Context, name string) (domain.ScheduleRecord, error)
+	// ListSchedules returns a page of those whose names come after one, by name, and
+	// whether there are more.
+	ListSchedules(ctx context.Context, after string, limit int) (page []domain.ScheduleRecord, more bool, err error)
+	DeleteSchedule(ctx context.Context, name string) error
+	PauseSchedule(ctx context.Context, name string) (domain.ScheduleRecord, error)
+	ResumeSchedule(ctx context.Context, name string) (domain.ScheduleRecord, error)
+	// RunSchedule enqueues the task of the schedule at once.
+	RunSchedule(ctx context.Context, name string) (domain.ScheduleRecord, error)
+	// NextFirings returns when the schedule will fire next, at most n times.
+	NextFirings(r domain.ScheduleRecord, n int) []time.Time
 }
 
 // Limits of the parameter minutes of the history.

@@ -43,9 +43,6 @@ func backoffView(p domain.RetryPolicy) *wire.Backoff {
 // singleTaskView returns a task as it is shown alone, with its history.
 func singleTaskView(t *domain.Task) wire.Task {
 	view := taskView(t)
-	if p := t.Progress; p != nil {
-		view.Progress = &wire.Progress{Percent: p.Percent, Note: p.Note, Data: jsonView(p.Data), At: timeView(p.At)}
-	}
 	for _, h := range t.History() {
 		view.History = append(view.History, wire.HistoryEntry{
 			Status: h.Status.String(), At: timeView(h.At), Attempt: h.Attempt, Reason: string(h.Reason),

@@ -307,14 +307,3 @@ func TestChangeTask(t *testing.T) {
 		apitest.Problem(t, w.Do("DELETE", tasksPath+"/"+uuid.NewString(), ""), http.StatusNotFound, "task-not-found")
 	})
 }
-
-func TestATaskThatRunsShowsItsProgress(t *testing.T) {
-	t.Parallel()
-	w := apitest.New(httpapi.Config{})
-	task := w.Add(func(task *domain.Task) {
-		task.Status = domain.TaskStatusProcessing
-		task.Progress = &domain.Progress{Percent: 42, Note: "half way", Data: []byte(`{"n":1}`), At: apitest.Now}
-	})
-	got := apitest.Answer[wire.Task](t, w.Do("GET", tasksPath+"/"+task.ID.String(), ""), http.StatusOK).Progress
-	require.Equal(t, &wire.Progress{Percent: 42, Note: "half way", Data: []byte(`{"n":1}`), At: got.At}, got)
-}

@@ -69,15 +69,9 @@ func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 
 func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
 	now := q.cfg.now()
-	var running []domain.TaskID
-	err := q.manage(ctx, "cancel task", ids, func(t *domain.Task) error {
-		if t.Status == domain.TaskStatusProcessing {
-			running = append(running, t.ID)
-		}
+	return q.manage(ctx, "cancel task", ids, func(t *domain.Task) error {
 		return q.step(t, func() error { return t.MarkAsCancelled(now) })
 	})
-	q.tellCancelled(running)
-	return err
 }
 
 func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {

@@ -63,7 +63,6 @@ type TaskQueue struct {
 	reported map[domain.TaskID]report
 	changed  chan struct{} // closed and replaced when a wait may end
 	events   eventLog
-	watches  map[*cancelWatch]struct{} // who is told of cancelled tasks
 }
 
 // claimed are the tasks of a claim, and until when they are kept.
@@ -94,7 +93,7 @@ func NewTaskQueue(cfg Config) *TaskQueue {
 		ready: map[lane]*heap[*domain.Task]{}, paused: map[string]time.Time{}, due: newHeap(byTime), leases: newHeap(byTime), ended: newHeap(byTime),
 		unique: map[string]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
 		oldClaims: newHeap(func(a, b claimEnd) int { return a.at.Compare(b.at) }),
-		counts:    map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}), watches: map[*cancelWatch]struct{}{},
+		counts:    map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}),
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 
 // withoutHeads takes from a file what its version 6 did not have.
 var withoutHeads = []string{
-	"DROP TABLE schedule", "DROP TABLE progress", "DROP TABLE cancellation",
 	"ALTER TABLE contents DROP COLUMN options",
 	"DROP INDEX lane_head", "DROP INDEX lane_type_head", "ALTER TABLE lane DROP COLUMN head", "ALTER TABLE lane DROP COLUMN paused",
 	"PRAGMA user_version = 6",

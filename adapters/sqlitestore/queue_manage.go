@@ -43,12 +43,7 @@ func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 
 func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.change(ctx, "cancel task", ids, func(tx *transaction, rec *record) (refused, err error) {
-		running := rec.state == stateProcessing
-		refused = rec.task.MarkAsCancelled(rec.stepTime(tx.now))
-		if running && refused == nil {
-			err = tx.cancelRunning(rec.task.ID)
-		}
-		return refused, err
+		return rec.task.MarkAsCancelled(rec.stepTime(tx.now)), nil
 	})
 }
 

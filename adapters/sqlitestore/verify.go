@@ -48,8 +48,6 @@ var rules = []rule{
 	{"contents belong to no task", "contents", `SELECT seq FROM contents WHERE seq NOT IN (SELECT seq FROM task)`},
 	{"a result belongs to no completed task", "result", `SELECT seq FROM result WHERE seq NOT IN (SELECT seq FROM task WHERE state = 5)`},
 	{"a failure belongs to no task", "failure", `SELECT DISTINCT seq FROM failure WHERE seq NOT IN (SELECT seq FROM task)`},
-	{"a progress has a percent or a size that none can have", "progress", fmt.Sprintf(`
-		SELECT seq FROM progress WHERE percent NOT BETWEEN 0 AND 100 OR length(note) > %d OR length(data) > %d`, domain.MaxProgressNote, domain.MaxProgressData)},
 	{"an entry belongs to no batch", "log_entry", `SELECT no FROM log_entry WHERE batch NOT IN (SELECT no FROM log_batch)`},
 	{"the number of entries is not that of the batch", "log_batch", `
 		SELECT b.no FROM log_batch b WHERE b.entries <> (SELECT count(*) FROM log_entry e WHERE e.batch = b.no)`},

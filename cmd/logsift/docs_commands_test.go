@@ -101,6 +101,14 @@ var docCommands = map[string][]readmeCommand{
 		{"logsift stats --server http://127.0.0.1:8080 --watch --interval 200ms", runToInterrupt("     0.0s\n")},
 		{"logsift bench --store sqlite:bench.db --work w3 -n 2000 -c 10", runToEnd(`"rate":`, 0)},
 	},
+	"schedules.md": {
+		{`logsift schedule set nightly --cron '0 3 * * *' --timezone Europe/Berlin --task '{"type":"log_analysis","payload":{"batch_id":"0198c5a2-0000-7000-8000-000000000001"}}'`, runToEnd("Europe/Berlin", 0)},
+		{"logsift schedule list", runToEnd("nightly", 0)},
+		{"logsift schedule run nightly", runToEnd("fired", 0)},
+		{"logsift schedule pause nightly", runToEnd("paused since", 0)},
+		{"logsift schedule show nightly", runToEnd("paused since", 0)},
+		{"logsift schedule delete nightly", runToEnd("", 0)},
+	},
 	"monitor.md": {
 		{"logsift serve --metrics-addr 127.0.0.1:9464 --audit-log /var/lib/logsift/audit.log", runMeasuredServer},
 		{"curl -s http://127.0.0.1:8080/healthz", runToEnd(`"ok"`, 0)},

@@ -148,10 +148,6 @@ func (e *environment) printTask(t *wire.Task) error {
 	row("scheduled", optionalTime(t.ScheduledAt))
 	row("started", optionalTime(t.StartedAt))
 	row("completed", optionalTime(t.CompletedAt))
-	if p := t.Progress; p != nil {
-		row("progress", strings.TrimSpace(fmt.Sprintf("%d %% %s", p.Percent, p.Note)))
-		row("", string(p.Data))
-	}
 	row("payload", string(t.Payload))
 	for _, f := range t.Errors {
 		row("error", fmt.Sprintf("%s, attempt %d: %s: %s", optionalTime(f.At), f.Attempt, f.Reason, f.Message))

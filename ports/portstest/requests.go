@@ -31,7 +31,6 @@ var badRequests = []struct {
 	{(*Store).hasSchedulers, badSchedulersRequests()},
 	{(*Store).hasSchedules, badScheduleRequests()},
 	{(*Store).hasEvents, badEventsRequests()},
-	{(*Store).hasRuns, badRunsRequests()},
 	{(*Store).hasLogs, badLogsRequests()},
 }
 

@@ -357,7 +357,7 @@ var callerFields = []string{"ID", "Type", "Queue", "Payload", "Priority", "MaxRe
 
 // storeFields are those that belong to the store.
 var storeFields = []string{
-	"Status", "Attempt", "Deliveries", "Recoveries", "CreatedAt", "ScheduledAt", "StartedAt", "CompletedAt", "Lease", "Progress", "Result", "Errors",
+	"Status", "Attempt", "Deliveries", "Recoveries", "CreatedAt", "ScheduledAt", "StartedAt", "CompletedAt", "Lease", "Result", "Errors",
 }
 
 // fillTask gives every exported field a value that is not its default, so that a
@@ -380,7 +380,7 @@ func fillTask(t *testing.T, task *domain.Task) {
 		},
 		Delay: 42 * time.Second, Status: domain.TaskStatusFailed, Attempt: 3, Deliveries: 4, Recoveries: 5,
 		CreatedAt: time.Unix(1, 0), StartedAt: time.Unix(2, 0), CompletedAt: time.Unix(3, 0),
-		Lease: &domain.Lease{}, Progress: &domain.Progress{Percent: 1}, Result: []byte("result"), Errors: []domain.TaskError{{Message: "m"}},
+		Lease: &domain.Lease{}, Result: []byte("result"), Errors: []domain.TaskError{{Message: "m"}},
 	}
 	value := reflect.ValueOf(*task)
 	for _, name := range callerFields {

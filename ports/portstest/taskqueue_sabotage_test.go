@@ -29,8 +29,6 @@ type brokenQueue struct {
 	queues  func(ctx context.Context) ([]domain.QueueInfo, error)
 	pause   func(ctx context.Context, name string) error
 	resume  func(ctx context.Context, name string) error
-	save    func(ctx context.Context, progress ...ports.RunProgress) error
-	watch   func(ctx context.Context, cancelled func([]domain.TaskID)) error
 	read    func(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error)
 	// reopen is what another process gets; nil for a store of one process.
 	reopen func() *brokenQueue
@@ -44,7 +42,7 @@ func newBrokenQueue(q *memstore.TaskQueue) *brokenQueue {
 		},
 		dequeue: q.Dequeue, update: q.UpdateTask, extend: q.ExtendLease, stats: q.GetQueueStats, list: q.ListTasks,
 		purge: q.PurgeFinished, reap: q.ReapExpired, remove: q.DeleteTask, queues: q.ListQueues, pause: q.PauseQueue, resume: q.ResumeQueue,
-		read: q.ReadTaskEvents, save: q.SaveProgress, watch: q.WatchCancelled,
+		read: q.ReadTaskEvents,
 	}
 }
 
@@ -80,12 +78,6 @@ func (q *brokenQueue) ListQueues(ctx context.Context) ([]domain.QueueInfo, error
 }
 func (q *brokenQueue) PauseQueue(ctx context.Context, name string) error  { return q.pause(ctx, name) }
 func (q *brokenQueue) ResumeQueue(ctx context.Context, name string) error { return q.resume(ctx, name) }
-func (q *brokenQueue) SaveProgress(ctx context.Context, progress ...ports.RunProgress) error {
-	return q.save(ctx, progress...)
-}
-func (q *brokenQueue) WatchCancelled(ctx context.Context, cancelled func([]domain.TaskID)) error {
-	return q.watch(ctx, cancelled)
-}
 func (q *brokenQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error) {
 	return q.read(ctx, req)
 }
@@ -147,31 +139,6 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 				}
 			}
 			return q.TaskQueue.UpdateTask(ctx, updates...)
-		}
-	}},
-	"progress of a lost lease is kept": {"Runs/the_newest_progress_of_a_run_is_shown_until_the_run_ends", func(q *brokenQueue) {
-		q.save = func(ctx context.Context, progress ...ports.RunProgress) error {
-			for i, p := range progress {
-				if t, err := q.GetTask(ctx, p.Lease.TaskID); err == nil && t.Lease != nil {
-					progress[i].Lease = *t.Lease
-				}
-			}
-			return q.TaskQueue.SaveProgress(ctx, progress...)
-		}
-	}},
-	"progress extends the lease": {"Runs/progress_extends_no_lease_and_is_no_event", func(q *brokenQueue) {
-		q.save = func(ctx context.Context, progress ...ports.RunProgress) error {
-			for _, p := range progress {
-				_, _ = q.TaskQueue.ExtendLease(ctx, time.Minute, p.Lease)
-			}
-			return q.TaskQueue.SaveProgress(ctx, progress...)
-		}
-	}},
-	"a cancelled run is told to nobody": {"Runs/who_watches_is_told_of_a_cancelled_run_within_a_second,_in_any_process", func(q *brokenQueue) {
-		q.watch = func(ctx context.Context, cancelled func([]domain.TaskID)) error {
-			cancelled(nil)
-			<-ctx.Done()
-			return ctx.Err()
 		}
 	}},
 	"a snooze counts as a retry": {"Settle/a_snoozed_task_waits_for_its_time_and_nothing_is_counted", func(q *brokenQueue) {

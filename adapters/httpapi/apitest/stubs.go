@@ -149,6 +149,13 @@ func (q *QueueStub) ChangeTasks(_ context.Context, req domain.BulkRequest) (doma
 
 func (q *QueueStub) GetQueueStats(context.Context) (domain.QueueStats, error) { return q.Stats, q.Err }
 
+func (q *QueueStub) CheckTaskType(_ context.Context, typ domain.TaskType) error {
+	if !slices.Contains(q.Sched.TaskTypes, typ) {
+		return &domain.UnknownTypeError{Type: typ, Known: q.Sched.TaskTypes}
+	}
+	return nil
+}
+
 func (q *QueueStub) GetSchedulerStats() domain.SchedulerStats { return q.Sched }
 
 // LogsStub is a log service that remembers what it got.
@@ -343,6 +350,87 @@ func (f *OperationsStub) GetHistory(_ context.Context, minutes int) ([]domain.Ru
 	defer f.mu.Unlock()
 	f.Minutes = minutes
 	return f.History, f.Err
+}
+
+// SchedulesStub is a schedule service that keeps schedules in a map, and runs none by
+// itself.
+type SchedulesStub struct {
+	mu      sync.Mutex // guards what calls change
+	Records map[string]domain.ScheduleRecord
+	Err     error
+}
+
+func (s *SchedulesStub) PutSchedule(_ context.Context, def domain.Schedule) (domain.ScheduleRecord, bool, error) {
+	table, err := def.Compile(time.LoadLocation, Now)
+	if err == nil {
+		err = table.MustFire(Now)
+	}
+	if err = cmp.Or(s.Err, err); err != nil {
+		return domain.ScheduleRecord{}, false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, stored := s.Records[def.Name]
+	r.Set(def, table, Now)
+	s.Records[def.Name] = r
+	return r, !stored, nil
+}
+
+func (s *SchedulesStub) GetSchedule(_ context.Context, name string) (domain.ScheduleRecord, error) {
+	return s.change(name, func(*domain.ScheduleRecord) {})
+}
+
+func (s *SchedulesStub) change(name string, do func(r *domain.ScheduleRecord)) (domain.ScheduleRecord, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.Records[name]
+	if !ok {
+		return r, cmp.Or(domain.ValidateName("name", name), s.Err, domain.ErrScheduleNotFound)
+	}
+	do(&r)
+	s.Records[name] = r
+	return r, s.Err
+}
+
+func (s *SchedulesStub) ListSchedules(_ context.Context, after string, limit int) (page []domain.ScheduleRecord, more bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.Records)) {
+		if name > after {
+			page = append(page, s.Records[name])
+		}
+	}
+	return page[:min(len(page), limit)], len(page) > limit, s.Err
+}
+
+func (s *SchedulesStub) DeleteSchedule(ctx context.Context, name string) error {
+	_, err := s.GetSchedule(ctx, name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.Records, name)
+	return err
+}
+
+func (s *SchedulesStub) PauseSchedule(_ context.Context, name string) (domain.ScheduleRecord, error) {
+	return s.change(name, func(r *domain.ScheduleRecord) { r.Pause(Now) })
+}
+
+func (s *SchedulesStub) ResumeSchedule(_ context.Context, name string) (domain.ScheduleRecord, error) {
+	return s.change(name, func(r *domain.ScheduleRecord) { r.PausedAt = time.Time{} })
+}
+
+func (s *SchedulesStub) RunSchedule(_ context.Context, name string) (domain.ScheduleRecord, error) {
+	return s.change(name, func(r *domain.ScheduleRecord) {
+		r.Firings = append(r.Firings, domain.Firing{Tick: Now, TaskID: r.RunNow(Now), Outcome: domain.FiringFired, Manual: true, At: Now})
+		r.Pending = nil
+	})
+}
+
+func (s *SchedulesStub) NextFirings(r domain.ScheduleRecord, n int) []time.Time {
+	if r.Paused() {
+		return nil
+	}
+	return slices.Repeat([]time.Time{r.NextTick}, n)
 }
 
 // ProbeFunc is a readiness probe.

@@ -33,6 +33,7 @@ import (
 type World struct {
 	Queue      *QueueStub
 	Operations *OperationsStub
+	Schedules  *SchedulesStub
 	Logs       *LogsStub
 	Workers    *WorkersStub
 	Idempotent *IdempotentStub
@@ -44,10 +45,10 @@ type World struct {
 // New returns an API over stubs.
 func New(cfg httpapi.Config, change ...func(*httpapi.Deps)) *World {
 	core, log := observer.New(zapcore.DebugLevel)
-	w := &World{Queue: &QueueStub{}, Operations: &OperationsStub{}, Logs: &LogsStub{}, Workers: &WorkersStub{}, Idempotent: &IdempotentStub{}, Log: log}
+	w := &World{Queue: &QueueStub{}, Operations: &OperationsStub{}, Schedules: &SchedulesStub{}, Logs: &LogsStub{}, Workers: &WorkersStub{}, Idempotent: &IdempotentStub{}, Log: log}
 	w.Forget()
 	deps := httpapi.Deps{
-		Queue: w.Queue, Operations: w.Operations, Logs: w.Logs, Workers: w.Workers, Idempotent: w.Idempotent, Logger: zap.New(core),
+		Queue: w.Queue, Operations: w.Operations, Schedules: w.Schedules, Logs: w.Logs, Workers: w.Workers, Idempotent: w.Idempotent, Logger: zap.New(core),
 		States:    memstore.NewLogRepository(memstore.Config{}),
 		Readiness: ProbeFunc(func(context.Context) map[string]error { return w.Ready }),
 		Now:       func() time.Time { return Now },
@@ -67,6 +68,7 @@ func (w *World) Forget() {
 		Sched: domain.SchedulerStats{TaskTypes: []domain.TaskType{"echo", domain.TaskTypeLogAnalysis}},
 	}
 	*w.Operations = OperationsStub{Queues: map[string]domain.QueueInfo{}}
+	*w.Schedules = SchedulesStub{Records: map[string]domain.ScheduleRecord{}}
 	*w.Logs = LogsStub{}
 	*w.Workers = WorkersStub{TaskQueue: memstore.NewTaskQueue(memstore.Config{})}
 	*w.Idempotent = IdempotentStub{Calls: map[string]*IdempotentStubCall{}}

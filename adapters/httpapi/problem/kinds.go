@@ -103,6 +103,12 @@ var kinds = []Kind{
 		err: domain.ErrAnomalyNotFound, Name: "anomaly-not-found", Title: "Anomaly not found", Status: http.StatusNotFound, Detail: "no stored analysis found an anomaly with this id; analyses are removed with their task",
 		Meaning: "No stored analysis found an anomaly with this id.", Action: "Look the id up in the list of anomalies. Analyses are removed with their task.",
 	}, {
+		err: domain.ErrScheduleNotFound, Name: "schedule-not-found", Title: "Schedule not found", Status: http.StatusNotFound, Detail: "no schedule has this name",
+		Meaning: "No schedule has this name.", Action: "Look the name up in the list of schedules.",
+	}, {
+		err: domain.ErrScheduleConflict, Name: "schedule-conflict", Title: "Schedule changed meanwhile", Status: http.StatusConflict, Detail: "others changed the schedule meanwhile, again and again",
+		Meaning: "Others changed the schedule so often meanwhile that the change found no gap.", Action: "Send the same request again.",
+	}, {
 		err: domain.ErrUnknownTaskType, Name: "unknown-task-type", Title: "Unknown task type", Status: http.StatusBadRequest,
 		Meaning: "Nobody is known to work on this type of task, so that it might never run: no process has a processor for it, and no worker has claimed it within a day.", Action: "Use one of the types that the problem names, start a worker of the type, or name it in the server's setting task-types.",
 	}, {

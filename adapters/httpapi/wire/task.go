@@ -81,23 +81,11 @@ type Task struct {
 	// LastError is the message of the newest of Errors, "" if there is none.
 	LastError string      `json:"last_error"`
 	Errors    []TaskError `json:"errors"`
-	// Progress is there where one task is shown that runs, if its processor says how far
-	// it has come.
-	Progress *Progress `json:"progress,omitempty"`
 	// History is there where one task is shown, not in lists.
 	History []HistoryEntry `json:"history,omitempty"`
 	// Lease is there where a worker claims the task: it names the claim to the other calls
 	// of the worker, and is for the caller that claimed it alone.
 	Lease string `json:"lease,omitempty"`
-}
-
-// Progress is how far a run has come.
-type Progress struct {
-	Percent int    `json:"percent"`
-	Note    string `json:"note"`
-	// Data is JSON, null for none.
-	Data json.RawMessage `json:"data"`
-	At   *time.Time      `json:"at"`
 }
 
 // TaskError is one failure of a task.

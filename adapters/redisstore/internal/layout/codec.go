@@ -250,34 +250,6 @@ func DecodeTask(s StoredTask) (*domain.Task, error) {
 	return t, err
 }
 
-// EncodeProgress returns what is kept of a progress: the percent, the length of the note,
-// the note, and the data. The script puts the fence and the time before it.
-func EncodeProgress(p domain.Progress) []byte {
-	b := append([]byte{byte(p.Percent), byte(len(p.Note))}, p.Note...)
-	return append(b, p.Data...)
-}
-
-// DecodeProgress reads what is kept of a progress, nil if it is of another lease or
-// damaged.
-func DecodeProgress(l domain.Lease, kept string) *domain.Progress {
-	const fence, head = FenceSize - 16, FenceSize - 16 + 7 + 2
-	if len(kept) < head || kept[:fence] != string(AppendFence(nil, l)[16:]) {
-		return nil
-	}
-	note, rest := int(kept[head-1]), kept[head:]
-	if note > len(rest) {
-		return nil
-	}
-	p := &domain.Progress{Percent: int(kept[head-2]), Note: rest[:note], At: MicroTime(int64(int56(kept[fence:])))}
-	if data := rest[note:]; data != "" {
-		p.Data = []byte(data)
-	}
-	if p.Validate() != nil {
-		return nil
-	}
-	return p
-}
-
 // EncodeFailure is what the client gives to append_error: reason, message and
 // stack, each ended by NUL but the last.
 func EncodeFailure(e domain.TaskError) []byte {

@@ -32,7 +32,6 @@ var queueTable = []Key{
 	{"meta", "hash", "generation (the epoch) and lanes (layout and number) of the ready lists, seq (newest sequence number), idle (a claim waits), " +
 		"watch, told and heed (of events), sweep (of ready lists)"},
 	{"claim:ID", "string", "what a claim took, for as long as its lease and a minute"},
-	{"progress:ID", "string", "fence, time and contents of how far the run of a task has come, for an hour; see codec.go"},
 	{"events", "stream", "steps of tasks while somebody reads them, see events/emit.lua; also the channel of waiting readers"},
 	{"quarantine", "hash", "id: record that could not be read, see the verifier"},
 	{"aside:NAME", "any", "a key of a wrong type that a repair has renamed"},
@@ -128,9 +127,6 @@ func (k *QueueKeys) Ready(list int) string { return k.Prefix + "ready:" + strcon
 
 // Claim is the key that remembers what a claim took.
 func (k *QueueKeys) Claim(id [16]byte) string { return k.Prefix + "claim:" + string(id[:]) }
-
-// Progress is the key of how far the run of a task has come.
-func (k *QueueKeys) Progress(id [16]byte) string { return k.Prefix + "progress:" + string(id[:]) }
 
 // Types are the types of the keys, but for those whose names vary.
 func (k *QueueKeys) Types() map[string]string { return types(k.Prefix, queueTable) }

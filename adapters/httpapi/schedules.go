@@ -1,0 +1,239 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+
+	"logsift/adapters/httpapi/auth"
+	"logsift/adapters/httpapi/request"
+	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
+)
+
+// DecodeSchedule makes a schedule of its name and the JSON that a PUT has. ctx has the
+// caller. The error is a *domain.ValidationError, or a problem.ErrForbidden.
+func DecodeSchedule(ctx context.Context, name string, data []byte) (domain.Schedule, error) {
+	var in wire.PutSchedule
+	out := domain.Schedule{Name: name}
+	if request.FirstByte(data) != '{' {
+		return out, &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
+	}
+	err := request.Decode(data, &in)
+	if err != nil {
+		return out, err
+	}
+	out.Cron, out.Timezone = in.Cron, in.Timezone
+	out.Overlap, out.Missed = domain.Overlap(in.Overlap), domain.Missed(in.Missed)
+	if in.EverySeconds != nil {
+		if *in.EverySeconds == 0 {
+			return out, &domain.ValidationError{Field: "every_seconds", Value: "0", Rule: "must be at least 1"}
+		}
+		if out.Every, err = duration("every_seconds", *in.EverySeconds, domain.MaxEvery); err != nil {
+			return out, err
+		}
+	}
+	if in.JitterSeconds != nil {
+		if out.Jitter, err = duration("jitter_seconds", *in.JitterSeconds, domain.MaxJitter); err != nil {
+			return out, err
+		}
+	}
+	for _, f := range []struct {
+		from *time.Time
+		to   *time.Time
+	}{{in.Start, &out.Start}, {in.End, &out.End}} {
+		if f.from != nil {
+			*f.to = f.from.UTC().Truncate(time.Microsecond)
+		}
+	}
+	if in.MaxMissed != nil {
+		if out.MaxMissed = *in.MaxMissed; out.MaxMissed == 0 {
+			return out, &domain.ValidationError{Field: "max_missed", Value: "0", Rule: "must be at least 1"}
+		}
+	}
+	if in.Task == nil {
+		return out, &domain.ValidationError{Field: "task", Rule: "is required"}
+	}
+	return out, decodeTemplate(ctx, &out, in.Task)
+}
+
+// decodeTemplate reads the task of a schedule. Its errors name the fields of the task
+// behind "task.".
+func decodeTemplate(ctx context.Context, s *domain.Schedule, data []byte) error {
+	task, err := decodeTask(ctx, data, uuid.Max)
+	if invalid, ok := errors.AsType[*domain.ValidationError](err); ok {
+		field := "task." + invalid.Field
+		if invalid.Field == "body" {
+			field = "task"
+		}
+		return &domain.ValidationError{Field: field, Value: invalid.Value, Rule: invalid.Rule}
+	}
+	if err != nil {
+		return err
+	}
+	task.ID = uuid.Nil
+	source := jsontext.Value(slices.Clone(data))
+	if err := source.Compact(); err != nil {
+		return &domain.ValidationError{Field: "task", Rule: "must be a JSON object"}
+	}
+	s.Task, s.Source = task, json.RawMessage(source)
+	return nil
+}
+
+func (a *API) putSchedule(w http.ResponseWriter, r *http.Request) error {
+	if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
+		return err
+	}
+	data, free, err := a.bodies.Read(w, r, a.cfg.MaxTaskBytes)
+	if err != nil {
+		return err
+	}
+	defer free()
+	schedule, err := DecodeSchedule(r.Context(), mux.Vars(r)["name"], data)
+	if err != nil {
+		return err
+	}
+	if err := a.queue.CheckTaskType(r.Context(), schedule.Task.Type); err != nil {
+		return err
+	}
+	record, created, err := a.schedules.PutSchedule(r.Context(), schedule)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	return wire.Write(w, status, a.scheduleView(&record))
+}
+
+func (a *API) getSchedule(w http.ResponseWriter, r *http.Request) error {
+	record, err := a.schedules.GetSchedule(r.Context(), mux.Vars(r)["name"])
+	if err != nil {
+		return err
+	}
+	return wire.Write(w, http.StatusOK, a.scheduleView(&record))
+}
+
+func (a *API) listSchedules(w http.ResponseWriter, r *http.Request) error {
+	q := request.NewQuery(r)
+	limit, cursor := cmp.Or(q.Limit(), domain.DefaultPageSize), q.Cursor()
+	if err := q.Err(); err != nil {
+		return err
+	}
+	after, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(after) > 0 && domain.ValidateName("cursor", string(after)) != nil {
+		return domain.ErrInvalidCursor
+	}
+	records, more, err := a.schedules.ListSchedules(r.Context(), string(after), limit)
+	if err != nil {
+		return err
+	}
+	out := wire.ScheduleList{Schedules: make([]wire.Schedule, len(records))}
+	for i := range records {
+		out.Schedules[i] = scheduleRow(&records[i])
+	}
+	if more {
+		next := base64.RawURLEncoding.EncodeToString([]byte(records[len(records)-1].Schedule.Name))
+		out.NextCursor = &next
+	}
+	return wire.Write(w, http.StatusOK, out)
+}
+
+func (a *API) deleteSchedule(w http.ResponseWriter, r *http.Request) error {
+	if err := a.schedules.DeleteSchedule(r.Context(), mux.Vars(r)["name"]); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// changeSchedule makes a handler of a change of a schedule, which answers with it.
+func (a *API) changeSchedule(change func(ScheduleService, context.Context, string) (domain.ScheduleRecord, error)) handlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		return a.once(w, r, nil, func(ctx context.Context) (reply, error) {
+			record, err := change(a.schedules, ctx, mux.Vars(r)["name"])
+			if err != nil {
+				return reply{}, err
+			}
+			return newReply(http.StatusOK, a.scheduleView(&record))
+		})
+	}
+}
+
+// runSchedule tells the audit log of the task.
+func runSchedule(s ScheduleService, ctx context.Context, name string) (domain.ScheduleRecord, error) { //nolint:revive // It is a method expression by its shape.
+	r, err := s.RunSchedule(ctx, name)
+	if n := len(r.Firings); err == nil && n > 0 {
+		auth.RecordOf(ctx).Tasks(r.Firings[n-1].TaskID)
+	}
+	return r, err
+}
+
+// scheduleRow shows a schedule as lists do.
+func scheduleRow(r *domain.ScheduleRecord) wire.Schedule {
+	s := &r.Schedule
+	out := wire.Schedule{
+		Name: s.Name, Cron: s.Cron, Timezone: cmp.Or(s.Timezone, "UTC"), JitterSeconds: s.Jitter.Seconds(),
+		Start: timeView(s.Start), End: timeView(s.End),
+		Overlap: string(cmp.Or(s.Overlap, domain.OverlapAllow)), Missed: string(cmp.Or(s.Missed, domain.MissedOne)),
+		Task: s.Source, Paused: r.Paused(), PausedAt: timeView(r.PausedAt), CreatedAt: timeView(r.CreatedAt), UpdatedAt: timeView(r.SetAt),
+	}
+	if s.Every > 0 {
+		every := s.Every.Seconds()
+		out.EverySeconds = &every
+	}
+	if s.Missed == domain.MissedAll {
+		out.MaxMissed = cmp.Or(s.MaxMissed, domain.DefaultMaxMissed)
+	}
+	if out.Task == nil {
+		out.Task = templateView(s.Task)
+	}
+	if !r.Paused() {
+		out.NextFiringAt = timeView(s.DueAt(r.NextTick))
+	}
+	if n := len(r.Firings); n > 0 {
+		last := firingView(&r.Firings[n-1])
+		out.LastFiring = &last
+	}
+	return out
+}
+
+// templateView shows the task of a schedule that was made in Go.
+func templateView(t *domain.Task) json.RawMessage {
+	priority, retries, timeout := int(t.Priority), t.MaxRetries, t.Timeout.Seconds()
+	out, err := wire.Encode(wire.CreateTask{
+		Type: string(t.Type), Payload: jsonView(t.Payload), Priority: &priority, Queue: t.Queue,
+		MaxRetries: &retries, TimeoutSeconds: &timeout, UniqueKey: t.UniqueKey,
+	})
+	if err != nil {
+		return json.RawMessage("{}")
+	}
+	return out
+}
+
+// scheduleView shows one schedule, with its next and last firings.
+func (a *API) scheduleView(r *domain.ScheduleRecord) wire.Schedule {
+	out := scheduleRow(r)
+	out.NextFirings = a.schedules.NextFirings(*r, nextFirings)
+	for i := range r.Firings {
+		out.Firings = append(out.Firings, firingView(&r.Firings[len(r.Firings)-1-i]))
+	}
+	return out
+}
+
+// nextFirings is how many a schedule shows.
+const nextFirings = 5
+
+func firingView(f *domain.Firing) wire.Firing {
+	return wire.Firing{Tick: timeView(f.Tick), TaskID: f.TaskID, Outcome: string(f.Outcome), Manual: f.Manual, Detail: f.Detail, At: timeView(f.At)}
+}

@@ -1,0 +1,90 @@
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"logsift/adapters/httpapi"
+	"logsift/application"
+	"logsift/domain"
+)
+
+// schedulesKey is the key of the file that holds the schedules.
+const schedulesKey = "schedules"
+
+// readSchedules makes JSON of a mapping of names to schedules.
+func readSchedules(node *yaml.Node) (map[string]json.RawMessage, error) {
+	var byName map[string]map[string]any
+	if err := node.Decode(&byName); err != nil {
+		return nil, err //nolint:wrapcheck // The caller says where.
+	}
+	out := make(map[string]json.RawMessage, len(byName))
+	for name, schedule := range byName {
+		body, err := json.Marshal(schedule)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		out[name] = body
+	}
+	return out, nil
+}
+
+// decodeSchedule reads one of the schedules. The error names it and its field.
+func (c *Config) decodeSchedule(ctx context.Context, name string) (domain.Schedule, error) {
+	s, err := httpapi.DecodeSchedule(ctx, name, c.Schedules[name])
+	return s, inSchedule(name, err)
+}
+
+// inSchedule says in which schedule an error is.
+func inSchedule(name string, err error) error {
+	if invalid, ok := errors.AsType[*domain.ValidationError](err); ok {
+		return &domain.ValidationError{Field: schedulesKey + "." + name + "." + invalid.Field, Value: invalid.Value, Rule: invalid.Rule}
+	}
+	if err != nil {
+		return fmt.Errorf("%s.%s: %w", schedulesKey, name, err)
+	}
+	return nil
+}
+
+func (c *Config) validateSchedules() error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(c.Schedules)) {
+		s, err := c.decodeSchedule(context.Background(), name)
+		if err == nil {
+			_, err = s.Compile(time.LoadLocation, time.Now())
+			err = inSchedule(name, err)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// setSchedules stores the schedules of the configuration that are others than those
+// stored, if this process stays. One whose ticks have all passed is left out.
+func setSchedules(service *application.ScheduleService, config Config) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if config.Addr == "" && config.Workers == 0 {
+			return nil
+		}
+		for _, name := range slices.Sorted(maps.Keys(config.Schedules)) {
+			s, err := config.decodeSchedule(ctx, name)
+			if err != nil {
+				return err
+			}
+			if !s.End.IsZero() && s.End.Before(time.Now()) {
+				continue
+			}
+			if _, _, err := service.PutSchedule(hookBound(ctx), s); err != nil {
+				return inSchedule(name, err)
+			}
+		}
+		return nil
+	}
+}
