@@ -18,11 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// module is the path of this module; make module changes it.
+const module = "logsift"
+
 // rule says what the production files of a room may use. The rooms and their
 // rules are the table of the README's section Architecture. A folder without a
 // rule fails the test: decide where it belongs before adding one.
 type rule struct {
-	// room is a folder; "adapters/*" stands for each adapter with its own
+	// room is a folder, "." that of the module; "adapters/*" stands for each adapter with its own
 	// subpackages. The longest match counts.
 	room string
 	// ours are the rooms of this module that it may import; "self" stands for
@@ -62,6 +65,8 @@ var rules = []rule{
 		never: []string{"net/http", "database/sql", "os", "os/"},
 	},
 	{room: "application/observe", ours: []string{"domain", "ports"}},
+	{room: "application/queuetest", ours: []string{"domain", "ports", "adapters/memstore"}, tests: true},
+	{room: ".", ours: []string{"domain", "ports", "application"}, libs: []string{"github.com/google/uuid"}, never: []string{"net", "net/", "database/sql"}},
 	{room: "adapters/*", ours: []string{"domain", "domain/logline", "ports", "self"}, libs: []string{"*"}},
 	{room: "adapters/openai/redact", libs: []string{"golang.org/x/text/unicode/norm"}, never: []string{"net", "net/http", "os", "os/", "time"}},
 	{room: "adapters/openai/redact/redacttest", tests: true},
@@ -87,6 +92,7 @@ var rules = []rule{
 	{room: "bootstrap/systemtest/*", ours: []string{"domain", "ports", "application", "bootstrap", "adapters/*", "bootstrap/systemtest/proc"}, libs: []string{"*"}, tests: true},
 	{room: "cmd/logsift/internal/follow", ours: []string{"domain", "domain/logline"}},
 	{room: "cmd/logsift", ours: []string{"self", "bootstrap", "domain", "domain/logline", "adapters/httpapi/wire"}, libs: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/google/uuid", "github.com/klauspost/compress", "github.com/therootcompany/xz", "github.com/mattn/go-runewidth", "golang.org/x/text/encoding/unicode"}},
+	{room: "cmd/queue-example", ours: []string{".", "domain", "adapters/memstore"}},
 	{room: "cmd/logsift-eval", ours: []string{"domain", "domain/logline", "adapters/memstore", "adapters/builtin", "adapters/builtin/*"}, libs: []string{"github.com/google/uuid"}},
 	{room: "mocks", ours: []string{"domain", "ports"}, libs: []string{"github.com/golang/mock", "github.com/google/uuid"}, tests: true},
 }
@@ -119,8 +125,10 @@ func TestTheReadmeHasTheRules(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	shown := map[string]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z/*-]+)` \\| [^|]+ \\| ([^|]+) \\|$").FindAllStringSubmatch(string(readme), -1) {
-		shown[row[1]] = strings.ReplaceAll(row[2], "`", "")
+	for _, row := range regexp.MustCompile("(?m)^\\| ((?:`[a-z./*-]+`(?:, )?)+) \\| [^|]+ \\| ([^|]+) \\|$").FindAllStringSubmatch(string(readme), -1) {
+		for room := range strings.SplitSeq(row[1], ", ") {
+			shown[strings.Trim(room, "`")] = strings.ReplaceAll(row[2], "`", "")
+		}
 	}
 	for _, r := range rules {
 		if strings.HasPrefix(r.room, "adapters/") && r.room != "adapters/*" {
@@ -177,6 +185,8 @@ func TestViolationsAreCaught(t *testing.T) {
 		"the taking in of logs knows keys":   {"adapters/httpapi/ingest/x.go", "// Package ingest is one.\npackage ingest\nimport _ \"logsift/adapters/httpapi/auth\"", "httpapi/ingest may not import"},
 		"the watch of files knows keys":      {"adapters/httpapi/reload/x.go", "// Package reload is one.\npackage reload\nimport _ \"logsift/adapters/httpapi/apikey\"", "httpapi/reload may not import"},
 		"the server knows the API":           {"adapters/httpapi/server/x.go", "// Package server is one.\npackage server\nimport _ \"logsift/adapters/httpapi\"", "httpapi/server may not import"},
+		"the door knows an adapter":          {"x.go", "// Package logsift is the door.\npackage logsift\nimport _ \"logsift/adapters/memstore\"", ". may not import"},
+		"the rules know the door":            {"domain/x.go", "package domain\nimport _ \"" + module + "\"", "domain may not import " + module},
 		"the command knows an adapter":       {"cmd/logsift/x.go", "// Command logsift.\npackage main\nimport _ \"logsift/adapters/httpapi\"", "logsift/adapters/httpapi"},
 		"a production file uses real faults": {"bootstrap/x.go", "// Package bootstrap is one.\npackage bootstrap\nimport _ \"logsift/bootstrap/systemtest/chaos\"", "systemtest/chaos"},
 		"a folder has no rule":               {"util/x.go", "// Package util is one.\npackage util", "no rule"},
@@ -312,7 +322,11 @@ func allowed(p string, r rule, room string, rules []rule) bool {
 			return false
 		}
 	}
-	if ours, ok := strings.CutPrefix(p, "logsift/"); ok {
+	ours, ok := strings.CutPrefix(p, module+"/")
+	if p == module {
+		ours, ok = ".", true
+	}
+	if ok {
 		target, _, known := ruleFor(ours, rules)
 		if known && target.tests { // only what names it
 			return slices.Contains(r.ours, ours)

@@ -66,6 +66,10 @@ var docCommands = map[string][]readmeCommand{
 	"measurements.md": {
 		{"go test -run '^$' -bench Depth ./adapters/redisstore", notHere("it takes minutes, in a checkout")},
 	},
+	"go.md": {
+		{"go run ./cmd/queue-example", runInCheckout("4 tasks: 3 completed, 1 failed")},
+		{"make module MODULE=host.example/you/logsift", notHere("it changes the checkout; bootstrap has a test of it")},
+	},
 	"one-machine.md": {
 		{"cp deploy/logsift.yaml /etc/logsift/logsift.yaml", installSettings},
 		{"logsift config check --config /etc/logsift/logsift.yaml --connect", runToEnd("the settings are valid, and the store is there", 0)},
@@ -166,6 +170,19 @@ func notHere(reason string) func(*testing.T, *reader, string) {
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s: %s", line, out)
 		r.last = ""
+	}
+}
+
+// runInCheckout runs a line where the sources are, to its end.
+func runInCheckout(want string) func(*testing.T, *reader, string) {
+	return func(t *testing.T, r *reader, line string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+		cmd.Dir = moduleRoot
+		out, err := cmd.CombinedOutput()
+		r.last = string(out)
+		require.NoError(t, err, r.last)
+		require.Contains(t, r.last, want)
 	}
 }
 

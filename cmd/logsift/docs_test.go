@@ -273,7 +273,7 @@ func TestDocsFlagsVariablesAndLinksExist(t *testing.T) {
 		for _, name := range regexp.MustCompile(`--[a-z][a-z-]+|LOGSIFT_[A-Z_]+[A-Z]`).FindAllString(text, -1) {
 			require.True(t, known[name], "%s names %s, which does not exist", guide, name)
 		}
-		for _, link := range regexp.MustCompile(`\]\(([^):#]+)\)`).FindAllStringSubmatch(text, -1) {
+		for _, link := range regexp.MustCompile(`\]\(([^):#\s]+)\)`).FindAllStringSubmatch(text, -1) {
 			require.FileExists(t, filepath.Join(docsDir, link[1]), guide)
 		}
 	}

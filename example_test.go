@@ -1,0 +1,150 @@
+package logsift_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"logsift"
+	"logsift/adapters/memstore"
+	"logsift/domain"
+)
+
+// What a program needs to run tasks of its own.
+func Example() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	store := memstore.New(memstore.Config{})
+	q := logsift.New(store, logsift.Options{Workers: 10})
+	greet := logsift.Handle(q, "greet", func(ctx context.Context, who string) (string, error) {
+		return "hello " + who, nil
+	}, logsift.MaxRetries(5), logsift.Timeout(time.Minute))
+	if err := q.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	task, err := greet.Enqueue(ctx, "world", logsift.In(10*time.Millisecond), logsift.Unique("greet:world"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text, err := task.Wait(ctx)
+	fmt.Println(text, err)
+	fmt.Println(q.Stop(ctx))
+	// Output:
+	// hello world <nil>
+	// <nil>
+}
+
+// Middleware is round each run: here one that tells what it took, and one that turns
+// an error into a permanent one.
+func ExampleQueue_Use() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	q := logsift.New(memstore.New(memstore.Config{}), logsift.Options{})
+
+	q.Use(func(next logsift.Handler) logsift.Handler {
+		return logsift.HandlerFunc(func(ctx context.Context, task *domain.Task) ([]byte, error) {
+			begin := time.Now()
+			result, err := next.Process(ctx, task)
+			fmt.Println(task.Type, logsift.Task(ctx).Attempt, time.Since(begin) < time.Minute, err)
+			return result, err
+		})
+	}, func(next logsift.Handler) logsift.Handler {
+		return logsift.HandlerFunc(func(ctx context.Context, task *domain.Task) ([]byte, error) {
+			result, err := next.Process(ctx, task)
+			if errors.Is(err, errNoSuchPerson) {
+				err = logsift.Permanent(err)
+			}
+			return result, err
+		})
+	})
+	greet := logsift.Handle(q, "greet", func(context.Context, string) (string, error) { return "", errNoSuchPerson })
+	if err := q.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	task, err := greet.Enqueue(ctx, "nobody")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = task.Wait(ctx)
+	var ended *logsift.NoResultError
+	fmt.Println(errors.As(err, &ended) && ended.Task.Status == domain.TaskStatusFailed)
+	fmt.Println(q.Stop(ctx))
+	// Output:
+	// greet 1 true there is no such person
+	// true
+	// <nil>
+}
+
+var errNoSuchPerson = errors.New("there is no such person")
+
+// A payload has changed: tasks of both versions run, each by its own handler. Programs
+// that know only the first leave the tasks of the second.
+func ExampleVersion() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	q := logsift.New(memstore.New(memstore.Config{}), logsift.Options{})
+
+	type person struct{ First, Last string }
+	greet := func(_ context.Context, p person) (string, error) { return "hello " + p.First + " " + p.Last, nil }
+	first := logsift.Handle(q, "greet", func(ctx context.Context, who string) (string, error) {
+		return greet(ctx, person{First: who, Last: "(of version 1)"})
+	})
+	second := logsift.Handle(q, "greet", greet, logsift.Version(2))
+	if err := q.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	before, err := first.Enqueue(ctx, "Ada")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	now, err := second.Enqueue(ctx, person{"Ada", "Lovelace"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(before.Wait(ctx))
+	fmt.Println(now.Wait(ctx))
+	fmt.Println(q.Stop(ctx))
+	// Output:
+	// hello Ada (of version 1) <nil>
+	// hello Ada Lovelace <nil>
+	// <nil>
+}
+
+// A program that makes tasks and waits for them runs none: other programs on the same
+// store do.
+func ExampleDeclare() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	store := memstore.New(memstore.Config{}) // one that programs can share is redisstore's
+
+	client := logsift.New(store, logsift.Options{})
+	greet := logsift.Declare[string, string](client, "greet", logsift.OnQueue("mail"))
+	tasks, err := greet.EnqueueMany(ctx, []string{"Ada", "Grace"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	worker := logsift.New(store, logsift.Options{Queues: []string{"mail"}})
+	logsift.Handle(worker, "greet", func(_ context.Context, who string) (string, error) { return "hello " + who, nil })
+	if err := worker.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, task := range tasks {
+		fmt.Println(task.Wait(ctx))
+	}
+	fmt.Println(worker.Stop(ctx))
+	// Output:
+	// hello Ada <nil>
+	// hello Grace <nil>
+	// <nil>
+}

@@ -1,0 +1,291 @@
+package logsift_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift"
+	"logsift/adapters/memstore"
+	"logsift/adapters/redisstore"
+	"logsift/adapters/redisstore/redistest"
+	"logsift/adapters/sqlitestore"
+	"logsift/application/queuetest"
+	"logsift/domain"
+)
+
+var (
+	_ logsift.Store = (*redisstore.Client)(nil)
+	_ logsift.Store = (*sqlitestore.DB)(nil)
+	_ logsift.Store = (*memstore.Store)(nil)
+	_ logsift.Store = (*queuetest.Store)(nil)
+)
+
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+
+// onEachStore runs a test on a new store of each kind.
+func onEachStore(t *testing.T, test func(t *testing.T, store logsift.Store)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, memstore.New(memstore.Config{}))
+	})
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		store, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "tasks.db"), sqlitestore.Config{})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, store.Close()) })
+		test(t, store)
+	})
+	t.Run("Redis", func(t *testing.T) {
+		t.Parallel()
+		server, namespace := redistest.Shared(t)
+		store, err := redisstore.Open(t.Context(), redisstore.Config{URL: server.URL(), Namespace: namespace})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, store.Close()) })
+		test(t, store)
+	})
+}
+
+// start starts a queue, and stops it at the end of the test, before its store is closed.
+func start(t *testing.T, q *logsift.Queue) {
+	t.Helper()
+	require.NoError(t, q.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, q.Stop(context.WithoutCancel(t.Context()))) })
+}
+
+type order struct {
+	Item  string
+	Count int
+}
+
+func TestTasksRunOnEachStore(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, store logsift.Store) {
+		q := logsift.New(store, logsift.Options{Workers: 4})
+		runs := make(chan logsift.Run, 10)
+		ship := logsift.Handle(q, "ship", func(ctx context.Context, o order) (order, error) {
+			runs <- logsift.Task(ctx)
+			if o.Count < 0 {
+				return o, logsift.Permanent(errors.New("nothing to ship"))
+			}
+			return order{o.Item, o.Count + 1}, nil
+		}, logsift.OnQueue("mail"), logsift.MaxRetries(7), logsift.Timeout(time.Hour))
+		later := logsift.Handle(q, "later", func(context.Context, struct{}) (struct{}, error) {
+			return struct{}{}, nil
+		}, logsift.In(time.Hour))
+		start(t, q)
+
+		id := uuid.New()
+		task, err := ship.Enqueue(t.Context(), order{"book", 1}, logsift.ID(id), logsift.Priority(9))
+		require.NoError(t, err)
+		done, err := task.Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, order{"book", 2}, done)
+		run := <-runs
+		require.WithinDuration(t, time.Now().Add(time.Hour), run.Deadline, time.Minute)
+		run.Deadline = time.Time{}
+		require.Equal(t, logsift.Run{ID: id, Type: "ship", Queue: "mail", Attempt: 1, MaxRetries: 7}, run)
+		again, err := ship.Enqueue(t.Context(), order{"book", 1}, logsift.ID(id), logsift.Priority(9))
+		require.NoError(t, err)
+		require.Equal(t, id, again.ID, "a repeated enqueue makes no second task")
+
+		failed, err := ship.Enqueue(t.Context(), order{Count: -1})
+		require.NoError(t, err)
+		_, err = ship.Task(failed.ID).Wait(t.Context())
+		var ended *logsift.NoResultError
+		require.ErrorAs(t, err, &ended)
+		require.Equal(t, domain.TaskStatusFailed, ended.Task.Status)
+		require.ErrorContains(t, err, "is FAILED: nothing to ship")
+
+		holder, err := later.Enqueue(t.Context(), struct{}{}, logsift.Unique("one"))
+		require.NoError(t, err)
+		_, err = later.Enqueue(t.Context(), struct{}{}, logsift.Unique("one"))
+		require.ErrorIs(t, err, domain.ErrDuplicateTask)
+		many, err := later.EnqueueMany(t.Context(), make([]struct{}, 3), logsift.Unique("two"))
+		require.ErrorIs(t, err, domain.ErrDuplicateTask, "two of three are refused")
+		require.NotNil(t, many[0])
+		require.Nil(t, many[1])
+
+		cancelled := make(chan error, 1)
+		go func() {
+			_, err := holder.Wait(t.Context())
+			cancelled <- err
+		}()
+		require.NoError(t, store.CancelTask(t.Context(), holder.ID))
+		require.ErrorContains(t, <-cancelled, "is CANCELLED")
+	})
+}
+
+func TestAVersionIsLeftToThoseWhoKnowIt(t *testing.T) {
+	t.Parallel()
+	store := queuetest.New(t)
+	previous, present := logsift.New(store, logsift.Options{}), logsift.New(store, logsift.Options{})
+	first := logsift.Handle(previous, "greet", func(_ context.Context, who string) (string, error) { return who, nil })
+	second := logsift.Handle(present, "greet", func(_ context.Context, who []string) (string, error) {
+		return strings.Join(who, " "), nil
+	}, logsift.Version(2))
+
+	one, err := first.Enqueue(t.Context(), "Ada")
+	require.NoError(t, err)
+	two, err := second.Enqueue(t.Context(), []string{"Ada", "Lovelace"})
+	require.NoError(t, err)
+	store.Run(previous)
+	text, err := one.Wait(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "Ada", text)
+	left := store.Tasks("greet.v2")
+	require.Equal(t, domain.TaskStatusPending, left[0].Status)
+	require.Zero(t, left[0].Deliveries, "it was not even claimed")
+
+	store.Run(present)
+	text, err = two.Wait(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "Ada Lovelace", text)
+}
+
+func TestMiddlewareIsRoundEachRun(t *testing.T) {
+	t.Parallel()
+	store := queuetest.New(t)
+	var log bytes.Buffer
+	q := logsift.New(store, logsift.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	var steps []string
+	step := func(name string) func(logsift.Handler) logsift.Handler {
+		return func(next logsift.Handler) logsift.Handler {
+			return logsift.HandlerFunc(func(ctx context.Context, task *domain.Task) ([]byte, error) {
+				steps = append(steps, fmt.Sprintf("%s %d", name, logsift.Task(ctx).Attempt))
+				return next.Process(ctx, task)
+			})
+		}
+	}
+	q.Use(step("outer"), step("inner"))
+	fail := logsift.Handle(q, "fail", func(context.Context, any) (any, error) { panic("no luck") },
+		logsift.MaxRetries(1), logsift.Backoff(logsift.RetryPolicy{Kind: "fixed", Base: time.Hour}))
+	_, err := fail.Enqueue(t.Context(), nil, logsift.Key("anna"), logsift.Tags("slow"))
+	require.NoError(t, err)
+	store.Run(q)
+	require.Equal(t, []string{"outer 1", "inner 1"}, steps)
+	require.Equal(t, domain.TaskStatusRetrying, store.Tasks("fail")[0].Status)
+	require.Contains(t, log.String(), `msg="task failed, it will be retried"`)
+	store.Advance(time.Hour - time.Minute)
+	store.Run(q)
+	require.Len(t, steps, 2, "it is not due yet")
+	store.Advance(time.Minute)
+	store.Run(q)
+	require.Equal(t, []string{"outer 1", "inner 1", "outer 2", "inner 2"}, steps)
+	task := store.Tasks("fail")[0]
+	require.Equal(t, domain.TaskStatusFailed, task.Status)
+	require.Equal(t, "anna slow", task.Key+" "+task.Tags[0])
+}
+
+func TestWhatIsWrongIsTold(t *testing.T) {
+	t.Parallel()
+	nothing := func(context.Context, string) (string, error) { return "", nil }
+	store := memstore.New(memstore.Config{})
+	for name, c := range map[string]struct {
+		field string
+		queue func() *logsift.Queue
+	}{
+		"a wrong option": {"workers", func() *logsift.Queue { return logsift.New(store, logsift.Options{Workers: -5}) }},
+		"no store":       {"store", func() *logsift.Queue { return logsift.New(nil, logsift.Options{}) }},
+		"a wrong name": {"type", func() *logsift.Queue {
+			q := logsift.New(store, logsift.Options{})
+			logsift.Handle(q, "no name", nothing)
+			return q
+		}},
+		"a type that has a handler": {"type", func() *logsift.Queue {
+			q := logsift.New(store, logsift.Options{})
+			logsift.Handle(q, "one", nothing)
+			logsift.Handle(q, "one", nothing)
+			return q
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := c.queue()
+			var wrong *domain.ValidationError
+			require.ErrorAs(t, q.Start(t.Context()), &wrong)
+			require.Equal(t, c.field, wrong.Field)
+			require.NoError(t, q.Stop(t.Context()))
+		})
+	}
+	_, err := logsift.Declare[string, string](logsift.New(nil, logsift.Options{}), "one").Enqueue(t.Context(), "")
+	require.ErrorIs(t, err, domain.ErrInvalid)
+
+	q := logsift.New(store, logsift.Options{})
+	one := logsift.Handle(q, "one", nothing)
+	start(t, q)
+	_, err = logsift.Handle(q, "late", nothing).Enqueue(t.Context(), "")
+	require.ErrorContains(t, err, "before the scheduler starts")
+	_, err = one.Enqueue(t.Context(), "", logsift.Version(2))
+	require.ErrorContains(t, err, "where Version belongs")
+	_, err = one.Enqueue(t.Context(), "", logsift.Priority(11))
+	require.ErrorContains(t, err, "priority must be")
+	_, err = logsift.Declare[chan int, string](q, "one").Enqueue(t.Context(), nil)
+	require.ErrorContains(t, err, "payload must be JSON")
+
+	number, err := logsift.Declare[int, string](q, "one").Enqueue(t.Context(), 1)
+	require.NoError(t, err)
+	_, err = number.Wait(t.Context())
+	require.ErrorContains(t, err, "is FAILED: payload of a task one: json: cannot unmarshal number")
+	text, err := one.Enqueue(t.Context(), "")
+	require.NoError(t, err)
+	_, err = logsift.Declare[string, int](q, "one").Task(text.ID).Wait(t.Context())
+	require.ErrorContains(t, err, "result of task")
+}
+
+// The hello world of the guide runs in a module of its own, made from what the module
+// cache has.
+func TestAnEmbeddersModuleRuns(t *testing.T) {
+	t.Parallel()
+	root, err := os.Getwd()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	program, err := os.ReadFile("testdata/hello/main.go")
+	require.NoError(t, err)
+	server, _ := redistest.Shared(t)
+	const url = "redis://127.0.0.1:6379/0"
+	require.Contains(t, string(program), url)
+	write("main.go", strings.Replace(string(program), url, server.URL(), 1))
+	mod, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	module := strings.Fields(string(mod))[1]
+	write("go.mod", fmt.Sprintf("module example.com/hello\n\ngo 1.26\n\nrequire %s v0.0.0\n\nreplace %[1]s => %s\n", module, root))
+	sums, err := os.ReadFile("go.sum")
+	require.NoError(t, err)
+	write("go.sum", string(sums))
+
+	cmd := exec.CommandContext(t.Context(), "go", "run", ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -mod=mod", "GOPROXY=off", "GOWORK=off")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Equal(t, "hello world\n", string(out))
+}
+
+func TestTheGuideCountsTheLines(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("docs/go.md")
+	require.NoError(t, err)
+	for form, file := range map[string]string{
+		", %d lines.": "testdata/hello/main.go", "takes %d lines with [asynq": "docs/examples/hello-asynq.txt", "and %d with [River": "docs/examples/hello-river.txt",
+	} {
+		program, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Contains(t, string(guide), fmt.Sprintf(form, bytes.Count(program, []byte("\n"))))
+	}
+}

@@ -1,0 +1,207 @@
+package logsift
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"logsift/domain"
+)
+
+// Type is a type of tasks, whose payload is an In and whose result is an Out, both as
+// JSON. It is safe for concurrent use.
+type Type[In, Out any] struct {
+	queue *Queue
+	// defaults is a task of the type without an id and a payload.
+	defaults domain.Task
+	err      error // what Handle was refused for; Enqueue returns it
+}
+
+// Handle has the tasks of a type run by f, and returns the type. The options hold for
+// each task that is enqueued here, unless its own say otherwise. A payload that is no In
+// fails the task for good; so does a result that is no JSON.
+//
+// It is to be called before Start, which returns what is wrong with it: a name that
+// domain.ValidateName refuses, or a type that has a handler.
+func Handle[In, Out any](q *Queue, name string, f func(ctx context.Context, in In) (Out, error), opts ...Option) *Type[In, Out] {
+	return newType[In, Out](q, name, HandlerFunc(func(ctx context.Context, task *domain.Task) ([]byte, error) {
+		var in In
+		if err := json.Unmarshal(task.Payload, &in); err != nil {
+			return nil, domain.Permanent(fmt.Errorf("payload of a task %s: %w", task.Type, err))
+		}
+		out, err := f(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		result, err := json.Marshal(out)
+		if err != nil {
+			return nil, domain.Permanent(fmt.Errorf("result of a task %s: %w", task.Type, err))
+		}
+		return result, nil
+	}), opts)
+}
+
+// Declare returns a type whose tasks other programs run.
+func Declare[In, Out any](q *Queue, name string, opts ...Option) *Type[In, Out] {
+	return newType[In, Out](q, name, nil, opts)
+}
+
+func newType[In, Out any](q *Queue, name string, h Handler, opts []Option) *Type[In, Out] {
+	t := &Type[In, Out]{queue: q, defaults: *domain.NewTask(uuid.Nil, domain.TaskType(name), nil)}
+	for _, set := range opts {
+		set(&t.defaults)
+	}
+	t.err = q.handle(t.defaults.Type, h)
+	return t
+}
+
+// Enqueue makes a task. Once it returns, the task is as safe as the store is. Errors are
+// those of ports.TaskEnqueuer, such as domain.ErrDuplicateTask, and a
+// *domain.ValidationError for an option or a payload. After domain.ErrStoreUnavailable
+// the task may exist: [ID] makes it safe to repeat the call.
+func (t *Type[In, Out]) Enqueue(ctx context.Context, in In, opts ...Option) (*Enqueued[Out], error) {
+	tasks, err := t.EnqueueMany(ctx, []In{in}, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return tasks[0], nil
+}
+
+// EnqueueMany makes a task of each payload, many in one step of the store. If some are
+// refused, the others are made: the error is a *domain.BatchError then, and the
+// returned slice has nil for those refused.
+func (t *Type[In, Out]) EnqueueMany(ctx context.Context, in []In, opts ...Option) ([]*Enqueued[Out], error) {
+	if t.err != nil {
+		return nil, t.err
+	}
+	tasks := make([]*domain.Task, len(in))
+	for i := range in {
+		payload, err := json.Marshal(in[i])
+		if err != nil {
+			return nil, &domain.ValidationError{Field: "payload", Rule: "must be JSON: " + err.Error()}
+		}
+		task := t.defaults
+		task.ID, task.Payload = uuid.Must(uuid.NewV7()), payload
+		for _, set := range opts {
+			set(&task)
+		}
+		if task.Type != t.defaults.Type {
+			return nil, &domain.ValidationError{Field: "type", Value: string(task.Type), Rule: "must stay that of Handle or Declare, where Version belongs"}
+		}
+		tasks[i] = &task
+	}
+	stored, err := t.queue.store.Enqueue(ctx, tasks...)
+	out := make([]*Enqueued[Out], len(in))
+	for i, task := range stored {
+		if task != nil {
+			out[i] = t.Task(task.ID)
+		}
+	}
+	return out, err
+}
+
+// Task returns a task of the type by its id, to wait for it.
+func (t *Type[In, Out]) Task(id domain.TaskID) *Enqueued[Out] {
+	return &Enqueued[Out]{ID: id, queue: t.queue}
+}
+
+// Enqueued is a task of which this program knows the id.
+type Enqueued[Out any] struct {
+	ID domain.TaskID
+
+	queue *Queue
+}
+
+// Wait waits until the task has ended, in whichever process it runs, and returns its
+// result. It learns of the end as it happens, and does not poll. Errors are a
+// *[NoResultError] for a task that is FAILED or CANCELLED, domain.ErrTaskNotFound for
+// one that was removed, those of a store that is away or closed, and that of ctx.
+func (e *Enqueued[Out]) Wait(ctx context.Context) (Out, error) {
+	var out Out
+	task, err := e.queue.waiter.WaitTask(ctx, e.ID)
+	if err != nil {
+		return out, err
+	}
+	if task.Status != domain.TaskStatusCompleted {
+		return out, &NoResultError{task}
+	}
+	if err := json.Unmarshal(task.Result, &out); err != nil {
+		return out, fmt.Errorf("result of task %s: %w", e.ID, err)
+	}
+	return out, nil
+}
+
+// NoResultError says that a task ended without a result.
+type NoResultError struct {
+	// Task is FAILED or CANCELLED, and has the errors of its runs.
+	Task *domain.Task
+}
+
+// Error tells the newest error of the task, or its status.
+func (e *NoResultError) Error() string {
+	text := fmt.Sprintf("task %s is %s", e.Task.ID, e.Task.Status)
+	if last := e.Task.LastError(); last != "" {
+		text += ": " + last
+	}
+	return text
+}
+
+// Option sets something of a task: of one if it is given to Enqueue, of each of a type if
+// it is given to Handle or Declare.
+type Option func(task *domain.Task)
+
+// MaxRetries is how often the task runs again after a run that failed, 3 unless set.
+func MaxRetries(n int) Option { return func(t *domain.Task) { t.MaxRetries = n } }
+
+// RetryPolicy says how long a failed task waits: 1, 4 and 9 minutes, unless set.
+type RetryPolicy = domain.RetryPolicy
+
+// Backoff is how long the task waits after a run that failed.
+func Backoff(p RetryPolicy) Option { return func(t *domain.Task) { t.Backoff = p } }
+
+// Timeout bounds each run, by the end of its context. It is 10 minutes unless set.
+func Timeout(d time.Duration) Option { return func(t *domain.Task) { t.Timeout = d } }
+
+// Priority has tasks of a higher one run first, from 0 to 10. It is 5 unless set.
+func Priority(n int) Option { return func(t *domain.Task) { t.Priority = domain.Priority(n) } }
+
+// OnQueue puts the task into a queue, "default" unless set. [Options] say which queues a
+// program works on; the command line and the API can pause one.
+func OnQueue(name string) Option { return func(t *domain.Task) { t.Queue = name } }
+
+// In has the task wait for so long, by the clock of the store.
+func In(d time.Duration) Option { return func(t *domain.Task) { t.Delay = d } }
+
+// At has the task wait until then.
+func At(when time.Time) Option { return func(t *domain.Task) { t.ScheduledAt = when } }
+
+// Unique refuses the task with domain.ErrDuplicateTask while an unfinished one has the key.
+func Unique(key string) Option { return func(t *domain.Task) { t.UniqueKey = key } }
+
+// Key relates tasks of a queue, such as those of one customer; [Unique] is another key.
+func Key(key string) Option { return func(t *domain.Task) { t.Key = key } }
+
+// Tags are names to find the task by.
+func Tags(names ...string) Option { return func(t *domain.Task) { t.Tags = names } }
+
+// ID names the task, by an id of the caller's making: an Enqueue that is repeated with it
+// makes no second task.
+func ID(id domain.TaskID) Option { return func(t *domain.Task) { t.ID = id } }
+
+// Version is the version of a type's payload, given to Handle or Declare, 1 unless set.
+// Each version has its own handler and its own In; a program leaves the versions that it
+// has no handler for to those that do, so old and new programs may run at once.
+//
+// A version above 1 is a part of the type's name, "greet.v2": a claim names its types to
+// the store, so that a task of an unknown version is never taken, and statistics tell
+// when the last task of an old version is gone.
+func Version(n int) Option {
+	return func(t *domain.Task) {
+		if n > 1 {
+			t.Type = domain.TaskType(fmt.Sprintf("%s.v%d", t.Type, n))
+		}
+	}
+}
