@@ -1,6 +1,6 @@
 # make alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help test lint generate bench benchstat chaos mutants run demo eval redaction shippers browser deployment vulnerabilities fuzz verify
+.PHONY: help test lint generate module bench benchstat chaos mutants run demo eval redaction shippers browser deployment vulnerabilities fuzz verify
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -13,6 +13,10 @@ lint: ## run the linters
 
 generate: ## make the mocks anew
 	go generate ./...
+
+module: ## change the path of the module to MODULE=host/owner/name, and run the tests
+	sh .ci/module $(MODULE)
+	sh .ci/test
 
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
