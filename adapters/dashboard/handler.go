@@ -17,7 +17,7 @@ const assetsPrefix = "/ui/assets/"
 // not empty. They are those of assets/js/routes.js.
 var pagePaths = []string{
 	"/", "/ui/tasks", "/ui/tasks/*", "/ui/anomalies", "/ui/anomalies/*",
-	"/ui/logs", "/ui/workers", "/ui/queues", "/ui/settings",
+	"/ui/logs", "/ui/workers", "/ui/queues", "/ui/schedules", "/ui/schedules/*", "/ui/settings",
 }
 
 // contentSecurity keeps everything out of the pages that is not a file of theirs.

@@ -48,6 +48,9 @@ func TestPagesShowTheirData(t *testing.T) {
 	w := newWorld(t)
 	s := w.seedTasks()
 	w.seedSample()
+	const body = `{"every_seconds":3600,"task":{"type":"log_analysis","queue":"reports","payload":{"batch_id":"018f3c2e-0000-7000-8000-000000000001"}}}`
+	require.Equal(t, http.StatusCreated, w.call(http.MethodPut, "/api/v1/queue/schedules/nightly", "application/json", strings.NewReader(body), nil))
+	require.Equal(t, http.StatusOK, w.call(http.MethodPost, "/api/v1/queue/schedules/nightly:run", "", nil, nil))
 	anomaly, entries := explained(time.Now().Add(-25 * time.Minute))
 	w.anomalyOf(anomaly, entries...)
 	for _, p := range []pageCase{
@@ -59,6 +62,8 @@ func TestPagesShowTheirData(t *testing.T) {
 		{"anomaly", "/ui/anomalies/an-explained-one", [][2]string{{"h1", "pool exhausted"}, {".page-head", "Error burst"}, {".panel", "Explained by an AI service"}, {".log-line", "pool exhausted"}, {"svg.chart path", ""}}},
 		{"logs", "/ui/logs?level=info", [][2]string{{".log-line", "pool exhausted"}}},
 		{"queues", "/ui/queues", [][2]string{{"tbody tr", "mail"}, {"tbody .chip", "email.send 7"}}},
+		{"schedules", "/ui/schedules", [][2]string{{"tbody tr", "nightly"}, {"tbody tr", "every 1"}, {"tbody .badge", "fired"}, {"tbody button", "Pause"}}},
+		{"schedule", "/ui/schedules/nightly", [][2]string{{"h1", "nightly"}, {"main", "log_analysis"}, {"tbody tr", "run by hand"}}},
 		{"settings", "/ui/settings", [][2]string{{".panel", "No key is needed"}, {".setting.changed", "--store"}, {".setting", "--retry-base"}}},
 	} {
 		t.Run(p.name, func(t *testing.T) {
@@ -86,6 +91,7 @@ func TestEmptyPagesSayWhatToDo(t *testing.T) {
 		{"logs", "/ui/logs", [][2]string{{".empty", "No logs yet"}, {".empty pre", "curl"}}},
 		{"filtered logs", "/ui/logs?text=nothing", [][2]string{{".empty button", "Clear filters"}}},
 		{"queues", "/ui/queues", [][2]string{{".empty", "No queues yet"}}},
+		{"schedules", "/ui/schedules", [][2]string{{".empty", "No schedules yet"}}},
 		{"no page", "/ui/nowhere", [][2]string{{"main", "no page"}}},
 	} {
 		tb.open(p.path)

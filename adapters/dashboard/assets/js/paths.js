@@ -3,6 +3,7 @@
 
 export const paths = {
   task: (id) => `/ui/tasks/${encodeURIComponent(id)}`,
+  schedule: (name) => `/ui/schedules/${encodeURIComponent(name)}`,
   anomaly: (id) => `/ui/anomalies/${encodeURIComponent(id)}`,
   /** A list with filters: list('/ui/tasks', {status: 'FAILED'}). */
   list(path, query) {

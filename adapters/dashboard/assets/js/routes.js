@@ -14,6 +14,8 @@ export const routes = [
   { path: '/ui/logs', title: 'Logs', nav: 'Logs', icon: 'logs', key: 'l', section: '/ui/logs', load: () => import('./pages/logs.js') },
   { path: '/ui/workers', title: 'Workers', nav: 'Workers', icon: 'workers', key: 'w', section: '/ui/workers', load: () => import('./pages/workers.js') },
   { path: '/ui/queues', title: 'Queues', nav: 'Queues', icon: 'queues', key: 'q', section: '/ui/queues', load: () => import('./pages/queues.js') },
+  { path: '/ui/schedules', title: 'Schedules', nav: 'Schedules', icon: 'schedules', key: 'c', section: '/ui/schedules', load: () => import('./pages/schedules.js') },
+  { path: '/ui/schedules/:name', title: 'Schedule', section: '/ui/schedules', load: () => import('./pages/schedule.js') },
   { path: '/ui/settings', title: 'Settings', nav: 'Settings', icon: 'settings', key: 's', section: '/ui/settings', load: () => import('./pages/settings.js') },
 ];
 
