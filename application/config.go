@@ -100,6 +100,9 @@ type SchedulerConfig struct {
 	// Registry, if set, lists the scheduler while it runs, if that has workers or
 	// maintains the queue: every 2 s what has changed, and every 10 s in any case.
 	Registry ports.SchedulerRegistry
+	// Runs, if set, keeps the progress of runs, and tells of cancelled tasks, whose runs
+	// then end at once and not at the next heartbeat.
+	Runs ports.RunTracker
 	// History, if set, counts what the scheduler does, and is merged into its store
 	// while that runs and when it stops.
 	History *RunHistory

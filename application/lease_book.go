@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,7 @@ import (
 // The causes that a run's context ends with.
 var (
 	errTimedOut  = errors.New("time-out of the task passed")
-	errLeaseLost = errors.New("lease lost: the task was cancelled, or others have it now")
+	errLeaseLost = fmt.Errorf("%w: the task was cancelled, or others have it now", domain.ErrLeaseLost)
 	errDraining  = errors.New("worker is stopping")
 )
 
@@ -37,6 +38,12 @@ type run struct {
 	// state that it tells of.
 	claimed, began time.Time
 	took           time.Duration
+
+	// progress is the newest that the processor said, nil for nothing. What was saved of
+	// it, and when, belongs to the goroutine that saves it.
+	progress atomic.Pointer[domain.Progress]
+	saved    *domain.Progress
+	savedAt  time.Time
 
 	// The book's lock guards these.
 	until  time.Time               // the lease lasts until then at least, by this process's monotonic clock

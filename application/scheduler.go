@@ -36,6 +36,7 @@ type DefaultScheduler struct {
 	leases   *leaseBook
 	pool     *pool
 	outbox   *outbox
+	progress *progressSaver // nil if the store keeps none
 	// leasesMissed is whether the store may have let leases end whose workers live.
 	leasesMissed atomic.Bool
 	// id names the scheduler to other processes, whose clock is that of the store.
@@ -91,6 +92,9 @@ func NewScheduler(queue ports.TaskQueue, cfg SchedulerConfig, logger *zap.Logger
 		s.clock = cfg.History.clock
 	}
 	s.leases = newLeaseBook(cfg.Lease, &s.counters.leasesLost)
+	if cfg.Runs != nil {
+		s.progress = &progressSaver{DefaultScheduler: s, changed: make(chan struct{}, 1)}
+	}
 	return s, nil
 }
 
@@ -141,6 +145,12 @@ func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType)
 		fetchers.Go(func() { s.giveBack(claims) })
 		reporters.Go(func() { s.sendReports(calls) })
 		heartbeats.Go(func() { s.heartbeat(beat) })
+		if s.cfg.Runs != nil {
+			checker := &leaseChecker{DefaultScheduler: s, wake: make(chan struct{}, 1)}
+			heartbeats.Go(func() { checker.watch(beat) })
+			heartbeats.Go(func() { checker.run(beat) })
+			heartbeats.Go(func() { s.progress.run(beat) })
+		}
 	}
 	active := s.cfg.workers() > 0 || s.cfg.Maintain
 	if s.cfg.History != nil {

@@ -112,7 +112,7 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 		s.cfg.History.started(wait)
 	}
 	timeout := orDefault(r.info.Timeout, domain.DefaultTimeout)
-	task, stop := context.WithTimeoutCause(held, timeout, errTimedOut)
+	task, stop := context.WithTimeoutCause(s.withRun(held, r), timeout, errTimedOut)
 	r.returned = make(chan struct{})
 	unwatch := context.AfterFunc(task, func() { s.supervise(ctx, r, context.Cause(task)) })
 

@@ -65,14 +65,14 @@ func TestWorkersRetryAsTheSchedulerDoes(t *testing.T) {
 			}
 			if c.in > 0 {
 				require.Equal(t, c.in, time.Until(got.ScheduledAt))
-				time.Sleep(c.in)
+				settle(c.in)
 			}
 		}
 		_, err = queue.Enqueue(t.Context(), newTestTask())
 		require.NoError(t, err)
 		run := claimFor(t, s, 1)[0]
 		run.Err = domain.Permanent(errors.New("never"))
-		time.Sleep(time.Second)
+		settle(time.Second)
 		statuses, err := s.ReportRuns(t.Context(), run)
 		require.NoError(t, err)
 		require.Equal(t, []domain.TaskStatus{domain.TaskStatusFailed}, statuses)
@@ -147,7 +147,7 @@ func TestTypesThatSomebodyWorksOnAreKnown(t *testing.T) {
 		require.NoError(t, schedule(one, "theirs"))
 		require.NoError(t, schedulers.RemoveScheduler(t.Context(), running.ID))
 		require.NoError(t, schedule(one, "theirs"), "a restart harms nobody")
-		time.Sleep(time.Minute + time.Second)
+		settle(time.Minute + time.Second)
 		require.ErrorIs(t, schedule(one, "theirs"), domain.ErrUnknownTaskType)
 
 		// A claim announces to every process, for a day.
@@ -155,12 +155,12 @@ func TestTypesThatSomebodyWorksOnAreKnown(t *testing.T) {
 		require.NoError(t, schedule(other, testType))
 		require.Len(t, claimFor(t, worker, 1), 1)
 		for range 24 {
-			time.Sleep(time.Hour + time.Minute)
+			settle(time.Hour + time.Minute)
 			require.Empty(t, claimFor(t, worker, 1))
 		}
 		require.NoError(t, schedule(other, testType), "who goes on is announced again")
 		require.Len(t, claimFor(t, worker, 1), 1)
-		time.Sleep(application.AnnouncementRetention + time.Second)
+		settle(application.AnnouncementRetention + time.Second)
 		require.ErrorIs(t, schedule(other, testType), domain.ErrUnknownTaskType)
 	})
 }

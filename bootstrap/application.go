@@ -69,6 +69,7 @@ type schedulerParams struct {
 	Logger     *zap.Logger
 	Queue      ports.TaskQueue
 	Schedulers ports.SchedulerRegistry
+	Runs       ports.RunTracker
 	Schedules  *application.ScheduleService
 	History    *application.RunHistory
 	Types      *application.TaskTypes
@@ -92,7 +93,7 @@ func newScheduler(p schedulerParams) (*application.DefaultScheduler, error) {
 	s, err := application.NewScheduler(p.Queue, application.SchedulerConfig{
 		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Lease: config.Lease,
 		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, Purger: p.Logs,
-		Schedules: p.Schedules, Registry: p.Schedulers, History: p.History, Types: p.Types, Process: thisProcess(), Observer: p.Observers.runs,
+		Schedules: p.Schedules, Registry: p.Schedulers, Runs: p.Runs, History: p.History, Types: p.Types, Process: thisProcess(), Observer: p.Observers.runs,
 	}, p.Logger)
 	if err != nil {
 		return nil, err

@@ -17,8 +17,8 @@ var (
 	ErrTaskNotFound = errors.New("task not found")
 	// ErrTaskExists: a task with this id but other contents exists.
 	ErrTaskExists = errors.New("a different task with this id exists")
-	// ErrDuplicateTask: another unfinished task holds the unique key.
-	ErrDuplicateTask = errors.New("an unfinished task holds this unique key")
+	// ErrDuplicateTask: another task holds the unique key.
+	ErrDuplicateTask = errors.New("another task holds this unique key")
 	// ErrInvalidTransition: the task's state forbids the step.
 	ErrInvalidTransition = errors.New("invalid transition")
 	// ErrLeaseLost: the lease is no longer held; nothing was changed.
@@ -138,9 +138,9 @@ type DuplicateError struct {
 // Error names the key and its holder.
 func (e *DuplicateError) Error() string {
 	if e.UniqueKey == "" {
-		return fmt.Sprintf("the task's unique key is held by unfinished task %s", e.Holder)
+		return fmt.Sprintf("the task's unique key is held by task %s", e.Holder)
 	}
-	return fmt.Sprintf("unique key %q is held by unfinished task %s", e.UniqueKey, e.Holder)
+	return fmt.Sprintf("unique key %q is held by task %s", e.UniqueKey, e.Holder)
 }
 
 // Unwrap returns ErrDuplicateTask.

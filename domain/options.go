@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 	"unicode/utf8"
 )
 
@@ -12,6 +13,8 @@ const (
 	// MaxKey is in bytes.
 	MaxKey  = 256
 	MaxTags = 8
+	// MaxUniqueFor bounds UniqueFor.
+	MaxUniqueFor = 365 * 24 * time.Hour
 )
 
 // TaskOptions are what only some tasks ask for. A store keeps them as one piece, so
@@ -25,12 +28,17 @@ type TaskOptions struct {
 	// Backoff says when this task is retried. The zero value leaves it to the
 	// scheduler.
 	Backoff RetryPolicy `json:"backoff,omitzero"`
+	// UniqueWhile is how long the task holds its unique key.
+	UniqueWhile UniqueWhile `json:"unique_while,omitempty"`
+	// UniqueFor, if not 0, takes the place of UniqueWhile: the unique key is held for so
+	// long after the enqueue, to at most MaxUniqueFor, whatever becomes of the task.
+	UniqueFor time.Duration `json:"unique_for,omitempty"`
 }
 
 // Encode returns the options as a store keeps them, nil if there are none. Equal options
 // have equal encodings.
 func (o TaskOptions) Encode() []byte {
-	if o.Key == "" && len(o.Tags) == 0 && o.Backoff == (RetryPolicy{}) {
+	if o.Key == "" && len(o.Tags) == 0 && o.Backoff == (RetryPolicy{}) && o.UniqueWhile == "" && o.UniqueFor == 0 {
 		return nil
 	}
 	encoded, err := json.Marshal(o)
@@ -71,6 +79,15 @@ func (o TaskOptions) validate() error {
 		if slices.Contains(o.Tags[:i], tag) {
 			return &ValidationError{Field: "tags", Value: tag, Rule: "must be different names"}
 		}
+	}
+	if o.UniqueWhile != UniqueWhileUnfinished && o.UniqueWhile != UniqueWhileWaiting {
+		return &ValidationError{Field: "unique_while", Value: CutString(string(o.UniqueWhile), MaxNameLength), Rule: "must be unfinished or waiting"}
+	}
+	if o.UniqueFor < 0 || o.UniqueFor > MaxUniqueFor {
+		return &ValidationError{Field: "unique_for_seconds", Value: o.UniqueFor.String(), Rule: "must be between 0 and " + MaxUniqueFor.String()}
+	}
+	if o.UniqueFor > 0 && o.UniqueWhile != "" {
+		return &ValidationError{Field: "unique_for_seconds", Rule: "cannot be combined with unique_while"}
 	}
 	return o.Backoff.validate("backoff")
 }

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -68,8 +67,12 @@ type Task struct {
 	MaxRetries int
 	// Timeout bounds one attempt; its context is cancelled when it has passed.
 	Timeout time.Duration
-	// UniqueKey, if not empty, is held by one unfinished task at a time.
+	// UniqueKey, if not empty, is held by one task at a time: while it is unfinished,
+	// unless UniqueWhile or UniqueFor says otherwise.
 	UniqueKey string
+	// OnConflict says what Enqueue does if another task holds the unique key. It is no
+	// part of the contents and is not stored.
+	OnConflict OnConflict
 	// Delay asks Enqueue to make the task ready this long after the store's
 	// now. It excludes a ScheduledAt, and reads back as it was given.
 	Delay time.Duration
@@ -100,6 +103,9 @@ type Task struct {
 
 	// Lease is held by the worker of a PROCESSING task, else nil.
 	Lease *Lease
+	// Progress is how far a PROCESSING task has come, nil if its processor does not say.
+	// Stores show it in one task, not in lists.
+	Progress *Progress
 	// Result is what the processor returned, JSON by custom.
 	Result []byte
 	// Errors are the failures, oldest first, at most MaxTaskErrors.
@@ -209,6 +215,12 @@ func (t *Task) Validate() error {
 	if err := t.TaskOptions.validate(); err != nil {
 		return err
 	}
+	if err := t.OnConflict.validate(); err != nil {
+		return err
+	}
+	if t.UniqueKey == "" && (t.UniqueWhile != "" || t.UniqueFor != 0 || t.OnConflict != "") {
+		return &ValidationError{Field: "unique_key", Rule: "must be given with unique_while, unique_for_seconds and on_conflict"}
+	}
 	if t.Delay > 0 && !t.ScheduledAt.IsZero() {
 		return &ValidationError{Field: "delay_seconds", Rule: "cannot be combined with scheduled_at"}
 	}
@@ -287,6 +299,11 @@ func (t *Task) Clone() *Task {
 		l := *t.Lease
 		c.Lease = &l
 	}
+	if t.Progress != nil {
+		p := *t.Progress
+		p.Data = append([]byte(nil), p.Data...)
+		c.Progress = &p
+	}
 	return &c
 }
 
@@ -304,12 +321,7 @@ func (t *Task) AsEnqueued() *Task {
 // that the caller of Enqueue sets is equal, but for the trace. A repeated enqueue is
 // recognised by it.
 func (t *Task) SameContents(other *Task) bool {
-	return t.ID == other.ID && t.Type == other.Type && t.Queue == other.Queue &&
-		string(t.Payload) == string(other.Payload) && t.Priority == other.Priority &&
-		t.MaxRetries == other.MaxRetries && t.Timeout == other.Timeout &&
-		t.UniqueKey == other.UniqueKey && t.Delay == other.Delay &&
-		bytes.Equal(t.TaskOptions.Encode(), other.TaskOptions.Encode()) &&
-		(t.Delay > 0 || t.ScheduledAt.Equal(other.ScheduledAt))
+	return t.SameOrigin(other) && t.SameReplacement(other)
 }
 
 // step moves the task to next, or returns a *TransitionError.
@@ -317,7 +329,7 @@ func (t *Task) step(next TaskStatus) error {
 	if !t.Status.CanBecome(next) {
 		return &TransitionError{TaskID: t.ID, From: t.Status, To: next}
 	}
-	t.Status = next
+	t.Status, t.Progress = next, nil
 	return nil
 }
 

@@ -56,10 +56,25 @@ type TaskEnqueuer interface {
 	// A task whose id is taken by one with the same contents is returned as it
 	// is stored now, whatever its state. Item errors: domain.ErrInvalid,
 	// domain.ErrTaskExists (the id is taken by other contents),
-	// domain.ErrDuplicateTask (a *domain.DuplicateError: another unfinished task
+	// domain.ErrDuplicateTask (a *domain.DuplicateError: another task
 	// holds the unique key), domain.ErrQueueFull (the store bounds the pairs of queue
 	// and type that have tasks at the same time, to no fewer than 1000, and this would
-	// be one more: a *domain.ValidationError names the queue). The returned slice has
+	// be one more: a *domain.ValidationError names the queue).
+	//
+	// If another task holds the unique key, the task's OnConflict decides. ConflictKeep
+	// returns the holder as it is stored now. ConflictReplace changes the holder if
+	// domain.Task.Replaceable says so, and returns it: it has the payload, the priority
+	// and the time of the new task, a Delay counting from now, and keeps its id, its
+	// place among the tasks of its priority, and all else. Where the holder was claimed
+	// before, is of another queue or type, or was deleted, the task is refused as by
+	// ConflictReject. domain.Task.EnqueueOutcome says which of it happened.
+	//
+	// What a repeat can know: an id that is stored is created again, also if its
+	// contents were replaced since; the newest replacement of a holder is one again, and
+	// changes nothing, for as long as the holder has the key; whatever was
+	// refused or gave another task left nothing behind, and is decided anew.
+	//
+	// The returned slice has
 	// nil at refused items.
 	Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error)
 }
@@ -259,7 +274,8 @@ type TaskManager interface {
 	DeleteTask(ctx context.Context, ids ...domain.TaskID) error
 	// RetryTask runs FAILED and CANCELLED tasks again, ready at once, as
 	// domain.Task.RunAgain says. It takes the task's unique key again, or is
-	// refused with domain.ErrDuplicateTask.
+	// refused with domain.ErrDuplicateTask; a task that held its key for a time
+	// (UniqueFor) does neither.
 	RetryTask(ctx context.Context, ids ...domain.TaskID) error
 	// CancelTask ends PENDING, RETRYING and PROCESSING tasks. The worker of a
 	// PROCESSING one learns of it by domain.ErrLeaseLost.

@@ -43,7 +43,7 @@ func (a *API) createTasks(w http.ResponseWriter, r *http.Request) error {
 			return reply{}, err
 		}
 		answer, err := newReply(http.StatusOK, wire.BatchResults{Results: results})
-		answer.final = slices.ContainsFunc(results, func(r wire.BatchResult) bool { return r.Status == http.StatusCreated }) &&
+		answer.final = slices.ContainsFunc(results, func(r wire.BatchResult) bool { return r.Status < http.StatusMultipleChoices }) &&
 			!slices.ContainsFunc(results, func(r wire.BatchResult) bool { return passing(r.Status) })
 		return answer, err
 	})
@@ -75,7 +75,8 @@ func (a *API) scheduleBatch(ctx context.Context, items [][]byte, ids taskIDs) ([
 			continue
 		}
 		view := taskView(stored[j])
-		results[i] = wire.BatchResult{Index: i, Status: http.StatusCreated, Task: &view}
+		results[i] = wire.BatchResult{Index: i, Task: &view}
+		results[i].Status, view.Outcome = outcomeView(tasks[j], stored[j])
 	}
 	return results, nil
 }

@@ -24,6 +24,7 @@ func taskView(t *domain.Task) wire.Task {
 		ID: t.ID, Type: string(t.Type), Queue: t.Queue, Payload: jsonView(t.Payload),
 		Status: t.Status.String(), Priority: int(t.Priority), Attempt: t.Attempt, MaxRetries: t.MaxRetries,
 		TimeoutSeconds: t.Timeout.Seconds(), UniqueKey: t.UniqueKey,
+		UniqueWhile: string(t.UniqueWhile), UniqueForSeconds: t.UniqueFor.Seconds(),
 		Key: t.Key, Tags: t.Tags, Backoff: backoffView(t.Backoff),
 		Deliveries: t.Deliveries, Recoveries: t.Recoveries,
 		CreatedAt: timeView(t.CreatedAt), ScheduledAt: timeView(t.ScheduledAt),
@@ -43,6 +44,9 @@ func backoffView(p domain.RetryPolicy) *wire.Backoff {
 // singleTaskView returns a task as it is shown alone, with its history.
 func singleTaskView(t *domain.Task) wire.Task {
 	view := taskView(t)
+	if p := t.Progress; p != nil {
+		view.Progress = &wire.Progress{Percent: p.Percent, Note: p.Note, Data: jsonView(p.Data), At: timeView(p.At)}
+	}
 	for _, h := range t.History() {
 		view.History = append(view.History, wire.HistoryEntry{
 			Status: h.Status.String(), At: timeView(h.At), Attempt: h.Attempt, Reason: string(h.Reason),

@@ -47,10 +47,31 @@ func (a *API) createTask(w http.ResponseWriter, r *http.Request) error {
 		if err := domain.ItemError(err, 0); err != nil {
 			return reply{}, err
 		}
-		answer, err := newTaskReply(http.StatusCreated, stored[0])
-		answer.Location = tasksPath + "/" + stored[0].ID.String()
-		return answer, err
+		return newScheduledReply(task, stored[0])
 	})
+}
+
+// newScheduledReply returns the answer for a task that was scheduled.
+func newScheduledReply(asked, stored *domain.Task) (reply, error) {
+	view := singleTaskView(stored)
+	plain, err := wire.Encode(view)
+	if err != nil {
+		return reply{}, fmt.Errorf("encode the task: %w", err)
+	}
+	var status int
+	status, view.Outcome = outcomeView(asked, stored)
+	answer, err := newReply(status, view)
+	answer.Location, answer.ETag = tasksPath+"/"+stored.ID.String(), request.ETagOf(plain)
+	return answer, err
+}
+
+// outcomeView is the status and the outcome of a task that was scheduled.
+func outcomeView(asked, stored *domain.Task) (int, string) {
+	outcome := asked.EnqueueOutcome(stored)
+	if outcome == domain.EnqueueCreated {
+		return http.StatusCreated, string(outcome)
+	}
+	return http.StatusOK, string(outcome)
 }
 
 // taskIDs gives the tasks of one request their ids. It is the key of the request and its
@@ -135,6 +156,18 @@ func decodeTask(ctx context.Context, data []byte, id domain.TaskID) (*domain.Tas
 // setOptions sets what only some tasks ask for.
 func setOptions(task *domain.Task, in *wire.CreateTask) (err error) {
 	task.Key, task.Tags = in.Key, in.Tags
+	if task.UniqueWhile, err = domain.ParseUniqueWhile(in.UniqueWhile); err != nil {
+		return err
+	}
+	if task.OnConflict, err = domain.ParseOnConflict(in.OnConflict); err != nil {
+		return err
+	}
+	if task.UniqueFor, err = duration("unique_for_seconds", in.UniqueForSeconds, domain.MaxUniqueFor); err != nil {
+		return err
+	}
+	if in.UniqueForSeconds > 0 {
+		task.UniqueFor = max(task.UniqueFor, time.Microsecond)
+	}
 	if in.Backoff == nil {
 		return nil
 	}

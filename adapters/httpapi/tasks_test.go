@@ -32,7 +32,7 @@ func TestCreateTask(t *testing.T) {
 	})
 	apitest.Run(t, "every field reaches the task", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","payload":[1, "<&>"],"priority":9,"queue":"fast",
-			"max_retries":0,"timeout_seconds":0.25,"scheduled_at":"2027-01-02T03:04:05+01:00","unique_key":"k",
+			"max_retries":0,"timeout_seconds":0.25,"scheduled_at":"2027-01-02T03:04:05+01:00","unique_key":"k","unique_while":"waiting",
 			"key":"c","tags":["a","b"],"backoff":{"kind":"fixed","base_seconds":1.5,"cap_seconds":9,"jitter":0.5}}`,
 			"Content-Type", "application/json; charset=utf-8"), http.StatusCreated)
 		stored := w.Queue.Tasks[got.ID]
@@ -44,7 +44,7 @@ func TestCreateTask(t *testing.T) {
 		require.Equal(t, time.Date(2027, 1, 2, 2, 4, 5, 0, time.UTC), stored.ScheduledAt)
 		require.Equal(t, "k", stored.UniqueKey)
 		require.Equal(t, domain.TaskOptions{
-			Key: "c", Tags: []string{"a", "b"},
+			Key: "c", Tags: []string{"a", "b"}, UniqueWhile: domain.UniqueWhileWaiting,
 			Backoff: domain.RetryPolicy{Kind: domain.RetryFixed, Base: 1500 * time.Millisecond, Cap: 9 * time.Second, Jitter: 0.5},
 		}, stored.TaskOptions)
 		require.Equal(t, &wire.Backoff{Kind: "fixed", BaseSeconds: 1.5, CapSeconds: 9, Jitter: 0.5}, got.Backoff)
@@ -78,6 +78,30 @@ func TestCreateTask(t *testing.T) {
 		first := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","unique_key":"k"}`), http.StatusCreated)
 		p := apitest.Problem(t, w.Do("POST", tasksPath, `{"type":"echo","unique_key":"k"}`), http.StatusConflict, "duplicate-task")
 		require.Equal(t, first.ID.String(), p.Holder)
+	})
+	apitest.Run(t, "the outcome says what became of a task whose unique key is held", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		body := func(conflict string) string {
+			return `{"type":"echo","unique_key":"k","unique_for_seconds":1.5,"on_conflict":"` + conflict + `"}`
+		}
+		first := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, body("keep")), http.StatusCreated)
+		require.Equal(t, "created", first.Outcome)
+		require.InDelta(t, 1.5, first.UniqueForSeconds, 0)
+		require.Equal(t, domain.ConflictKeep, w.Queue.Tasks[first.ID].OnConflict)
+		for conflict, outcome := range map[string]string{"keep": "existing", "replace": "replaced"} {
+			res := w.Do("POST", tasksPath, body(conflict))
+			require.Equal(t, tasksPath+"/"+first.ID.String(), res.Header().Get("Location"))
+			tag := res.Header().Get("ETag")
+			got := apitest.Answer[wire.Task](t, res, http.StatusOK)
+			require.Equal(t, first.ID, got.ID)
+			require.Equal(t, outcome, got.Outcome)
+			res = w.Do("GET", tasksPath+"/"+first.ID.String(), "")
+			require.Equal(t, tag, res.Header().Get("ETag"), "it is that of the task")
+			require.Empty(t, apitest.Answer[wire.Task](t, res, http.StatusOK).Outcome)
+		}
+		batch := apitest.Answer[wire.BatchResults](t, w.Do("POST", tasksPath+":batch", "["+body("replace")+","+body("reject")+"]"), http.StatusOK)
+		require.Equal(t, http.StatusOK, batch.Results[0].Status)
+		require.Equal(t, "replaced", batch.Results[0].Task.Outcome)
+		require.Equal(t, first.ID.String(), batch.Results[1].Problem.Holder)
 	})
 }
 
@@ -115,6 +139,10 @@ func TestCreateTaskRefusesBadBodies(t *testing.T) {
 		"a time as a number":        {`{"type":"echo","scheduled_at":1700000000}`, "scheduled_at"},
 		"a time without a zone":     {`{"type":"echo","scheduled_at":"2027-01-01T00:00:00"}`, "scheduled_at"},
 		"a time of long ago":        {`{"type":"echo","scheduled_at":"1900-01-01T00:00:00Z"}`, "scheduled_at"},
+		"a mode that is none":       {`{"type":"echo","unique_key":"k","unique_while":"asleep"}`, "unique_while"},
+		"a conflict that is none":   {`{"type":"echo","unique_key":"k","on_conflict":"fight"}`, "on_conflict"},
+		"a period that is too long": {`{"type":"echo","unique_key":"k","unique_for_seconds":31536001}`, "unique_for_seconds"},
+		"a conflict of no key":      {`{"type":"echo","on_conflict":"keep"}`, "unique_key"},
 		"a long unique key":         {`{"type":"echo","unique_key":"` + strings.Repeat("k", 257) + `"}`, "unique_key"},
 	}
 	for name, c := range cases {
@@ -306,4 +334,15 @@ func TestChangeTask(t *testing.T) {
 		}
 		apitest.Problem(t, w.Do("DELETE", tasksPath+"/"+uuid.NewString(), ""), http.StatusNotFound, "task-not-found")
 	})
+}
+
+func TestATaskThatRunsShowsItsProgress(t *testing.T) {
+	t.Parallel()
+	w := apitest.New(httpapi.Config{})
+	task := w.Add(func(task *domain.Task) {
+		task.Status = domain.TaskStatusProcessing
+		task.Progress = &domain.Progress{Percent: 42, Note: "half way", Data: []byte(`{"n":1}`), At: apitest.Now}
+	})
+	got := apitest.Answer[wire.Task](t, w.Do("GET", tasksPath+"/"+task.ID.String(), ""), http.StatusOK).Progress
+	require.Equal(t, &wire.Progress{Percent: 42, Note: "half way", Data: []byte(`{"n":1}`), At: got.At}, got)
 }

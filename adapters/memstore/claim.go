@@ -92,6 +92,9 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 		if err := q.step(best, func() error { return best.MarkAsProcessing(req.ID, req.Lease, started) }); err != nil {
 			continue
 		}
+		if best.UniqueWhile == domain.UniqueWhileWaiting {
+			q.free(best)
+		}
 		q.renew(best, now.Add(req.Lease))
 		out = append(out, best.Clone())
 	}

@@ -45,23 +45,20 @@ func (q *TaskQueue) remove(t *domain.Task) {
 	delete(q.asked, t.ID)
 	delete(q.waiting, t.ID)
 	delete(q.reported, t.ID)
-	if q.unique[t.UniqueKey] == t.ID {
-		delete(q.unique, t.UniqueKey)
-	}
+	delete(q.replaced, t.ID)
+	q.free(t)
 }
 
 func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.manage(ctx, "retry task", ids, func(t *domain.Task) error {
 		again := t.Status == domain.TaskStatusFailed || t.Status == domain.TaskStatusCancelled
-		if holder, held := q.unique[t.UniqueKey]; again && held && t.UniqueKey != "" {
-			return &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: holder}
+		if id, held := q.holder(t, q.cfg.now()); again && held && id != t.ID && t.UniqueFor == 0 {
+			return &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: id}
 		}
 		if err := q.step(t, t.RunAgain); err != nil {
 			return err
 		}
-		if t.UniqueKey != "" {
-			q.unique[t.UniqueKey] = t.ID
-		}
+		q.hold(t)
 		q.makeReady(t)
 		return nil
 	})
@@ -69,9 +66,15 @@ func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 
 func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
 	now := q.cfg.now()
-	return q.manage(ctx, "cancel task", ids, func(t *domain.Task) error {
+	var running []domain.TaskID
+	err := q.manage(ctx, "cancel task", ids, func(t *domain.Task) error {
+		if t.Status == domain.TaskStatusProcessing {
+			running = append(running, t.ID)
+		}
 		return q.step(t, func() error { return t.MarkAsCancelled(now) })
 	})
+	q.tellCancelled(running)
+	return err
 }
 
 func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {
@@ -211,7 +214,9 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	before := q.cfg.now().Add(-retention).UnixMicro()
+	now := q.cfg.now()
+	q.forget(now)
+	before := now.Add(-retention).UnixMicro()
 	var out []domain.TaskID
 	for len(out) < limit {
 		e, ok := q.ended.peek()

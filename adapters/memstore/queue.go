@@ -52,7 +52,9 @@ type TaskQueue struct {
 	due     *heap[entry]
 	leases  *heap[entry]
 	ended   *heap[entry]
-	unique  map[string]domain.TaskID
+	unique  map[string]holder
+	// replaced are, by the id of a task, those who replaced what it does last.
+	replaced map[domain.TaskID]domain.TaskID
 	// claims are the tasks of each claim, kept until the lease that it asked for
 	// has surely ended; oldClaims orders them by that.
 	claims    map[domain.ClaimID]claimed
@@ -63,6 +65,13 @@ type TaskQueue struct {
 	reported map[domain.TaskID]report
 	changed  chan struct{} // closed and replaced when a wait may end
 	events   eventLog
+	watches  map[*cancelWatch]struct{} // who is told of cancelled tasks
+}
+
+// holder is who holds a unique key: until the time, if that is not zero.
+type holder struct {
+	id    domain.TaskID
+	until time.Time
 }
 
 // claimed are the tasks of a claim, and until when they are kept.
@@ -91,9 +100,9 @@ func NewTaskQueue(cfg Config) *TaskQueue {
 	return &TaskQueue{
 		cfg: cfg, tasks: map[domain.TaskID]*domain.Task{}, asked: map[domain.TaskID]time.Time{}, waiting: map[domain.TaskID]bool{},
 		ready: map[lane]*heap[*domain.Task]{}, paused: map[string]time.Time{}, due: newHeap(byTime), leases: newHeap(byTime), ended: newHeap(byTime),
-		unique: map[string]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
+		unique: map[string]holder{}, replaced: map[domain.TaskID]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
 		oldClaims: newHeap(func(a, b claimEnd) int { return a.at.Compare(b.at) }),
-		counts:    map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}),
+		counts:    map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}), watches: map[*cancelWatch]struct{}{},
 	}
 }
 
@@ -128,15 +137,19 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 	if old, ok := q.tasks[t.ID]; ok {
 		asked := *old
 		asked.ScheduledAt = q.asked[t.ID]
-		if !asked.SameContents(t) {
+		same := asked.SameContents
+		if _, replaced := q.replaced[t.ID]; replaced {
+			same = asked.SameOrigin
+		}
+		if !same(t) {
 			return nil, fmt.Errorf("task %s: %w", t.ID, domain.ErrTaskExists)
 		}
 		return old.Clone(), nil
 	}
-	if holder, held := q.unique[t.UniqueKey]; held && t.UniqueKey != "" {
-		return nil, &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: holder}
-	}
 	now := q.cfg.now()
+	if id, held := q.holder(t, now); held {
+		return q.conflict(t, id, in.OnConflict, now)
+	}
 	t.CreatedAt = now
 	if !now.After(q.last) {
 		t.CreatedAt = q.last.Add(time.Microsecond)
@@ -149,18 +162,25 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 	q.tasks[t.ID] = t
 	q.counts[t.Status]++
 	q.emit(t, 0, t.Status, "")
-	if t.UniqueKey != "" {
-		q.unique[t.UniqueKey] = t.ID
-	}
-	if t.ScheduledAt.After(now) {
-		q.lane(t)
-		q.waiting[t.ID] = true
-		q.due.push(entry{t.ScheduledAt.UnixMicro(), t})
-		q.notify(t.Queue)
+	if t.UniqueFor > 0 {
+		q.unique[t.UniqueKey] = holder{t.ID, now.Add(t.UniqueFor)}
 	} else {
-		q.makeReady(t)
+		q.hold(t)
 	}
+	q.place(t, now)
 	return t.Clone(), nil
+}
+
+// place puts a PENDING task among those that wait for their time, or are ready.
+func (q *TaskQueue) place(t *domain.Task, now time.Time) {
+	if !t.ScheduledAt.After(now) {
+		q.makeReady(t)
+		return
+	}
+	q.lane(t)
+	q.waiting[t.ID] = true
+	q.due.push(entry{t.ScheduledAt.UnixMicro(), t})
+	q.notify(t.Queue)
 }
 
 // ceilMicro rounds a delay up to whole microseconds.
@@ -229,9 +249,7 @@ func (q *TaskQueue) step(t *domain.Task, change func() error) error {
 	delete(q.reported, t.ID)
 	if t.Status.Terminal() {
 		delete(q.waiting, t.ID)
-		if q.unique[t.UniqueKey] == t.ID {
-			delete(q.unique, t.UniqueKey)
-		}
+		q.free(t)
 		q.ended.push(entry{t.CompletedAt.UnixMicro(), t})
 	}
 	return nil

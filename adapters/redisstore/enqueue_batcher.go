@@ -127,7 +127,7 @@ func (b *enqueueBatcher) take() []*enqueueCall {
 	for n < len(b.waiting) && b.waiting[n].epoch == b.waiting[0].epoch {
 		tasks += b.waiting[n].count()
 		bytes += b.waiting[n].bytes
-		if n > 0 && (tasks > most || bytes > ports.MaxCallBytes) {
+		if n > 0 && (tasks > most || bytes > ports.MaxCallBytes || b.waiting[n].replaces || b.waiting[n-1].replaces) {
 			break
 		}
 		n++

@@ -3,6 +3,8 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,13 +31,17 @@ type notifier struct {
 	notified chan struct{}
 	sub      *redis.PubSub
 	stopped  bool
+	// telling is held by calls of watches, which must not overlap.
+	telling sync.Mutex
+	// watches are told of cancelled tasks.
+	watches map[*func([]domain.TaskID)]struct{}
 
 	finished sync.WaitGroup
 }
 
 func newNotifier(client *server.Client, channels []string) *notifier {
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // See notifier.ctx.
-	return &notifier{client: client, channels: channels, ctx: ctx, cancel: cancel, notified: make(chan struct{})}
+	return &notifier{client: client, channels: channels, ctx: ctx, cancel: cancel, notified: make(chan struct{}), watches: map[*func([]domain.TaskID)]struct{}{}}
 }
 
 // listen returns a channel that the next wake-up closes. If it is to be waited
@@ -57,11 +63,68 @@ func (n *notifier) listen(subscribe bool) (<-chan struct{}, error) {
 // forward turns messages into notices until the subscription is closed. The
 // confirmation of a subscription wakes too: what was sent before it was missed.
 func (n *notifier) forward(messages <-chan any) {
-	for range messages {
+	for message := range messages {
+		m, told := message.(*redis.Message)
+		ids := cancelledIDs(m)
+		if !told || len(ids) > 0 {
+			n.tell(ids)
+		}
+		if len(ids) > 0 {
+			continue
+		}
 		n.mu.Lock()
 		close(n.notified)
 		n.notified = make(chan struct{})
 		n.mu.Unlock()
+	}
+}
+
+// cancelledIDs returns the ids in a message about cancelled tasks, none for another.
+func cancelledIDs(m *redis.Message) []domain.TaskID {
+	if m == nil || len(m.Payload)%16 != 0 {
+		return nil
+	}
+	ids := make([]domain.TaskID, len(m.Payload)/16)
+	for i := range ids {
+		copy(ids[i][:], m.Payload[16*i:])
+	}
+	return ids
+}
+
+// tell tells those who watch of cancelled tasks; without ids, of any.
+func (n *notifier) tell(ids []domain.TaskID) {
+	n.mu.Lock()
+	watches := slices.Collect(maps.Keys(n.watches))
+	n.mu.Unlock()
+	n.telling.Lock()
+	defer n.telling.Unlock()
+	for _, cancelled := range watches {
+		(*cancelled)(slices.Clone(ids))
+	}
+}
+
+// watch tells of cancelled tasks until ctx ends or the queue is closed. The confirmation
+// of a subscription tells of any: what was sent before it was missed.
+func (n *notifier) watch(ctx context.Context, cancelled func([]domain.TaskID)) error {
+	n.mu.Lock()
+	n.watches[&cancelled] = struct{}{}
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.watches, &cancelled)
+	}()
+	if _, err := n.listen(true); err != nil {
+		return err
+	}
+	n.telling.Lock()
+	cancelled(nil) // Others may have subscribed before.
+	n.telling.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.ctx.Done():
+		return domain.ErrClosed
 	}
 }
 

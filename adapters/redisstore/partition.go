@@ -56,6 +56,7 @@ func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 	reply, err := p.withTable(detached, func(table *readyTable) ([]any, error) {
 		keys := append([]string{
 			k.Tasks, k.State, k.Errors, k.Active, k.Due, k.Scheduled, k.Retrying, k.Meta, k.Claim(req.ID), k.Events,
+			k.Unique, k.UniqueOf,
 		}, table.ready...)
 		lists := table.claimable(req.Queues, req.Types)
 		args := make([]any, 0, 7+len(lists))

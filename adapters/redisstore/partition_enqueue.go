@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -47,10 +48,22 @@ func (p *partition) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 // step.
 func enqueueStep(tasks []*domain.Task, places []int) int {
 	n, bytes := 0, 0
+	var keys map[string]bool
 	for n < len(places) && n < ports.MaxEnqueue {
-		bytes += len(tasks[places[n]].Payload)
+		t := tasks[places[n]]
+		bytes += len(t.Payload)
 		if n > 0 && bytes > ports.MaxCallBytes {
 			break
+		}
+		if t.UniqueKey != "" {
+			// What a task may replace is stored before.
+			if keys[t.UniqueKey] && t.OnConflict == domain.ConflictReplace {
+				break
+			}
+			if keys == nil {
+				keys = map[string]bool{}
+			}
+			keys[t.UniqueKey] = true
 		}
 		n++
 	}
@@ -134,8 +147,8 @@ func withRoom(table *readyTable, tasks []*domain.Task, places []int, errs []erro
 // whoever sends it needs nothing of the caller's.
 type enqueueCall struct {
 	epoch string
-	// tasks are id and record of each task; uniques place among them and key of
-	// those that have one.
+	// tasks are id and record of each task; uniques what is to be known of the unique
+	// keys of those that have one.
 	tasks   []any
 	uniques []uniqueKey
 	lists   []int
@@ -144,6 +157,9 @@ type enqueueCall struct {
 	notifies bool
 	// plain is whether there is one task, ready at once and without a unique key.
 	plain bool
+	// replaces is whether a task is to replace another. Such a call joins no others: they
+	// could store what it has to find.
+	replaces bool
 
 	reply []any
 	err   error
@@ -151,8 +167,10 @@ type enqueueCall struct {
 }
 
 type uniqueKey struct {
-	place int
+	place int // among the tasks of the call, from 1
 	key   string
+	rule  domain.OnConflict
+	lasts time.Duration // 0 for as long as the state of the task says
 }
 
 // count is how many tasks the call has.
@@ -172,7 +190,11 @@ func newEnqueueCall(table *readyTable, tasks []*domain.Task, places []int) *enqu
 		c.tasks = append(c.tasks, id[:], record)
 		c.bytes += len(record)
 		if t.UniqueKey != "" {
-			c.uniques = append(c.uniques, uniqueKey{place: n + 1, key: t.UniqueKey})
+			u := uniqueKey{place: n + 1, key: t.UniqueKey, lasts: t.UniqueFor}
+			if t.OnConflict == domain.ConflictReplace {
+				u.rule, c.replaces = t.OnConflict, true
+			}
+			c.uniques = append(c.uniques, u)
 		}
 	}
 	if t := tasks[places[0]]; len(places) == 1 && t.UniqueKey == "" && t.Delay == 0 && t.ScheduledAt.IsZero() {
@@ -208,9 +230,9 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 			}
 		}
 	}
-	keys := make([]string, 0, 7+len(lists))
-	keys = append(keys, k.Tasks, k.Unique, k.UniqueOf, k.Scheduled, k.Due, k.Meta, k.Events)
-	args := make([]any, 0, 4+2*count+len(lists)+2*keyed)
+	keys := make([]string, 0, 9+len(lists))
+	keys = append(keys, k.Tasks, k.Unique, k.UniqueOf, k.Scheduled, k.Due, k.Meta, k.Events, k.State, k.UniqueUntil)
+	args := make([]any, 0, 4+2*count+len(lists)+4*keyed)
 	args = append(args, p.client.Offset(), calls[0].epoch, wake, strconv.Itoa(count))
 	for _, c := range calls {
 		args = append(args, c.tasks...)
@@ -222,7 +244,7 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 	first := 0
 	for _, c := range calls {
 		for _, u := range c.uniques {
-			args = append(args, strconv.Itoa(first+u.place), u.key)
+			args = append(args, strconv.Itoa(first+u.place), u.key, string(u.rule), layout.DelayMicro(u.lasts))
 		}
 		first += c.count()
 	}
@@ -270,11 +292,15 @@ func (p *partition) readEnqueued(ctx context.Context, reply []any, tasks []*doma
 	for n, i := range places {
 		t := tasks[i]
 		if holder, ok := reply[n].(string); ok {
-			id, err := uuid.FromBytes([]byte(holder))
+			replaced := len(holder) > len(t.ID)
+			id, err := uuid.FromBytes([]byte(holder[:min(len(holder), len(t.ID))]))
 			if err != nil {
 				return fmt.Errorf("redis script %s: holder of unique key %q: %w", enqueueScript.Name, t.UniqueKey, err)
 			}
 			errs[i] = &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: id}
+			if replaced || t.OnConflict == domain.ConflictKeep {
+				again, againAt = append(again, id), append(againAt, i)
+			}
 			continue
 		}
 		switch created, _ := layout.IntAt(reply, n); created {
@@ -296,7 +322,9 @@ func (p *partition) readEnqueued(ctx context.Context, reply []any, tasks []*doma
 		}
 		for n := range found {
 			i := againAt[n]
-			out[i], errs[i] = found[n].task, found[n].err
+			if errs[i] == nil || !errors.Is(found[n].err, domain.ErrTaskNotFound) {
+				out[i], errs[i] = found[n].task, found[n].err
+			} // else the holder was deleted, and the task is refused.
 		}
 		again, againAt = again[len(found):], againAt[len(found):]
 	}

@@ -36,7 +36,7 @@ func (p *partition) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 
 func (p *partition) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
 	return p.manage(ctx, cancelScript, domain.TaskStatusCancelled, ids, func(t *readyTable) []any {
-		return []any{p.client.Offset(), t.epoch}
+		return []any{p.client.Offset(), t.epoch, p.keys.Wake}
 	})
 }
 

@@ -33,7 +33,7 @@ func (p *partition) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task
 	if got[0].err != nil {
 		return nil, got[0].err
 	}
-	return got[0].task, nil
+	return got[0].task, p.loadProgress(ctx, got[0].task)
 }
 
 // getTasks reads tasks whole, aligned with the ids: at least the first one, and as many

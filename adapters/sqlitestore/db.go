@@ -175,7 +175,12 @@ func openDB(ctx context.Context, files *files, config Config) (*DB, error) {
 	db := &DB{config: config, files: files, reads: reads, searches: searches, guard: guard, writer: w, hub: newHub(), closed: make(chan struct{})}
 	db.TaskQueue, db.LogRepository = &TaskQueue{db}, &LogRepository{db}
 	db.SchedulerRegistry, db.ScheduleStore = &SchedulerRegistry{db}, &ScheduleStore{db}
-	w.committed = db.hub.notify
+	w.committed = func(lanes []*lane, events bool, cancelled []domain.TaskID) {
+		db.hub.notify(lanes, events)
+		if len(cancelled) > 0 {
+			db.hub.tellCancelled(cancelled)
+		}
+	}
 	w.start()
 	return db, nil
 }

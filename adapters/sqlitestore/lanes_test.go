@@ -18,6 +18,9 @@ import (
 
 // withoutHeads takes from a file what its version 6 did not have.
 var withoutHeads = []string{
+	"DROP TABLE unique_until", "DROP INDEX task_unique_key", "ALTER TABLE task DROP COLUMN hold", "ALTER TABLE contents DROP COLUMN replaced_by",
+	"CREATE UNIQUE INDEX task_unique_key ON task (unique_key) WHERE unique_key IS NOT NULL AND state <= 4",
+	"DROP TABLE schedule", "DROP TABLE progress", "DROP TABLE cancellation",
 	"ALTER TABLE contents DROP COLUMN options",
 	"DROP INDEX lane_head", "DROP INDEX lane_type_head", "ALTER TABLE lane DROP COLUMN head", "ALTER TABLE lane DROP COLUMN paused",
 	"PRAGMA user_version = 6",

@@ -46,7 +46,7 @@ func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 // stored.
 func askedTask(t *domain.Task) *domain.Task {
 	asked := t.AsEnqueued()
-	asked.ScheduledAt = timeOf(microsOf(t.ScheduledAt))
+	asked.ScheduledAt, asked.OnConflict = timeOf(microsOf(t.ScheduledAt)), t.OnConflict
 	return asked
 }
 
@@ -63,9 +63,8 @@ type newTask struct {
 	given, scheduled int64
 }
 
-// enqueue stores the tasks that are not nil. It fills in stored, or why a task
-// is refused.
-func (tx *transaction) enqueue(asked, stored []*domain.Task, refused []error) error {
+// enqueueMany is enqueue for tasks of which none is special.
+func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error) error {
 	tasks := make([]newTask, 0, len(asked))
 	rows := make([]any, 0, 8*len(asked))
 	for i, t := range asked {
@@ -108,7 +107,7 @@ func (tx *transaction) enqueue(asked, stored []*domain.Task, refused []error) er
 		tx.move(n.lane, n.seq, 0, n.state)
 		tx.emit(t, 0, n.state, "")
 		made := *t
-		made.CreatedAt, made.ScheduledAt = timeOf(n.seq), timeOf(n.scheduled)
+		made.CreatedAt, made.ScheduledAt, made.OnConflict = timeOf(n.seq), timeOf(n.scheduled), ""
 		stored[n.place] = &made
 	}
 	if _, err := tx.insert("INSERT INTO contents (seq, max_retries, timeout_ns, delay_ns, given_us, payload, trace, options) VALUES ", 8, rows, ""); err != nil {
@@ -179,27 +178,10 @@ func (tx *transaction) enqueued(asked *domain.Task) (stored *domain.Task, refuse
 	if rec.corrupt != nil {
 		return nil, rec.corrupt, nil
 	}
-	before := *rec.task
-	before.ScheduledAt = timeOf(rec.given)
-	if !before.SameContents(asked) {
-		return nil, fmt.Errorf("task %s: %w", asked.ID, domain.ErrTaskExists), nil
+	if same, err := tx.sameAsStored(rec, asked); err != nil || !same {
+		return nil, fmt.Errorf("task %s: %w", asked.ID, domain.ErrTaskExists), err
 	}
 	return rec.task, nil, loadFailures(tx.statements, rec)
-}
-
-// duplicate returns the *domain.DuplicateError if an unfinished task other than
-// id holds the unique key.
-func (tx *transaction) duplicate(key string, id domain.TaskID) (refused, err error) {
-	if key == "" {
-		return nil, nil
-	}
-	err = tx.each(func(r *row) error {
-		if holder := r.uuid(0); holder != id {
-			refused = &domain.DuplicateError{UniqueKey: key, Holder: holder}
-		}
-		return r.err
-	}, "SELECT id FROM task WHERE unique_key = ? AND unique_key IS NOT NULL AND state <= 4", bytesOf(key))
-	return refused, err
 }
 
 // load reads records. list is the JSON array that from takes.

@@ -209,6 +209,9 @@ func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selecti
 	if err != nil {
 		return nil, 0, err
 	}
+	if err := tx.letGoUnique(tasks); err != nil {
+		return nil, 0, err
+	}
 	return tasks, found, tx.remember(req.ID, until)
 }
 

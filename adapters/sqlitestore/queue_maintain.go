@@ -185,6 +185,9 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 		var found int
 		err := q.db.writer.do(ctx, "purge finished tasks", func(tx *transaction) error {
 			ids = nil
+			if err := tx.forgetUnique(); err != nil {
+				return err
+			}
 			tasks, err := tx.due(tx.now-retention.Microseconds(), n, stateCompleted, stateFailed, stateCancelled)
 			if err != nil {
 				return err

@@ -37,13 +37,18 @@ func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 		if err := rec.task.RunAgain(); err != nil {
 			return err, nil
 		}
-		return tx.duplicate(rec.task.UniqueKey, rec.task.ID)
+		return tx.retake(rec)
 	})
 }
 
 func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.change(ctx, "cancel task", ids, func(tx *transaction, rec *record) (refused, err error) {
-		return rec.task.MarkAsCancelled(rec.stepTime(tx.now)), nil
+		running := rec.state == stateProcessing
+		refused = rec.task.MarkAsCancelled(rec.stepTime(tx.now))
+		if running && refused == nil {
+			err = tx.cancelRunning(rec.task.ID)
+		}
+		return refused, err
 	})
 }
 

@@ -20,6 +20,9 @@ func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task
 			return err
 		}
 		rec = recs[0]
+		if err := loadProgress(s, rec); err != nil {
+			return err
+		}
 		return loadFailures(s, rec)
 	})
 	switch {

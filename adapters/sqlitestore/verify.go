@@ -44,10 +44,15 @@ var rules = []rule{
 	{"it has no lane", "task", `SELECT seq FROM task WHERE lane NOT IN (SELECT id FROM lane)`},
 	{"its state is none", "task", `SELECT seq FROM task WHERE state NOT BETWEEN 1 AND 7`},
 	{"it is processed for no claim", "task", `SELECT seq FROM task WHERE state = 3 AND claim NOT IN (SELECT id FROM claim)`},
+	{"nobody can hold its unique key so", "task", `SELECT seq FROM task WHERE hold NOT BETWEEN 0 AND 3 OR hold = 1 AND state = 3`},
+	{"another task holds its unique key for a time", "task", `
+		SELECT t.seq FROM task t JOIN unique_until u ON u.key = t.unique_key WHERE t.state <= 4 AND t.hold < 2`},
 	{"it has no contents", "task", `SELECT seq FROM task WHERE seq NOT IN (SELECT seq FROM contents)`},
 	{"contents belong to no task", "contents", `SELECT seq FROM contents WHERE seq NOT IN (SELECT seq FROM task)`},
 	{"a result belongs to no completed task", "result", `SELECT seq FROM result WHERE seq NOT IN (SELECT seq FROM task WHERE state = 5)`},
 	{"a failure belongs to no task", "failure", `SELECT DISTINCT seq FROM failure WHERE seq NOT IN (SELECT seq FROM task)`},
+	{"a progress has a percent or a size that none can have", "progress", fmt.Sprintf(`
+		SELECT seq FROM progress WHERE percent NOT BETWEEN 0 AND 100 OR length(note) > %d OR length(data) > %d`, domain.MaxProgressNote, domain.MaxProgressData)},
 	{"an entry belongs to no batch", "log_entry", `SELECT no FROM log_entry WHERE batch NOT IN (SELECT no FROM log_batch)`},
 	{"the number of entries is not that of the batch", "log_batch", `
 		SELECT b.no FROM log_batch b WHERE b.entries <> (SELECT count(*) FROM log_entry e WHERE e.batch = b.no)`},

@@ -1,9 +1,13 @@
 package sqlitestore
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
+
+	"logsift/domain"
 )
 
 // watchInterval is how often a file that somebody waits on is looked at for the
@@ -35,15 +39,19 @@ func (w *waiter) notify() {
 
 // hub knows who waits.
 type hub struct {
-	// mu guards waiters.
+	// mu guards what follows.
 	mu      sync.Mutex
 	waiters map[*waiter]struct{}
+	// watches are told of cancelled tasks; cancellations is the number of these in the
+	// file that they know.
+	watches       map[*cancelWatch]struct{}
+	cancellations int64
 	// joined has room for one signal to the watcher: somebody waits.
 	joined chan struct{}
 }
 
 func newHub() *hub {
-	return &hub{waiters: make(map[*waiter]struct{}), joined: make(chan struct{}, 1)}
+	return &hub{waiters: make(map[*waiter]struct{}), watches: make(map[*cancelWatch]struct{}), joined: make(chan struct{}, 1)}
 }
 
 // join adds a waiter. It must leave.
@@ -52,11 +60,59 @@ func (h *hub) join(wanted *selection) *waiter {
 	h.mu.Lock()
 	h.waiters[w] = struct{}{}
 	h.mu.Unlock()
+	h.begin()
+	return w
+}
+
+// begin has the watcher look for commits.
+func (h *hub) begin() {
 	select {
 	case h.joined <- struct{}{}:
 	default:
 	}
-	return w
+}
+
+// watch has w told of cancelled tasks until unwatch.
+func (h *hub) watch(w *cancelWatch) {
+	h.mu.Lock()
+	h.watches[w] = struct{}{}
+	h.mu.Unlock()
+	h.begin()
+}
+
+func (h *hub) unwatch(w *cancelWatch) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.watches, w)
+}
+
+// tellCancelled tells those who watch of cancelled tasks, nil for any.
+func (h *hub) tellCancelled(ids []domain.TaskID) {
+	h.mu.Lock()
+	watches := slices.Collect(maps.Keys(h.watches))
+	h.mu.Unlock()
+	for _, w := range watches {
+		w.call(slices.Clone(ids))
+	}
+}
+
+// lookCancelled tells those who watch if tasks were cancelled since the last look.
+func (h *hub) lookCancelled(q *statements) error {
+	h.mu.Lock()
+	known, watched := h.cancellations, len(h.watches) > 0
+	h.mu.Unlock()
+	if !watched {
+		return nil
+	}
+	n, _, err := q.number("SELECT n FROM cancellation")
+	if err != nil || n == known {
+		return err
+	}
+	h.mu.Lock()
+	h.cancellations = n
+	h.mu.Unlock()
+	h.tellCancelled(nil)
+	return nil
 }
 
 func (h *hub) leave(w *waiter) {
@@ -69,7 +125,7 @@ func (h *hub) leave(w *waiter) {
 func (h *hub) idle() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.waiters) == 0
+	return len(h.waiters)+len(h.watches) == 0
 }
 
 // sleepUntil notes when the waiter will look by itself.
@@ -144,6 +200,9 @@ func (db *DB) watch(q *statements) {
 func (db *DB) look(q *statements, version int64) int64 {
 	seen, ok, err := q.number("PRAGMA data_version")
 	if err != nil || !ok || seen == version {
+		return version
+	}
+	if err := db.hub.lookCancelled(q); err != nil {
 		return version
 	}
 	due, err := nextWake(q, stateScheduled, stateRetrying)

@@ -63,7 +63,7 @@ type writer struct {
 	mirror mirror
 	// committed is told which lanes a commit gave tasks to, and whether there are
 	// events.
-	committed func(lanes []*lane, events bool)
+	committed func(lanes []*lane, events bool, cancelled []domain.TaskID)
 
 	// mu guards queue and stopped.
 	mu      sync.Mutex
@@ -343,8 +343,8 @@ func (w *writer) attempt(group []*operation) (begun []*operation, err error) {
 	for _, l := range tx.notified {
 		l.notified = false
 	}
-	if len(tx.notified)+len(tx.emitted) > 0 {
-		w.committed(tx.notified, len(tx.emitted) > 0)
+	if len(tx.notified)+len(tx.emitted)+len(tx.cancelled) > 0 {
+		w.committed(tx.notified, len(tx.emitted) > 0, tx.cancelled)
 	}
 	return begun, nil
 }
@@ -369,6 +369,8 @@ type transaction struct {
 	notified []*lane
 	// emitted are the steps to be stored as events.
 	emitted []emittedStep
+	// cancelled are tasks that were being processed.
+	cancelled []domain.TaskID
 }
 
 // run runs the operations and writes the lanes and events back.

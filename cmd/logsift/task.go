@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -140,6 +141,7 @@ func (e *environment) printTask(t *wire.Task) error {
 	row("type", t.Type)
 	row("queue", t.Queue)
 	row("status", t.Status)
+	row("unique key", uniqueText(t))
 	row("key", t.Key)
 	row("tags", strings.Join(t.Tags, ", "))
 	row("priority", strconv.Itoa(t.Priority))
@@ -148,6 +150,10 @@ func (e *environment) printTask(t *wire.Task) error {
 	row("scheduled", optionalTime(t.ScheduledAt))
 	row("started", optionalTime(t.StartedAt))
 	row("completed", optionalTime(t.CompletedAt))
+	if p := t.Progress; p != nil {
+		row("progress", strings.TrimSpace(fmt.Sprintf("%d %% %s", p.Percent, p.Note)))
+		row("", string(p.Data))
+	}
 	row("payload", string(t.Payload))
 	for _, f := range t.Errors {
 		row("error", fmt.Sprintf("%s, attempt %d: %s: %s", optionalTime(f.At), f.Attempt, f.Reason, f.Message))
@@ -183,6 +189,17 @@ func analysedText(a *domain.AnalysisResult) string {
 	return text
 }
 
+// uniqueText is the unique key of a task, and how long it holds that if not as usual.
+func uniqueText(t *wire.Task) string {
+	switch {
+	case t.UniqueForSeconds > 0:
+		return fmt.Sprintf("%s for %s", t.UniqueKey, time.Duration(t.UniqueForSeconds*float64(time.Second)))
+	case t.UniqueWhile != "":
+		return t.UniqueKey + " while " + t.UniqueWhile
+	}
+	return t.UniqueKey
+}
+
 func (e *environment) taskAddCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add",
@@ -201,7 +218,10 @@ func (e *environment) taskAddCommand() *cobra.Command {
 	delay := flags.Duration("delay", 0, "how long to wait before the task is ready")
 	key := flags.String("key", "", "relates the tasks of a queue that have the same key")
 	tags := flags.StringSlice("tag", nil, "names to find the task by, up to 8")
-	unique := flags.String("unique-key", "", "only one unfinished task may have this key")
+	unique := flags.String("unique-key", "", "only one task at a time may hold this key")
+	while := flags.String("unique-while", "", "until when it holds the key: unfinished (the default), or waiting")
+	lasts := flags.Duration("unique-for", 0, "how long it holds the key instead, whatever becomes of it")
+	conflict := flags.String("on-conflict", "", "if another task holds the key: reject (the default), keep or replace that one")
 	id := flags.String("idempotency-key", "", "makes a repeat of this command safe")
 	return e.clientCommand(cmd, func(cmd *cobra.Command, _ []string, c *client) error {
 		if !json.Valid([]byte(*payload)) {
@@ -211,6 +231,7 @@ func (e *environment) taskAddCommand() *cobra.Command {
 		body, err := json.Marshal(wire.CreateTask{
 			Type: *typ, Payload: json.RawMessage(*payload), Priority: priority, Queue: *queue, MaxRetries: retries,
 			TimeoutSeconds: &seconds, DelaySeconds: &wait, UniqueKey: *unique, Key: *key, Tags: *tags,
+			UniqueWhile: *while, UniqueForSeconds: lasts.Seconds(), OnConflict: *conflict,
 		})
 		if err != nil {
 			return err
@@ -221,6 +242,11 @@ func (e *environment) taskAddCommand() *cobra.Command {
 		}
 		if e.output == formatJSON {
 			return e.printJSON(t)
+		}
+		if t.Outcome != string(domain.EnqueueCreated) {
+			if _, err := fmt.Fprintf(e.stderr, "%s: the task that holds the unique key\n", t.Outcome); err != nil {
+				return err
+			}
 		}
 		_, err = fmt.Fprintln(e.stdout, t.ID)
 		return err

@@ -31,6 +31,7 @@ var badRequests = []struct {
 	{(*Store).hasSchedulers, badSchedulersRequests()},
 	{(*Store).hasSchedules, badScheduleRequests()},
 	{(*Store).hasEvents, badEventsRequests()},
+	{(*Store).hasRuns, badRunsRequests()},
 	{(*Store).hasLogs, badLogsRequests()},
 }
 
@@ -129,6 +130,12 @@ func badQueueRequests() []badRequest {
 		enqueue("max_retries", newTask(func(t *domain.Task) { t.MaxRetries = -1 })),
 		enqueue("timeout_seconds", newTask(func(t *domain.Task) { t.Timeout = 0 })),
 		enqueue("unique_key", newTask(withKey("\xff"))),
+		enqueue("unique_key", newTask(func(t *domain.Task) { t.OnConflict = domain.ConflictKeep })),
+		enqueue("unique_key", newTask(holdingFor(time.Hour))),
+		enqueue("unique_while", newTask(withKey("k"), holdingWhile("asleep"))),
+		enqueue("unique_for_seconds", newTask(withKey("k"), holdingFor(domain.MaxUniqueFor+1))),
+		enqueue("unique_for_seconds", newTask(withKey("k"), holdingFor(time.Hour), holdingWhile(domain.UniqueWhileWaiting))),
+		enqueue("on_conflict", newTask(withKey("k"), func(t *domain.Task) { t.OnConflict = "fight" })),
 		enqueue("delay_seconds", newTask(withDelay(-1))),
 		enqueue("traceparent", newTask(func(t *domain.Task) { t.TraceParent = "00" })),
 		enqueue("key", newTask(func(t *domain.Task) { t.Key = strings.Repeat("k", domain.MaxKey+1) })),

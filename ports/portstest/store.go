@@ -15,6 +15,7 @@ type Store struct {
 	Queue      ports.TaskQueue
 	Queues     ports.QueueController
 	Events     ports.TaskEventReader
+	Runs       ports.RunTracker
 	Schedulers ports.SchedulerRegistry
 	Schedules  ports.ScheduleStore
 	Logs       ports.LogRepository
@@ -62,6 +63,7 @@ var suites = []struct {
 	cases []storeCase
 }{
 	{"Enqueue", (*Store).hasQueue, enqueueCases},
+	{"Unique", (*Store).hasQueue, uniqueCases},
 	{"Claim", (*Store).hasQueue, claimCases},
 	{"Settle", (*Store).hasQueue, settleCases},
 	{"Manage", (*Store).hasQueue, manageCases},
@@ -72,6 +74,7 @@ var suites = []struct {
 	{"Schedulers", (*Store).hasSchedulers, schedulerCases},
 	{"Schedules", (*Store).hasSchedules, scheduleCases},
 	{"Events", (*Store).hasEvents, eventCases},
+	{"Runs", (*Store).hasRuns, runCases},
 	{"SaveLogs", (*Store).hasLogs, logSaveCases},
 	{"Batches", (*Store).hasLogs, logBatchCases},
 	{"GetLogs and ListLogs", (*Store).hasLogs, logListCases},
@@ -89,6 +92,7 @@ func (s *Store) hasQueues() bool     { return s.Queues != nil }
 func (s *Store) hasSchedulers() bool { return s.Schedulers != nil }
 func (s *Store) hasSchedules() bool  { return s.Schedules != nil }
 func (s *Store) hasEvents() bool     { return s.Events != nil }
+func (s *Store) hasRuns() bool       { return s.Runs != nil }
 func (s *Store) hasLogs() bool       { return s.Logs != nil }
 
 // TestStore checks that the stores which newStore makes keep the contracts of the

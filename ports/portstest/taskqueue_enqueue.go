@@ -24,7 +24,7 @@ var enqueueCases = []storeCase{
 			in := newTask()
 			fillTask(t, in)
 			if q.NoUniqueKeys {
-				in.UniqueKey = ""
+				in.UniqueKey, in.OnConflict, in.UniqueWhile = "", "", ""
 			}
 			out := q.enqueue(t, in)
 			got := q.get(t, in.ID)
@@ -353,11 +353,11 @@ func (c *endingContext) Err() error {
 }
 
 // callerFields are the fields of a task that its creator sets.
-var callerFields = []string{"ID", "Type", "Queue", "Payload", "Priority", "MaxRetries", "Timeout", "TraceParent", "UniqueKey", "Delay", "TaskOptions"}
+var callerFields = []string{"ID", "Type", "Queue", "Payload", "Priority", "MaxRetries", "Timeout", "TraceParent", "UniqueKey", "OnConflict", "Delay", "TaskOptions"}
 
 // storeFields are those that belong to the store.
 var storeFields = []string{
-	"Status", "Attempt", "Deliveries", "Recoveries", "CreatedAt", "ScheduledAt", "StartedAt", "CompletedAt", "Lease", "Result", "Errors",
+	"Status", "Attempt", "Deliveries", "Recoveries", "CreatedAt", "ScheduledAt", "StartedAt", "CompletedAt", "Lease", "Progress", "Result", "Errors",
 }
 
 // fillTask gives every exported field a value that is not its default, so that a
@@ -372,15 +372,16 @@ func fillTask(t *testing.T, task *domain.Task) {
 	}
 	*task = domain.Task{
 		ID: uuid.New(), Type: "fancy.type-1", Queue: "fancy_queue", Payload: []byte(`["payload"]`),
-		Priority: domain.PriorityHigh, MaxRetries: 7, Timeout: 1234567 * time.Microsecond, UniqueKey: "ключ|\x01",
+		Priority: domain.PriorityHigh, MaxRetries: 7, Timeout: 1234567 * time.Microsecond, UniqueKey: "ключ|\x01", OnConflict: domain.ConflictKeep,
 		TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 		TaskOptions: domain.TaskOptions{
 			Key: "ключ|\x00", Tags: []string{"one", "two"},
-			Backoff: domain.RetryPolicy{Kind: domain.RetryFixed, Base: time.Second, Cap: time.Minute, Jitter: 0.1},
+			Backoff:     domain.RetryPolicy{Kind: domain.RetryFixed, Base: time.Second, Cap: time.Minute, Jitter: 0.1},
+			UniqueWhile: domain.UniqueWhileWaiting,
 		},
 		Delay: 42 * time.Second, Status: domain.TaskStatusFailed, Attempt: 3, Deliveries: 4, Recoveries: 5,
 		CreatedAt: time.Unix(1, 0), StartedAt: time.Unix(2, 0), CompletedAt: time.Unix(3, 0),
-		Lease: &domain.Lease{}, Result: []byte("result"), Errors: []domain.TaskError{{Message: "m"}},
+		Lease: &domain.Lease{}, Progress: &domain.Progress{Percent: 1}, Result: []byte("result"), Errors: []domain.TaskError{{Message: "m"}},
 	}
 	value := reflect.ValueOf(*task)
 	for _, name := range callerFields {
@@ -388,6 +389,9 @@ func fillTask(t *testing.T, task *domain.Task) {
 	}
 	options := reflect.ValueOf(task.TaskOptions)
 	for i := range options.NumField() {
+		if options.Type().Field(i).Name == "UniqueFor" {
+			continue // It excludes UniqueWhile, and has a case of its own.
+		}
 		require.False(t, options.Field(i).IsZero(), "the suite must set %s", options.Type().Field(i).Name)
 	}
 }

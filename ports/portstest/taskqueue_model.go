@@ -26,7 +26,7 @@ func testModel(t *testing.T, newStore func(t *testing.T) Store) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{
 			t: t, storeTest: &storeTest{Store: newStore(t)}, now: time.Unix(0, 0),
-			tasks: map[domain.TaskID]*domain.Task{}, claims: map[domain.ClaimID][]domain.TaskID{},
+			tasks: map[domain.TaskID]*domain.Task{}, claims: map[domain.ClaimID][]domain.TaskID{}, keys: map[string]modelHolder{},
 		}
 		others := 0
 		if rapid.Bool().Draw(rt, "two handles") {
@@ -63,6 +63,8 @@ type model struct {
 	tasks  map[domain.TaskID]*domain.Task
 	order  []domain.TaskID
 	claims map[domain.ClaimID][]domain.TaskID
+	// keys are who took each unique key last.
+	keys map[string]modelHolder
 	// stale are leases that are not held any more.
 	stale []domain.Lease
 	last  domain.ClaimID
@@ -73,24 +75,83 @@ type model struct {
 	moved bool
 }
 
+// modelHolder is a task that took a unique key: after so many deliveries, and until the
+// time, if that is not zero.
+type modelHolder struct {
+	id         domain.TaskID
+	deliveries int
+	until      time.Time
+}
+
+// take has a task take its unique key, if it has one.
+func (m *model) take(task *domain.Task) {
+	h := modelHolder{id: task.ID, deliveries: task.Deliveries}
+	if task.UniqueFor > 0 {
+		h.until = m.now.Add(task.UniqueFor)
+	}
+	m.keys[task.UniqueKey] = h
+}
+
+// holder is the task that holds a unique key, if one does; it may be deleted.
+func (m *model) holder(key string) (id domain.TaskID, held bool) {
+	h, ok := m.keys[key]
+	task := m.tasks[h.id]
+	switch {
+	case !ok || key == "":
+		return id, false
+	case !h.until.IsZero():
+		return h.id, h.until.After(m.now)
+	case task == nil || task.Status.Terminal():
+		return id, false
+	}
+	return h.id, task.UniqueWhile == domain.UniqueWhileUnfinished || task.Deliveries == h.deliveries
+}
+
 // toldOf is what events tell of a task.
 type toldOf struct {
 	status  domain.TaskStatus
 	attempt int
 }
 
-const modelRetryIn, modelDelay, modelRetention = 4 * time.Minute, 10 * time.Minute, 30 * time.Minute
+const modelRetryIn, modelDelay, modelRetention, modelUniqueFor = 4 * time.Minute, 10 * time.Minute, 30 * time.Minute, 15 * time.Minute
 
 func (m *model) enqueue(rt *rapid.T) {
 	task := newTask(withPriority(domain.Priority(rapid.IntRange(0, 3).Draw(rt, "priority"))))
 	if rapid.Bool().Draw(rt, "delayed") {
 		task.Delay = modelDelay
 	}
+	if !m.NoUniqueKeys && rapid.Bool().Draw(rt, "unique") {
+		task.UniqueKey = rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
+		switch rapid.IntRange(0, 2).Draw(rt, "held") {
+		case 0:
+			task.UniqueFor = modelUniqueFor
+		case 1:
+			task.UniqueWhile = domain.UniqueWhileWaiting
+		}
+		task.OnConflict = rapid.SampledFrom([]domain.OnConflict{domain.ConflictReject, domain.ConflictKeep, domain.ConflictReplace}).Draw(rt, "on conflict")
+	}
+	id, held := m.holder(task.UniqueKey)
+	holder := m.tasks[id]
+	replaces := holder != nil && task.OnConflict == domain.ConflictReplace && holder.Replaceable(task)
 	stored, err := m.Queue.Enqueue(m.t.Context(), task, task)
+	if held && (holder == nil || !replaces && task.OnConflict != domain.ConflictKeep) {
+		require.ErrorIs(rt, err, domain.ErrDuplicateTask)
+		return
+	}
 	require.NoError(rt, err)
 	require.Equal(rt, stored[0], stored[1])
 	if task.Delay > 0 {
 		task.ScheduledAt = m.now.Add(task.Delay)
+	}
+	if held {
+		require.Equal(rt, id, stored[0].ID)
+		if replaces {
+			holder.Payload, holder.Priority, holder.Delay, holder.ScheduledAt = task.Payload, task.Priority, task.Delay, task.ScheduledAt
+		}
+		return
+	}
+	if task.UniqueKey != "" {
+		m.take(task)
 	}
 	// The place in the order stands for the creation time.
 	task.CreatedAt = time.Unix(int64(len(m.order)), 0)
@@ -262,7 +323,10 @@ func (m *model) manage(call func(ports.TaskManager, context.Context, ...domain.T
 		want := apply(task)
 		got := call(m.Queue, m.t.Context(), task.ID)
 		if want != nil {
-			require.ErrorIs(rt, got, domain.ErrInvalidTransition)
+			if !errors.Is(want, domain.ErrDuplicateTask) {
+				want = domain.ErrInvalidTransition
+			}
+			require.ErrorIs(rt, got, want)
 			return
 		}
 		require.NoError(rt, got)
@@ -273,7 +337,18 @@ func (m *model) manage(call func(ports.TaskManager, context.Context, ...domain.T
 }
 
 func (m *model) cancelled(task *domain.Task) error { return task.MarkAsCancelled(m.now) }
-func (m *model) ranAgain(task *domain.Task) error  { return task.RunAgain() }
+
+func (m *model) ranAgain(task *domain.Task) error {
+	again := task.Status == domain.TaskStatusFailed || task.Status == domain.TaskStatusCancelled
+	if !again || task.UniqueKey == "" || task.UniqueFor > 0 {
+		return task.RunAgain()
+	}
+	if _, held := m.holder(task.UniqueKey); held {
+		return domain.ErrDuplicateTask
+	}
+	m.take(task)
+	return task.RunAgain()
+}
 
 func (m *model) ranNow(task *domain.Task) error {
 	if task.Ready(m.now) && task.Status == domain.TaskStatusPending {

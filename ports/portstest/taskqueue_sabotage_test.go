@@ -29,6 +29,8 @@ type brokenQueue struct {
 	queues  func(ctx context.Context) ([]domain.QueueInfo, error)
 	pause   func(ctx context.Context, name string) error
 	resume  func(ctx context.Context, name string) error
+	save    func(ctx context.Context, progress ...ports.RunProgress) error
+	watch   func(ctx context.Context, cancelled func([]domain.TaskID)) error
 	read    func(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error)
 	// reopen is what another process gets; nil for a store of one process.
 	reopen func() *brokenQueue
@@ -42,7 +44,7 @@ func newBrokenQueue(q *memstore.TaskQueue) *brokenQueue {
 		},
 		dequeue: q.Dequeue, update: q.UpdateTask, extend: q.ExtendLease, stats: q.GetQueueStats, list: q.ListTasks,
 		purge: q.PurgeFinished, reap: q.ReapExpired, remove: q.DeleteTask, queues: q.ListQueues, pause: q.PauseQueue, resume: q.ResumeQueue,
-		read: q.ReadTaskEvents,
+		read: q.ReadTaskEvents, save: q.SaveProgress, watch: q.WatchCancelled,
 	}
 }
 
@@ -78,6 +80,12 @@ func (q *brokenQueue) ListQueues(ctx context.Context) ([]domain.QueueInfo, error
 }
 func (q *brokenQueue) PauseQueue(ctx context.Context, name string) error  { return q.pause(ctx, name) }
 func (q *brokenQueue) ResumeQueue(ctx context.Context, name string) error { return q.resume(ctx, name) }
+func (q *brokenQueue) SaveProgress(ctx context.Context, progress ...ports.RunProgress) error {
+	return q.save(ctx, progress...)
+}
+func (q *brokenQueue) WatchCancelled(ctx context.Context, cancelled func([]domain.TaskID)) error {
+	return q.watch(ctx, cancelled)
+}
 func (q *brokenQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error) {
 	return q.read(ctx, req)
 }
@@ -139,6 +147,31 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 				}
 			}
 			return q.TaskQueue.UpdateTask(ctx, updates...)
+		}
+	}},
+	"progress of a lost lease is kept": {"Runs/the_newest_progress_of_a_run_is_shown_until_the_run_ends", func(q *brokenQueue) {
+		q.save = func(ctx context.Context, progress ...ports.RunProgress) error {
+			for i, p := range progress {
+				if t, err := q.GetTask(ctx, p.Lease.TaskID); err == nil && t.Lease != nil {
+					progress[i].Lease = *t.Lease
+				}
+			}
+			return q.TaskQueue.SaveProgress(ctx, progress...)
+		}
+	}},
+	"progress extends the lease": {"Runs/progress_extends_no_lease_and_is_no_event", func(q *brokenQueue) {
+		q.save = func(ctx context.Context, progress ...ports.RunProgress) error {
+			for _, p := range progress {
+				_, _ = q.TaskQueue.ExtendLease(ctx, time.Minute, p.Lease)
+			}
+			return q.TaskQueue.SaveProgress(ctx, progress...)
+		}
+	}},
+	"a cancelled run is told to nobody": {"Runs/who_watches_is_told_of_a_cancelled_run_within_a_second,_in_any_process", func(q *brokenQueue) {
+		q.watch = func(ctx context.Context, cancelled func([]domain.TaskID)) error {
+			cancelled(nil)
+			<-ctx.Done()
+			return ctx.Err()
 		}
 	}},
 	"a snooze counts as a retry": {"Settle/a_snoozed_task_waits_for_its_time_and_nothing_is_counted", func(q *brokenQueue) {
@@ -302,6 +335,33 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 			}
 		})
 	}},
+	"a key that is held while its task waits is held until the end": {"Unique/a_key_that_is_held_while_its_task_waits_is_free_from_the_claim_on", func(q *brokenQueue) {
+		asks(&q.enqueue, everyTask(func(t *domain.Task) { t.UniqueWhile = domain.UniqueWhileUnfinished }))
+	}},
+	"a key is held for half its time": {"Unique/a_key_that_is_held_for_a_time_is_free_after_it_and_not_before", func(q *brokenQueue) {
+		asks(&q.enqueue, everyTask(func(t *domain.Task) { t.UniqueFor /= 2 }))
+	}},
+	"a holder is given as it was": {"Unique/an_enqueue_that_keeps_the_holder_gives_it_as_it_is", func(q *brokenQueue) {
+		answers(&q.enqueue, func(_ []*domain.Task, got *[]*domain.Task) {
+			for _, t := range *got {
+				t.Status = domain.TaskStatusPending
+			}
+		})
+	}},
+	"a replacement keeps the priority": {"Unique/a_waiting_task_is_replaced_as_often_as_is_asked_for", func(q *brokenQueue) {
+		asks(&q.enqueue, everyTask(func(t *domain.Task) {
+			if t.OnConflict == domain.ConflictReplace {
+				t.Priority = domain.PriorityNormal
+			}
+		}))
+	}},
+	"a replacement keeps the time": {"Unique/a_replaced_task_is_claimed_when_its_new_time_has_come", func(q *brokenQueue) {
+		asks(&q.enqueue, everyTask(func(t *domain.Task) {
+			if t.OnConflict == domain.ConflictReplace {
+				t.OnConflict = domain.ConflictKeep
+			}
+		}))
+	}},
 	"a running task can be deleted": {"Manage/each_step_is_allowed_from_some_states_and_refused_from_the_others", func(q *brokenQueue) {
 		q.remove = func(ctx context.Context, ids ...domain.TaskID) error {
 			_ = q.CancelTask(ctx, ids...)
@@ -316,6 +376,20 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 	"waiting claims are never woken": {"Claim/a_claim_that_waits_is_woken_by_an_enqueue", func(q *brokenQueue) {
 		q.dequeue = q.sleepy
 	}},
+}
+
+// everyTask changes copies of the tasks.
+func everyTask(change func(*domain.Task)) func(tasks *[]*domain.Task) {
+	return func(tasks *[]*domain.Task) {
+		*tasks = slices.Clone(*tasks)
+		for i, t := range *tasks {
+			if t != nil {
+				t = t.Clone()
+				change(t)
+				(*tasks)[i] = t
+			}
+		}
+	}
 }
 
 // sleepy is a claim that sleeps instead of waiting for a task.

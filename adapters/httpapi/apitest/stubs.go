@@ -72,6 +72,9 @@ func (q *QueueStub) schedule(t *domain.Task) (*domain.Task, error) {
 	}
 	for _, old := range q.Tasks {
 		if t.UniqueKey != "" && old.UniqueKey == t.UniqueKey {
+			if t.OnConflict != domain.ConflictReject {
+				return old.Clone(), nil
+			}
 			return nil, &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: old.ID}
 		}
 	}

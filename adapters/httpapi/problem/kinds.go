@@ -121,8 +121,8 @@ var kinds = []Kind{
 		err: domain.ErrKeyInUse, Name: "idempotency-key-in-use", Title: "Idempotency key in use", Status: http.StatusConflict, RetryAfter: 1, Detail: "the first request with this Idempotency-Key has no answer yet",
 		Meaning: "The first request with this Idempotency-Key has no answer yet.", Action: "Send the same request again after the seconds of Retry-After. If the server died over it, the key is free after 15 seconds.",
 	}, {
-		err: domain.ErrDuplicateTask, Name: "duplicate-task", Title: "Duplicate task", Status: http.StatusConflict, Detail: "an unfinished task holds the unique key",
-		Meaning: "An unfinished task holds the unique key. The member holder is its id.", Action: "Wait until that task has finished, cancel it, or use another unique key.",
+		err: domain.ErrDuplicateTask, Name: "duplicate-task", Title: "Duplicate task", Status: http.StatusConflict, Detail: "another task holds the unique key",
+		Meaning: "Another task holds the unique key. The member holder is its id.", Action: "Wait until that task has finished, or until it holds the key no more; cancel it; use another unique key; or say in on_conflict what else to do.",
 	}, {
 		err: domain.ErrInvalidTransition, Name: "invalid-transition", Title: "The state of the task forbids this", Status: http.StatusConflict,
 		Meaning: "The task is in a state that forbids this. The member task_status is that state.", Action: "Read the task, and choose what its state allows: failed and cancelled tasks can be retried, unfinished ones cancelled.",

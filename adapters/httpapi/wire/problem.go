@@ -19,7 +19,7 @@ type Problem struct {
 	TaskStatus string `json:"task_status,omitempty"`
 	// Limit is what the request was beyond, for a limit of the server.
 	Limit *Limit `json:"limit,omitempty"`
-	// Holder is the id of the unfinished task that holds the unique key.
+	// Holder is the id of the task that holds the unique key.
 	Holder string `json:"holder,omitempty"`
 	// Accepted is how many log entries of the request were stored before the store
 	// failed: the first ones that were not rejected.

@@ -28,9 +28,16 @@ type CreateTask struct {
 	// DelaySeconds is how long after its creation the task becomes ready, at
 	// most ten years.
 	DelaySeconds *float64 `json:"delay_seconds,omitempty"`
-	// UniqueKey, if not empty, is held by one unfinished task at a time. It is at
-	// most 256 bytes.
+	// UniqueKey, if not empty, is held by one task at a time. It is at most 256 bytes.
 	UniqueKey string `json:"unique_key,omitempty"`
+	// UniqueWhile is how long it is held: "unfinished", or "waiting" until the task is
+	// claimed. UniqueForSeconds holds it for a time instead, whatever becomes of the task,
+	// at most a year.
+	UniqueWhile      string  `json:"unique_while,omitempty"`
+	UniqueForSeconds float64 `json:"unique_for_seconds,omitempty"`
+	// OnConflict says what to do if another task holds the unique key: "reject", "keep" or
+	// "replace".
+	OnConflict string `json:"on_conflict,omitempty"`
 	// Key relates the tasks of a queue that have the same one; at most 256 bytes.
 	Key string `json:"key,omitempty"`
 	// Tags are up to 8 different names.
@@ -66,6 +73,10 @@ type Task struct {
 	MaxRetries     int     `json:"max_retries"`
 	TimeoutSeconds float64 `json:"timeout_seconds"`
 	UniqueKey      string  `json:"unique_key"`
+	// UniqueWhile and UniqueForSeconds are absent for a key that is held while the task is
+	// unfinished.
+	UniqueWhile      string  `json:"unique_while,omitempty"`
+	UniqueForSeconds float64 `json:"unique_for_seconds,omitempty"`
 	// Key, Tags and Backoff are absent unless the task has its own.
 	Key     string   `json:"key,omitempty"`
 	Tags    []string `json:"tags,omitempty"`
@@ -81,11 +92,26 @@ type Task struct {
 	// LastError is the message of the newest of Errors, "" if there is none.
 	LastError string      `json:"last_error"`
 	Errors    []TaskError `json:"errors"`
+	// Outcome is what scheduling the task did: created, existing or replaced. It is there
+	// in the answer to that alone.
+	Outcome string `json:"outcome,omitempty"`
+	// Progress is there where one task is shown that runs, if its processor says how far
+	// it has come.
+	Progress *Progress `json:"progress,omitempty"`
 	// History is there where one task is shown, not in lists.
 	History []HistoryEntry `json:"history,omitempty"`
 	// Lease is there where a worker claims the task: it names the claim to the other calls
 	// of the worker, and is for the caller that claimed it alone.
 	Lease string `json:"lease,omitempty"`
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Percent int    `json:"percent"`
+	Note    string `json:"note"`
+	// Data is JSON, null for none.
+	Data json.RawMessage `json:"data"`
+	At   *time.Time      `json:"at"`
 }
 
 // TaskError is one failure of a task.
@@ -122,7 +148,7 @@ type BatchResults struct {
 	Results []BatchResult `json:"results"`
 }
 
-// BatchResult is what became of one task of a batch: a Task where Status is 201,
+// BatchResult is what became of one task of a batch: a Task where Status is 201 or 200,
 // else a Problem.
 type BatchResult struct {
 	// Index is the place in the batch, from 0. Blank lines are not counted.

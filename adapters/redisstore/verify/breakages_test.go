@@ -143,7 +143,7 @@ var breakages = []breakage{
 	broken("a record whose id is none", verify.KindRecordCorrupt, nobody, 0, enqueue(), run("HSET", "tasks", "x", "y"), run("ZADD", "ready:0", 1, "x")),
 	broken("a record that is cut", verify.KindRecordCorrupt, in(pending, storetest.Unique("k")), failed, record(func(r string) string { return r[:14] })),
 	broken("an empty record", verify.KindRecordCorrupt, in(pending), failed, record(func(string) string { return "" })),
-	broken("a record of another version", verify.KindRecordCorrupt, in(processing), failed, record(func(r string) string { return "\x09" + r[1:] })),
+	broken("a record of another version", verify.KindRecordCorrupt, in(processing), failed, record(func(r string) string { return "\x11" + r[1:] })),
 	broken("a record with a type of NULs and no UTF-8", verify.KindRecordCorrupt, in(retrying), failed,
 		record(func(r string) string { return strings.Replace(r, "work", "\x00\xff\x00\xfe", 1) })),
 	broken("a record of a time that cannot be", verify.KindRecordCorrupt, in(pending), failed,
@@ -180,6 +180,10 @@ var breakages = []breakage{
 	broken("a unique key of two tasks", verify.KindUniqueConflict, in(pending, storetest.Unique("k")), pending,
 		run("HDEL", "unique", "k"), enqueue(storetest.Unique("k"))),
 	broken("a unique key that a finished task holds", verify.KindUniqueStray, in(completed, storetest.Unique("k")), completed, run("HSET", "unique", "k", it)),
+	broken("a unique key that a task holds after its claim", verify.KindUniqueStray, in(processing, storetest.Unique("k"), waiting), processing, run("HSET", "unique", "k", it)),
+	broken("a unique key that a waiting task does not hold", verify.KindUniqueLost, in(pending, storetest.Unique("k"), waiting), pending, run("HDEL", "unique", "k")),
+	broken("a unique key that nobody holds for a time", verify.KindUniqueStray, nobody, 0, run("ZADD", "unique_until", 1, "k")),
+	broken("a unique key that a task holds that had it for a time", verify.KindUniqueStray, in(completed, storetest.Unique("k"), forTime), completed, run("ZREM", "unique_until", "k")),
 	broken("a unique key that no task holds", verify.KindUniqueStray, nobody, 0, run("HSET", "unique", "k", "nobody")),
 	broken("a unique key that another task should have", verify.KindUniqueStray, in(pending), pending, run("HSET", "unique", "k", it)),
 	broken("a sequence number below those in use", verify.KindSequenceBehind, in(pending), pending, run("HSET", "meta", "seq", 7)),
@@ -193,6 +197,10 @@ var breakages = []breakage{
 	broken("a pause of no queue", verify.KindLanesDamaged, in(pending), pending, run("HSET", "lanes", "!a b", 1700000000000000)),
 	broken("an index of no ready list", verify.KindKeyUnknown, nobody, 0, run("ZADD", "ready:many", 1, "x")),
 }
+
+func waiting(t *domain.Task) { t.UniqueWhile = domain.UniqueWhileWaiting }
+
+func forTime(t *domain.Task) { t.UniqueFor = time.Hour }
 
 func TestEachBrokenInvariantIsFoundAndMended(t *testing.T) {
 	t.Parallel()

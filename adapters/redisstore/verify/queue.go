@@ -25,6 +25,7 @@ var (
 	verifyMembersScript   = layout.LoadScript("verify/members")
 	verifyLeftoversScript = layout.LoadScript("verify/leftovers")
 	verifyUniqueScript    = layout.LoadScript("verify/unique")
+	verifyUntilScript     = layout.LoadScript("verify/unique_until")
 	verifyFinishedScript  = layout.LoadScript("verify/finished")
 	verifyTerminalScript  = layout.LoadScript("verify/terminal")
 	verifyMetaScript      = layout.LoadScript("verify/meta")
@@ -116,8 +117,11 @@ type taskFacts struct {
 	list, ownList int
 	priority      int
 	scheduled     float64
-	uniqueKey     string
-	queue         string
+	// uniqueKey is the unique key that it holds in some states, and waiting whether only
+	// until it is claimed.
+	uniqueKey string
+	waiting   bool
+	queue     string
 }
 
 // facts reads a record as scripts/verify/tasks.lua wants it.
@@ -135,7 +139,8 @@ func (c *queueCheck) facts(r rawRecord) taskFacts {
 		return f
 	}
 	f.ownList = int(binary.BigEndian.Uint16([]byte(r.record[1:3])))
-	f.priority, f.scheduled, f.uniqueKey = int(task.Priority), headTime(r.record), task.UniqueKey
+	f.priority, f.scheduled = int(task.Priority), headTime(r.record)
+	f.uniqueKey, f.waiting = heldKey(task), task.UniqueWhile == domain.UniqueWhileWaiting
 	f.queue = layout.ListName(task.Queue, task.Type)
 	if n, ok := c.number[f.queue]; ok {
 		f.list = n
@@ -144,6 +149,15 @@ func (c *queueCheck) facts(r rawRecord) taskFacts {
 		f.list = f.ownList
 	}
 	return f
+}
+
+// heldKey is the unique key that a task holds in some states, "" for none. One that it
+// holds for a time is not its own any more: the task may be gone before.
+func heldKey(t *domain.Task) string {
+	if t.UniqueFor > 0 {
+		return ""
+	}
+	return t.UniqueKey
 }
 
 // headTime is the scheduled time of a record's head.
@@ -218,7 +232,7 @@ func (c *queueCheck) judge(facts []taskFacts, mode string) ([]any, error) {
 		for i := range facts {
 			f := &facts[i]
 			args = append(args, f.name, f.size, f.sha, f.problem, f.list, f.ownList, f.priority,
-				strconv.FormatFloat(f.scheduled, 'f', -1, 64), f.uniqueKey)
+				strconv.FormatFloat(f.scheduled, 'f', -1, 64), f.uniqueKey, f.waiting)
 		}
 		return c.call(verifyTasksScript, c.all(c.at(c.keys.Quarantine)), args...)
 	})
@@ -374,7 +388,22 @@ func (c *queueCheck) uniqueKeys() error {
 	if c.foreign[k.Unique] || c.foreign[k.UniqueOf] {
 		return nil
 	}
-	keys := []string{k.Tasks, k.State, k.Unique, k.UniqueOf}
+	if c.foreign[k.UniqueUntil] {
+		return nil
+	}
+	keys := []string{k.Tasks, k.State, k.Unique, k.UniqueOf, k.UniqueUntil}
+	err := c.pages(verifyUntilScript, []string{k.Unique, k.UniqueUntil}, []any{c.mode()}, func(reply []any) error {
+		for _, key := range texts(reply) {
+			c.report(domain.Finding{
+				Kind: KindUniqueStray, Place: k.UniqueUntil,
+				Detail: fmt.Sprintf("unique key %.80q is held for a time by nobody", key), Action: c.done("removed"),
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	return c.pages(verifyUniqueScript, keys, nil, func(reply []any) error {
 		for i := 0; i+1 < len(reply); i += 2 {
 			key, holder := layout.TextAt(reply, i), layout.TextAt(reply, i+1)
@@ -384,7 +413,7 @@ func (c *queueCheck) uniqueKeys() error {
 			}
 			recordKey := ""
 			if t, problem := readTask(r); problem == "" {
-				recordKey = t.UniqueKey
+				recordKey = heldKey(t)
 			}
 			why, err := c.client.Run(c.ctx, repairUniqueScript, keys, key, holder, r.size, recordKey, c.mode())
 			if err != nil {

@@ -34,7 +34,7 @@ func TestAKeyOfAnotherTypeIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	for _, part := range []string{
 		"results", "errors", "active", "scheduled", "retrying", "due", "completed", "failed", "cancelled", "finished",
-		"unique", "unique_of", "meta", "lanes", "ready:0", "quarantine",
+		"unique", "unique_of", "unique_until", "meta", "lanes", "ready:0", "quarantine",
 	} {
 		t.Run(part, func(t *testing.T) {
 			t.Parallel()
@@ -50,7 +50,7 @@ func TestAKeyOfAnotherTypeIsMadeAnew(t *testing.T) {
 			require.Equal(t, "foreign", p.Do(t, "GET", p.Key("aside:"+part)), "it is not thrown away")
 			require.Empty(t, p.Verify(t, false))
 			p.RequireStatuses(t, want)
-			require.Len(t, p.Drain(t), 4)
+			require.Len(t, p.Drain(t), 5)
 		})
 	}
 	for _, part := range []string{"tasks", "state"} {
@@ -74,14 +74,14 @@ func TestTheQuarantineKeepsTheBytesOfARecord(t *testing.T) {
 	t.Parallel()
 	p := storetest.NewPatient(t)
 	id := p.Enqueue(t, storetest.Unique("k"))
-	garbage := "\x09" + strings.Repeat("garbage", 20_000)
+	garbage := "\x11" + strings.Repeat("garbage", 20_000)
 	p.SetRecord(t, id, func(string) string { return garbage })
 	require.Len(t, p.Verify(t, true), 1)
 	kept, err := p.Redis.HGet(t.Context(), p.Key("quarantine"), string(id[:])).Result()
 	require.NoError(t, err)
 	require.Equal(t, uint32(len(garbage)), binary.BigEndian.Uint32([]byte(kept[9:])))
 	reason := int(binary.BigEndian.Uint16([]byte(kept[13:])))
-	require.Equal(t, "its record has version 9; this program reads up to version 4", kept[15:15+reason])
+	require.Equal(t, "its record has version 17; this program reads up to version 16", kept[15:15+reason])
 	require.Equal(t, garbage[:64<<10], kept[15+reason:], "but not more than 64 KiB")
 
 	page, err := p.Queue.ListTasks(t.Context(), domain.TaskFilter{Status: failed})

@@ -146,7 +146,7 @@ func work(ctx context.Context, config ChildConfig) error {
 	scheduler, err := application.NewScheduler(&Recorded{TaskQueue: queue, Recorder: recorder}, application.SchedulerConfig{
 		Workers: config.Settings.Slots, Lease: config.Settings.Lease, RetryPolicy: config.Settings.retry(),
 		MaxRecoveries: config.Settings.MaxRecoveries, Retention: config.Settings.Retention,
-		PurgeInterval: 500 * time.Millisecond, TimeoutGrace: 500 * time.Millisecond,
+		Runs: client, PurgeInterval: 500 * time.Millisecond, TimeoutGrace: 500 * time.Millisecond,
 	}, logger)
 	if err != nil {
 		return err

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -164,28 +166,22 @@ func (w *world) add(t *testing.T, typ string, payload any, more map[string]any) 
 // await returns the task once it is as wanted.
 func (w *world) await(t *testing.T, id string, wanted func(task) bool) (got task) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	require.Eventually(t, func() bool {
 		got = task{}
-		require.Equal(t, http.StatusOK, w.ask(t, "GET", "/api/v1/queue/tasks/"+id, nil, &got))
-		if wanted(got) {
-			return got
-		}
-		require.True(t, time.Now().Before(end), "%+v", got)
-	}
+		return w.ask(t, "GET", "/api/v1/queue/tasks/"+id, nil, &got) == http.StatusOK && wanted(got)
+	}, patience, 20*time.Millisecond, id)
+	return got
 }
 
 // holder returns which of the workers blocks on a task.
 func holder(t *testing.T, id string, among ...*process) *process {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		for _, p := range among {
-			if strings.Contains(p.said(), "blocked "+id) {
-				return p
-			}
-		}
-	}
-	require.Fail(t, "nobody has the task")
-	return nil
+	at := -1
+	require.Eventually(t, func() bool {
+		at = slices.IndexFunc(among, func(p *process) bool { return strings.Contains(p.said(), "blocked "+id) })
+		return at >= 0
+	}, patience, 20*time.Millisecond, "nobody has the task")
+	return among[at]
 }
 
 func TestWorkersOfOtherLanguages(t *testing.T) {
@@ -212,7 +208,7 @@ func TestWorkersOfOtherLanguages(t *testing.T) {
 			var greetings []string
 			greet := func() {
 				for range 100 {
-					greetings = append(greetings, w.add(t, "greet", fmt.Sprint(len(greetings)), nil))
+					greetings = append(greetings, w.add(t, "greet", strconv.Itoa(len(greetings)), nil))
 				}
 			}
 			greet()

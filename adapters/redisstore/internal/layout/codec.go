@@ -12,9 +12,12 @@ import (
 	"logsift/domain"
 )
 
-// A record is what a task is created with; it is written once.
+// A record is what a task is created with; it is written once, and again if a later
+// enqueue replaces the task.
 //
-//	version   1 byte, recordVersion, plus 1 with a trace, plus 2 with options
+//	version   1 byte, recordVersion, plus 1 with a trace, plus 2 with options, plus 4
+//	          if the unique key is free once the task is claimed, plus 8 if the task
+//	          was replaced
 //	ready list      2 bytes, big-endian as all numbers here
 //	priority  1 byte
 //	scheduled 8 bytes, a double: microseconds since 1970; negative: a delay; 0
@@ -24,18 +27,24 @@ import (
 //	options   a uvarint length and the bytes, only if there are any
 //	payload   the rest, but for the trace
 //	trace     its id (16 bytes), that of the span (8 bytes), flags (1 byte)
+//	replaced  the id of the task that replaced it last (16 bytes)
 //
 // The scripts read the first twelve bytes (HEAD in common.lua). Two records are
 // equal, but for their versions and traces, exactly if the tasks have the same
 // contents.
 const (
 	recordVersion = 1
-	// traced and withOptions are added to the version. enqueue.lua knows the first.
-	traced      = 1
-	withOptions = 2
-	newest      = recordVersion + traced + withOptions
-	recordHead  = 12
-	recordTrace = 25
+	// These are added to the version. queue/claim.lua knows uniqueWaiting, and
+	// queue/enqueue.lua and queue/replace.lua all.
+	traced        = 1
+	withOptions   = 2
+	uniqueWaiting = 4
+	replaced      = 8
+	newest        = recordVersion + traced + withOptions + uniqueWaiting + replaced
+	recordHead    = 12
+	recordTrace   = 25
+	// recordReplaced is the size of who replaced it.
+	recordReplaced = 16
 )
 
 // EncodeRecord returns the record of a task.
@@ -52,6 +61,9 @@ func EncodeRecord(t *domain.Task, list int) []byte {
 	}
 	if options != nil {
 		version += withOptions
+	}
+	if t.UniqueWhile == domain.UniqueWhileWaiting {
+		version += uniqueWaiting
 	}
 	b = append(b, version, byte(list>>8), byte(list), byte(t.Priority))
 	b = binary.BigEndian.AppendUint64(b, math.Float64bits(scheduled))
@@ -94,6 +106,12 @@ func DecodeRecord(t *domain.Task, record string) error {
 	if parts > newest-recordVersion {
 		return corrupt(t.ID, "record", fmt.Sprintf("has version %d; this program reads up to version %d", record[0], newest))
 	}
+	if parts&replaced != 0 {
+		if len(record) < recordHead+recordReplaced {
+			return corrupt(t.ID, "record", "is too short")
+		}
+		record = record[:len(record)-recordReplaced]
+	}
 	if parts&traced != 0 {
 		if len(record) < recordHead+recordTrace {
 			return corrupt(t.ID, "record", "is too short")
@@ -124,7 +142,8 @@ func DecodeRecord(t *domain.Task, record string) error {
 			return corrupt(t.ID, "record", "has damaged options")
 		}
 	}
-	if r.bad || t.Type == "" || t.Queue == "" || t.Priority > domain.PriorityCritical {
+	waiting := t.UniqueWhile == domain.UniqueWhileWaiting
+	if r.bad || waiting != (parts&uniqueWaiting != 0) || t.Type == "" || t.Queue == "" || t.Priority > domain.PriorityCritical {
 		return corrupt(t.ID, "record", "is damaged")
 	}
 	t.Payload = []byte(r.s)
@@ -248,6 +267,34 @@ func DecodeTask(s StoredTask) (*domain.Task, error) {
 	}
 	t.Errors = decodeErrors(s.Errors)
 	return t, err
+}
+
+// EncodeProgress returns what is kept of a progress: the percent, the length of the note,
+// the note, and the data. The script puts the fence and the time before it.
+func EncodeProgress(p domain.Progress) []byte {
+	b := append([]byte{byte(p.Percent), byte(len(p.Note))}, p.Note...)
+	return append(b, p.Data...)
+}
+
+// DecodeProgress reads what is kept of a progress, nil if it is of another lease or
+// damaged.
+func DecodeProgress(l domain.Lease, kept string) *domain.Progress {
+	const fence, head = FenceSize - 16, FenceSize - 16 + 7 + 2
+	if len(kept) < head || kept[:fence] != string(AppendFence(nil, l)[16:]) {
+		return nil
+	}
+	note, rest := int(kept[head-1]), kept[head:]
+	if note > len(rest) {
+		return nil
+	}
+	p := &domain.Progress{Percent: int(kept[head-2]), Note: rest[:note], At: MicroTime(int64(int56(kept[fence:])))}
+	if data := rest[note:]; data != "" {
+		p.Data = []byte(data)
+	}
+	if p.Validate() != nil {
+		return nil
+	}
+	return p
 }
 
 // EncodeFailure is what the client gives to append_error: reason, message and

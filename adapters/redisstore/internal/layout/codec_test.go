@@ -52,7 +52,7 @@ func TestRecordsFromBeforeTracesAreRead(t *testing.T) {
 	got := &domain.Task{ID: task.ID}
 	require.NoError(t, DecodeRecord(got, old))
 	require.True(t, task.SameContents(got))
-	require.ErrorContains(t, DecodeRecord(got, "\x05"+old[1:]), "version 5")
+	require.ErrorContains(t, DecodeRecord(got, "\x11"+old[1:]), "version 17")
 	require.ErrorIs(t, DecodeRecord(got, "\x02"+old[1:]), domain.ErrCorruptRecord)
 }
 

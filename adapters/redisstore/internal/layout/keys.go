@@ -13,7 +13,7 @@ type Key struct{ Name, Type, Holds string }
 // "{namespace:N}:". What is in braces is the hash tag, so that a Cluster keeps all of them
 // on one node and a script may touch all. Ids are their 16 bytes.
 var queueTable = []Key{
-	{"tasks", "hash", "id: what the task was created with; written once, see codec.go"},
+	{"tasks", "hash", "id: what the task was created with; written once, unless it is replaced, see codec.go"},
 	{"state", "hash", "id: what changes of it, from its first claim on, see queue/common.lua"},
 	{"results", "hash", "id: result of a completed task"},
 	{"errors", "hash", "id: its failures, see queue/append_error.lua"},
@@ -26,12 +26,14 @@ var queueTable = []Key{
 	{"cancelled", "zset", "by creation"},
 	{"due", "zset", "scheduled and retrying tasks by when they are due"},
 	{"finished", "list", "id and end of finished tasks in the order of their ends, for the retention"},
-	{"unique", "hash", "unique key: id of the unfinished task that holds it"},
-	{"unique_of", "hash", "id: its unique key"},
+	{"unique", "hash", "unique key: id of the task that holds it"},
+	{"unique_of", "hash", "id: its unique key, if it holds that in some states, not for a time"},
+	{"unique_until", "zset", "unique keys that are held for a time, by the end of that"},
 	{"lanes", "hash", "QUEUE|TYPE: its number; !QUEUE: since when it is paused; see queue/table.lua"},
 	{"meta", "hash", "generation (the epoch) and lanes (layout and number) of the ready lists, seq (newest sequence number), idle (a claim waits), " +
 		"watch, told and heed (of events), sweep (of ready lists)"},
 	{"claim:ID", "string", "what a claim took, for as long as its lease and a minute"},
+	{"progress:ID", "string", "fence, time and contents of how far the run of a task has come, for an hour; see codec.go"},
 	{"events", "stream", "steps of tasks while somebody reads them, see events/emit.lua; also the channel of waiting readers"},
 	{"quarantine", "hash", "id: record that could not be read, see the verifier"},
 	{"aside:NAME", "any", "a key of a wrong type that a repair has renamed"},
@@ -88,7 +90,7 @@ type QueueKeys struct {
 	Active, Scheduled, Retrying, Due      string
 	Completed, Failed, Cancelled, FinList string
 	Unique, UniqueOf, Meta, Lanes         string
-	Events, Quarantine                    string
+	UniqueUntil, Events, Quarantine       string
 	// Wake is a channel, not a key: waiting claims listen to it.
 	Wake string
 	// Absent is a key that never is.
@@ -103,7 +105,7 @@ func NewQueueKeys(namespace string, partition int) QueueKeys {
 		Tasks:  p + "tasks", State: p + "state", Results: p + "results", Errors: p + "errors",
 		Active: p + "active", Scheduled: p + "scheduled", Retrying: p + "retrying", Due: p + "due",
 		Completed: p + "completed", Failed: p + "failed", Cancelled: p + "cancelled", FinList: p + "finished",
-		Unique: p + "unique", UniqueOf: p + "unique_of", Meta: p + "meta", Lanes: p + "lanes",
+		Unique: p + "unique", UniqueOf: p + "unique_of", Meta: p + "meta", Lanes: p + "lanes", UniqueUntil: p + "unique_until",
 		Events: p + "events", Quarantine: p + "quarantine", Wake: p + "wake", Absent: p + "absent",
 	}
 }
@@ -115,7 +117,7 @@ func (k *QueueKeys) All(ready []string) []string {
 		k.Tasks, k.State, k.Results, k.Errors,
 		k.Active, k.Scheduled, k.Retrying, k.Due,
 		k.Completed, k.Failed, k.Cancelled, k.FinList,
-		k.Unique, k.UniqueOf, k.Meta, k.Events,
+		k.Unique, k.UniqueOf, k.Meta, k.Events, k.UniqueUntil,
 	}, ready...)
 }
 
@@ -127,6 +129,9 @@ func (k *QueueKeys) Ready(list int) string { return k.Prefix + "ready:" + strcon
 
 // Claim is the key that remembers what a claim took.
 func (k *QueueKeys) Claim(id [16]byte) string { return k.Prefix + "claim:" + string(id[:]) }
+
+// Progress is the key of how far the run of a task has come.
+func (k *QueueKeys) Progress(id [16]byte) string { return k.Prefix + "progress:" + string(id[:]) }
 
 // Types are the types of the keys, but for those whose names vary.
 func (k *QueueKeys) Types() map[string]string { return types(k.Prefix, queueTable) }

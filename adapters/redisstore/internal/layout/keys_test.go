@@ -32,6 +32,8 @@ func TestTheTablesHaveEachKey(t *testing.T) {
 	require.NoError(t, err)
 	_, err = p.Open(t).ReportScheduler(t.Context(), domain.SchedulerReport{ID: uuid.New()}, time.Minute)
 	require.NoError(t, err)
+	p.Enqueue(t)
+	require.NoError(t, p.Open(t).SaveProgress(t.Context(), ports.RunProgress{Lease: *p.Claim(t).Lease}))
 	schedules := p.Open(t)
 	bad := domain.Schedule{Name: "bad", Every: time.Hour, Task: storetest.NewTask(`{}`)}
 	for _, s := range []domain.Schedule{bad, {Name: "good", Every: time.Hour, Task: bad.Task}} {

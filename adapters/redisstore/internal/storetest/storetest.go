@@ -286,6 +286,7 @@ func (p *Patient) Fill(t T) map[domain.TaskID]domain.TaskStatus {
 		out[p.In(t, status, Unique(status.String()))] = status
 	}
 	out[p.Enqueue(t, Delayed(time.Hour))] = domain.TaskStatusPending
+	out[p.Enqueue(t, Unique("for a time"), func(t *domain.Task) { t.UniqueFor = time.Hour })] = domain.TaskStatusPending
 	return out
 }
 

@@ -20,6 +20,8 @@ import { timeline } from './task-timeline.js';
 
 /** Characters of a payload or result that are shown before somebody asks for all. */
 const SHOWN = 100_000;
+/** Milliseconds between two looks at a task that runs, whose progress is no event. */
+const PROGRESS = 2000;
 const ROLES = { retry: 'write', run: 'write', cancel: 'write', delete: 'admin' };
 
 export function mount(root, ctx) {
@@ -37,6 +39,7 @@ class TaskPage {
   #drawn = new Map();
   #watch;
   #task = null;
+  #again = 0;
 
   constructor(root, ctx) {
     this.#root = root;
@@ -75,6 +78,14 @@ class TaskPage {
     }
     this.#task = task;
     this.#show(task);
+    clearTimeout(this.#again);
+    if (task.status === 'PROCESSING') {
+      this.#again = setTimeout(() => {
+        if (!this.#ctx.signal.aborted && !document.hidden) {
+          this.#watch.refresh();
+        }
+      }, PROGRESS);
+    }
   }
 
   #fail(error, first) {
@@ -194,15 +205,25 @@ function factsOf(task, list) {
     ['Time limit of an attempt', duration(task.timeout_seconds * 1000)],
     ['Deliveries', number(task.deliveries)],
     ['Recoveries', number(task.recoveries)],
-    ['Unique key', task.unique_key ? userText(task.unique_key) : null],
+    ['Unique key', task.unique_key ? [userText(task.unique_key), task.unique_for_seconds ? ` for ${duration(task.unique_for_seconds * 1000)}`
+      : task.unique_while ? ` while ${task.unique_while}` : ''] : null],
     ['Key', task.key ? userText(task.key) : null],
     ['Tags', task.tags?.join(', ')],
     ['Created', [timeFull(task.created_at), ' ', h('span', { class: 'muted' }, timeAgo(task.created_at))]],
     ['Due', waits && task.scheduled_at ? [timeFull(task.scheduled_at), ' ', h('span', { class: 'muted' }, timeAgo(task.scheduled_at))] : null],
     ['Finished', task.completed_at ? [timeFull(task.completed_at), ' ', h('span', { class: 'muted' }, timeAgo(task.completed_at))] : null],
+    ['Progress', task.progress ? progressOf(task.progress) : null, 'long'],
     ['Waited', ran ? duration(ran.waited) : null],
     ['Ran', ran?.endedAt ? duration(between(ran.startedAt, ran.endedAt)) : null],
   ]);
+}
+
+function progressOf({ percent, note, data, at }) {
+  return [
+    h('progress', { max: '100', value: String(percent), 'aria-label': 'Progress' }), ` ${number(percent)} % `, userText(note), ' ',
+    h('span', { class: 'muted' }, timeAgo(at)),
+    data === null ? null : h('pre', { class: 'code' }, h('code', null, prettyJSON(data))),
+  ];
 }
 
 /** JSON as text. Long ones are cut until somebody wants to see all. */

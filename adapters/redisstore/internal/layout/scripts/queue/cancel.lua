@@ -1,6 +1,6 @@
 -- Ends PENDING, RETRYING and PROCESSING tasks.
--- KEYS: as in keys.lua. ARGV: clock offset, epoch, then
--- ids.
+-- KEYS: as in keys.lua. ARGV: clock offset, epoch, wake channel, which gets the ids of
+-- those that were PROCESSING in one message, then ids.
 -- Reply: {-1} if the epoch is stale; else for each 0 if it is cancelled, -2 if
 -- there is no such task, or its status, which forbids it.
 -- include: queue/common
@@ -8,8 +8,8 @@
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
 local now = store_now(ARGV[1])
 emit_if_read(now)
-local out = {}
-for i = 3, #ARGV do
+local out, running = {}, {}
+for i = 4, #ARGV do
   local id = ARGV[i]
   local t = locate(id)
   if not t then
@@ -18,6 +18,7 @@ for i = 3, #ARGV do
     out[#out + 1] = t.status
   else
     leave(id, t)
+    if t.status == PROCESSING then running[#running + 1] = id end
     emit(id, t.status, CANCELLED, t.attempt, t.list_no)
     t.status, t.finished, t.claim = CANCELLED, math.max(now, t.started), NO_CLAIM
     redis.call('HSET', K.state, id, pack_state(t))
@@ -28,4 +29,5 @@ for i = 3, #ARGV do
   end
 end
 emit_all(now)
+if #running > 0 then redis.call('PUBLISH', ARGV[3], table.concat(running)) end
 return out

@@ -2,7 +2,7 @@
 -- repeat with the same claim id gives the tasks that the claim still holds, with
 -- leases that last anew, and gives those back that are beyond the most bytes.
 -- KEYS: tasks, state, errors, active, due, scheduled, retrying, meta, the key
--- of this claim, events, then the ready keys of all ready lists.
+-- of this claim, events, unique, unique_of, then the ready keys of all ready lists.
 -- ARGV: clock offset, epoch, claim id, most tasks, lease in
 -- microseconds, most bytes of records and errors (one task may have more), wake
 -- channel, then the ready lists to take from.
@@ -65,7 +65,7 @@ if before then
       changed[#changed + 1] = string.char(byte(s, 1) - 1) .. sub(s, 2)
       local list_no, seq = unpack_from('>H', s, 2), unpack_from('>I7', s, 6)
       -- As in keys.lua: a damaged state must not stop the claim.
-      local key = KEYS[11 + list_no] or KEYS[11] or K.scheduled
+      local key = KEYS[13 + list_no] or KEYS[13] or K.scheduled
       ready[key] = ready[key] or {}
       local list = ready[key]
       list[#list + 1] = digits((10 - math.floor(byte(s, 1) / 8)) * WIDTH + seq)
@@ -90,7 +90,7 @@ local due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 if due and tonumber(due) <= now then
   -- include: queue/common
   -- As in keys.lua: a damaged record must not stop the claim.
-  K.ready = function(list_no) return KEYS[11 + list_no] or KEYS[11] or K.scheduled end
+  K.ready = function(list_no) return KEYS[13 + list_no] or KEYS[13] or K.scheduled end
   promote(K, now, 200, emit)
   due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 end
@@ -99,7 +99,7 @@ local next_due = due and math.max(0, tonumber(due) - now) or -1
 -- Take from the ready list with the best head for as long as it stays the best.
 local ids, scores, heads, groups = {}, {}, {}, {}
 for i = 8, #ARGV do
-  local key = KEYS[11 + ARGV[i]]
+  local key = KEYS[13 + ARGV[i]]
   if #ARGV == 8 then
     heads[1] = { key = key, score = 0 }
   else
@@ -146,7 +146,7 @@ end
 local ends = digits(now + lease)
 -- The offsets into a state are those of its description in common.lua.
 local out, leases, changed = { next_due, now + lease }, {}, {}
-local o, c, taken, part = 2, 0, 0, 8
+local o, c, taken, part, frees = 2, 0, 0, 8, {}
 -- Records are read in parts, few at first, since they may be large.
 while taken < #ids and room > 0 do
   local first, last = taken, math.min(taken + part, #ids)
@@ -186,6 +186,8 @@ while taken < #ids and room > 0 do
       c = c + 1
       leases[2 * c - 1], leases[2 * c] = ends, id
       changed[2 * c - 1], changed[2 * c] = id, s
+      -- See layout/codec.go: it holds its unique key until it is claimed.
+      if (byte(record) or 0) > 4 and (byte(record) - 1) % 8 > 3 then frees[#frees + 1] = id end
       if emit then emit(id, 1, 2, byte(s, 4), (unpack_from('>H', s, 2))) end
       out[o + 1], out[o + 2], out[o + 3], out[o + 4] = id, record, s, errors[i] or ''
       o = o + 4
@@ -202,6 +204,11 @@ if taken < #ids then
       back[#back + 1] = ids[i]
     end
     if #back > 0 then call_many('ZADD', g.key, back) end
+  end
+end
+if #frees > 0 then
+  for i, key in ipairs(get_many('HMGET', KEYS[12], frees)) do
+    if key and redis.call('HGET', KEYS[11], key) == frees[i] then redis.call('HDEL', KEYS[11], key) end
   end
 end
 if c > 0 then

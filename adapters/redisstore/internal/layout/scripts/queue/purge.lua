@@ -1,5 +1,6 @@
 -- Removes finished tasks with all that belongs to them, the first to finish
--- first. Entries of tasks that were deleted or ran again are dropped.
+-- first, and unique keys whose time has passed. Entries of tasks that were deleted or
+-- ran again are dropped.
 -- KEYS: as in keys.lua. ARGV: clock offset, retention in microseconds, most
 -- entries to look at.
 -- Reply: 1 if there may be more, else 0, then the ids.
@@ -8,6 +9,11 @@
 local now = store_now(ARGV[1])
 local before = now - tonumber(ARGV[2])
 local limit = tonumber(ARGV[3])
+local passed = redis.call('ZRANGEBYSCORE', K.unique_until, '-inf', digits(now), 'LIMIT', 0, limit)
+if #passed > 0 then
+  call_many('ZREM', K.unique_until, passed)
+  call_many('HDEL', K.unique, passed)
+end
 local entries = redis.call('LRANGE', K.finished, 0, limit - 1)
 local ids, ends = {}, {}
 for _, e in ipairs(entries) do

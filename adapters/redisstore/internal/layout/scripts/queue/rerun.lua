@@ -15,17 +15,21 @@ for i = 4, #ARGV do
   local t = locate(id)
   local key = t and redis.call('HGET', K.unique_of, id)
   local holder = key and redis.call('HGET', K.unique, key)
+  local till = holder and redis.call('ZSCORE', K.unique_until, key)
   if not t then
     out[#out + 1] = -2
   elseif t.status ~= FAILED and t.status ~= CANCELLED then
     out[#out + 1] = t.status
-  elseif holder and holder ~= id then
+  elseif holder and holder ~= id and (not till or tonumber(till) > now) then
     out[#out + 1] = holder
   else
     leave(id, t)
     emit(id, t.status, PENDING, 0, t.list_no)
     t.attempt, t.recoveries, t.scheduled, t.finished, t.claim = 0, 0, 0, 0, NO_CLAIM
-    if key then redis.call('HSET', K.unique, key, id) end
+    if key then
+      redis.call('HSET', K.unique, key, id)
+      redis.call('ZREM', K.unique_until, key)
+    end
     make_ready(id, t)
     notify = true
     out[#out + 1] = 0

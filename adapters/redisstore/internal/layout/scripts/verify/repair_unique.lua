@@ -1,12 +1,12 @@
 -- Decides about one unique key, and frees it if it is asked to.
--- KEYS: tasks, state, unique, unique_of. ARGV: the unique key, its holder, size of
+-- KEYS: tasks, state, unique, unique_of, unique_until. ARGV: the unique key, its holder, size of
 -- the holder's record (-1: none), the unique key that the record says, 'repair' or
 -- ''.
 -- Reply: why nobody holds the key, '' if somebody does, or may.
 -- include: queue/common
 local tasks, state, unique = KEYS[1], KEYS[2], KEYS[3]
 local key, id = ARGV[1], ARGV[2]
-if redis.call('HGET', unique, key) ~= id then return '' end
+if redis.call('HGET', unique, key) ~= id or redis.call('ZSCORE', KEYS[5], key) then return '' end
 local size = redis.call('HSTRLEN', tasks, id)
 if size == 0 and redis.call('HEXISTS', tasks, id) == 0 then size = -1 end
 if size ~= tonumber(ARGV[3]) then return '' end

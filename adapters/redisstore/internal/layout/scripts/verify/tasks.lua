@@ -1,7 +1,7 @@
 -- Compares all that the store holds of some tasks, in one step, and mends what is
 -- broken if it is asked to. All of a task is read before the first write to it.
 --
--- The client has read the records, which never change while a task lives, and
+-- The client has read the records, which hardly ever change while a task lives, and
 -- says what it found in them. A task whose record is another one by now is left
 -- alone: it was deleted, and perhaps stored again, meanwhile.
 -- KEYS: as in queue/keys.lua, then the quarantine.
@@ -10,7 +10,8 @@
 -- the quarantine keeps, its most records, then for each task: id, size of its record
 -- (-1: none), SHA-1 of it or '' for not to compare it, what keeps it from being read
 -- ('' nothing), ready list of its queue and type (-1: none), ready list that the record says,
--- priority, scheduled_at as in the record, unique key.
+-- priority, scheduled_at as in the record, unique key that it holds in some states, and 1
+-- if only until it is claimed.
 -- What to do: 'scan' looks for a task in the ready list of the record only, 'check' in
 -- all, 'repair' mends.
 -- Reply: {-1} if the epoch is stale; else the highest sequence number that was
@@ -24,7 +25,7 @@ local now = store_now(ARGV[1])
 local mode, ready_keys, longest = ARGV[4], tonumber(ARGV[3]), tonumber(ARGV[6])
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
 local quarantine = KEYS[#KEYS]
-local FIRST, PER_TASK = 9, 9
+local FIRST, PER_TASK = 9, 10
 local DAY = 86400000000
 local EVER = 5000000000000000 -- 2128, after every time that a task may have
 
@@ -41,6 +42,7 @@ local function facts_of(n)
     id = ARGV[at], size = tonumber(ARGV[at + 1]), sha = ARGV[at + 2], problem = ARGV[at + 3],
     list_no = tonumber(ARGV[at + 4]), own_list = tonumber(ARGV[at + 5]), prio = tonumber(ARGV[at + 6]),
     sched = tonumber(ARGV[at + 7]), key = ARGV[at + 8],
+    waits = ARGV[at + 9] == '1',
   }
 end
 -- A finished task enters the list of those, which nothing here reads: this makes
@@ -94,9 +96,17 @@ local function time_of(w, f)
   return w.scheduled or f.sched < 0 and SEQUENCE_START + w.seq - f.sched or f.sched
 end
 
--- held_by_another tells whether an unfinished task other than id has the key.
+-- must_hold tells whether an unfinished task has to hold its unique key, and may_hold
+-- whether it can.
+local function must_hold(t, waits) return not waits or not t or t.status == PENDING and t.deliveries == 0 end
+local function may_hold(t, waits) return not waits or t.status == PENDING end
+
+-- held_by_another tells whether an unfinished task other than id has the key, or somebody
+-- for a time.
 local function held_by_another(key, holder, id)
-  if not holder or holder == id or redis.call('HGET', K.unique_of, holder) ~= key then return false end
+  if not holder or holder == id then return false end
+  if redis.call('ZSCORE', K.unique_until, key) then return true end
+  if redis.call('HGET', K.unique_of, holder) ~= key then return false end
   if redis.call('HEXISTS', K.tasks, holder) == 0 then return false end
   local t = unpack_state(redis.call('HGET', K.state, holder))
   return not t or unfinished(t.status)
@@ -146,7 +156,10 @@ local function is_well(n)
   end
   if (is_due and tonumber(is_due) or nil) ~= due then return false end
   if (holds[n] or '') ~= key then return false end
-  if key ~= '' and is_open and redis.call('HGET', K.unique, key) ~= id then return false end
+  if key ~= '' and is_open then
+    local waits, holds_it = ARGV[at + 9] == '1', redis.call('HGET', K.unique, key) == id
+    if holds_it and not may_hold(t or { status = PENDING }, waits) or not holds_it and must_hold(t, waits) then return false end
+  end
   if seq > highest then highest = seq end
   return true
 end
@@ -435,7 +448,10 @@ local function judge(n)
     if key ~= '' then
       local holder = redis.call('HGET', K.unique, key)
       local taken = held_by_another(key, holder, id)
-      if unfinished(w.status) and holder ~= id then
+      if unfinished(w.status) and holder == id and not may_hold(w, f.waits) then
+        report('unique_stray', 'unique', 'it was claimed, and holds its unique key still', 'freed')
+        remove('HDEL', K.unique, key)
+      elseif unfinished(w.status) and holder ~= id and must_hold(w, f.waits) then
         if not taken then
           report('unique_lost', 'unique', 'it does not hold its unique key', 'given its unique key again')
           write('HSET', K.unique, key, id)
