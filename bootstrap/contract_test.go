@@ -381,9 +381,11 @@ func (f *fuzzer) value(schema any, depth int) any {
 		return f.object(n, depth)
 	case "array":
 		least := int(number(n["minItems"], 0))
-		list := make([]any, rapid.IntRange(least, max(least, 3)).Draw(f.T, "length"))
-		for i := range list {
-			list[i] = f.value(n["items"], depth+1)
+		list := []any{}
+		for range rapid.IntRange(least, max(least, 3)).Draw(f.T, "length") {
+			if v := f.value(n["items"], depth+1); n["uniqueItems"] != true || !slices.Contains(list, v) {
+				list = append(list, v)
+			}
 		}
 		return list
 	case "integer":
