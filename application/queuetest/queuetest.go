@@ -48,6 +48,7 @@ type Store struct {
 
 // New returns an empty store. What runs on it is stopped at the end of the test.
 func New(tb testing.TB) *Store {
+	tb.Helper()
 	offset := new(atomic.Int64)
 	now := func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
 	return &Store{Store: memstore.New(memstore.Config{Now: now}), tb: tb, offset: offset, claimed: make(chan struct{}, 1)}
