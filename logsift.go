@@ -27,6 +27,7 @@ import (
 type Store interface {
 	ports.TaskQueue
 	ports.TaskEventReader
+	ports.RunTracker
 	ports.SchedulerRegistry
 }
 
@@ -88,7 +89,7 @@ func New(store Store, opts Options) *Queue {
 	host, _ := os.Hostname() // It is shown to people only.
 	q.scheduler, q.err = application.NewScheduler(store, application.SchedulerConfig{
 		Workers: opts.Workers, Queues: opts.Queues, Lease: opts.Lease, Retention: opts.Retention,
-		Registry: store, Observer: opts.Observer,
+		Registry: store, Runs: store, Observer: opts.Observer,
 		Process: application.ProcessInfo{Host: host, PID: os.Getpid()},
 	}, application.SlogLogger(opts.Logger))
 	return q
@@ -189,6 +190,12 @@ func Task(ctx context.Context) Run {
 		ID: task.ID, Type: task.Type, Queue: task.Queue,
 		Attempt: task.Attempt + 1, MaxRetries: task.MaxRetries, Deadline: deadline,
 	}
+}
+
+// Progress says how far the run has come that ctx belongs to, for all to see until it
+// ends, as application.Progress says: a percentage, a note, and JSON or nothing.
+func Progress(ctx context.Context, percent int, note string, data []byte) error {
+	return application.Progress(ctx, percent, note, data)
 }
 
 // Permanent wraps an error of a handler: the task fails at once, and is not retried.

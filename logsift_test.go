@@ -77,6 +77,8 @@ func TestTasksRunOnEachStore(t *testing.T) {
 		runs := make(chan logsift.Run, 10)
 		ship := logsift.Handle(q, "ship", func(ctx context.Context, o order) (order, error) {
 			runs <- logsift.Task(ctx)
+			require.NoError(t, logsift.Progress(ctx, 50, "half", nil))
+			require.ErrorIs(t, logsift.Progress(ctx, 101, "", nil), domain.ErrInvalid)
 			if o.Count < 0 {
 				return o, logsift.Permanent(errors.New("nothing to ship"))
 			}
@@ -113,6 +115,10 @@ func TestTasksRunOnEachStore(t *testing.T) {
 		require.NoError(t, err)
 		_, err = later.Enqueue(t.Context(), struct{}{}, logsift.Unique("one"))
 		require.ErrorIs(t, err, domain.ErrDuplicateTask)
+		kept, err := later.Enqueue(t.Context(), struct{}{}, logsift.Unique("one"), logsift.OnConflict(domain.ConflictKeep))
+		require.NoError(t, err)
+		require.Equal(t, holder.ID, kept.ID)
+		require.Equal(t, domain.EnqueueExisting, kept.Outcome)
 		many, err := later.EnqueueMany(t.Context(), make([]struct{}, 3), logsift.Unique("two"))
 		require.ErrorIs(t, err, domain.ErrDuplicateTask, "two of three are refused")
 		require.NotNil(t, many[0])

@@ -98,6 +98,7 @@ func (t *Type[In, Out]) EnqueueMany(ctx context.Context, in []In, opts ...Option
 	for i, task := range stored {
 		if task != nil {
 			out[i] = t.Task(task.ID)
+			out[i].Outcome = tasks[i].EnqueueOutcome(task)
 		}
 	}
 	return out, err
@@ -111,6 +112,9 @@ func (t *Type[In, Out]) Task(id domain.TaskID) *Enqueued[Out] {
 // Enqueued is a task of which this program knows the id.
 type Enqueued[Out any] struct {
 	ID domain.TaskID
+	// Outcome tells whether Enqueue made the task, or it is another one that holds the
+	// unique key; see [OnConflict].
+	Outcome domain.EnqueueOutcome
 
 	queue *Queue
 }
@@ -178,8 +182,20 @@ func In(d time.Duration) Option { return func(t *domain.Task) { t.Delay = d } }
 // At has the task wait until then.
 func At(when time.Time) Option { return func(t *domain.Task) { t.ScheduledAt = when } }
 
-// Unique refuses the task with domain.ErrDuplicateTask while an unfinished one has the key.
+// Unique refuses the task with domain.ErrDuplicateTask while an unfinished one has the
+// key, unless [UniqueWhile], [UniqueFor] or [OnConflict] says otherwise.
 func Unique(key string) Option { return func(t *domain.Task) { t.UniqueKey = key } }
+
+// UniqueWhile is until when the task holds its unique key, such as
+// domain.UniqueWhileWaiting.
+func UniqueWhile(w domain.UniqueWhile) Option { return func(t *domain.Task) { t.UniqueWhile = w } }
+
+// UniqueFor has the task hold its unique key for so long from its enqueue.
+func UniqueFor(d time.Duration) Option { return func(t *domain.Task) { t.UniqueFor = d } }
+
+// OnConflict is what to do if another task holds the unique key: domain.ConflictKeep
+// gives that task, domain.ConflictReplace gives it the new payload, priority and time.
+func OnConflict(c domain.OnConflict) Option { return func(t *domain.Task) { t.OnConflict = c } }
 
 // Key relates tasks of a queue, such as those of one customer; [Unique] is another key.
 func Key(key string) Option { return func(t *domain.Task) { t.Key = key } }
