@@ -17,6 +17,8 @@ type WorkerServiceConfig struct {
 	Lease time.Duration
 	// RetryPolicy says when a failed task runs again.
 	RetryPolicy domain.RetryPolicy
+	// Runs keeps how far runs have come; it is needed for that only.
+	Runs ports.RunTracker
 	// Types, if set, announces the types that are claimed.
 	Types *TaskTypes
 	// History and Observer, if set, count the runs.
@@ -67,12 +69,29 @@ func (s *WorkerService) ClaimTasks(ctx context.Context, req ports.ClaimRequest) 
 	return tasks, err
 }
 
-// ExtendLeases extends leases as ports.TaskConsumer says. A lease of 0 is that of the
-// configuration.
-func (s *WorkerService) ExtendLeases(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
+// ExtendLeases extends leases as ports.TaskConsumer says, and keeps how far the runs whose
+// leases are held have come, each of them, unless progress is nil. A lease of 0 is that of
+// the configuration.
+func (s *WorkerService) ExtendLeases(ctx context.Context, lease time.Duration, progress *domain.Progress, leases ...domain.Lease) ([]domain.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return s.queue.ExtendLease(ctx, orDefault(lease, s.cfg.Lease), leases...)
+	extended, err := s.queue.ExtendLease(ctx, orDefault(lease, s.cfg.Lease), leases...)
+	if progress == nil {
+		return extended, err
+	}
+	var runs []ports.RunProgress
+	for i, l := range leases {
+		if domain.ItemError(err, i) == nil {
+			runs = append(runs, ports.RunProgress{Lease: l, Progress: *progress})
+		}
+	}
+	if len(runs) > 0 {
+		// A lease that was lost in between is told of by the next call.
+		if saved := s.cfg.Runs.SaveProgress(ctx, runs...); saved != nil && !errors.Is(saved, domain.ErrLeaseLost) {
+			return nil, fmt.Errorf("keep the progress of %d runs: %w", len(runs), saved)
+		}
+	}
+	return extended, err
 }
 
 // ReleaseTasks gives tasks back as ports.TaskConsumer says, even if ctx has ended.

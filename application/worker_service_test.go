@@ -112,7 +112,7 @@ func TestReportsTravelInParts(t *testing.T) {
 	require.Equal(t, 3, queue.count("UpdateTask")-before, "2 of 2 MiB, one of them with 499 more, and the rest")
 	require.Zero(t, statuses[1])
 	require.Equal(t, domain.TaskStatusCompleted, statuses[599])
-	_, err = s.ExtendLeases(t.Context(), 0, *stale.Task.Lease, *retaken.Task.Lease)
+	_, err = s.ExtendLeases(t.Context(), 0, nil, *stale.Task.Lease, *retaken.Task.Lease)
 	require.ErrorIs(t, domain.ItemError(err, 0), domain.ErrLeaseLost)
 	require.NoError(t, domain.ItemError(err, 1))
 }

@@ -55,9 +55,9 @@ func newTaskTypes(config Config, schedulers ports.SchedulerRegistry, documents p
 	return application.NewTaskTypes(schedulers, documents, logger, named...)
 }
 
-func newWorkerService(config Config, queue ports.TaskQueue, types *application.TaskTypes, history *application.RunHistory, o observers) *application.WorkerService {
+func newWorkerService(config Config, queue ports.TaskQueue, types *application.TaskTypes, history *application.RunHistory, runs ports.RunTracker, o observers) *application.WorkerService {
 	return application.NewWorkerService(queue, application.WorkerServiceConfig{
-		Lease: config.Lease, RetryPolicy: config.Retry, Types: types, History: history, Observer: o.runs,
+		Lease: config.Lease, RetryPolicy: config.Retry, Runs: runs, Types: types, History: history, Observer: o.runs,
 	})
 }
 

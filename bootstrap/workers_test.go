@@ -74,8 +74,18 @@ func TestWorkersOverHTTP(t *testing.T) {
 		require.Equal(t, 1, second.Recoveries)
 		require.Equal(t, http.StatusConflict, report(one, first.Lease, `"outcome":"completed","result":"late"`).Status)
 		require.Equal(t, "RETRYING", report(one, second.Lease, `"outcome":"retry","retry_in_seconds":0`).TaskStatus)
+		progress := func(a *bootstrap.App, lease string) wire.LeaseResult {
+			var out wire.LeaseResults
+			require.Equal(t, http.StatusOK, post(a, workPath+"heartbeat", `{"leases":["`+lease+`"],"lease_seconds":60,"progress":{"percent":40,"note":"resizing","data":{"n":1}}}`, &out))
+			return out.Results[0]
+		}
 		third := claim(one, `"wait_seconds":60`)[0]
 		require.Equal(t, http.StatusConflict, report(two, second.Lease, `"outcome":"completed"`).Status)
+		require.Equal(t, http.StatusConflict, progress(two, second.Lease).Status)
+		require.True(t, *progress(two, third.Lease).Held)
+		var running wire.Task
+		require.Equal(t, http.StatusOK, call(t, one, http.MethodGet, tasksPath+"/"+id, "", "", &running))
+		require.Equal(t, []any{40, "resizing", `{"n":1}`}, []any{running.Progress.Percent, running.Progress.Note, string(running.Progress.Data)})
 		for range 2 {
 			require.Equal(t, "FAILED", report(two, third.Lease, `"outcome":"retry","error":{"message":"no luck"}`).TaskStatus, "no retries are left")
 		}

@@ -97,7 +97,8 @@ type LogService interface {
 // ReportRuns returns the states that the tasks are in afterwards, 0 at what is refused.
 type WorkerService interface {
 	ClaimTasks(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error)
-	ExtendLeases(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error)
+	// ExtendLeases also keeps how far each of the runs has come, unless progress is nil.
+	ExtendLeases(ctx context.Context, lease time.Duration, progress *domain.Progress, leases ...domain.Lease) ([]domain.Lease, error)
 	ReportRuns(ctx context.Context, runs ...ports.RunReport) ([]domain.TaskStatus, error)
 	ReleaseTasks(ctx context.Context, leases ...domain.Lease) error
 }

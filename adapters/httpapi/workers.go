@@ -216,7 +216,11 @@ func (a *API) extendLeases(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	extended, err := a.workers.ExtendLeases(r.Context(), lease, leases...)
+	progress, err := progressOf(in.Progress)
+	if err != nil {
+		return err
+	}
+	extended, err := a.workers.ExtendLeases(r.Context(), lease, progress, leases...)
 	return a.answerLeases(w, len(leases), err, func(i int, result *wire.LeaseResult) {
 		held := result.Problem == nil
 		result.Held = &held
@@ -224,6 +228,19 @@ func (a *API) extendLeases(w http.ResponseWriter, r *http.Request) error {
 			result.ExpiresAt = timeView(extended[i].ExpiresAt)
 		}
 	})
+}
+
+// progressOf reads how far runs have come, nil if the worker does not say.
+func progressOf(in *wire.GivenProgress) (*domain.Progress, error) {
+	if in == nil {
+		return nil, nil
+	}
+	data := jsontext.Value(in.Data)
+	if data != nil && data.Compact() != nil {
+		return nil, &domain.ValidationError{Field: "progress.data", Rule: "must be a JSON value"}
+	}
+	out := &domain.Progress{Percent: in.Percent, Note: in.Note, Data: data}
+	return out, out.Validate()
 }
 
 func (a *API) releaseTasks(w http.ResponseWriter, r *http.Request) error {

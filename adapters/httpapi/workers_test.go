@@ -100,6 +100,9 @@ func TestAWorkersDay(t *testing.T) {
 	held := results(t, w, "heartbeat", wire.Heartbeat{Leases: leases[:2]})
 	require.True(t, *held[1].Held)
 	require.True(t, held[1].ExpiresAt.After(time.Now()))
+	require.Nil(t, w.Workers.Progress)
+	results(t, w, "heartbeat", wire.Heartbeat{Leases: leases[:1], Progress: &wire.GivenProgress{Percent: 40, Note: "resizing", Data: json.RawMessage(`[ 1 ]`)}})
+	require.Equal(t, domain.Progress{Percent: 40, Note: "resizing", Data: []byte("[1]")}, *w.Workers.Progress)
 
 	reports := wire.ReportRuns{Reports: []wire.RunReport{
 		{Lease: leases[0], Outcome: "completed", Result: json.RawMessage(`{ "width": 100 }`)},
@@ -190,6 +193,9 @@ func TestWorkersAreToldTheField(t *testing.T) {
 		"no object":            {"claim", `[]`, "body", ""},
 		"no leases":            {"heartbeat", `{"leases":[]}`, "leases", ""},
 		"a bad length":         {"heartbeat", `{"leases":["` + lease + `"],"lease_seconds":0}`, "lease_seconds", ""},
+		"a percent too many":   {"heartbeat", `{"leases":["` + lease + `"],"progress":{"percent":101}}`, "progress.percent", ""},
+		"a long note":          {"heartbeat", `{"leases":["` + lease + `"],"progress":{"note":"` + strings.Repeat("x", 201) + `"}}`, "progress.note", ""},
+		"much data":            {"heartbeat", `{"leases":["` + lease + `"],"progress":{"data":"` + strings.Repeat("x", 5000) + `"}}`, "progress.data", ""},
 		"no lease at all":      {"heartbeat", `{"leases":["` + lease + `",""]}`, "leases.1", ""},
 		"a cut lease":          {"release", `{"leases":["` + lease[:40] + `"]}`, "leases.0", ""},
 		"a forged lease":       {"release", `{"leases":["` + forged + `"]}`, "leases.0", ""},

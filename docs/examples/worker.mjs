@@ -45,7 +45,8 @@ class Backoff {
 /**
  * Runs handlers: functions by the type of task. A handler gets the task, as the API shows
  * it, and a signal that aborts when the task is no longer its own, or its time-out has
- * passed: it should then return. It returns the result, or a promise of it.
+ * passed: it should then return. It returns the result, or a promise of it. What it sets as
+ * task.progress, such as { percent: 40, note: "resizing" }, is shown live.
  */
 export class Worker {
   constructor(handlers, { server = process.env.LOGSIFT_SERVER || "http://127.0.0.1:8080", key = process.env.LOGSIFT_API_KEY,
@@ -132,7 +133,7 @@ export class Worker {
 
   async handle(task) {
     const lease = task.lease;
-    const stop = new AbortController();
+    const stop = Object.assign(new AbortController(), { task });
     this.held.set(lease, stop);
     this.busy++;
     const timer = setTimeout(() => {
@@ -161,10 +162,15 @@ export class Worker {
   }
 
   async heartbeat() {
-    const leases = [...this.held.keys()];
-    if (leases.length === 0) return;
-    const { results } = await this.post("heartbeat", { leases, lease_seconds: this.lease }, { seconds: this.lease / 3 });
-    this.forget(results.filter((r) => r.status === 409).map((r) => leases[r.index]));
+    const told = [{ leases: [...this.held.keys()] }];
+    for (const [lease, { task }] of this.held) {
+      if (task.progress) told.push({ leases: [lease], progress: task.progress });
+      delete task.progress;
+    }
+    for (const beat of told[0].leases.length > 0 ? told : []) {
+      const { results } = await this.post("heartbeat", { ...beat, lease_seconds: this.lease }, { seconds: this.lease / 3 });
+      this.forget(results.filter((r) => r.status === 409).map((r) => beat.leases[r.index]));
+    }
   }
 
   async report() {

@@ -34,7 +34,8 @@ class Refused(Exception):
 class Worker:
     """Runs handlers: functions by the type of task. A handler gets the task, a dictionary as
     the API shows it, and returns its result. task["stop"] is an event that is set when the
-    task is no longer its own, or its time-out has passed: it should then return."""
+    task is no longer its own, or its time-out has passed: it should then return. What it
+    sets as task["progress"], such as {"percent": 40, "note": "resizing"}, is shown live."""
 
     def __init__(self, handlers, server=None, key=None, threads=4, lease=30, wait=30, drain=10, queues=()):
         self.server = urlsplit(server or os.environ.get("LOGSIFT_SERVER") or "http://127.0.0.1:8080")
@@ -140,14 +141,15 @@ class Worker:
         while True:
             time.sleep(self.lease / 3)
             with self.changed:
-                leases = list(self.held)
+                told = [([lease], {"progress": t.pop("progress")}) for lease, t in self.held.items() if "progress" in t]
                 for task in self.held.values():
                     if time.monotonic() > task["ends"] and not task["stop"].is_set():
                         task["stop"].set()
                         self.reports.put({"lease": task["lease"], "outcome": "retry", "error": {"message": "the time-out has passed"}})
+                told.append((list(self.held), {}))
             try:
-                if leases:
-                    results = self.post("heartbeat", {"leases": leases, "lease_seconds": self.lease}, self.lease / 3)["results"]
+                for leases, more in told if told[-1][0] else []:
+                    results = self.post("heartbeat", {"leases": leases, "lease_seconds": self.lease, **more}, self.lease / 3)["results"]
                     self.forget(leases[r["index"]] for r in results if r["status"] == 409)
             except (Unavailable, Refused) as err:
                 log(err)

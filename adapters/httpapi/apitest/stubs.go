@@ -260,8 +260,9 @@ type WorkersStub struct {
 
 	Err error // what every call returns, if not nil
 	// Claimed is called with the tasks of a claim before it returns, if not nil.
-	Claimed func([]*domain.Task)
-	Reports []ports.RunReport // of the newest call
+	Claimed  func([]*domain.Task)
+	Reports  []ports.RunReport // of the newest call
+	Progress *domain.Progress  // of the newest heartbeat
 }
 
 func (s *WorkersStub) ClaimTasks(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
@@ -276,7 +277,8 @@ func (s *WorkersStub) ClaimTasks(ctx context.Context, req ports.ClaimRequest) ([
 	return tasks, err
 }
 
-func (s *WorkersStub) ExtendLeases(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
+func (s *WorkersStub) ExtendLeases(ctx context.Context, lease time.Duration, progress *domain.Progress, leases ...domain.Lease) ([]domain.Lease, error) {
+	s.Progress = progress
 	if s.Err != nil {
 		return nil, s.Err
 	}

@@ -32,6 +32,18 @@ type Heartbeat struct {
 	Leases []string `json:"leases"`
 	// LeaseSeconds is as in ClaimTasks, from now on.
 	LeaseSeconds *float64 `json:"lease_seconds,omitempty"`
+	// Progress is how far the runs have come, each of them.
+	Progress *GivenProgress `json:"progress,omitempty"`
+}
+
+// GivenProgress is how far a run has come, as its worker says.
+type GivenProgress struct {
+	// Percent is from 0 to 100.
+	Percent int `json:"percent"`
+	// Note is for people, at most 200 bytes.
+	Note string `json:"note,omitempty"`
+	// Data is any JSON value of at most 4 KiB.
+	Data json.RawMessage `json:"data,omitempty"`
 }
 
 // ReleaseTasks is the body that gives tasks back unfinished.

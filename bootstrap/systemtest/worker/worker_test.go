@@ -104,7 +104,7 @@ func (w *world) start(t *testing.T, line ...string) *process {
 	folder, err := filepath.Abs(examples)
 	require.NoError(t, err)
 	cmd := proc.Command(append(append([]string{path}, line[1:]...), folder)...)
-	cmd.Env = append(cmd.Environ(), "LOGSIFT_SERVER=http://"+w.addr, "LOGSIFT_API_KEY="+w.worker)
+	cmd.Env = append(cmd.Environ(), "LOGSIFT_SERVER=http://"+w.addr, "LOGSIFT_API_KEY="+w.worker, "PYTHONDONTWRITEBYTECODE=1")
 	p := &process{}
 	note := func(line []byte) {
 		p.mu.Lock()
@@ -129,6 +129,7 @@ type task struct {
 	Attempt, Deliveries, Recoveries int
 	Result                          any
 	LastError                       string `json:"last_error"`
+	Progress                        *struct{ Note string }
 }
 
 // ask sends a request, and reads the answer into out unless that is nil.
@@ -259,6 +260,7 @@ func TestWorkersOfOtherLanguages(t *testing.T) {
 			// A worker that is to stop gives back what it cannot finish.
 			blocked = w.add(t, "block", 9, nil)
 			holder(t, blocked, rest)
+			w.await(t, blocked, func(got task) bool { return got.Progress != nil && got.Progress.Note == "blocked" })
 			rest.Signal(syscall.SIGTERM)
 			select {
 			case <-rest.Exited:

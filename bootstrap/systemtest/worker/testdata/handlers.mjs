@@ -2,6 +2,7 @@ const { Permanent, RetryAfter, Snooze, Worker } = await import(`${process.argv[2
 
 // It blocks for as many deliveries as the payload says.
 async function block(task, signal) {
+  task.progress = { percent: 50, note: "blocked" };
   console.log("blocked", task.id);
   if (task.deliveries <= task.payload) await new Promise((done) => signal.addEventListener("abort", done));
   return "free";

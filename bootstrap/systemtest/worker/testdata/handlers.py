@@ -6,6 +6,7 @@ from worker import Permanent, RetryAfter, Snooze, Worker, greet
 
 def block(task):
     """Blocks for as many deliveries as the payload says."""
+    task["progress"] = {"percent": 50, "note": "blocked"}
     print("blocked", task["id"], flush=True)
     if task["deliveries"] <= task["payload"]:
         task["stop"].wait()
