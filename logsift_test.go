@@ -21,6 +21,7 @@ import (
 	"logsift/adapters/redisstore"
 	"logsift/adapters/redisstore/redistest"
 	"logsift/adapters/sqlitestore"
+	"logsift/application"
 	"logsift/application/queuetest"
 	"logsift/domain"
 )
@@ -294,4 +295,29 @@ func TestTheGuideCountsTheLines(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(guide), fmt.Sprintf(form, bytes.Count(program, []byte("\n"))))
 	}
+}
+
+func TestARunSaysHowFarItIsAndEndsWithItsTask(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, store logsift.Store) {
+		q := logsift.New(store, logsift.Options{Workers: 1, Lease: time.Hour})
+		ended := make(chan error, 1)
+		slow := logsift.Handle(q, "slow", func(ctx context.Context, _ struct{}) (struct{}, error) {
+			if err := application.Progress(ctx, 42, "half way", nil); err != nil {
+				return struct{}{}, err
+			}
+			<-ctx.Done()
+			ended <- context.Cause(ctx)
+			return struct{}{}, ctx.Err()
+		})
+		start(t, q)
+		task, err := slow.Enqueue(t.Context(), struct{}{})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			got, err := store.GetTask(t.Context(), task.ID)
+			return err == nil && got.Progress != nil && got.Progress.Percent == 42
+		}, 5*time.Second, 10*time.Millisecond)
+		require.NoError(t, store.CancelTask(t.Context(), task.ID))
+		require.ErrorIs(t, <-ended, domain.ErrLeaseLost, "not at the next heartbeat, in twenty minutes")
+	})
 }
