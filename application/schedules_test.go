@@ -63,7 +63,7 @@ func (m *mortal) SaveSchedules(ctx context.Context, records ...domain.ScheduleRe
 
 func (m *mortal) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*domain.Task, error) {
 	if m.stall > 0 {
-		time.Sleep(m.stall)
+		pass(m.stall)
 	}
 	return through(ctx, m, func() ([]*domain.Task, error) { return m.TaskQueue.Enqueue(ctx, tasks...) })
 }
@@ -94,9 +94,9 @@ func (w *scheduleWorld) start(m *mortal) (stop func()) {
 		Workers: application.NoWorkers, Maintain: true, Retention: time.Minute, Schedules: application.NewScheduleService(m, m),
 	}, nil)
 	require.NoError(w.t, err)
-	require.NoError(w.t, s.Start(context.Background()))
+	require.NoError(w.t, s.Start(w.t.Context()))
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.t.Context()), time.Second)
 		defer cancel()
 		_ = s.Stop(ctx)
 	}

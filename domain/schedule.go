@@ -263,7 +263,7 @@ func (t *Timetable) Next(after time.Time) time.Time {
 			next = next.Add(t.every)
 		}
 	case t.cron == nil:
-		next = t.anchor.Add((after.Sub(t.anchor)/t.every + 1) * t.every)
+		next = after.Add(t.every - after.Sub(t.anchor)%t.every)
 	case t.zone == time.UTC:
 		next = t.cron.Next(after.UTC())
 	case t.hourly:

@@ -48,12 +48,12 @@ func (s *brokenSchedules) ClaimSchedules(ctx context.Context, limit int, lease t
 }
 
 // stored has records stored otherwise than they came.
-func (s *brokenSchedules) stored(change func(r *domain.ScheduleRecord)) {
+func (s *brokenSchedules) stored(change func(ctx context.Context, r *domain.ScheduleRecord)) {
 	s.save = func(ctx context.Context, records ...domain.ScheduleRecord) ([]domain.ScheduleRecord, error) {
 		other, out := slices.Clone(records), slices.Clone(records)
 		for i := range other {
 			if other[i].Validate() == nil {
-				change(&other[i])
+				change(ctx, &other[i])
 			}
 		}
 		saved, err := s.ScheduleStore.SaveSchedules(ctx, other...)
@@ -84,7 +84,7 @@ func (s *brokenSchedules) newest(ctx context.Context, r *domain.ScheduleRecord) 
 
 var scheduleSabotages = map[string]sabotage[*brokenSchedules]{
 	"the history is forgotten": {"Schedules/gives_back_every_field_of_a_schedule", func(s *brokenSchedules) {
-		s.stored(func(r *domain.ScheduleRecord) { r.Firings = nil })
+		s.stored(func(_ context.Context, r *domain.ScheduleRecord) { r.Firings = nil })
 	}},
 	"records come by name": {"Schedules/loads_the_schedules_that_are_asked_for,_and_nothing_for_the_others", func(s *brokenSchedules) {
 		s.load = func(ctx context.Context, names ...string) (ports.Schedules, error) {
@@ -102,19 +102,19 @@ var scheduleSabotages = map[string]sabotage[*brokenSchedules]{
 		}
 	}},
 	"the last save counts": {"Schedules/saves_for_who_knows_the_newest_revision_alone", func(s *brokenSchedules) {
-		s.stored(func(r *domain.ScheduleRecord) { s.newest(context.Background(), r) })
+		s.stored(func(ctx context.Context, r *domain.ScheduleRecord) { s.newest(ctx, r) })
 	}},
 	"a repeat is a conflict": {"Schedules/a_repeated_save_finds_its_own_record", func(s *brokenSchedules) {
-		s.stored(func(r *domain.ScheduleRecord) { r.SetAt = time.Now() })
+		s.stored(func(_ context.Context, r *domain.ScheduleRecord) { r.SetAt = time.Now() })
 	}},
 	"a deletion does nothing": {"Schedules/a_deleted_schedule_is_gone,_and_its_name_gets_no_revision_twice", func(s *brokenSchedules) {
 		s.remove = func(context.Context, string) error { return nil }
 	}},
 	"paused schedules are due": {"Schedules/gives_schedules_out_when_they_are_due", func(s *brokenSchedules) {
-		s.stored(func(r *domain.ScheduleRecord) { r.PausedAt = time.Time{} })
+		s.stored(func(_ context.Context, r *domain.ScheduleRecord) { r.PausedAt = time.Time{} })
 	}},
 	"what is pending waits for the next tick": {"Schedules/what_is_pending_is_due,_also_in_a_pause", func(s *brokenSchedules) {
-		s.stored(func(r *domain.ScheduleRecord) { r.Pending = nil })
+		s.stored(func(_ context.Context, r *domain.ScheduleRecord) { r.Pending = nil })
 	}},
 	"a claim ends by itself": {"Schedules/gives_a_schedule_to_one_process_until_the_claim_ends", func(s *brokenSchedules) {
 		s.claim = func(ctx context.Context, limit int, lease time.Duration) (ports.ClaimedSchedules, error) {
@@ -122,9 +122,9 @@ var scheduleSabotages = map[string]sabotage[*brokenSchedules]{
 		}
 	}},
 	"who claimed before may save": {"Schedules/gives_a_schedule_to_one_process_until_the_claim_ends", func(s *brokenSchedules) {
-		s.stored(func(r *domain.ScheduleRecord) {
+		s.stored(func(ctx context.Context, r *domain.ScheduleRecord) {
 			if !r.ClaimedAt.IsZero() {
-				s.newest(context.Background(), r)
+				s.newest(ctx, r)
 			}
 		})
 	}},
