@@ -69,6 +69,9 @@ type TaskEnqueuer interface {
 	// before, is of another queue or type, or was deleted, the task is refused as by
 	// ConflictReject. domain.Task.EnqueueOutcome says which of it happened.
 	//
+	// A store of several parts may hold a unique key among the tasks of one Key only, and
+	// among those without any.
+	//
 	// What a repeat can know: an id that is stored is created again, also if its
 	// contents were replaced since; the newest replacement of a holder is one again, and
 	// changes nothing, for as long as the holder has the key; whatever was

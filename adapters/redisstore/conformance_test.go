@@ -36,8 +36,12 @@ func (w *world) store(t *testing.T) portstest.Store {
 		Advance:  w.Advance, Reopen: w.store, Restart: w.store,
 	}
 	if w.Partitions > 1 {
-		s.NoUniqueKeys = true
-		s.Partition = func(id domain.TaskID) int { return layout.PartitionOf(id, w.Partitions) }
+		s.Partition = func(id domain.TaskID, key string) int {
+			if key != "" {
+				return layout.PartitionOf([]byte(key), w.Partitions)
+			}
+			return layout.PartitionOf(id[:], w.Partitions)
+		}
 	}
 	if w.Partitions == 1 && w.Server != nil {
 		s.Harm = func(t *testing.T) {

@@ -7,9 +7,13 @@
 //
 // All keys of a partition of the queue share one hash tag, {namespace:N}, and so one
 // node of a Cluster; a queue has one partition unless it is set to have more. A
-// task belongs to the one that the FNV-1a hash of its id names.
+// task belongs to the one that the FNV-1a hash of its key names, of its unique key if it
+// has no key, or of its id. So what relates tasks to each other is decided in one partition.
+// A call by id asks the partition of the id first, and looks in the others for tasks that
+// are not there, in one round trip; placement.go remembers where those were that the
+// process enqueued, claimed or found.
 //
-// What a task was created with is written once. What changes of it is written from its
+// What a task was created with is written once, unless a later enqueue replaces it. What changes of it is written from its
 // first claim on. The one sorted set that holds its id says what status it has. Most are ordered
 // by creation, so that listing is a range. Each pair of queue and type has a list of its
 // ready tasks, ordered by priority first.

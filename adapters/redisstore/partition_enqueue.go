@@ -24,7 +24,7 @@ func (p *partition) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 	errs := make([]error, len(tasks))
 	valid := make([]int, 0, len(tasks))
 	for i, t := range tasks {
-		if errs[i] = p.validate(t); errs[i] == nil {
+		if errs[i] = ports.ValidateTask(t); errs[i] == nil {
 			valid = append(valid, i)
 		}
 	}
@@ -68,18 +68,6 @@ func enqueueStep(tasks []*domain.Task, places []int) int {
 		n++
 	}
 	return n
-}
-
-// validate checks a task before it is stored. A unique key is held in one
-// partition, and so cannot keep a task out of another.
-func (p *partition) validate(t *domain.Task) error {
-	if err := ports.ValidateTask(t); err != nil {
-		return err
-	}
-	if t.UniqueKey != "" && p.client.Config.Partitions > 1 {
-		return &domain.ValidationError{Field: "unique_key", Rule: fmt.Sprintf("must be empty: the queue has %d partitions, and no key can be unique over several", p.client.Config.Partitions)}
-	}
-	return nil
 }
 
 // enqueue stores the tasks at the given places in one step. An error means that they

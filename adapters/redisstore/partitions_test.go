@@ -26,7 +26,7 @@ func (w *world) with(partitions int) *world {
 // taskIn makes a task that belongs to a partition.
 func taskIn(partition, partitions int) *domain.Task {
 	for {
-		if task := storetest.NewTask(`{}`); layout.PartitionOf(task.ID, partitions) == partition {
+		if task := storetest.NewTask(`{}`); layout.PartitionOf(task.ID[:], partitions) == partition {
 			return task
 		}
 	}
@@ -40,7 +40,7 @@ func TestThePartitionOfATaskNeverChanges(t *testing.T) {
 		sum := fnv.New64a()
 		_, err := sum.Write(id[:])
 		require.NoError(t, err)
-		n := layout.PartitionOf(id, 64)
+		n := layout.PartitionOf(id[:], 64)
 		require.Equal(t, int(sum.Sum64()%64), n, "it is the FNV-1a hash, whatever the version of the program")
 		counts[n]++
 	}
@@ -149,4 +149,60 @@ func TestAClaimThatFailsInAPartitionIsRepeated(t *testing.T) {
 			require.NoError(t, queue.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}))
 		}
 	}
+}
+
+// Tasks with keys are not in the partitions of their ids: whoever knows an id alone finds
+// them all the same.
+func TestTasksWithAKeyAreFoundByTheirIDs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).with(4)
+	rdb := storetest.Raw(t, w.Server)
+	queue := w.queue(t)
+	keyed := func(key, unique string) *domain.Task {
+		task := storetest.NewTask(`{}`)
+		task.Key, task.UniqueKey = key, unique
+		return task
+	}
+	tasks := []*domain.Task{taskIn(0, 4), taskIn(3, 4)}
+	for i := range 20 {
+		tasks = append(tasks, keyed("customer", ""), keyed("customer", fmt.Sprint("both-", i)), keyed("", fmt.Sprint("unique-", i)))
+	}
+	enqueue(t, queue, tasks...)
+	n, err := rdb.HLen(t.Context(), fmt.Sprintf("{%s:%d}:tasks", w.Namespace, layout.PartitionOf([]byte("customer"), 4))).Result()
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, n, int64(40), "the tasks of one key are in one partition")
+
+	ids := make([]domain.TaskID, len(tasks))
+	for i, task := range tasks {
+		ids[i] = task.ID
+		got, err := w.queue(t).GetTask(t.Context(), task.ID)
+		require.NoError(t, err)
+		require.Equal(t, task.ID, got.ID)
+	}
+	claimed := claim(t, queue, 100)
+	require.Len(t, claimed, len(tasks))
+	leases, updates := make([]domain.Lease, len(tasks)), make([]ports.TaskUpdate, len(tasks))
+	for i, task := range claimed {
+		leases[i], updates[i] = *task.Lease, ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeFailed}
+	}
+	extended, err := w.queue(t).ExtendLease(t.Context(), time.Hour, leases...)
+	require.NoError(t, err, "by a process that claimed nothing")
+	for i, lease := range extended {
+		require.Equal(t, leases[i].TaskID, lease.TaskID)
+		require.True(t, lease.ExpiresAt.After(leases[i].ExpiresAt))
+	}
+	require.NoError(t, w.queue(t).ReleaseTask(t.Context(), leases[0]))
+	lost := w.queue(t).UpdateTask(t.Context(), updates...)
+	require.ErrorIs(t, domain.ItemError(lost, 0), domain.ErrLeaseLost)
+	for i := range updates[1:] {
+		require.NoError(t, domain.ItemError(lost, i+1))
+	}
+	gone := uuid.New()
+	missing := w.queue(t).CancelTask(t.Context(), leases[0].TaskID, gone)
+	require.NoError(t, domain.ItemError(missing, 0))
+	require.ErrorIs(t, domain.ItemError(missing, 1), domain.ErrTaskNotFound)
+	require.NoError(t, w.queue(t).RetryTask(t.Context(), ids...))
+	require.NoError(t, w.queue(t).RunTaskNow(t.Context(), ids...))
+	require.NoError(t, w.queue(t).DeleteTask(t.Context(), ids...))
+	require.Zero(t, statsOf(t, queue).Total())
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"logsift/adapters/redisstore/internal/layout"
 	"logsift/adapters/redisstore/internal/server"
 	"logsift/domain"
 	"logsift/ports"
@@ -21,11 +20,14 @@ import (
 //
 // It is spread over Config.Partitions partitions, each of which is a queue of its
 // own on one node of a Cluster. A queue of one partition keeps the contract of
-// the port to the letter. With several, three promises are weaker:
+// the port to the letter. With several, four promises are weaker:
 //
 //   - Order, by priority and by creation, holds among the tasks of one partition.
-//     A task belongs to a partition by its id.
-//   - A task with a unique key is refused with a *domain.ValidationError.
+//     A task belongs to a partition by its Key, or its unique key, or its id.
+//   - A unique key is held among the tasks of one Key, or among those without any: tasks
+//     of two keys may have one unique key.
+//   - An id is taken within a partition: the same id with another key is another task, and
+//     which of both a call by id is about is not said.
 //   - Where some partitions answer a call and others cannot be reached, the error
 //     is a *domain.BatchError, whose entries for the items of the others wrap
 //     domain.ErrStoreUnavailable. A claim, a list or the statistics need all of
@@ -34,6 +36,8 @@ type TaskQueue struct {
 	client *server.Client
 	// parts has at least one partition, and never changes.
 	parts []*partition
+	// placed remembers where tasks with keys are, if there are several partitions.
+	placed placement
 	// claims notifies waiting claims, readers those who wait for events.
 	claims, readers *notifier
 }
@@ -66,14 +70,18 @@ func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 		return q.parts[0].Enqueue(ctx, tasks...)
 	}
 	out := make([]*domain.Task, len(tasks))
-	err := spread(q, tasks, taskID, func(p *partition, part []*domain.Task, places []int) error {
+	errs, err := spreadBy(q, tasks, q.partitionFor, func(p *partition, part []*domain.Task, places []int) error {
 		stored, err := p.Enqueue(ctx, part...)
 		for n, t := range stored {
 			out[places[n]] = t
 		}
+		q.place(p, stored)
 		return err
 	})
-	return out, err
+	if err != nil {
+		return out, err
+	}
+	return out, domain.NewBatchError(errs)
 }
 
 func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
@@ -147,6 +155,7 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 		for _, t := range got {
 			room -= len(t.Payload)
 		}
+		q.place(p, got)
 		tasks, next = append(tasks, got...), sooner(next, due)
 	}
 	return tasks, next, nil
@@ -201,7 +210,7 @@ func (q *TaskQueue) ExtendLease(ctx context.Context, lease time.Duration, leases
 		return q.parts[0].ExtendLease(ctx, lease, leases...)
 	}
 	out := make([]domain.Lease, len(leases))
-	err := spread(q, leases, leaseID, func(p *partition, part []domain.Lease, places []int) error {
+	err := spread(ctx, q, leases, leaseID, func(p *partition, part []domain.Lease, places []int) error {
 		extended, err := p.ExtendLease(ctx, lease, part...)
 		for n, l := range extended {
 			out[places[n]] = l
@@ -215,7 +224,7 @@ func (q *TaskQueue) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 	if len(q.parts) == 1 {
 		return q.parts[0].UpdateTask(ctx, updates...)
 	}
-	return spread(q, updates, updateID, func(p *partition, part []ports.TaskUpdate, _ []int) error {
+	return spread(ctx, q, updates, updateID, func(p *partition, part []ports.TaskUpdate, _ []int) error {
 		return p.UpdateTask(ctx, part...)
 	})
 }
@@ -224,13 +233,25 @@ func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) err
 	if len(q.parts) == 1 {
 		return q.parts[0].ReleaseTask(ctx, leases...)
 	}
-	return spread(q, leases, leaseID, func(p *partition, part []domain.Lease, _ []int) error {
+	return spread(ctx, q, leases, leaseID, func(p *partition, part []domain.Lease, _ []int) error {
 		return p.ReleaseTask(ctx, part...)
 	})
 }
 
 func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task, error) {
-	return q.parts[layout.PartitionOf(id, len(q.parts))].GetTask(ctx, id)
+	first := q.partitionOf(id)
+	task, err := q.parts[first].GetTask(ctx, id)
+	if len(q.parts) == 1 || !errors.Is(err, domain.ErrTaskNotFound) {
+		return task, err
+	}
+	at, errs := q.find(ctx, []domain.TaskID{id})
+	if errs[0] != nil {
+		return nil, errs[0]
+	}
+	if at[0] == first {
+		return task, err
+	}
+	return q.parts[at[0]].GetTask(ctx, id)
 }
 
 // GetQueueStats counts each partition at one moment, several at moments close to each other.
@@ -273,7 +294,7 @@ func (q *TaskQueue) manage(ctx context.Context, step func(*partition, context.Co
 	if len(q.parts) == 1 {
 		return step(q.parts[0], ctx, ids...)
 	}
-	return spread(q, ids, idItself, func(p *partition, part []domain.TaskID, _ []int) error {
+	return spread(ctx, q, ids, idItself, func(p *partition, part []domain.TaskID, _ []int) error {
 		return step(p, ctx, part...)
 	})
 }
@@ -329,22 +350,63 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 	return out, err
 }
 
-// taskID is the id of the task. A partition refuses a task that is nil.
-func taskID(t *domain.Task) domain.TaskID {
-	if t == nil {
-		return domain.TaskID{}
-	}
-	return t.ID
-}
-
 func leaseID(l domain.Lease) domain.TaskID      { return l.TaskID }
 func updateID(u ports.TaskUpdate) domain.TaskID { return u.Lease.TaskID }
 func idItself(id domain.TaskID) domain.TaskID   { return id }
 
 // spread calls f with the items of each partition and their places among all
-// items, and merges the errors. If no partition answers, the error is that of one
+// items, and merges the errors. Items whose tasks are not where their ids say are looked
+// for in the other partitions. If no partition answers, the error is that of one
 // of them; else each item has its own.
-func spread[T any](q *TaskQueue, items []T, id func(T) domain.TaskID, f func(p *partition, part []T, places []int) error) error {
+func spread[T any](ctx context.Context, q *TaskQueue, items []T, id func(T) domain.TaskID, f func(p *partition, part []T, places []int) error) error {
+	errs, err := spreadBy(q, items, func(item T) int { return q.partitionOf(id(item)) }, f)
+	if err != nil {
+		return err
+	}
+	var missing []int
+	var ids []domain.TaskID
+	for i, err := range errs {
+		if isMissing(err) {
+			missing, ids = append(missing, i), append(ids, id(items[i]))
+		}
+	}
+	if len(missing) == 0 || len(q.parts) == 1 {
+		return domain.NewBatchError(errs)
+	}
+	first := make([]int, len(ids))
+	for n := range ids {
+		first[n] = q.partitionOf(ids[n])
+	}
+	at, findErrs := q.find(ctx, ids)
+	var elsewhere []int // places in missing
+	for n, i := range missing {
+		switch {
+		case findErrs[n] != nil:
+			errs[i] = findErrs[n]
+		case at[n] != first[n]:
+			elsewhere = append(elsewhere, n)
+		}
+	}
+	more, err := spreadBy(q, elsewhere, func(n int) int { return at[n] }, func(p *partition, part, _ []int) error {
+		again, places := make([]T, len(part)), make([]int, len(part))
+		for j, n := range part {
+			places[j] = missing[n]
+			again[j] = items[missing[n]]
+		}
+		return f(p, again, places)
+	})
+	for j, n := range elsewhere {
+		if errs[missing[n]] = err; err == nil {
+			errs[missing[n]] = more[j]
+		}
+	}
+	return domain.NewBatchError(errs)
+}
+
+// spreadBy calls f with the items of each partition, by its number, and their places
+// among all items. If no partition answers, the error is that of one of them; else each
+// item has its own.
+func spreadBy[T any](q *TaskQueue, items []T, number func(T) int, f func(p *partition, part []T, places []int) error) ([]error, error) {
 	type group struct {
 		part   *partition
 		items  []T
@@ -354,7 +416,7 @@ func spread[T any](q *TaskQueue, items []T, id func(T) domain.TaskID, f func(p *
 	groups := make([]*group, 0, min(len(q.parts), len(items)))
 	byPartition := make([]*group, len(q.parts))
 	for i, item := range items {
-		n := layout.PartitionOf(id(item), len(q.parts))
+		n := number(item)
 		g := byPartition[n]
 		if g == nil {
 			g = &group{part: q.parts[n]}
@@ -375,9 +437,9 @@ func spread[T any](q *TaskQueue, items []T, id func(T) domain.TaskID, f func(p *
 		}
 	}
 	if !answered {
-		return groups[0].err
+		return nil, groups[0].err
 	}
-	return domain.NewBatchError(errs)
+	return errs, nil
 }
 
 func isBatch(err error) bool {

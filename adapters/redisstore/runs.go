@@ -18,7 +18,7 @@ var progressScript = layout.LoadScript("queue/progress")
 
 func (q *TaskQueue) SaveProgress(ctx context.Context, progress ...ports.RunProgress) error {
 	id := func(p ports.RunProgress) domain.TaskID { return p.Lease.TaskID }
-	return spread(q, progress, id, func(p *partition, part []ports.RunProgress, _ []int) error {
+	return spread(ctx, q, progress, id, func(p *partition, part []ports.RunProgress, _ []int) error {
 		return p.saveProgress(ctx, part)
 	})
 }

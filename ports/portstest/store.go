@@ -30,10 +30,9 @@ type Store struct {
 	// Restart closes the store and opens it again. Nil if it is not durable.
 	Restart func(t *testing.T) Store
 	// Partition says to which of several parts of the queue a task belongs, if
-	// order holds among the tasks of each part only. Nil if it holds among all.
-	Partition func(id domain.TaskID) int
-	// NoUniqueKeys says that tasks with a unique key are refused.
-	NoUniqueKeys bool
+	// order holds among the tasks of each part only. key is its unique key, or "". Nil if
+	// it holds among all.
+	Partition func(id domain.TaskID, key string) int
 	// Harm breaks something in a store that has one ready task, so that the Verifier
 	// finds it. Nil if the test cannot.
 	Harm func(t *testing.T)
@@ -46,6 +45,8 @@ type storeTest struct {
 	Store
 
 	at string // where the reader of events is
+	// keyOf are the unique keys of tasks whose order is compared.
+	keyOf map[domain.TaskID]string
 }
 
 // storeCase is one promise of a contract.

@@ -43,23 +43,6 @@ func withBytes(n int) func(*domain.Task) {
 	return func(t *domain.Task) { t.Payload = bytes.Repeat([]byte{'1'}, n) }
 }
 
-// mayHaveKey gives a task a unique key if the store takes such, for cases that are
-// about something else.
-func (q *storeTest) mayHaveKey(key string) func(*domain.Task) {
-	if q.NoUniqueKeys {
-		return func(*domain.Task) {}
-	}
-	return withKey(key)
-}
-
-// needUniqueKeys skips a case that is about unique keys if the store takes none.
-func (q *storeTest) needUniqueKeys(t *testing.T) {
-	t.Helper()
-	if q.NoUniqueKeys {
-		t.Skip("the store takes no unique keys")
-	}
-}
-
 // parts splits ids by the parts of the queue that they belong to, keeping their
 // order. All are of one part if the store has no others.
 func (q *storeTest) parts(ids []domain.TaskID) map[int][]domain.TaskID {
@@ -67,7 +50,7 @@ func (q *storeTest) parts(ids []domain.TaskID) map[int][]domain.TaskID {
 	for _, id := range ids {
 		part := 0
 		if q.Partition != nil {
-			part = q.Partition(id)
+			part = q.Partition(id, q.keyOf[id])
 		}
 		out[part] = append(out[part], id)
 	}

@@ -23,9 +23,6 @@ var enqueueCases = []storeCase{
 		run: func(t *testing.T, q *storeTest) {
 			in := newTask()
 			fillTask(t, in)
-			if q.NoUniqueKeys {
-				in.UniqueKey, in.OnConflict, in.UniqueWhile = "", "", ""
-			}
 			out := q.enqueue(t, in)
 			got := q.get(t, in.ID)
 			require.Equal(t, out[0], got, "what Enqueue returns is what is stored")
@@ -130,7 +127,7 @@ var enqueueCases = []storeCase{
 		name:    "a repeat gives the same task and stores nothing",
 		promise: "A task whose id is taken by one with the same contents is returned as it is stored now.",
 		run: func(t *testing.T, q *storeTest) {
-			ready, later := newTask(), newTask(withDelay(time.Hour), q.mayHaveKey("key"))
+			ready, later := newTask(), newTask(withDelay(time.Hour), withKey("key"))
 			fixed := newTask(func(task *domain.Task) { task.ScheduledAt = time.Now().Add(time.Hour) })
 			tasks := []*domain.Task{ready, later, fixed}
 			require.Equal(t, q.enqueue(t, tasks...), q.enqueue(t, tasks...))
@@ -166,8 +163,8 @@ var enqueueCases = []storeCase{
 				"retries": func(task *domain.Task) { task.MaxRetries++ }, "timeout": func(task *domain.Task) { task.Timeout++ },
 				"options": func(task *domain.Task) { task.Tags = []string{"tag"} },
 			} {
-				if name == "unique key" && q.NoUniqueKeys {
-					continue
+				if name == "unique key" && q.Partition != nil {
+					continue // It is of another part, which knows nothing of the first.
 				}
 				other := newTask(change, func(task *domain.Task) { task.ID = stored.ID })
 				out, err := q.Queue.Enqueue(t.Context(), other)
@@ -181,7 +178,6 @@ var enqueueCases = []storeCase{
 		name:    "refused tasks do not keep the others out",
 		promise: "Where some items are refused, the others are carried out, with one entry for each item in the error.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			holder := q.add(t, withKey("taken"))
 			tasks := []*domain.Task{
 				newTask(), newTask(withPriority(11)), newTask(withKey("taken")), newTask(), newTask(withKey("new")), newTask(withKey("new")),
@@ -207,7 +203,6 @@ var enqueueCases = []storeCase{
 		name:    "a unique key is free again when its task has finished",
 		promise: "UniqueKey is held by one unfinished task at a time.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			for name, finish := range map[string]func(id domain.TaskID){
 				"completed": func(domain.TaskID) { q.update(t, complete(q.claimOne(t), "")) },
 				"failed":    func(domain.TaskID) { q.update(t, fail(q.claimOne(t), "x")) },
@@ -226,7 +221,6 @@ var enqueueCases = []storeCase{
 		name:    "a unique key stays held through retries and recoveries",
 		promise: "UniqueKey is held by one unfinished task at a time.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			q.add(t, withKey("key"))
 			held := func() {
 				require.ErrorIs(t, errOf(q.Queue.Enqueue(t.Context(), newTask(withKey("key")))), domain.ErrDuplicateTask)
@@ -239,26 +233,6 @@ var enqueueCases = []storeCase{
 			q.Advance(lease)
 			require.Equal(t, 1, q.reap(t))
 			held()
-		},
-	},
-	{
-		name:    "a store without unique keys refuses them by name",
-		promise: "A *domain.ValidationError tells of the field; the other tasks of the call are stored.",
-		run: func(t *testing.T, q *storeTest) {
-			if !q.NoUniqueKeys {
-				t.Skip("the store takes unique keys")
-			}
-			tasks := []*domain.Task{newTask(), newTask(withKey("key")), newTask(), newTask(withPriority(11)), newTask()}
-			out, err := q.Queue.Enqueue(t.Context(), tasks...)
-			requireField(t, domain.ItemError(err, 1), "unique_key")
-			requireField(t, domain.ItemError(err, 3), "priority")
-			for _, i := range []int{0, 2, 4} {
-				require.NoError(t, domain.ItemError(err, i))
-				require.Equal(t, q.get(t, tasks[i].ID), out[i])
-			}
-			require.Nil(t, out[1])
-			require.Nil(t, out[3])
-			require.Equal(t, int64(3), q.audit(t).Total())
 		},
 	},
 	{

@@ -59,7 +59,7 @@ var faultCases = []storeCase{
 				task := q.in(t, status)
 				before[task.ID] = q.get(t, task.ID)
 			}
-			ready := q.add(t, q.mayHaveKey("key"))
+			ready := q.add(t, withKey("key"))
 			later := q.add(t, withDelay(time.Hour))
 			before[ready.ID], before[later.ID] = ready, later
 			stats := q.audit(t)
@@ -72,9 +72,7 @@ var faultCases = []storeCase{
 			got := again.audit(t)
 			got.OldestPending = 0
 			require.Equal(t, stats, got)
-			if !q.NoUniqueKeys {
-				require.ErrorIs(t, errOf(again.Queue.Enqueue(t.Context(), newTask(withKey("key")))), domain.ErrDuplicateTask)
-			}
+			require.ErrorIs(t, errOf(again.Queue.Enqueue(t.Context(), newTask(withKey("key")))), domain.ErrDuplicateTask)
 			require.Equal(t, ready.ID, again.claimOne(t).ID)
 			again.Advance(2 * time.Hour)
 			require.Equal(t, 2, again.promote(t), "the scheduled and the retrying task")

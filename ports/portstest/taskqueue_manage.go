@@ -124,7 +124,6 @@ var manageCases = []storeCase{
 		name:    "running again takes the unique key or is refused",
 		promise: "RetryTask takes the task's unique key again, or is refused with domain.ErrDuplicateTask.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			first := q.add(t, withKey("key"))
 			require.NoError(t, q.Queue.CancelTask(t.Context(), first.ID))
 			second := q.add(t, withKey("key"))

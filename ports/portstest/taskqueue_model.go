@@ -25,7 +25,7 @@ import (
 func testModel(t *testing.T, newStore func(t *testing.T) Store) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{
-			t: t, storeTest: &storeTest{Store: newStore(t)}, now: time.Unix(0, 0),
+			t: t, storeTest: &storeTest{Store: newStore(t), keyOf: map[domain.TaskID]string{}}, now: time.Unix(0, 0),
 			tasks: map[domain.TaskID]*domain.Task{}, claims: map[domain.ClaimID][]domain.TaskID{}, keys: map[string]modelHolder{},
 		}
 		others := 0
@@ -120,7 +120,7 @@ func (m *model) enqueue(rt *rapid.T) {
 	if rapid.Bool().Draw(rt, "delayed") {
 		task.Delay = modelDelay
 	}
-	if !m.NoUniqueKeys && rapid.Bool().Draw(rt, "unique") {
+	if rapid.Bool().Draw(rt, "unique") {
 		task.UniqueKey = rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
 		switch rapid.IntRange(0, 2).Draw(rt, "held") {
 		case 0:
@@ -152,6 +152,7 @@ func (m *model) enqueue(rt *rapid.T) {
 	}
 	if task.UniqueKey != "" {
 		m.take(task)
+		m.keyOf[task.ID] = task.UniqueKey
 	}
 	// The place in the order stands for the creation time.
 	task.CreatedAt = time.Unix(int64(len(m.order)), 0)

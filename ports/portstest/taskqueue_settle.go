@@ -190,7 +190,7 @@ var settleCases = []storeCase{
 		name:    "a snoozed task waits for its time and nothing is counted",
 		promise: "OutcomeSnooze: the task goes back to wait, PENDING and ready after RetryIn; no attempt is counted and no error kept.",
 		run: func(t *testing.T, q *storeTest) {
-			task := q.add(t, q.mayHaveKey("snoozed"))
+			task := q.add(t, withKey("snoozed"))
 			for n := range 3 {
 				claimed := q.claimOne(t)
 				require.Equal(t, n+1, claimed.Deliveries)

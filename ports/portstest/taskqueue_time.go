@@ -130,7 +130,7 @@ var timeCases = []storeCase{
 		name:    "a task that kills its workers ends as poison",
 		promise: "A task fails with domain.ReasonPoison when it was recovered more often than MaxRecoveries.",
 		run: func(t *testing.T, q *storeTest) {
-			task := q.add(t, q.mayHaveKey("key"))
+			task := q.add(t, withKey("key"))
 			for i := range 4 {
 				require.Equal(t, task.ID, q.claimOne(t).ID)
 				q.Advance(lease)
@@ -145,10 +145,8 @@ var timeCases = []storeCase{
 			require.Equal(t, domain.ReasonPoison, got.Errors[3].Reason)
 			require.NotEmpty(t, got.LastError())
 			require.False(t, got.CompletedAt.IsZero())
-			if !q.NoUniqueKeys {
-				q.add(t, withKey("key"))
-				require.ErrorIs(t, q.Queue.RetryTask(t.Context(), task.ID), domain.ErrDuplicateTask, "its unique key was free for others")
-			}
+			q.add(t, withKey("key"))
+			require.ErrorIs(t, q.Queue.RetryTask(t.Context(), task.ID), domain.ErrDuplicateTask, "its unique key was free for others")
 		},
 	},
 	{

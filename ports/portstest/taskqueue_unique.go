@@ -66,7 +66,6 @@ var uniqueCases = []storeCase{
 		name:    "a key that is held while its task waits is free from the claim on",
 		promise: "UniqueWhileWaiting: until it is claimed; a task that waits again holds it no more.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			for name, back := range map[string]func(claimed *domain.Task){
 				"retry":   func(c *domain.Task) { q.update(t, retry(c, time.Hour)) },
 				"snooze":  func(c *domain.Task) { q.update(t, snooze(c, time.Hour)) },
@@ -103,7 +102,6 @@ var uniqueCases = []storeCase{
 		name:    "a key that is held for a time is free after it and not before",
 		promise: "UniqueFor: the unique key is held for so long after the enqueue, whatever becomes of the task.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			for name, end := range map[string]func(task *domain.Task){
 				"claimed":   func(*domain.Task) { q.claimOne(t) },
 				"completed": func(*domain.Task) { q.update(t, complete(q.claimOne(t), "")) },
@@ -140,7 +138,6 @@ var uniqueCases = []storeCase{
 		name:    "an enqueue that keeps the holder gives it as it is",
 		promise: "ConflictKeep returns the holder as it is stored now.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			keep := func() *domain.Task { return newTask(withKey("k"), or(domain.ConflictKeep), withPayload("other")) }
 			holder := q.enqueueAs(t, domain.EnqueueCreated, keep())
 			require.Equal(t, holder, q.enqueueAs(t, domain.EnqueueExisting, keep()))
@@ -161,7 +158,6 @@ var uniqueCases = []storeCase{
 		name:    "a waiting task is replaced as often as is asked for",
 		promise: "ConflictReplace: the holder has the payload, the priority and the time of the new task.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			replace := func(change ...func(*domain.Task)) *domain.Task {
 				return newTask(append(change, withKey("k"), or(domain.ConflictReplace), func(t *domain.Task) { t.MaxRetries = 9 })...)
 			}
@@ -228,7 +224,6 @@ var uniqueCases = []storeCase{
 		name:    "a replaced task is claimed when its new time has come",
 		promise: "The holder has the time of the new task, a Delay counting from now.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			debounced := func() *domain.Task {
 				return newTask(withKey("k"), or(domain.ConflictReplace), withDelay(10*time.Minute))
 			}
@@ -247,7 +242,6 @@ var uniqueCases = []storeCase{
 		name:    "what cannot be replaced is refused",
 		promise: "Where the holder was claimed before, is of another queue or type, or was deleted, the task is refused.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			holder := q.add(t, withKey("k"))
 			refused := func(change ...func(*domain.Task)) {
 				t.Helper()
@@ -277,7 +271,6 @@ var uniqueCases = []storeCase{
 		name:    "tasks of one call find each other",
 		promise: "If another task holds the unique key, the task's OnConflict decides.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			tasks := []*domain.Task{
 				newTask(withKey("k"), or(domain.ConflictReplace), withDelay(time.Hour)),
 				newTask(withKey("k"), or(domain.ConflictKeep)),
@@ -310,7 +303,6 @@ var uniqueCases = []storeCase{
 		name:    "of all who enqueue with one key at the same time one creates the task",
 		promise: "Each step is one atomic change in the store.",
 		run: func(t *testing.T, q *storeTest) {
-			q.needUniqueKeys(t)
 			handles := q.handles(t, 1)
 			rules := []domain.OnConflict{domain.ConflictReject, domain.ConflictKeep, domain.ConflictReplace}
 			tasks := make([]*domain.Task, 24)

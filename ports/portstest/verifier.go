@@ -26,7 +26,7 @@ var verifierCases = []storeCase{
 					require.NoError(t, s.Queue.CancelTask(t.Context(), s.listAll(t, domain.TaskFilter{Status: status})[0].ID))
 				}
 			}
-			s.add(t, withDelay(time.Hour), s.mayHaveKey("key"))
+			s.add(t, withDelay(time.Hour), withKey("key"))
 			mustSave(t, s.Logs, uuid.New(), newLogs(3)...)
 			mustSaveAnalysis(t, s.Logs, uuid.New(), newAnalysis("found", 2))
 			mustSaveDocument(t, s.Logs, "key", 0, "learned", time.Hour)
@@ -160,7 +160,7 @@ func testVerifyUnderLoad(t *testing.T, s *storeTest) {
 				case 0:
 					tasks[i].Delay = time.Duration(i) * time.Millisecond
 				case 1:
-					s.mayHaveKey(fmt.Sprintf("k%d", i))(tasks[i])
+					withKey(fmt.Sprintf("k%d", i))(tasks[i])
 				}
 				select {
 				case ids <- tasks[i].ID:

@@ -124,7 +124,7 @@ func TestEveryPartitionIsVerified(t *testing.T) {
 	tasks := map[int][]domain.TaskID{}
 	for range 30 {
 		id := p.Enqueue(t)
-		part := layout.PartitionOf(id, w.Partitions)
+		part := layout.PartitionOf(id[:], w.Partitions)
 		tasks[part] = append(tasks[part], id)
 	}
 	require.Empty(t, p.Verify(t, false))

@@ -89,6 +89,8 @@ type Event struct {
 	For    int64  `json:"for,omitempty"`
 	Max    int    `json:"max,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// Key is the unique key that an enqueued task asks for.
+	Key string `json:"key,omitempty"`
 	// Queue is that of a claimed task.
 	Queue string `json:"queue,omitempty"`
 	// Logs are the ids of lines that were taken in, Tasks those of the tasks that

@@ -17,18 +17,19 @@ type Invariant string
 // the order of tasks, is not judged here: with retries and recoveries there is none to
 // hold. The contract suite of the stores judges it.
 const (
-	NothingLost       Invariant = "an acknowledged task is never lost"                                                     // I1
-	NothingInvented   Invariant = "no task is invented or doubled"                                                         // I2
-	OneEnd            Invariant = "at most one end of a task is accepted, and its result is kept"                          // I3
-	FencesIncrease    Invariant = "fences strictly increase, and no report with an older one is accepted"                  // I4
-	LeaseRespected    Invariant = "no task is given out again while its lease lasts"                                       // I5
-	CountersTrue      Invariant = "the counters of a task are those of its history"                                        // I6
-	NoEarlyRetry      Invariant = "no retry is claimed before it is due"                                                   // I7
-	OneIndex          Invariant = "each record is in exactly one index"                                                    // I8
-	CountedOnce       Invariant = "the statistics count every task once"                                                   // I9
-	Drains            Invariant = "once faults stop, the queue drains"                                                     // I11
-	StatesFollow      Invariant = "what the API shows of a task is a path of its states"                                   // I12
-	LinesAnalysedOnce Invariant = "an accepted log line is analysed once, unless a person ends its task"                   // I13
+	NothingLost       Invariant = "an acknowledged task is never lost"                                    // I1
+	NothingInvented   Invariant = "no task is invented or doubled"                                        // I2
+	OneEnd            Invariant = "at most one end of a task is accepted, and its result is kept"         // I3
+	FencesIncrease    Invariant = "fences strictly increase, and no report with an older one is accepted" // I4
+	LeaseRespected    Invariant = "no task is given out again while its lease lasts"                      // I5
+	CountersTrue      Invariant = "the counters of a task are those of its history"                       // I6
+	NoEarlyRetry      Invariant = "no retry is claimed before it is due"                                  // I7
+	OneIndex          Invariant = "each record is in exactly one index"                                   // I8
+	CountedOnce       Invariant = "the statistics count every task once"                                  // I9
+	Drains            Invariant = "once faults stop, the queue drains"                                    // I11
+	StatesFollow      Invariant = "what the API shows of a task is a path of its states"                  // I12
+	LinesAnalysedOnce Invariant = "an accepted log line is analysed once, unless a person ends its task"  // I13
+	OneHolder         Invariant = "a unique key has one holder"
 	AnswersSoon       Invariant = "a process that nothing breaks answers, and does so soon after a fault"                  // I14
 	ReadinessTrue     Invariant = "a process says that it is ready when writes succeed, and that it is not when they fail" // I15
 )
@@ -106,6 +107,7 @@ func Judge(o *Observation) []Violation {
 		return j.found
 	}
 	j.claimedOnce()
+	j.holders()
 	j.lines()
 	for _, id := range ids {
 		t := j.tasks[id]

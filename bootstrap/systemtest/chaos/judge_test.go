@@ -294,6 +294,14 @@ func TestEachBrokenPromiseIsFound(t *testing.T) {
 			h.Final, h.Stats = nil, domain.QueueStats{}
 		}, string(chaos.NothingLost)},
 		{"a task is unfinished after the drain", func(h history) { h.final(domain.TaskStatusProcessing, 1, 3, 1) }, "an acknowledged task is never lost: it is PROCESSING"},
+		{"two unfinished tasks have a unique key", func(h history) {
+			find(h, chaos.OpEnqueue, 2).Key = "key-1"
+			h.add(1.5, chaos.Event{Proc: "client", Op: chaos.OpEnqueue, In: otherToken, Task: otherID.String(), Key: "key-1"})
+		}, "a unique key has one holder: it was created with the unique key key-1"},
+		{"a unique key is free before its time", func(h history) {
+			find(h, chaos.OpEnqueue, 2).Key = "time-1"
+			h.add(1.5, chaos.Event{Proc: "client", Op: chaos.OpEnqueue, In: otherToken, Task: otherID.String(), Key: "time-1"})
+		}, string(chaos.OneHolder)},
 		{"a task comes from nowhere", func(h history) {
 			f := domain.NewTask(otherID, domain.TaskTypeLogAnalysis, body(otherToken))
 			f.Status = domain.TaskStatusCancelled

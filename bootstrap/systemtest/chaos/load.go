@@ -43,11 +43,16 @@ type Load struct {
 	// after the begin, or always if that is 0.
 	Queues      int
 	QueuesUntil time.Duration
+	// Held is how many of 1000 tasks have a unique key that is held for heldFor.
+	Held int
 }
+
+// heldFor is for how long unique keys of a time are held.
+const heldFor = 2 * time.Second
 
 // DefaultLoad is the load of a chaos run.
 func DefaultLoad() Load {
-	return Load{Rate: 80, Long: 8, Slow: 40, Rerun: 40, Cancel: 20, Logs: 60, EndBatch: 10, Queues: 10}
+	return Load{Rate: 80, Long: 8, Slow: 40, Rerun: 40, Cancel: 20, Logs: 60, EndBatch: 10, Queues: 10, Held: 40}
 }
 
 // Client is a user of the API. It writes a history of what it does.
@@ -148,7 +153,7 @@ func (c *Client) some(r *rand.Rand) *knownTask {
 func (c *Client) direct() *Process { return c.serves[len(c.serves)-1] }
 
 // newTask makes the body of a task.
-func (c *Client) newTask(r *rand.Rand) (token string, body []byte) {
+func (c *Client) newTask(r *rand.Rand) (token, key string, body []byte) {
 	plan := taskPlan{token: newToken(r), Millis: 1 + r.IntN(50)}
 	switch n := r.IntN(1000); {
 	case n < c.load.Long:
@@ -181,8 +186,11 @@ func (c *Client) newTask(r *rand.Rand) (token string, body []byte) {
 	}
 	if r.IntN(40) == 0 {
 		in.UniqueKey = fmt.Sprint("key-", r.IntN(5))
+	} else if r.IntN(1000) < c.load.Held {
+		in.UniqueKey, in.UniqueForSeconds = fmt.Sprint("time-", r.IntN(5)), heldFor.Seconds()
+		in.OnConflict = []string{"reject", "keep"}[r.IntN(2)]
 	}
-	return plan.token, plan.body(in)
+	return plan.token, in.UniqueKey, plan.body(in)
 }
 
 func newToken(r *rand.Rand) string {
@@ -206,11 +214,11 @@ func (r randReader) Read(b []byte) (int, error) {
 // enqueue sends a task until it is acknowledged or refused, each time under the
 // same idempotency key.
 func (c *Client) enqueue(ctx context.Context, r *rand.Rand) {
-	token, body := c.newTask(r)
+	token, key, body := c.newTask(r)
 	first := r.IntN(len(c.serves))
 	for try := range maxTries {
 		serve := c.serves[(first+try)%len(c.serves)]
-		id, again := c.post(ctx, serve, token, body)
+		id, again := c.post(ctx, serve, token, key, body)
 		if id != "" {
 			c.mu.Lock()
 			c.known = append(c.known, &knownTask{id: id, once: try == 0 && serve == c.direct()})
@@ -224,12 +232,17 @@ func (c *Client) enqueue(ctx context.Context, r *rand.Rand) {
 
 // post sends a task once, under its token as the idempotency key. It returns its id
 // if it was acknowledged, and whether it may be sent again.
-func (c *Client) post(ctx context.Context, serve *Process, token string, body []byte) (id string, again bool) {
-	events := c.recorder.Begin(Event{Op: OpEnqueue, On: serve.config.Name, In: token})
+func (c *Client) post(ctx context.Context, serve *Process, token, key string, body []byte) (id string, again bool) {
+	events := c.recorder.Begin(Event{Op: OpEnqueue, On: serve.config.Name, In: token, Key: key})
 	status, raw, err := c.call(ctx, serve, http.MethodPost, "/api/v1/queue/tasks", token, body)
 	events[0].Outcome, events[0].Out = httpOutcome(status, err)
 	if events[0].Outcome == OK {
-		events[0].Task = decode[wire.Task](raw).ID.String()
+		task := decode[wire.Task](raw)
+		if task.Outcome == "existing" {
+			events[0].Outcome, events[0].Out = Fail, task.Outcome
+		} else {
+			events[0].Task = task.ID.String()
+		}
 	}
 	c.recorder.End(events)
 	return events[0].Task, events[0].Outcome != OK &&

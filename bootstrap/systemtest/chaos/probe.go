@@ -49,7 +49,7 @@ func (p *Probe) Run(ctx context.Context) {
 
 func (p *Probe) write(ctx context.Context, r *rand.Rand) {
 	plan := taskPlan{token: newToken(r), Millis: 1}
-	p.client.post(ctx, p.serve, plan.token, plan.body(wire.CreateTask{}))
+	p.client.post(ctx, p.serve, plan.token, "", plan.body(wire.CreateTask{}))
 }
 
 func (p *Probe) ask(ctx context.Context, op Op, path string) {

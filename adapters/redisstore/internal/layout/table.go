@@ -76,12 +76,13 @@ func SplitLayout(text string) (version, lists int, ok bool) {
 // of a large Cluster, and few enough for a claim that finds nothing to ask each.
 const MaxPartitions = 64
 
-// PartitionOf is the partition of a task: FNV-1a of its id, modulo the number of
-// partitions. It is part of the data layout.
-func PartitionOf(id domain.TaskID, partitions int) int {
+// PartitionOf is the partition of a task: FNV-1a of its key, of its unique key if it has no
+// key, or of its id if it has none of both, modulo the number of partitions. It is part of
+// the data layout.
+func PartitionOf(name []byte, partitions int) int {
 	const offset, prime = 14695981039346656037, 1099511628211
 	h := uint64(offset)
-	for _, b := range id {
+	for _, b := range name {
 		h = (h ^ uint64(b)) * prime
 	}
 	return int(h % uint64(partitions))
