@@ -27,8 +27,10 @@ const (
 	DefaultTimeoutGrace   = 5 * time.Second
 	DefaultDrainGrace     = time.Second
 	DefaultRetention      = 24 * time.Hour
-	DefaultPurgeInterval  = time.Minute
-	DefaultMaxRecoveries  = 3
+	// DefaultFailedRetention is a week: somebody should have looked at what failed.
+	DefaultFailedRetention = 7 * 24 * time.Hour
+	DefaultPurgeInterval   = time.Minute
+	DefaultMaxRecoveries   = 3
 )
 
 // Limits of a [SchedulerConfig].
@@ -90,6 +92,9 @@ type SchedulerConfig struct {
 	MaxRecoveries int
 	// Retention is how long finished tasks are kept. 0 is DefaultRetention.
 	Retention time.Duration
+	// FailedRetention is how long FAILED tasks are kept, if that is longer. 0 is
+	// DefaultFailedRetention.
+	FailedRetention time.Duration
 	// PurgeInterval is how often those are looked for whose retention has
 	// passed. 0 is DefaultPurgeInterval.
 	PurgeInterval time.Duration
@@ -130,6 +135,7 @@ func (c SchedulerConfig) withDefaults() SchedulerConfig {
 	c.TimeoutGrace = orDefault(c.TimeoutGrace, DefaultTimeoutGrace)
 	c.DrainGrace = orDefault(c.DrainGrace, DefaultDrainGrace)
 	c.Retention = orDefault(c.Retention, DefaultRetention)
+	c.FailedRetention = orDefault(c.FailedRetention, DefaultFailedRetention)
 	c.PurgeInterval = orDefault(c.PurgeInterval, DefaultPurgeInterval)
 	c.MaxRecoveries = min(max(orDefault(c.MaxRecoveries, DefaultMaxRecoveries), 0), ports.MaxRecoveries)
 	if c.Random == nil {
@@ -162,7 +168,7 @@ func (c SchedulerConfig) validate() error {
 		value time.Duration
 	}{
 		{"poll_interval", c.PollInterval}, {"timeout_grace", c.TimeoutGrace}, {"drain_grace", c.DrainGrace},
-		{"retention", c.Retention}, {"purge_interval", c.PurgeInterval},
+		{"retention", c.Retention}, {"failed_retention", c.FailedRetention}, {"purge_interval", c.PurgeInterval},
 	} {
 		if d.value < 0 {
 			return &domain.ValidationError{Field: d.field, Value: d.value.String(), Rule: "must not be negative"}

@@ -158,11 +158,11 @@ func (q *faultyQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (p
 	return q.TaskQueue.ReapExpired(ctx, req)
 }
 
-func (q *faultyQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+func (q *faultyQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
 	if err := q.before(ctx, "PurgeFinished"); err != nil {
 		return nil, err
 	}
-	return q.TaskQueue.PurgeFinished(ctx, retention, limit)
+	return q.TaskQueue.PurgeFinished(ctx, req)
 }
 
 // world is a scheduler over an in-process store that can fail.

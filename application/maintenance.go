@@ -136,7 +136,7 @@ func (s *DefaultScheduler) purge(ctx context.Context) {
 func (s *DefaultScheduler) purgeOnce(ctx context.Context, removed *[]domain.TaskID) (more bool, err error) {
 	if len(*removed) == 0 {
 		call, cancel := context.WithTimeout(ctx, callTimeout)
-		*removed, err = s.queue.PurgeFinished(call, s.cfg.Retention, purgeBatch)
+		*removed, err = s.queue.PurgeFinished(call, ports.PurgeRequest{Retention: s.cfg.Retention, FailedRetention: s.cfg.FailedRetention, Limit: purgeBatch})
 		cancel()
 		if !s.noteStore(ctx, "PurgeFinished", err) {
 			return false, err

@@ -422,7 +422,7 @@ func TestNothingIsClaimedAfterStop(t *testing.T) {
 		queue.EXPECT().UpdateTask(gomock.Any(), gomock.Any()).After(second).Return(nil)
 		queue.EXPECT().PromoteDue(gomock.Any(), gomock.Any()).Return(ports.Maintained{Next: -1}, nil).AnyTimes()
 		queue.EXPECT().ReapExpired(gomock.Any(), gomock.Any()).Return(ports.Maintained{Next: -1}, nil).AnyTimes()
-		queue.EXPECT().PurgeFinished(gomock.Any(), gomock.Any(), gomock.Any()).Return(nil, nil).AnyTimes()
+		queue.EXPECT().PurgeFinished(gomock.Any(), gomock.Any()).Return(nil, nil).AnyTimes()
 
 		s, err := application.NewScheduler(queue, application.SchedulerConfig{Workers: 2}, nil)
 		require.NoError(t, err)

@@ -54,9 +54,11 @@ type Config struct {
 	Lease         time.Duration
 	DrainTimeout  time.Duration
 	TaskRetention time.Duration
-	LogRetention  time.Duration
-	MaxRecoveries int
-	Retry         domain.RetryPolicy
+	// FailedRetention is how long FAILED tasks are kept, if that is longer.
+	FailedRetention time.Duration
+	LogRetention    time.Duration
+	MaxRecoveries   int
+	Retry           domain.RetryPolicy
 
 	// Processors are what runs the tasks of further types; that of log analysis is
 	// always there. They are set by a program that is built on this package.

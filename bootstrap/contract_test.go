@@ -124,6 +124,16 @@ func (f *fuzzer) task() []byte {
 	if value["unique_while"] == "waiting" {
 		delete(value, "unique_for_seconds")
 	}
+	if value["expires_at"] != nil {
+		value["expires_at"] = "2099-12-31T23:59:59Z"
+		delete(value, "expires_in_seconds")
+	}
+	// It is looked at later.
+	for _, name := range []string{"expires_in_seconds", "retention_seconds"} {
+		if seconds, ok := value[name].(float64); ok {
+			value[name] = max(seconds, 3600)
+		}
+	}
 	body, err := json.Marshal(value)
 	require.NoError(f, err)
 	return body

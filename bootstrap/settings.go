@@ -97,6 +97,7 @@ func (c *Config) settings(reset bool) []setting {
 	row(r, r.DurationVar, &c.LogRetention, "log-retention", application.DefaultMaxAge, "how long log entries are kept at most", positive)
 	row(r, r.IntVar, &c.MaxRecoveries, "max-recoveries", application.DefaultMaxRecoveries, "how often a task is taken back from dead workers before it fails as poison", between(0, 100))
 	row(r, r.DurationVar, &c.TaskRetention, "retention", application.DefaultRetention, "how long finished tasks and their logs are kept", positive)
+	row(r, r.DurationVar, &c.FailedRetention, "failed-retention", application.DefaultFailedRetention, "how long FAILED tasks are kept, if that is longer", positive)
 	row(r, r.DurationVar, &c.Retry.Base, "retry-base", domain.DefaultRetryBase, "delay after the first failed attempt")
 	row(r, r.DurationVar, &c.Retry.Cap, "retry-cap", domain.DefaultRetryCap, "longest delay between attempts")
 	row(r, r.Float64Var, &c.Retry.Jitter, "retry-jitter", 0, "random part of the delay, 0 to 1")

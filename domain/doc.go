@@ -14,7 +14,8 @@
 //	   │                  └─ fails, none left, or a permanent error ─▶ FAILED
 //	   └── lease expired, or released by a draining worker, or snoozed
 //
-// Also: PENDING to FAILED (a task that can never run), PENDING, RETRYING and
+// Also: PENDING to FAILED (a task that can never run, or that expired before
+// its first run), PENDING, RETRYING and
 // PROCESSING to CANCELLED (by a person), FAILED and CANCELLED to PENDING (run
 // again by a person). A lease that expires too often moves PROCESSING to FAILED,
 // with the reason poison. [TaskStatus.CanBecome] is the one table; every store

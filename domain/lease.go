@@ -48,13 +48,15 @@ const (
 	// ReasonPoison: the lease expired more often than the limit allows, so the
 	// task is taken to kill its workers.
 	ReasonPoison FailureReason = "poison"
+	// ReasonExpired: the task had not begun by its ExpiresAt.
+	ReasonExpired FailureReason = "expired"
 	// ReasonCorruptRecord: the stored record cannot be read.
 	ReasonCorruptRecord FailureReason = "corrupt_record"
 )
 
 // FailureReasons lists every reason, in the order of the constants.
 func FailureReasons() []FailureReason {
-	return []FailureReason{ReasonError, ReasonPermanent, ReasonTimeout, ReasonPanic, ReasonLeaseExpired, ReasonPoison, ReasonCorruptRecord}
+	return []FailureReason{ReasonError, ReasonPermanent, ReasonTimeout, ReasonPanic, ReasonLeaseExpired, ReasonPoison, ReasonExpired, ReasonCorruptRecord}
 }
 
 // Limits of what is kept of a failure.

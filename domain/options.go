@@ -15,6 +15,8 @@ const (
 	MaxTags = 8
 	// MaxUniqueFor bounds UniqueFor.
 	MaxUniqueFor = 365 * 24 * time.Hour
+	// MaxRetention bounds a Retention.
+	MaxRetention = 10 * 365 * 24 * time.Hour
 )
 
 // TaskOptions are what only some tasks ask for. A store keeps them as one piece, so
@@ -33,12 +35,24 @@ type TaskOptions struct {
 	// UniqueFor, if not 0, takes the place of UniqueWhile: the unique key is held for so
 	// long after the enqueue, to at most MaxUniqueFor, whatever becomes of the task.
 	UniqueFor time.Duration `json:"unique_for,omitempty"`
+	// ExpiresAt is when the task ends FAILED with [ReasonExpired] if its first run has
+	// not begun by then; zero for never. What has begun does not expire, also not while
+	// it waits for another attempt.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// ExpiresIn asks Enqueue for an ExpiresAt this long after the task's creation. It
+	// excludes an ExpiresAt, and reads back as it was given.
+	ExpiresIn time.Duration `json:"expires_in,omitempty"`
+	// Retention is how long the task is kept when it has finished, in whatever state. 0
+	// leaves it to the queue, see ports.PurgeRequest.
+	Retention time.Duration `json:"retention,omitempty"`
 }
 
 // Encode returns the options as a store keeps them, nil if there are none. Equal options
 // have equal encodings.
 func (o TaskOptions) Encode() []byte {
-	if o.Key == "" && len(o.Tags) == 0 && o.Backoff == (RetryPolicy{}) && o.UniqueWhile == "" && o.UniqueFor == 0 {
+	o = o.AsGiven()
+	if o.Key == "" && len(o.Tags) == 0 && o.Backoff == (RetryPolicy{}) && o.ExpiresAt.IsZero() && o.ExpiresIn == 0 && o.Retention == 0 &&
+		o.UniqueWhile == "" && o.UniqueFor == 0 {
 		return nil
 	}
 	encoded, err := json.Marshal(o)
@@ -47,6 +61,29 @@ func (o TaskOptions) Encode() []byte {
 		panic(fmt.Sprintf("marshal task options: %v", err))
 	}
 	return encoded
+}
+
+// AsGiven returns the options without what a store fills in, and in its precision.
+func (o TaskOptions) AsGiven() TaskOptions {
+	o.ExpiresAt = o.ExpiresAt.UTC().Truncate(time.Microsecond)
+	if o.ExpiresIn > 0 {
+		o.ExpiresAt = time.Time{}
+	}
+	return o
+}
+
+// Expiry returns the ExpiresAt of a task with these options, as they were given, that was
+// created at that time; zero for none.
+func (o TaskOptions) Expiry(created time.Time) time.Time {
+	if o.ExpiresIn > 0 {
+		return created.Add(ceilMicro(o.ExpiresIn))
+	}
+	return o.AsGiven().ExpiresAt
+}
+
+// ceilMicro rounds up to whole microseconds.
+func ceilMicro(d time.Duration) time.Duration {
+	return (d + time.Microsecond - 1).Truncate(time.Microsecond)
 }
 
 // DecodeTaskOptions is the inverse of Encode. The error wraps ErrCorruptRecord.
@@ -88,6 +125,18 @@ func (o TaskOptions) validate() error {
 	}
 	if o.UniqueFor > 0 && o.UniqueWhile != "" {
 		return &ValidationError{Field: "unique_for_seconds", Rule: "cannot be combined with unique_while"}
+	}
+	if y := o.ExpiresAt.Year(); !o.ExpiresAt.IsZero() && (y < 2000 || y > 2100) {
+		return &ValidationError{Field: "expires_at", Value: o.ExpiresAt.String(), Rule: "must be between the years 2000 and 2100"}
+	}
+	if o.ExpiresIn < 0 || o.ExpiresIn > MaxScheduleAhead {
+		return &ValidationError{Field: "expires_in_seconds", Value: o.ExpiresIn.String(), Rule: "must be between 0 and 10 years"}
+	}
+	if o.ExpiresIn > 0 && !o.ExpiresAt.IsZero() {
+		return &ValidationError{Field: "expires_in_seconds", Rule: "cannot be combined with expires_at"}
+	}
+	if o.Retention < 0 || o.Retention > MaxRetention {
+		return &ValidationError{Field: "retention_seconds", Value: o.Retention.String(), Rule: "must be between 0 and 10 years"}
 	}
 	return o.Backoff.validate("backoff")
 }

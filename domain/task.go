@@ -404,6 +404,22 @@ func (t *Task) Promote() error {
 	return t.step(TaskStatusPending)
 }
 
+// Expired reports whether the task may not begin any more at now.
+func (t *Task) Expired(now time.Time) bool {
+	return t.Status == TaskStatusPending && t.Deliveries == 0 && !t.ExpiresAt.IsZero() && !t.ExpiresAt.After(now)
+}
+
+// ExpiredMessage is that of the failure of an expired task.
+const ExpiredMessage = "expired: it had not begun in time"
+
+// Expire ends a task that is [Task.Expired].
+func (t *Task) Expire(now time.Time) error {
+	if !t.Expired(now) {
+		return &TransitionError{TaskID: t.ID, From: t.Status, To: TaskStatusFailed}
+	}
+	return t.MarkAsFailed(TaskError{Reason: ReasonExpired, Message: ExpiredMessage}, now)
+}
+
 // Release gives a task back that a draining worker does not finish. Nothing is
 // counted.
 func (t *Task) Release() error {
@@ -445,13 +461,16 @@ func (t *Task) Recover(maxRecoveries int, now time.Time) error {
 
 // RunAgain returns a FAILED or CANCELLED task to PENDING on a person's word.
 // It is ready at once and has all its retries and recoveries again; its errors
-// are kept.
+// are kept. Its ExpiresAt is cleared if it has never begun: it does not expire anew.
 func (t *Task) RunAgain() error {
 	if t.Status != TaskStatusFailed && t.Status != TaskStatusCancelled {
 		return &TransitionError{TaskID: t.ID, From: t.Status, To: TaskStatusPending}
 	}
 	t.Attempt, t.Recoveries = 0, 0
 	t.ScheduledAt, t.CompletedAt = time.Time{}, time.Time{}
+	if t.Deliveries == 0 {
+		t.ExpiresAt = time.Time{}
+	}
 	return t.step(TaskStatusPending)
 }
 

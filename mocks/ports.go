@@ -554,18 +554,18 @@ func (mr *MockTaskQueueMockRecorder) PromoteDue(arg0, arg1 interface{}) *gomock.
 }
 
 // PurgeFinished mocks base method.
-func (m *MockTaskQueue) PurgeFinished(arg0 context.Context, arg1 time.Duration, arg2 int) ([]uuid.UUID, error) {
+func (m *MockTaskQueue) PurgeFinished(arg0 context.Context, arg1 ports.PurgeRequest) ([]uuid.UUID, error) {
 	m.ctrl.T.Helper()
-	ret := m.ctrl.Call(m, "PurgeFinished", arg0, arg1, arg2)
+	ret := m.ctrl.Call(m, "PurgeFinished", arg0, arg1)
 	ret0, _ := ret[0].([]uuid.UUID)
 	ret1, _ := ret[1].(error)
 	return ret0, ret1
 }
 
 // PurgeFinished indicates an expected call of PurgeFinished.
-func (mr *MockTaskQueueMockRecorder) PurgeFinished(arg0, arg1, arg2 interface{}) *gomock.Call {
+func (mr *MockTaskQueueMockRecorder) PurgeFinished(arg0, arg1 interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
-	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "PurgeFinished", reflect.TypeOf((*MockTaskQueue)(nil).PurgeFinished), arg0, arg1, arg2)
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "PurgeFinished", reflect.TypeOf((*MockTaskQueue)(nil).PurgeFinished), arg0, arg1)
 }
 
 // ReapExpired mocks base method.

@@ -80,8 +80,8 @@ type Call struct {
 	Took  time.Duration
 	// Err is the error that the call returns, or [ErrPanicked].
 	Err error
-	// Poisoned is the Poisoned of a Maintained.
-	Poisoned int
+	// Poisoned and Expired are those of a Maintained.
+	Poisoned, Expired int
 	// Result is what OpAnalyze found, or OpSaveAnalysis stores.
 	Result *domain.AnalysisResult
 	// Usage and Cost are what OpChat was charged, perhaps by an estimate. The cost has

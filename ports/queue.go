@@ -227,7 +227,7 @@ func (u TaskUpdate) Validate() error {
 type TaskConsumer interface {
 	// Dequeue claims ready tasks, the highest priority first and within one the
 	// oldest first. It returns no tasks and no error if none became ready in
-	// time. Each task is PROCESSING, has its Lease, and counts a delivery.
+	// time. A task that has expired is not given out, and ends. Each task is PROCESSING, has its Lease, and counts a delivery.
 	//
 	// When ctx ends while it waits, it returns the context's error and has
 	// claimed nothing. A *domain.ValidationError names a field of req.
@@ -326,13 +326,29 @@ func ValidateLimit(limit int) error {
 	return nil
 }
 
-// ValidatePurge checks the arguments of PurgeFinished. The error is a
-// *domain.ValidationError.
-func ValidatePurge(retention time.Duration, limit int) error {
-	if retention < 0 {
-		return &domain.ValidationError{Field: "retention", Value: retention.String(), Rule: "must not be negative"}
+// PurgeRequest tells which finished tasks to remove. A task with a Retention of its own is
+// due by that alone.
+type PurgeRequest struct {
+	// Retention is how long COMPLETED and CANCELLED tasks are kept.
+	Retention time.Duration
+	// FailedRetention is how long FAILED tasks are kept, if that is longer.
+	FailedRetention time.Duration
+	// Limit bounds the tasks of one call, from 1 to MaxClaim.
+	Limit int
+}
+
+// Failed is how long FAILED tasks are kept: the longer of the two.
+func (r PurgeRequest) Failed() time.Duration { return max(r.Retention, r.FailedRetention) }
+
+// Validate checks the fields. The error is a *domain.ValidationError.
+func (r PurgeRequest) Validate() error {
+	if r.Retention < 0 {
+		return &domain.ValidationError{Field: "retention", Value: r.Retention.String(), Rule: "must not be negative"}
 	}
-	return ValidateLimit(limit)
+	if r.FailedRetention < 0 {
+		return &domain.ValidationError{Field: "failed_retention", Value: r.FailedRetention.String(), Rule: "must not be negative"}
+	}
+	return ValidateLimit(r.Limit)
 }
 
 // Maintained is what a maintenance call did.
@@ -342,6 +358,9 @@ type Maintained struct {
 	Count int
 	// Poisoned is how many of them failed with domain.ReasonPoison.
 	Poisoned int
+	// Expired is how many tasks ended with domain.ReasonExpired: those of Count, and those
+	// that claims of this store ended since the call before.
+	Expired int
 	// Next is how long it is until there is more to do, by the store's clock;
 	// negative if nothing is in sight.
 	Next time.Duration
@@ -352,14 +371,15 @@ type Maintained struct {
 // MaxClaim.
 type QueueMaintainer interface {
 	// PromoteDue makes tasks ready whose time has come: scheduled ones, and
-	// RETRYING ones, which become PENDING.
+	// RETRYING ones, which become PENDING. It ends the expired ones, as
+	// domain.Task.Expire says.
 	PromoteDue(ctx context.Context, limit int) (Maintained, error)
 	// ReapExpired takes tasks back whose lease has expired, as
 	// domain.Task.Recover says. Whether it has is checked in the step that
 	// takes it back.
 	ReapExpired(ctx context.Context, req ReapRequest) (Maintained, error)
 	// PurgeFinished removes tasks with all that belongs to them that reached
-	// their terminal state retention or longer ago, at most limit of them, the
-	// first to finish first, and returns their ids.
-	PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error)
+	// their terminal state so long ago that none has to keep them, and returns their ids.
+	// Of those that are kept for the same time the first to finish goes first.
+	PurgeFinished(ctx context.Context, req PurgeRequest) ([]domain.TaskID, error)
 }

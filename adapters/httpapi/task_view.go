@@ -26,6 +26,7 @@ func taskView(t *domain.Task) wire.Task {
 		TimeoutSeconds: t.Timeout.Seconds(), UniqueKey: t.UniqueKey,
 		UniqueWhile: string(t.UniqueWhile), UniqueForSeconds: t.UniqueFor.Seconds(),
 		Key: t.Key, Tags: t.Tags, Backoff: backoffView(t.Backoff),
+		ExpiresAt: timeView(t.ExpiresAt), RetentionSeconds: t.Retention.Seconds(),
 		Deliveries: t.Deliveries, Recoveries: t.Recoveries,
 		CreatedAt: timeView(t.CreatedAt), ScheduledAt: timeView(t.ScheduledAt),
 		StartedAt: timeView(t.StartedAt), CompletedAt: timeView(t.CompletedAt),

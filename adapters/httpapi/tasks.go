@@ -168,6 +168,9 @@ func setOptions(task *domain.Task, in *wire.CreateTask) (err error) {
 	if in.UniqueForSeconds > 0 {
 		task.UniqueFor = max(task.UniqueFor, time.Microsecond)
 	}
+	if task.Retention, err = duration("retention_seconds", in.RetentionSeconds, domain.MaxRetention); err != nil {
+		return err
+	}
 	if in.Backoff == nil {
 		return nil
 	}
@@ -196,6 +199,17 @@ func setTimes(task *domain.Task, in *wire.CreateTask) error {
 	}
 	if in.ScheduledAt != nil {
 		task.ScheduledAt = in.ScheduledAt.UTC().Truncate(time.Microsecond)
+	}
+	if in.ExpiresInSeconds != nil {
+		if in.ExpiresAt != nil {
+			return &domain.ValidationError{Field: "expires_in_seconds", Rule: "cannot be combined with expires_at"}
+		}
+		if task.ExpiresIn, err = duration("expires_in_seconds", *in.ExpiresInSeconds, domain.MaxScheduleAhead); err != nil {
+			return err
+		}
+	}
+	if in.ExpiresAt != nil {
+		task.ExpiresAt = in.ExpiresAt.UTC().Truncate(time.Microsecond)
 	}
 	return nil
 }

@@ -33,7 +33,8 @@ func TestCreateTask(t *testing.T) {
 	apitest.Run(t, "every field reaches the task", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","payload":[1, "<&>"],"priority":9,"queue":"fast",
 			"max_retries":0,"timeout_seconds":0.25,"scheduled_at":"2027-01-02T03:04:05+01:00","unique_key":"k","unique_while":"waiting",
-			"key":"c","tags":["a","b"],"backoff":{"kind":"fixed","base_seconds":1.5,"cap_seconds":9,"jitter":0.5}}`,
+			"key":"c","tags":["a","b"],"backoff":{"kind":"fixed","base_seconds":1.5,"cap_seconds":9,"jitter":0.5},
+			"expires_at":"2027-01-03T03:04:05+01:00","retention_seconds":90}`,
 			"Content-Type", "application/json; charset=utf-8"), http.StatusCreated)
 		stored := w.Queue.Tasks[got.ID]
 		require.Equal(t, `[1,"<&>"]`, string(stored.Payload), "payloads are kept without white space")
@@ -45,11 +46,21 @@ func TestCreateTask(t *testing.T) {
 		require.Equal(t, "k", stored.UniqueKey)
 		require.Equal(t, domain.TaskOptions{
 			Key: "c", Tags: []string{"a", "b"}, UniqueWhile: domain.UniqueWhileWaiting,
-			Backoff: domain.RetryPolicy{Kind: domain.RetryFixed, Base: 1500 * time.Millisecond, Cap: 9 * time.Second, Jitter: 0.5},
+			Backoff:   domain.RetryPolicy{Kind: domain.RetryFixed, Base: 1500 * time.Millisecond, Cap: 9 * time.Second, Jitter: 0.5},
+			ExpiresAt: time.Date(2027, 1, 3, 2, 4, 5, 0, time.UTC), Retention: 90 * time.Second,
 		}, stored.TaskOptions)
 		require.Equal(t, &wire.Backoff{Kind: "fixed", BaseSeconds: 1.5, CapSeconds: 9, Jitter: 0.5}, got.Backoff)
 		require.Equal(t, "c", got.Key)
+		require.Equal(t, stored.ExpiresAt, *got.ExpiresAt)
+		require.InDelta(t, 90, got.RetentionSeconds, 0)
 		require.Equal(t, []string{"a", "b"}, got.Tags)
+	})
+	apitest.Run(t, "an expiry is one of both, and left to the clock of the store", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","expires_in_seconds":1.5}`), http.StatusCreated)
+		require.Equal(t, 1500*time.Millisecond, w.Queue.Tasks[got.ID].ExpiresIn)
+		apitest.FieldProblem(t, w.Do("POST", tasksPath, `{"type":"echo","expires_in_seconds":0,"expires_at":"2027-01-03T03:04:05Z"}`), "expires_in_seconds")
+		apitest.FieldProblem(t, w.Do("POST", tasksPath, `{"type":"echo","expires_at":"1999-01-03T03:04:05Z"}`), "expires_at")
+		apitest.FieldProblem(t, w.Do("POST", tasksPath, `{"type":"echo","retention_seconds":-1}`), "retention_seconds")
 	})
 	apitest.Run(t, "a delay is left to the clock of the store", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","delay_seconds":1.5}`), http.StatusCreated)

@@ -61,6 +61,7 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 	if before, repeated := q.claims[req.ID]; repeated {
 		return q.repeat(req, before.tasks, now), -1, q.changed
 	}
+	q.expired += q.expire(now, len(q.tasks))
 	q.promote(now, ports.MaxClaim)
 	var out []*domain.Task
 	room := req.Room()

@@ -100,8 +100,43 @@ func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.cfg.now()
-	n := q.promote(now, limit)
-	return ports.Maintained{Count: n, Next: q.untilDue(now)}, nil
+	expired := q.expire(now, limit)
+	done := ports.Maintained{Count: expired + q.promote(now, limit-expired), Expired: expired + q.expired, Next: q.untilDue(now)}
+	q.expired = 0
+	if t, ok := q.nextExpiry(); ok {
+		if next := until(t.ExpiresAt.UnixMicro(), true, now); done.Next < 0 || next < done.Next {
+			done.Next = next
+		}
+	}
+	return done, nil
+}
+
+// expire ends expired tasks, at most limit, and returns how many.
+func (q *TaskQueue) expire(now time.Time, limit int) int {
+	for n := 0; ; n++ {
+		t, ok := q.nextExpiry()
+		if !ok || n == limit || !t.Expired(now) {
+			return n
+		}
+		q.expiries.pop()
+		// A task that was just found to have expired can always be ended.
+		_ = q.step(t, func() error { return t.Expire(now) })
+	}
+}
+
+// nextExpiry returns the task that expires next, dropping stale entries.
+func (q *TaskQueue) nextExpiry() (*domain.Task, bool) {
+	for {
+		e, ok := q.expiries.peek()
+		if !ok {
+			return nil, false
+		}
+		t := e.task
+		if q.tasks[t.ID] == t && t.Status == domain.TaskStatusPending && t.Deliveries == 0 && !t.ExpiresAt.IsZero() {
+			return t, true
+		}
+		q.expiries.pop()
+	}
 }
 
 // promote makes due tasks ready, at most limit, and returns how many.
@@ -205,28 +240,38 @@ func (q *TaskQueue) nextLease() (*domain.Task, int64, bool) {
 	}
 }
 
-func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+func (q *TaskQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("maintain queue: %w", err)
 	}
-	if err := ports.ValidatePurge(retention, limit); err != nil {
+	if err := req.Validate(); err != nil {
 		return nil, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.cfg.now()
 	q.forget(now)
-	before := now.Add(-retention).UnixMicro()
 	var out []domain.TaskID
-	for len(out) < limit {
-		e, ok := q.ended.peek()
-		if !ok || e.at > before {
+	for len(out) < req.Limit {
+		var first entry
+		var from *heap[entry]
+		for _, of := range []struct {
+			ends      *heap[entry]
+			retention time.Duration
+		}{{q.kept, 0}, {q.ended, req.Retention}, {q.failed, req.Failed()}} {
+			e, ok := of.ends.peek()
+			if ok && e.at <= now.Add(-of.retention).UnixMicro() && (from == nil || e.at < first.at) {
+				first, from = e, of.ends
+			}
+		}
+		if from == nil {
 			break
 		}
-		q.ended.pop()
-		if q.tasks[e.task.ID] == e.task && e.task.Status.Terminal() && e.task.CompletedAt.UnixMicro() == e.at {
-			q.remove(e.task)
-			out = append(out, e.task.ID)
+		from.pop()
+		t := first.task
+		if q.tasks[t.ID] == t && t.Status.Terminal() && first.at == t.CompletedAt.Add(t.Retention).UnixMicro() {
+			q.remove(t)
+			out = append(out, t.ID)
 		}
 	}
 	return out, nil

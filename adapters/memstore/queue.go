@@ -45,14 +45,18 @@ type TaskQueue struct {
 	// reader between two of these writes would see counts that do not add up.
 	mu      sync.Mutex
 	tasks   map[domain.TaskID]*domain.Task
-	asked   map[domain.TaskID]time.Time // the ScheduledAt that a task came with
-	waiting map[domain.TaskID]bool      // PENDING tasks whose time has not come
+	asked   map[domain.TaskID]asked
+	waiting map[domain.TaskID]bool // PENDING tasks whose time has not come
 	ready   map[lane]*heap[*domain.Task]
 	paused  map[string]time.Time // since when, by queue
 	due     *heap[entry]
 	leases  *heap[entry]
-	ended   *heap[entry]
-	unique  map[string]holder
+	// expiries are tasks that have not begun, by their ExpiresAt.
+	expiries *heap[entry]
+	// ended, failed and kept are finished tasks: FAILED ones, those with a Retention by when
+	// it has passed, and the others, by their ends.
+	ended, failed, kept *heap[entry]
+	unique              map[string]holder
 	// replaced are, by the id of a task, those who replaced what it does last.
 	replaced map[domain.TaskID]domain.TaskID
 	// claims are the tasks of each claim, kept until the lease that it asked for
@@ -64,8 +68,10 @@ type TaskQueue struct {
 	// reported is the report that put a task in its state, to know a repeat.
 	reported map[domain.TaskID]report
 	changed  chan struct{} // closed and replaced when a wait may end
-	events   eventLog
-	watches  map[*cancelWatch]struct{} // who is told of cancelled tasks
+	// expired counts what claims ended, until the next PromoteDue.
+	expired int
+	events  eventLog
+	watches map[*cancelWatch]struct{} // who is told of cancelled tasks
 }
 
 // holder is who holds a unique key: until the time, if that is not zero.
@@ -73,6 +79,9 @@ type holder struct {
 	id    domain.TaskID
 	until time.Time
 }
+
+// asked are the times that a task came with.
+type asked struct{ scheduled, expires time.Time }
 
 // claimed are the tasks of a claim, and until when they are kept.
 type claimed struct {
@@ -98,8 +107,9 @@ func NewTaskQueue(cfg Config) *TaskQueue {
 		return cmp.Or(cmp.Compare(a.at, b.at), a.task.CreatedAt.Compare(b.task.CreatedAt))
 	}
 	return &TaskQueue{
-		cfg: cfg, tasks: map[domain.TaskID]*domain.Task{}, asked: map[domain.TaskID]time.Time{}, waiting: map[domain.TaskID]bool{},
-		ready: map[lane]*heap[*domain.Task]{}, paused: map[string]time.Time{}, due: newHeap(byTime), leases: newHeap(byTime), ended: newHeap(byTime),
+		cfg: cfg, tasks: map[domain.TaskID]*domain.Task{}, asked: map[domain.TaskID]asked{}, waiting: map[domain.TaskID]bool{},
+		ready: map[lane]*heap[*domain.Task]{}, paused: map[string]time.Time{}, due: newHeap(byTime), leases: newHeap(byTime),
+		expiries: newHeap(byTime), ended: newHeap(byTime), failed: newHeap(byTime), kept: newHeap(byTime),
 		unique: map[string]holder{}, replaced: map[domain.TaskID]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
 		oldClaims: newHeap(func(a, b claimEnd) int { return a.at.Compare(b.at) }),
 		counts:    map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}), watches: map[*cancelWatch]struct{}{},
@@ -135,11 +145,11 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 		t.ScheduledAt = in.ScheduledAt.UTC().Truncate(time.Microsecond)
 	}
 	if old, ok := q.tasks[t.ID]; ok {
-		asked := *old
-		asked.ScheduledAt = q.asked[t.ID]
-		same := asked.SameContents
+		first := *old
+		first.ScheduledAt, first.ExpiresAt = q.asked[t.ID].scheduled, q.asked[t.ID].expires
+		same := first.SameContents
 		if _, replaced := q.replaced[t.ID]; replaced {
-			same = asked.SameOrigin
+			same = first.SameOrigin
 		}
 		if !same(t) {
 			return nil, fmt.Errorf("task %s: %w", t.ID, domain.ErrTaskExists)
@@ -155,9 +165,12 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 		t.CreatedAt = q.last.Add(time.Microsecond)
 	}
 	q.last = t.CreatedAt
-	q.asked[t.ID] = t.ScheduledAt
+	q.asked[t.ID] = asked{t.ScheduledAt, t.ExpiresAt}
 	if t.Delay > 0 {
 		t.ScheduledAt = t.CreatedAt.Add(t.Delay)
+	}
+	if t.ExpiresAt = t.Expiry(t.CreatedAt); !t.ExpiresAt.IsZero() {
+		q.expiries.push(entry{t.ExpiresAt.UnixMicro(), t})
 	}
 	q.tasks[t.ID] = t
 	q.counts[t.Status]++
@@ -250,7 +263,14 @@ func (q *TaskQueue) step(t *domain.Task, change func() error) error {
 	if t.Status.Terminal() {
 		delete(q.waiting, t.ID)
 		q.free(t)
-		q.ended.push(entry{t.CompletedAt.UnixMicro(), t})
+		switch {
+		case t.Retention > 0:
+			q.kept.push(entry{t.CompletedAt.Add(t.Retention).UnixMicro(), t})
+		case t.Status == domain.TaskStatusFailed:
+			q.failed.push(entry{t.CompletedAt.UnixMicro(), t})
+		default:
+			q.ended.push(entry{t.CompletedAt.UnixMicro(), t})
+		}
 	}
 	return nil
 }

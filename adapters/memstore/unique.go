@@ -47,7 +47,7 @@ func (q *TaskQueue) conflict(t *domain.Task, id domain.TaskID, what domain.OnCon
 		return old.Clone(), nil
 	case ok && what == domain.ConflictReplace:
 		asked := *old
-		asked.ScheduledAt = q.asked[id]
+		asked.ScheduledAt = q.asked[id].scheduled
 		if q.replaced[id] == t.ID && asked.SameReplacement(t) {
 			return old.Clone(), nil
 		}
@@ -63,7 +63,10 @@ func (q *TaskQueue) replace(old, by *domain.Task, now time.Time) *domain.Task {
 	// What is left of the old one in the heaps is stale by that.
 	t := old.Clone()
 	t.Payload, t.Priority, t.Delay, t.ScheduledAt = by.Payload, by.Priority, by.Delay, by.ScheduledAt
-	q.asked[t.ID], q.replaced[t.ID], q.tasks[t.ID] = by.ScheduledAt, by.ID, t
+	q.asked[t.ID], q.replaced[t.ID], q.tasks[t.ID] = asked{by.ScheduledAt, q.asked[t.ID].expires}, by.ID, t
+	if !t.ExpiresAt.IsZero() {
+		q.expiries.push(entry{t.ExpiresAt.UnixMicro(), t})
+	}
 	if t.Delay > 0 {
 		t.ScheduledAt = now.Add(t.Delay)
 	}

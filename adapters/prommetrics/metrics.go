@@ -44,6 +44,7 @@ type Metrics struct {
 	callErrors *prometheus.CounterVec
 	enqueued   *prometheus.CounterVec
 	poisoned   prometheus.Counter
+	expired    prometheus.Counter
 	runs       *prometheus.CounterVec
 	runTime    *prometheus.HistogramVec
 	queueWait  *prometheus.HistogramVec
@@ -92,6 +93,7 @@ func New(registerer prometheus.Registerer, cfg Config) (*Metrics, error) {
 		m.callErrors.WithLabelValues(name, kindUnavailable) // A rate needs a zero to rise from.
 	}
 	m.enqueued = r.counters("tasks_enqueued_total", "Tasks that the queue took in. An enqueue that is repeated counts again.", "type", "queue")
+	m.expired = r.counter("tasks_expired_total", "Tasks that this process found not to have begun by their time of expiry, and that failed for it.")
 	m.poisoned = r.counter("tasks_poisoned_total", "Tasks that this process's scheduler found to have lost their workers too often, and that failed for it.")
 	m.runs = r.counters("task_runs_total", "Runs of tasks, by how they ended.", "type", "outcome", "reason")
 	m.runTime = r.histogram("task_run_duration_seconds", "How long runs of tasks took.", runBuckets, "type", "outcome")

@@ -79,6 +79,7 @@ func (m *Metrics) End(ctx context.Context, c ports.Call) {
 func (m *Metrics) queueCallEnded(ctx context.Context, c ports.Call) {
 	observe(m.calls[c.Op], c.Took, m.traceOf(ctx))
 	m.poisoned.Add(float64(c.Poisoned))
+	m.expired.Add(float64(c.Expired))
 	if c.Op == ports.OpEnqueue {
 		m.countEnqueued(c.Tasks)
 	}

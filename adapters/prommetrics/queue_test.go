@@ -101,6 +101,20 @@ func TestPoisonIsCounted(t *testing.T) {
 	w.require(t, "logsift_tasks_poisoned_total", "logsift_tasks_poisoned_total 1")
 }
 
+func TestExpiredTasksAreCounted(t *testing.T) {
+	t.Parallel()
+	w, c := newWorld(t, prommetrics.Config{}), &clock{}
+	q := observe.Queue(memstore.NewTaskQueue(memstore.Config{Now: c.now}), nil, w.Metrics)
+	late := task("a", "x")
+	late.ExpiresIn = time.Minute
+	_, err := q.Enqueue(t.Context(), late)
+	require.NoError(t, err)
+	c.advance(time.Hour)
+	_, err = q.PromoteDue(t.Context(), 10)
+	require.NoError(t, err)
+	w.require(t, "logsift_tasks_expired_total", "logsift_tasks_expired_total 1")
+}
+
 func TestNamesThatUsersChooseAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, prommetrics.Config{MaxNames: 2})

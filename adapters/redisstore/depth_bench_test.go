@@ -168,7 +168,7 @@ func (d *depth) round(n int) {
 	})
 	d.complete(d.claim(n))
 	d.measure("purge", func() {
-		ids, err := d.queue.PurgeFinished(ctx, 0, n)
+		ids, err := d.queue.PurgeFinished(ctx, ports.PurgeRequest{Limit: n})
 		require.NoError(d.b, err)
 		require.Len(d.b, ids, n)
 	})

@@ -159,7 +159,7 @@ func TestWhatMustWorkWorksOnAFullServer(t *testing.T) {
 			id := f.add(t, 1)[0]
 			require.NoError(t, f.tasks.CancelTask(t.Context(), id))
 			return func() {
-				gone, err := f.tasks.PurgeFinished(t.Context(), 0, 10)
+				gone, err := f.tasks.PurgeFinished(t.Context(), ports.PurgeRequest{Limit: 10})
 				require.NoError(t, err)
 				require.Equal(t, []domain.TaskID{id}, gone)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,6 +27,8 @@ type partition struct {
 	enqueues enqueueBatcher
 	// first are the keys of the first partition, which tells how many there are.
 	first layout.QueueKeys
+	// expired counts what claims ended, until the next PromoteDue.
+	expired atomic.Int64
 }
 
 var (
@@ -44,8 +47,11 @@ func newPartition(client *server.Client, number int) *partition {
 	}
 }
 
-// claim runs the claim script once. next is how long it is until the next task
-// is due, negative if none is in sight.
+// expiredFirst is the reply of the claim script when it found expired tasks.
+const expiredFirst = -3
+
+// claim runs the claim script, and again once expired tasks that it found have ended. next
+// is how long it is until the next task is due, negative if none is in sight.
 //
 // A claim that is on its way is not cancelled with ctx: what it took would stay
 // claimed, unknown to anyone, until the lease ends.
@@ -56,7 +62,7 @@ func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 	reply, err := p.withTable(detached, func(table *readyTable) ([]any, error) {
 		keys := append([]string{
 			k.Tasks, k.State, k.Errors, k.Active, k.Due, k.Scheduled, k.Retrying, k.Meta, k.Claim(req.ID), k.Events,
-			k.Unique, k.UniqueOf,
+			k.Unique, k.UniqueOf, k.Expiring,
 		}, table.ready...)
 		lists := table.claimable(req.Queues, req.Types)
 		args := make([]any, 0, 7+len(lists))
@@ -70,6 +76,17 @@ func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 		return nil, -1, err
 	}
 	next, _ := layout.IntAt(reply, 0)
+	if next == expiredFirst {
+		done, err := p.promote(detached, ports.MaxClaim)
+		p.expired.Add(int64(done.Expired))
+		if err == nil && done.Expired == 0 {
+			err = fmt.Errorf("%w: a task has expired and cannot be ended; verify the store", domain.ErrCorruptRecord)
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return nil, -1, err
+		}
+		return p.claim(ctx, req)
+	}
 	ends, _ := layout.IntAt(reply, 1) // in microseconds since 1970, which an integer reply holds
 	tasks := make([]*domain.Task, 0, len(reply)/4)
 	var bad []ports.TaskUpdate
@@ -161,7 +178,7 @@ func (p *partition) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 	if len(places) > 0 {
 		keys := []string{
 			k.State, k.Active, k.Completed, k.Failed, k.Retrying, k.Due,
-			k.Results, k.Errors, k.FinList, k.Unique, k.UniqueOf, k.Meta, k.Events,
+			k.Results, k.Errors, k.FinList, k.Unique, k.UniqueOf, k.Meta, k.Events, k.Tasks, k.Kept,
 		}
 		if snoozed {
 			keys = append(keys, k.Scheduled)

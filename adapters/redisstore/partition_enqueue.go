@@ -185,7 +185,7 @@ func newEnqueueCall(table *readyTable, tasks []*domain.Task, places []int) *enqu
 			c.uniques = append(c.uniques, u)
 		}
 	}
-	if t := tasks[places[0]]; len(places) == 1 && t.UniqueKey == "" && t.Delay == 0 && t.ScheduledAt.IsZero() {
+	if t := tasks[places[0]]; len(places) == 1 && t.UniqueKey == "" && t.Delay == 0 && t.ScheduledAt.IsZero() && t.ExpiresAt.IsZero() && t.ExpiresIn == 0 {
 		c.plain = true
 	}
 	return c
@@ -218,8 +218,8 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 			}
 		}
 	}
-	keys := make([]string, 0, 9+len(lists))
-	keys = append(keys, k.Tasks, k.Unique, k.UniqueOf, k.Scheduled, k.Due, k.Meta, k.Events, k.State, k.UniqueUntil)
+	keys := make([]string, 0, 10+len(lists))
+	keys = append(keys, k.Tasks, k.Unique, k.UniqueOf, k.Scheduled, k.Due, k.Meta, k.Events, k.State, k.UniqueUntil, k.Expiring)
 	args := make([]any, 0, 4+2*count+len(lists)+4*keyed)
 	args = append(args, p.client.Offset(), calls[0].epoch, wake, strconv.Itoa(count))
 	for _, c := range calls {
@@ -329,5 +329,6 @@ func storedCopy(t *domain.Task, created time.Time) *domain.Task {
 		c.Delay = time.Duration(micros) * time.Microsecond
 		c.ScheduledAt = created.Add(c.Delay)
 	}
+	c.ExpiresAt = c.Expiry(created)
 	return c
 }

@@ -3,7 +3,6 @@ package redisstore
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -87,8 +86,18 @@ func (p *partition) PromoteDue(ctx context.Context, limit int) (ports.Maintained
 	if err := ports.ValidateLimit(limit); err != nil {
 		return ports.Maintained{}, err
 	}
+	done, err := p.promote(ctx, limit)
+	if err == nil {
+		done.Expired += int(p.expired.Swap(0))
+	}
+	return done, err
+}
+
+// promote is PromoteDue without what claims have counted.
+func (p *partition) promote(ctx context.Context, limit int) (ports.Maintained, error) {
+	expired := layout.EncodeFailure(domain.TaskError{Reason: domain.ReasonExpired, Message: domain.ExpiredMessage})
 	reply, err := p.withTable(ctx, func(table *readyTable) ([]any, error) {
-		args := []any{p.client.Offset(), table.epoch, p.keys.Wake, limit}
+		args := []any{p.client.Offset(), table.epoch, p.keys.Wake, limit, expired}
 		for list := range table.names {
 			if table.isPaused(list) {
 				args = append(args, list)
@@ -96,7 +105,9 @@ func (p *partition) PromoteDue(ctx context.Context, limit int) (ports.Maintained
 		}
 		return p.client.RunSlice(ctx, promoteScript, p.keys.All(table.ready), args...)
 	})
-	return maintained(reply), err
+	done := maintained(reply)
+	done.Expired, done.Poisoned = done.Poisoned, 0
+	return done, err
 }
 
 func (p *partition) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
@@ -121,13 +132,14 @@ func maintained(reply []any) ports.Maintained {
 	return ports.Maintained{Count: int(n), Poisoned: int(poisoned), Next: microDuration(next)}
 }
 
-func (p *partition) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
-	if err := ports.ValidatePurge(retention, limit); err != nil {
+func (p *partition) PurgeFinished(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
+	if err := req.Validate(); err != nil {
 		return nil, err
 	}
 	var out []domain.TaskID
-	for more := true; more && len(out) < limit; {
-		reply, err := p.client.RunSlice(ctx, purgeScript, p.keys.All(nil), p.client.Offset(), retention.Microseconds(), limit-len(out))
+	for more := true; more && len(out) < req.Limit; {
+		reply, err := p.client.RunSlice(ctx, purgeScript, p.keys.All(nil), p.client.Offset(), req.Retention.Microseconds(),
+			req.Failed().Microseconds(), req.Limit-len(out))
 		if err != nil {
 			return out, err
 		}

@@ -329,6 +329,7 @@ func (q *TaskQueue) maintain(limit int, step func(p *partition, limit int) (port
 		}
 		sum.Count += done.Count
 		sum.Poisoned += done.Poisoned
+		sum.Expired += done.Expired
 		sum.Next = sooner(sum.Next, done.Next)
 		if sum.Count == limit {
 			if i < len(parts)-1 {
@@ -340,10 +341,12 @@ func (q *TaskQueue) maintain(limit int, step func(p *partition, limit int) (port
 	return sum, nil
 }
 
-func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+func (q *TaskQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
 	var out []domain.TaskID
-	_, err := q.maintain(limit, func(p *partition, limit int) (ports.Maintained, error) {
-		ids, err := p.PurgeFinished(ctx, retention, limit)
+	_, err := q.maintain(req.Limit, func(p *partition, limit int) (ports.Maintained, error) {
+		req := req
+		req.Limit = limit
+		ids, err := p.PurgeFinished(ctx, req)
 		out = append(out, ids...)
 		return ports.Maintained{Count: len(ids), Next: -1}, err
 	})

@@ -26,8 +26,11 @@ type record struct {
 	state  state
 	wake   int64
 	// claim is the newest claim, whether its lease is held or not.
-	claim    domain.ClaimID
-	given    int64
+	claim domain.ClaimID
+	given int64
+	// options are as they were given, expires is when the task still expires, 0 for never.
+	options  domain.TaskOptions
+	expires  int64
 	failures int64
 	report   int64
 	// corrupt says what cannot be read, nil if everything can.
@@ -49,7 +52,7 @@ const (
 
 // What is read of a record, in the order of readRecord.
 const (
-	commonColumns = `t.seq, t.id, t.lane, t.unique_key, t.scheduled_us, t.started_us, t.attempt, t.deliveries, t.recoveries, t.failures`
+	commonColumns = `t.seq, t.id, t.lane, t.unique_key, t.scheduled_us, t.started_us, t.attempt, t.deliveries, t.recoveries, t.failures, t.expires_us, t.retention_us`
 	stateColumns  = `, t.state, t.wake_us, t.claim, t.report`
 	askedColumns  = `, c.max_retries, c.timeout_ns, c.delay_ns, c.given_us, c.payload, c.trace, c.options`
 	readColumns   = `, l.queue, l.type, l.priority, CASE WHEN t.state = 5 THEN (SELECT data FROM result r WHERE r.seq = t.seq) END`
@@ -81,7 +84,10 @@ func readRecord(r *row, as shape) *record {
 	if t.Deliveries > 0 {
 		t.StartedAt = timeOf(r.int(5))
 	}
-	next := 10
+	if r.values[10] != nil {
+		rec.expires = r.int(10)
+	}
+	next := 12
 	if as != shapeClaim {
 		rec.state, rec.wake, rec.claim, rec.report = state(r.int(next)), r.int(next+1), r.uuid(next+2), r.int(next+3)
 		next += 4
@@ -99,9 +105,10 @@ func readRecord(r *row, as shape) *record {
 		if err != nil && r.err == nil {
 			r.err = fmt.Errorf("task %s: %w", t.ID, err)
 		}
-		t.TaskOptions = options
+		rec.options, t.TaskOptions = options, options
 		next += 7
 	}
+	t.ExpiresAt = timeOf(rec.expires)
 	if as == shapeWhole {
 		t.Queue, t.Type, t.Priority = r.text(next), domain.TaskType(r.text(next+1)), domain.Priority(r.int(next+2))
 		if result := r.blob(next + 3); len(result) > 0 {
@@ -162,11 +169,11 @@ func (rec *record) check(as shape) {
 	case as != shapeChange:
 		// What can be stored is what Enqueue lets in.
 		scheduled := t.ScheduledAt
-		t.ScheduledAt = timeOf(rec.given)
+		t.ScheduledAt, t.ExpiresAt = timeOf(rec.given), rec.options.ExpiresAt
 		if err := t.Validate(); err != nil {
 			rec.corrupt = fmt.Errorf("%w: task %s: %w", domain.ErrCorruptRecord, t.ID, err)
 		}
-		t.ScheduledAt = scheduled
+		t.ScheduledAt, t.ExpiresAt = scheduled, timeOf(rec.expires)
 	}
 }
 

@@ -173,7 +173,7 @@ func openDB(ctx context.Context, files *files, config Config) (*DB, error) {
 		return nil, errors.Join(translate("open "+files.path, err), searches.Close(), reads.Close(), w.disconnect())
 	}
 	db := &DB{config: config, files: files, reads: reads, searches: searches, guard: guard, writer: w, hub: newHub(), closed: make(chan struct{})}
-	db.TaskQueue, db.LogRepository = &TaskQueue{db}, &LogRepository{db}
+	db.TaskQueue, db.LogRepository = &TaskQueue{db: db}, &LogRepository{db}
 	db.SchedulerRegistry, db.ScheduleStore = &SchedulerRegistry{db}, &ScheduleStore{db}
 	w.committed = func(lanes []*lane, events bool, cancelled []domain.TaskID) {
 		db.hub.notify(lanes, events)

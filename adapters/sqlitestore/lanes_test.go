@@ -18,6 +18,9 @@ import (
 
 // withoutHeads takes from a file what its version 6 did not have.
 var withoutHeads = []string{
+	"DROP INDEX task_wake", "DROP INDEX task_kept", "DROP INDEX task_expiry",
+	"ALTER TABLE task DROP COLUMN expires_us", "ALTER TABLE task DROP COLUMN retention_us",
+	"CREATE INDEX task_wake ON task (state, wake_us) WHERE state <> 1",
 	"DROP TABLE unique_until", "DROP INDEX task_unique_key", "ALTER TABLE task DROP COLUMN hold", "ALTER TABLE contents DROP COLUMN replaced_by",
 	"CREATE UNIQUE INDEX task_unique_key ON task (unique_key) WHERE unique_key IS NOT NULL AND state <= 4",
 	"DROP TABLE schedule", "DROP TABLE progress", "DROP TABLE cancellation",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,7 +15,11 @@ import (
 
 // TaskQueue is the [ports.TaskQueue] of a [DB]. All queues of one file, in any process,
 // are the same queue. It is safe for concurrent use.
-type TaskQueue struct{ db *DB }
+type TaskQueue struct {
+	db *DB
+	// expired counts what claims ended, until the next PromoteDue.
+	expired atomic.Int64
+}
 
 var _ ports.TaskQueue = (*TaskQueue)(nil)
 
@@ -61,12 +66,13 @@ type newTask struct {
 	// given and scheduled are when the caller, and then the store, said that it
 	// is due.
 	given, scheduled int64
+	expires          time.Time
 }
 
 // enqueueMany is enqueue for tasks of which none is special.
 func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error) error {
 	tasks := make([]newTask, 0, len(asked))
-	rows := make([]any, 0, 8*len(asked))
+	rows := make([]any, 0, 10*len(asked))
 	for i, t := range asked {
 		if t == nil {
 			continue
@@ -84,9 +90,16 @@ func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error
 			key = bytesOf(t.UniqueKey)
 		}
 		tasks = append(tasks, n)
-		rows = append(rows, n.seq, t.ID[:], n.lane.id, int64(n.state), wake, n.scheduled, n.seq, key)
+		var expires, retention any
+		if !n.expires.IsZero() {
+			expires = microsOf(n.expires)
+		}
+		if t.Retention > 0 {
+			retention = t.Retention.Microseconds()
+		}
+		rows = append(rows, n.seq, t.ID[:], n.lane.id, int64(n.state), wake, n.scheduled, n.seq, key, expires, retention)
 	}
-	inserted, err := tx.insert("INSERT INTO task (seq, id, lane, state, wake_us, scheduled_us, started_us, unique_key) VALUES ", 8, rows, " ON CONFLICT DO NOTHING")
+	inserted, err := tx.insert("INSERT INTO task (seq, id, lane, state, wake_us, scheduled_us, started_us, unique_key, expires_us, retention_us) VALUES ", 10, rows, " ON CONFLICT DO NOTHING")
 	if err != nil {
 		return err
 	}
@@ -107,7 +120,7 @@ func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error
 		tx.move(n.lane, n.seq, 0, n.state)
 		tx.emit(t, 0, n.state, "")
 		made := *t
-		made.CreatedAt, made.ScheduledAt, made.OnConflict = timeOf(n.seq), timeOf(n.scheduled), ""
+		made.CreatedAt, made.ScheduledAt, made.OnConflict, made.ExpiresAt = timeOf(n.seq), timeOf(n.scheduled), "", n.expires
 		stored[n.place] = &made
 	}
 	if _, err := tx.insert("INSERT INTO contents (seq, max_retries, timeout_ns, delay_ns, given_us, payload, trace, options) VALUES ", 8, rows, ""); err != nil {
@@ -129,7 +142,7 @@ func (tx *transaction) newTask(place int, asked *domain.Task) (newTask, error) {
 		return newTask{}, err
 	}
 	n := newTask{place: place, asked: asked, lane: l, seq: tx.nextSeq(tx.now), state: stateReady, given: microsOf(asked.ScheduledAt)}
-	n.scheduled = n.given
+	n.scheduled, n.expires = n.given, asked.Expiry(timeOf(n.seq))
 	if asked.Delay > 0 {
 		// Rounded up: no task is ready before its delay has passed.
 		n.scheduled = tx.now + int64((asked.Delay+time.Microsecond-1)/time.Microsecond)
@@ -300,6 +313,12 @@ func (tx *transaction) save(rec *record, report int64) error {
 		rec.failures, report, rec.seq)
 	if err != nil {
 		return err
+	}
+	if expires := microsOf(t.ExpiresAt); expires != rec.expires {
+		if _, err := tx.exec("UPDATE task SET expires_us = ? WHERE seq = ?", expires, rec.seq); err != nil {
+			return err
+		}
+		rec.expires = expires
 	}
 	tx.move(rec.lane, rec.seq, rec.state, next)
 	if rec.state != next {

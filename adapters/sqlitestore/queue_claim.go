@@ -60,8 +60,9 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 // claim claims what is ready now. If nothing is, next is when the next task
 // becomes due, or never.
 func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, wanted selection) (tasks []*domain.Task, next int64, err error) {
+	var expired int64
 	err = q.db.writer.do(ctx, "dequeue", func(tx *transaction) (err error) {
-		tasks, next = nil, never
+		tasks, next, expired = nil, never, 0
 		if tasks, err = tx.repeat(req); err != nil || len(tasks) > 0 {
 			return err
 		}
@@ -71,7 +72,7 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, wanted se
 		// A task that cannot be read makes room for another one.
 		room := req.Room()
 		for len(tasks) < req.Max && room > 0 {
-			more, found, err := tx.claim(req, req.Max-len(tasks), room, wanted)
+			more, found, err := tx.claim(req, req.Max-len(tasks), room, wanted, &expired)
 			if err != nil {
 				return err
 			}
@@ -91,6 +92,7 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, wanted se
 	if err != nil {
 		return nil, 0, err
 	}
+	q.expired.Add(expired)
 	return tasks, next, nil
 }
 
@@ -102,7 +104,7 @@ func (tx *transaction) repeat(req ports.ClaimRequest) ([]*domain.Task, error) {
 	if err != nil || !known {
 		return nil, err
 	}
-	seqs, err := tx.numbers("SELECT seq FROM task INDEXED BY task_wake WHERE state = 3 AND state <> 1 AND claim = ? ORDER BY seq", req.ID[:])
+	seqs, err := tx.numbers("SELECT seq FROM task INDEXED BY task_wake WHERE state = 3 AND state <> 1 AND state < 5 AND claim = ? ORDER BY seq", req.ID[:])
 	if err != nil || len(seqs) == 0 {
 		return nil, err
 	}
@@ -157,9 +159,9 @@ func (tx *transaction) remember(id domain.ClaimID, until int64) error {
 }
 
 // claim grants leases on at most n ready tasks, and about so many bytes as there is
-// room for. found is how many it looked at, those among them that cannot be read and
-// were set FAILED, and those that are not ready.
-func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selection) (tasks []*domain.Task, found int, err error) {
+// room for. found is how many it looked at, those among them that cannot be read or have
+// expired and were set FAILED, and those that are not ready. It counts the expired ones.
+func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selection, expired *int64) (tasks []*domain.Task, found int, err error) {
 	seqs, err := tx.oldest(wanted, n)
 	if err != nil || len(seqs) == 0 {
 		return nil, 0, err
@@ -181,6 +183,13 @@ func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selecti
 	for _, rec := range recs {
 		if rec.corrupt != nil {
 			if err := tx.quarantine(rec); err != nil {
+				return nil, 0, err
+			}
+			continue
+		}
+		if rec.task.Expired(timeOf(tx.now)) {
+			*expired++
+			if err := tx.expire(rec); err != nil {
 				return nil, 0, err
 			}
 			continue

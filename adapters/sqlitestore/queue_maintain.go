@@ -10,9 +10,18 @@ import (
 	"logsift/ports"
 )
 
+// selectExpired selects the tasks that have expired, the first to expire first, and
+// selectKept the finished tasks whose own retention has passed.
+const (
+	selectExpired = `SELECT seq FROM task INDEXED BY task_expiry
+		WHERE expires_us > 0 AND state <= 2 AND deliveries = 0 AND expires_us <= ? ORDER BY expires_us LIMIT ?`
+	selectKept = `SELECT seq FROM task INDEXED BY task_kept
+		WHERE state >= 5 AND retention_us IS NOT NULL AND wake_us + retention_us <= ? ORDER BY wake_us + retention_us LIMIT ?`
+)
+
 // selectDue selects the tasks of one state whose attention is due, the first
 // due first.
-const selectDue = "SELECT seq, lane, state, wake_us FROM task INDEXED BY task_wake WHERE state = ? AND state <> 1 AND wake_us <= ? ORDER BY wake_us, seq LIMIT ?"
+const selectDue = "SELECT seq, lane, state, wake_us FROM task INDEXED BY task_wake WHERE state = ? AND state <> 1 AND (state < 5 OR retention_us IS NULL) AND wake_us <= ? ORDER BY wake_us, seq LIMIT ?"
 
 // dueTask is a row of selectDue.
 type dueTask struct {
@@ -89,12 +98,53 @@ func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained
 	}
 	var done ports.Maintained
 	err := q.db.writer.do(ctx, "promote due tasks", func(tx *transaction) (err error) {
-		if done.Count, err = tx.promote(limit); err == nil {
-			done.Next, err = tx.nextIn(stateScheduled, stateRetrying)
+		done = ports.Maintained{}
+		if done.Expired, err = tx.expireDue(limit); err != nil {
+			return err
+		}
+		if done.Count, err = tx.promote(limit - done.Expired); err != nil {
+			return err
+		}
+		done.Count += done.Expired
+		done.Next, err = tx.nextIn(stateScheduled, stateRetrying)
+		if err != nil {
+			return err
+		}
+		next, some, err := tx.number(`SELECT expires_us FROM task INDEXED BY task_expiry
+			WHERE expires_us > 0 AND state <= 2 AND deliveries = 0 ORDER BY expires_us LIMIT 1`)
+		if in := max(time.Duration(next-tx.now)*time.Microsecond, 0); some && (done.Next < 0 || in < done.Next) {
+			done.Next = in
 		}
 		return err
 	})
+	if err == nil {
+		done.Expired += int(q.expired.Swap(0))
+	}
 	return done, err
+}
+
+// expireDue ends at most n expired tasks, and returns how many.
+func (tx *transaction) expireDue(n int) (int, error) {
+	seqs, err := tx.numbers(selectExpired, tx.now, n)
+	if err != nil || len(seqs) == 0 {
+		return 0, err
+	}
+	recs, err := tx.records(shapeChange, bySeq, seqList(seqs))
+	for i := 0; err == nil && i < len(recs); i++ {
+		err = tx.expire(recs[i])
+	}
+	return len(recs), err
+}
+
+// expire ends an expired task.
+func (tx *transaction) expire(rec *record) error {
+	if rec.corrupt != nil {
+		return tx.quarantine(rec)
+	}
+	if err := rec.task.Expire(rec.stepTime(tx.now)); err != nil {
+		return err
+	}
+	return tx.save(rec, 0)
 }
 
 // nextIn returns how long it is until a task in one of the states asks for
@@ -141,7 +191,7 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 		// What the claims held may be gone too. A claim whose leases were extended
 		// is left for later.
 		_, err = tx.exec(`DELETE FROM claim WHERE until_us <= ? AND id NOT IN
-			(SELECT claim FROM task INDEXED BY task_wake WHERE state = 3 AND state <> 1)`, tx.now)
+			(SELECT claim FROM task INDEXED BY task_wake WHERE state = 3 AND state <> 1 AND state < 5)`, tx.now)
 		if err != nil {
 			return err
 		}
@@ -174,13 +224,13 @@ func (tx *transaction) recover(rec *record, maxRecoveries int) error {
 
 // PurgeFinished removes some tasks in each transaction. When it fails, it returns the
 // ids that it has removed until then too.
-func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
-	if err := ports.ValidatePurge(retention, limit); err != nil {
+func (q *TaskQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
+	if err := req.Validate(); err != nil {
 		return nil, err
 	}
 	var all []domain.TaskID
-	for len(all) < limit {
-		n := min(limit-len(all), maxBatch)
+	for len(all) < req.Limit {
+		n := min(req.Limit-len(all), maxBatch)
 		var ids []domain.TaskID
 		var found int
 		err := q.db.writer.do(ctx, "purge finished tasks", func(tx *transaction) error {
@@ -188,11 +238,11 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 			if err := tx.forgetUnique(); err != nil {
 				return err
 			}
-			tasks, err := tx.due(tx.now-retention.Microseconds(), n, stateCompleted, stateFailed, stateCancelled)
+			seqs, err := tx.finished(req, n)
 			if err != nil {
 				return err
 			}
-			recs, err := tx.records(shapeChange, bySeq, seqList(seqsOf(tasks)))
+			recs, err := tx.records(shapeChange, bySeq, seqList(seqs))
 			if err != nil {
 				return err
 			}
@@ -201,7 +251,7 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 					ids = append(ids, rec.task.ID)
 				}
 			}
-			found = len(tasks)
+			found = len(seqs)
 			return tx.remove(recs)
 		})
 		if err != nil {
@@ -213,4 +263,22 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, retention time.Duration, 
 		}
 	}
 	return all, nil
+}
+
+// finished returns at most n finished tasks that are to be removed.
+func (tx *transaction) finished(req ports.PurgeRequest, n int) ([]int64, error) {
+	seqs, err := tx.numbers(selectKept, tx.now, n)
+	states := []state{stateCompleted, stateCancelled}
+	if req.Failed() == req.Retention {
+		states = append(states, stateFailed)
+	} else if err == nil {
+		var failed []dueTask
+		failed, err = tx.due(tx.now-req.Failed().Microseconds(), n-len(seqs), stateFailed)
+		seqs = append(seqs, seqsOf(failed)...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	others, err := tx.due(tx.now-req.Retention.Microseconds(), n-len(seqs), states...)
+	return append(seqs, seqsOf(others)...), err
 }

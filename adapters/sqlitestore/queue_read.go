@@ -154,7 +154,7 @@ func newestOfState(s *statements, st state, filter domain.TaskFilter, above, bel
 // newestProcessing returns the newest n tasks that are processed. They are few: all are
 // looked at.
 func newestProcessing(s *statements, st state, filter domain.TaskFilter, above, below int64, n int) ([]int64, error) {
-	seqs, err := s.numbers(`SELECT seq FROM task INDEXED BY task_wake WHERE state = ?3 AND state <> 1 AND seq > ?4 AND seq < ?5
+	seqs, err := s.numbers(`SELECT seq FROM task INDEXED BY task_wake WHERE state = ?3 AND state <> 1 AND state < 5 AND seq > ?4 AND seq < ?5
 		AND EXISTS (SELECT 1 FROM lane`+whereLane+" AND id = task.lane)", filter.Queue, string(filter.Type), int64(st), above, below)
 	return newestOf(seqs, n), err
 }

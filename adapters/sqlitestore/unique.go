@@ -167,7 +167,7 @@ func (tx *transaction) conflict(t *domain.Task, holder domain.TaskID) (stored *d
 			return nil, nil, err
 		}
 		before := *rec.task
-		before.ScheduledAt = timeOf(rec.given)
+		before.ScheduledAt, before.TaskOptions = timeOf(rec.given), rec.options
 		if by != t.ID || !before.SameReplacement(t) {
 			if !rec.task.Replaceable(t) {
 				return nil, refused, nil

@@ -230,7 +230,7 @@ func (db *DB) look(q *statements, version int64) int64 {
 func nextWake(q *statements, states ...state) (int64, error) {
 	next := int64(never)
 	for _, s := range states {
-		at, ok, err := q.number("SELECT wake_us FROM task INDEXED BY task_wake WHERE state = ? AND state <> 1 ORDER BY wake_us LIMIT 1", int64(s))
+		at, ok, err := q.number("SELECT wake_us FROM task INDEXED BY task_wake WHERE state = ? AND state <> 1 AND state < 5 ORDER BY wake_us LIMIT 1", int64(s))
 		if err != nil {
 			return 0, err
 		}

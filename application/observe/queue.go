@@ -122,20 +122,24 @@ func (q *taskQueue) manage(ctx context.Context, op ports.Operation, do func(cont
 }
 
 func (q *taskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained, error) {
-	return made(ctx, q.observers, ports.Call{Op: ports.OpPromoteDue}, func(ctx context.Context) (ports.Maintained, error) { return q.queue.PromoteDue(ctx, limit) })
+	return q.maintain(ctx, ports.OpPromoteDue, func(ctx context.Context) (ports.Maintained, error) { return q.queue.PromoteDue(ctx, limit) })
 }
 
 func (q *taskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
-	c := ports.Call{Op: ports.OpReapExpired}
+	return q.maintain(ctx, ports.OpReapExpired, func(ctx context.Context) (ports.Maintained, error) { return q.queue.ReapExpired(ctx, req) })
+}
+
+func (q *taskQueue) maintain(ctx context.Context, op ports.Operation, do func(context.Context) (ports.Maintained, error)) (ports.Maintained, error) {
+	c := ports.Call{Op: op}
 	ctx = q.observers.Begin(ctx, &c)
-	done, err := q.queue.ReapExpired(ctx, req)
-	c.Poisoned = done.Poisoned
+	done, err := do(ctx)
+	c.Poisoned, c.Expired = done.Poisoned, done.Expired
 	q.observers.End(ctx, &c, err)
 	return done, err
 }
 
-func (q *taskQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+func (q *taskQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
 	return made(ctx, q.observers, ports.Call{Op: ports.OpPurgeFinished}, func(ctx context.Context) ([]domain.TaskID, error) {
-		return q.queue.PurgeFinished(ctx, retention, limit)
+		return q.queue.PurgeFinished(ctx, req)
 	})
 }

@@ -146,6 +146,10 @@ func (e *environment) printTask(t *wire.Task) error {
 	row("tags", strings.Join(t.Tags, ", "))
 	row("priority", strconv.Itoa(t.Priority))
 	row("attempts", fmt.Sprintf("%d of at most %d", t.Attempt, t.MaxRetries+1))
+	row("expires", optionalTime(t.ExpiresAt))
+	if t.RetentionSeconds > 0 {
+		row("retention", time.Duration(t.RetentionSeconds*float64(time.Second)).String())
+	}
 	row("created", optionalTime(t.CreatedAt))
 	row("scheduled", optionalTime(t.ScheduledAt))
 	row("started", optionalTime(t.StartedAt))
@@ -218,6 +222,8 @@ func (e *environment) taskAddCommand() *cobra.Command {
 	delay := flags.Duration("delay", 0, "how long to wait before the task is ready")
 	key := flags.String("key", "", "relates the tasks of a queue that have the same key")
 	tags := flags.StringSlice("tag", nil, "names to find the task by, up to 8")
+	expires := flags.Duration("expires-in", 0, "how soon the task must begin, or it fails; 0 for no such time")
+	retention := flags.Duration("retention", 0, "how long the task is kept when it has finished; 0 for what the server does")
 	unique := flags.String("unique-key", "", "only one task at a time may hold this key")
 	while := flags.String("unique-while", "", "until when it holds the key: unfinished (the default), or waiting")
 	lasts := flags.Duration("unique-for", 0, "how long it holds the key instead, whatever becomes of it")
@@ -227,11 +233,12 @@ func (e *environment) taskAddCommand() *cobra.Command {
 		if !json.Valid([]byte(*payload)) {
 			return usageError("payload is not valid JSON: %s", *payload)
 		}
-		seconds, wait := timeout.Seconds(), delay.Seconds()
+		seconds, wait, begin := timeout.Seconds(), delay.Seconds(), expires.Seconds()
 		body, err := json.Marshal(wire.CreateTask{
 			Type: *typ, Payload: json.RawMessage(*payload), Priority: priority, Queue: *queue, MaxRetries: retries,
 			TimeoutSeconds: &seconds, DelaySeconds: &wait, UniqueKey: *unique, Key: *key, Tags: *tags,
 			UniqueWhile: *while, UniqueForSeconds: lasts.Seconds(), OnConflict: *conflict,
+			ExpiresInSeconds: &begin, RetentionSeconds: retention.Seconds(),
 		})
 		if err != nil {
 			return err

@@ -264,6 +264,11 @@ func beScheduled(t *testing.T, e *storeTest) *domain.Task {
 	return e.add(t, withDelay(time.Hour))
 }
 
+func beExpiring(t *testing.T, e *storeTest) *domain.Task {
+	t.Helper()
+	return e.add(t, expiresIn(time.Hour))
+}
+
 // later moves the clock beyond all that is due and all leases, but no retention.
 func later(prepare func(t *testing.T, e *storeTest) *domain.Task) func(t *testing.T, e *storeTest) *domain.Task {
 	return func(t *testing.T, e *storeTest) *domain.Task {
@@ -317,7 +322,7 @@ var (
 
 func doPurge(t *testing.T, e *storeTest, task *domain.Task) {
 	t.Helper()
-	gone, err := e.Queue.PurgeFinished(t.Context(), time.Hour, 10)
+	gone, err := e.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{Retention: time.Hour, Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, []domain.TaskID{task.ID}, gone)
 }
@@ -354,6 +359,7 @@ var eventRows = map[string]eventRow{
 	},
 	"recover":                   {later(be(processing)), doReap(3), []step{{processing, pending, 0, domain.ReasonLeaseExpired}}},
 	"recover too often":         {later(be(processing)), doReap(0), []step{{processing, failed, 0, domain.ReasonPoison}}},
+	"expire":                    {later(beExpiring), doPromote, []step{{pending, failed, 0, domain.ReasonExpired}}},
 	"cancel a ready task":       {be(pending), doCancel, []step{{pending, cancelled, 0, ""}}},
 	"cancel a scheduled task":   {beScheduled, doCancel, []step{{pending, cancelled, 0, ""}}},
 	"cancel a retrying task":    {be(retrying), doCancel, []step{{retrying, cancelled, 1, ""}}},

@@ -115,10 +115,8 @@ func badQueueRequests() []badRequest {
 	reap := func(field string, req ports.ReapRequest) badRequest {
 		return badRequest{"ReapExpired", field, func(ctx context.Context, s *Store) error { return errOf(s.Queue.ReapExpired(ctx, req)) }}
 	}
-	purge := func(field string, retention time.Duration, limit int) badRequest {
-		return badRequest{"PurgeFinished", field, func(ctx context.Context, s *Store) error {
-			return errOf(s.Queue.PurgeFinished(ctx, retention, limit))
-		}}
+	purge := func(field string, req ports.PurgeRequest) badRequest {
+		return badRequest{"PurgeFinished", field, func(ctx context.Context, s *Store) error { return errOf(s.Queue.PurgeFinished(ctx, req)) }}
 	}
 	return []badRequest{
 		enqueue("task", nil),
@@ -142,6 +140,10 @@ func badQueueRequests() []badRequest {
 		enqueue("tags", newTask(func(t *domain.Task) { t.Tags = strings.Split("a b c d e f g h i", " ") })),
 		enqueue("tags", newTask(func(t *domain.Task) { t.Tags = []string{"a", "a"} })),
 		enqueue("tags", newTask(func(t *domain.Task) { t.Tags = []string{""} })),
+		enqueue("expires_at", newTask(func(t *domain.Task) { t.ExpiresAt = time.Unix(1, 0) })),
+		enqueue("expires_in_seconds", newTask(expiresIn(-1))),
+		enqueue("expires_in_seconds", newTask(expiresIn(1), func(t *domain.Task) { t.ExpiresAt = time.Unix(1e9, 0) })),
+		enqueue("retention_seconds", newTask(func(t *domain.Task) { t.Retention = -1 })),
 		enqueue("backoff.jitter", newTask(func(t *domain.Task) { t.Backoff.Jitter = 2 })),
 		enqueue("scheduled_at", newTask(func(t *domain.Task) { t.ScheduledAt = time.Unix(0, 0) })),
 		claim("id", func(r *ports.ClaimRequest) { r.ID = uuid.Nil }),
@@ -173,9 +175,10 @@ func badQueueRequests() []badRequest {
 		reap("max_recoveries", ports.ReapRequest{Limit: 1, MaxRecoveries: -1}),
 		reap("max_recoveries", ports.ReapRequest{Limit: 1, MaxRecoveries: ports.MaxRecoveries + 1}),
 		reap("lease", ports.ReapRequest{Limit: 1, Renew: ports.MinLease - 1}),
-		purge("retention", -1, 1),
-		purge("limit", 1, 0),
-		purge("limit", 1, ports.MaxClaim+1),
+		purge("failed_retention", ports.PurgeRequest{FailedRetention: -1, Limit: 1}),
+		purge("retention", ports.PurgeRequest{Retention: -1, Limit: 1}),
+		purge("limit", ports.PurgeRequest{Limit: 0}),
+		purge("limit", ports.PurgeRequest{Limit: ports.MaxClaim + 1}),
 	}
 }
 

@@ -30,6 +30,14 @@ func withPriority(p domain.Priority) func(*domain.Task) {
 
 func withDelay(d time.Duration) func(*domain.Task) { return func(t *domain.Task) { t.Delay = d } }
 
+func expiresIn(d time.Duration) func(*domain.Task) { return func(t *domain.Task) { t.ExpiresIn = d } }
+
+// requireTime requires that times are the same to the microsecond.
+func (q *storeTest) requireTime(t *testing.T, want, got time.Time, message ...any) {
+	t.Helper()
+	require.Equal(t, want.Truncate(time.Microsecond), got, message...)
+}
+
 func withKey(key string) func(*domain.Task) { return func(t *domain.Task) { t.UniqueKey = key } }
 
 func withType(typ domain.TaskType) func(*domain.Task) {

@@ -352,6 +352,7 @@ func fillTask(t *testing.T, task *domain.Task) {
 			Key: "ключ|\x00", Tags: []string{"one", "two"},
 			Backoff:     domain.RetryPolicy{Kind: domain.RetryFixed, Base: time.Second, Cap: time.Minute, Jitter: 0.1},
 			UniqueWhile: domain.UniqueWhileWaiting,
+			ExpiresIn:   43 * time.Second, Retention: 44 * time.Second,
 		},
 		Delay: 42 * time.Second, Status: domain.TaskStatusFailed, Attempt: 3, Deliveries: 4, Recoveries: 5,
 		CreatedAt: time.Unix(1, 0), StartedAt: time.Unix(2, 0), CompletedAt: time.Unix(3, 0),
@@ -363,9 +364,10 @@ func fillTask(t *testing.T, task *domain.Task) {
 	}
 	options := reflect.ValueOf(task.TaskOptions)
 	for i := range options.NumField() {
-		if options.Type().Field(i).Name == "UniqueFor" {
-			continue // It excludes UniqueWhile, and has a case of its own.
+		name := options.Type().Field(i).Name
+		if name == "UniqueFor" || name == "ExpiresAt" {
+			continue // They exclude UniqueWhile and ExpiresIn, and have cases of their own.
 		}
-		require.False(t, options.Field(i).IsZero(), "the suite must set %s", options.Type().Field(i).Name)
+		require.False(t, options.Field(i).IsZero(), "the suite must set %s", name)
 	}
 }

@@ -38,7 +38,7 @@ var faultCases = []storeCase{
 				"RunTaskNow":    func() error { return q.Queue.RunTaskNow(ctx, task.ID) },
 				"PromoteDue":    func() error { return errOf(q.Queue.PromoteDue(ctx, 1)) },
 				"ReapExpired":   func() error { return errOf(q.Queue.ReapExpired(ctx, ports.ReapRequest{Limit: 1})) },
-				"PurgeFinished": func() error { return errOf(q.Queue.PurgeFinished(ctx, 0, 1)) },
+				"PurgeFinished": func() error { return errOf(q.Queue.PurgeFinished(ctx, ports.PurgeRequest{Limit: 1})) },
 			}
 			for name, call := range calls {
 				require.ErrorIs(t, call(), context.Canceled, name)

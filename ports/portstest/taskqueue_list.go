@@ -227,7 +227,7 @@ var listCases = []storeCase{
 			require.Equal(t, 1, q.promote(t))
 			require.NoError(t, q.Queue.RetryTask(t.Context(), tasks[1].ID))
 			expect(domain.QueueStats{Pending: 7, Completed: 1, Cancelled: 1})
-			ids, err := q.Queue.PurgeFinished(t.Context(), time.Minute, 10)
+			ids, err := q.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{Retention: time.Minute, Limit: 10})
 			require.NoError(t, err)
 			require.Len(t, ids, 2)
 			expect(domain.QueueStats{Pending: 7})

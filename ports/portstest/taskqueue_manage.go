@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/domain"
+	"logsift/ports"
 )
 
 var manageCases = []storeCase{
@@ -98,7 +99,7 @@ var manageCases = []storeCase{
 			}
 			q.Advance(48 * time.Hour)
 			require.Zero(t, q.promote(t))
-			ids, err := q.Queue.PurgeFinished(t.Context(), 0, 10)
+			ids, err := q.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{Limit: 10})
 			require.NoError(t, err)
 			require.Empty(t, ids)
 		},

@@ -113,12 +113,22 @@ type toldOf struct {
 	attempt int
 }
 
-const modelRetryIn, modelDelay, modelRetention, modelUniqueFor = 4 * time.Minute, 10 * time.Minute, 30 * time.Minute, 15 * time.Minute
+const (
+	modelRetryIn, modelDelay, modelRetention = 4 * time.Minute, 10 * time.Minute, 30 * time.Minute
+	modelExpiresIn, modelOwnRetention        = 7 * time.Minute, 15 * time.Minute
+	modelUniqueFor                           = 15 * time.Minute
+)
 
 func (m *model) enqueue(rt *rapid.T) {
 	task := newTask(withPriority(domain.Priority(rapid.IntRange(0, 3).Draw(rt, "priority"))))
 	if rapid.Bool().Draw(rt, "delayed") {
 		task.Delay = modelDelay
+	}
+	if rapid.Bool().Draw(rt, "expires") {
+		task.ExpiresIn = modelExpiresIn
+	}
+	if rapid.Bool().Draw(rt, "has a retention") {
+		task.Retention = modelOwnRetention
 	}
 	if rapid.Bool().Draw(rt, "unique") {
 		task.UniqueKey = rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
@@ -154,6 +164,9 @@ func (m *model) enqueue(rt *rapid.T) {
 		m.take(task)
 		m.keyOf[task.ID] = task.UniqueKey
 	}
+	if task.ExpiresIn > 0 {
+		task.ExpiresAt = m.now.Add(task.ExpiresIn)
+	}
 	// The place in the order stands for the creation time.
 	task.CreatedAt = time.Unix(int64(len(m.order)), 0)
 	m.tasks[task.ID] = task
@@ -162,6 +175,7 @@ func (m *model) enqueue(rt *rapid.T) {
 
 func (m *model) claimSome(rt *rapid.T) {
 	n := rapid.IntRange(1, 4).Draw(rt, "max")
+	expired := m.expire(rt)
 	var ready []*domain.Task
 	for _, task := range m.tasks {
 		due := !task.ScheduledAt.After(m.now)
@@ -186,8 +200,9 @@ func (m *model) claimSome(rt *rapid.T) {
 		require.True(rt, task.Lease.SameFence(*claimed.Lease))
 	}
 	m.claims[id], m.last = idsOf(got), id
-	if m.Partition != nil {
-		// A claim that has enough does not look at the other parts, where due ones wait on.
+	if m.Partition != nil || expired {
+		// A claim that has enough does not look at the other parts, where due ones wait on,
+		// nor at all that have expired.
 		m.promote(m.t)
 	}
 }
@@ -283,11 +298,24 @@ func (m *model) advance(rt *rapid.T) {
 
 func (m *model) promoteDue(rt *rapid.T) {
 	m.promote(m.t)
+	m.expire(rt)
 	for _, task := range m.tasks {
 		if task.Status == domain.TaskStatusRetrying && !task.ScheduledAt.After(m.now) {
 			require.NoError(rt, task.Promote())
 		}
 	}
+}
+
+// expire ends the expired tasks, and reports whether there were any.
+func (m *model) expire(rt *rapid.T) bool {
+	some := false
+	for _, task := range m.tasks {
+		if task.Expired(m.now) {
+			require.NoError(rt, task.Expire(m.now))
+			some = true
+		}
+	}
+	return some
 }
 
 func (m *model) reapExpired(rt *rapid.T) {
@@ -305,12 +333,19 @@ func (m *model) reapExpired(rt *rapid.T) {
 func (m *model) purge(rt *rapid.T) {
 	want := []domain.TaskID{}
 	for id, task := range m.tasks {
-		if task.Status.Terminal() && !task.CompletedAt.Add(modelRetention).After(m.now) {
+		kept := modelRetention
+		switch {
+		case task.Retention > 0:
+			kept = task.Retention
+		case task.Status == domain.TaskStatusFailed:
+			kept = 2 * modelRetention
+		}
+		if task.Status.Terminal() && !task.CompletedAt.Add(kept).After(m.now) {
 			want = append(want, id)
 			delete(m.tasks, id)
 		}
 	}
-	got, err := m.Queue.PurgeFinished(m.t.Context(), modelRetention, ports.MaxClaim)
+	got, err := m.Queue.PurgeFinished(m.t.Context(), ports.PurgeRequest{Retention: modelRetention, FailedRetention: 2 * modelRetention, Limit: ports.MaxClaim})
 	require.NoError(rt, err)
 	require.ElementsMatch(rt, want, got)
 }

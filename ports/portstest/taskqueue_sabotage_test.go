@@ -23,7 +23,7 @@ type brokenQueue struct {
 	extend  func(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error)
 	stats   func(ctx context.Context) (domain.QueueStats, error)
 	list    func(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error)
-	purge   func(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error)
+	purge   func(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error)
 	reap    func(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error)
 	remove  func(ctx context.Context, ids ...domain.TaskID) error
 	queues  func(ctx context.Context) ([]domain.QueueInfo, error)
@@ -66,8 +66,8 @@ func (q *brokenQueue) GetQueueStats(ctx context.Context) (domain.QueueStats, err
 func (q *brokenQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
 	return q.list(ctx, filter)
 }
-func (q *brokenQueue) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
-	return q.purge(ctx, retention, limit)
+func (q *brokenQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
+	return q.purge(ctx, req)
 }
 func (q *brokenQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (ports.Maintained, error) {
 	return q.reap(ctx, req)
@@ -289,9 +289,37 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 			}
 		})
 	}},
+	"tasks do not expire": {"Time/a_task_that_has_not_begun_in_time_ends_and_never_runs", func(q *brokenQueue) {
+		asksEnqueue(q, func(t *domain.Task) { t.ExpiresIn = 0 })
+	}},
+	"an expired task runs": {"Time/expired_tasks_hold_nobody_up", func(q *brokenQueue) {
+		asksEnqueue(q, func(t *domain.Task) { t.ExpiresIn *= 100 })
+	}},
+	"expired tasks come again to be claimed": {"Time/a_task_that_has_begun_does_not_expire", func(q *brokenQueue) {
+		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+			got, err := q.TaskQueue.Dequeue(ctx, req)
+			return slices.DeleteFunc(got, func(t *domain.Task) bool { return t.Deliveries > 1 && t.Expiry(t.CreatedAt).Before(t.StartedAt) }), err
+		}
+	}},
+	"a retry of an expired task expires anew": {"Time/a_person's_retry_of_an_expired_task_does_not_expire_anew", func(q *brokenQueue) {
+		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+			got, err := q.TaskQueue.Dequeue(ctx, req)
+			return slices.DeleteFunc(got, func(t *domain.Task) bool { return !t.Expiry(t.CreatedAt).After(t.StartedAt) }), err
+		}
+	}},
+	"FAILED tasks go with the others": {"Time/failed_tasks_and_those_with_a_retention_of_their_own_are_kept_for_another_time", func(q *brokenQueue) {
+		q.purge = func(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
+			req.FailedRetention = 0
+			return q.TaskQueue.PurgeFinished(ctx, req)
+		}
+	}},
+	"the retention of a task is ignored": {"Time/failed_tasks_and_those_with_a_retention_of_their_own_are_kept_for_another_time", func(q *brokenQueue) {
+		asksEnqueue(q, func(t *domain.Task) { t.Retention = 0 })
+	}},
 	"clean-up ignores the retention": {"Time/finished_tasks_go_after_their_retention_and_nothing_else_does", func(q *brokenQueue) {
-		q.purge = func(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
-			return q.TaskQueue.PurgeFinished(ctx, retention/2, limit)
+		q.purge = func(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
+			req.Retention /= 2
+			return q.TaskQueue.PurgeFinished(ctx, req)
 		}
 	}},
 	"the counts drift": {"List/counts_add_up_after_every_step", func(q *brokenQueue) {
@@ -406,4 +434,16 @@ func (q *brokenQueue) sleepy(ctx context.Context, req ports.ClaimRequest) ([]*do
 	case <-time.After(min(wait, 4*time.Second)):
 	}
 	return q.TaskQueue.Dequeue(ctx, req)
+}
+
+// asksEnqueue changes the tasks that are enqueued.
+func asksEnqueue(q *brokenQueue, change func(t *domain.Task)) {
+	q.enqueue = func(ctx context.Context, tasks []*domain.Task) ([]*domain.Task, error) {
+		changed := make([]*domain.Task, len(tasks))
+		for i, t := range tasks {
+			changed[i] = t.Clone()
+			change(changed[i])
+		}
+		return q.TaskQueue.Enqueue(ctx, changed...)
+	}
 }

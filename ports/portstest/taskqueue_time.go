@@ -191,6 +191,150 @@ var timeCases = []storeCase{
 		},
 	},
 	{
+		name:    "a task that has not begun in time ends and never runs",
+		promise: "PromoteDue and Dequeue end the expired tasks, as domain.Task.Expire says.",
+		run: func(t *testing.T, q *storeTest) {
+			ready := q.add(t, expiresIn(time.Hour), withKey("k"))
+			q.requireTime(t, ready.CreatedAt.Add(time.Hour), ready.ExpiresAt)
+			delayed := q.add(t, expiresIn(time.Hour), withDelay(2*time.Hour))
+			moved := q.add(t, expiresIn(time.Hour), withDelay(2*time.Hour))
+			require.NoError(t, q.Queue.RunTaskNow(t.Context(), moved.ID))
+			by := ready.CreatedAt.Add(time.Hour)
+			given := q.add(t, func(task *domain.Task) { task.ExpiresAt = by.Add(500) })
+			q.requireTime(t, by, given.ExpiresAt)
+			m, err := q.Queue.PromoteDue(t.Context(), 10)
+			require.NoError(t, err)
+			require.Equal(t, [2]int{}, [2]int{m.Count, m.Expired})
+			require.InDelta(t, time.Hour.Seconds(), m.Next.Seconds(), 10)
+			q.Advance(time.Hour)
+			late := q.add(t, func(task *domain.Task) { task.ExpiresAt = by })
+			require.Empty(t, q.claim(t, 10), "also before the maintenance has ended them")
+			ids := []domain.TaskID{ready.ID, delayed.ID, moved.ID, given.ID, late.ID}
+			expired := 0
+			for range 3 {
+				m, err := q.Queue.PromoteDue(t.Context(), 2)
+				require.NoError(t, err)
+				expired += m.Expired
+			}
+			require.Equal(t, len(ids), expired, "those of claims and of this call")
+			for _, id := range ids {
+				got := q.get(t, id)
+				require.Equal(t, domain.TaskStatusFailed, got.Status)
+				require.Equal(t, [3]int{}, [3]int{got.Attempt, got.Deliveries, got.Recoveries}, "no run")
+				require.Len(t, got.Errors, 1)
+				require.Equal(t, domain.ReasonExpired, got.Errors[0].Reason)
+				require.Equal(t, domain.ExpiredMessage, got.Errors[0].Message)
+				require.False(t, got.CompletedAt.Before(got.CreatedAt))
+				require.False(t, got.ExpiresAt.IsZero())
+			}
+			require.Equal(t, int64(len(ids)), q.audit(t).Failed)
+			q.add(t, withKey("k"))
+			q.claimOne(t)
+		},
+	},
+	{
+		name:    "a task that has begun does not expire",
+		promise: "What has begun does not expire, also not while it waits for another attempt.",
+		run: func(t *testing.T, q *storeTest) {
+			var began []domain.TaskID
+			for range 3 {
+				began = append(began, q.add(t, expiresIn(time.Hour)).ID)
+			}
+			claimed := q.claim(t, 3)
+			require.Len(t, claimed, 3)
+			q.update(t, retry(claimed[0], 2*time.Hour))
+			require.NoError(t, q.Queue.ReleaseTask(t.Context(), *claimed[1].Lease))
+			q.Advance(3 * time.Hour)
+			require.Equal(t, 1, q.reap(t))
+			again := q.claim(t, 10)
+			require.ElementsMatch(t, began, idsOf(again))
+			for _, task := range again {
+				q.requireTime(t, task.CreatedAt.Add(time.Hour), task.ExpiresAt, "it reads back as it was given")
+				q.update(t, complete(task, ""))
+			}
+			require.Zero(t, q.promote(t))
+			require.Equal(t, int64(3), q.audit(t).Completed)
+		},
+	},
+	{
+		name:    "a person's retry of an expired task does not expire anew",
+		promise: "RunAgain clears the ExpiresAt of a task that has never begun.",
+		run: func(t *testing.T, q *storeTest) {
+			in := newTask(expiresIn(time.Hour))
+			q.enqueue(t, in)
+			cancelled := q.add(t, expiresIn(time.Hour))
+			require.NoError(t, q.Queue.CancelTask(t.Context(), cancelled.ID))
+			require.NoError(t, q.Queue.RetryTask(t.Context(), cancelled.ID))
+			q.Advance(time.Hour)
+			require.Equal(t, 1, q.promote(t))
+			require.NoError(t, q.Queue.RetryTask(t.Context(), in.ID))
+			q.Advance(time.Hour)
+			require.Zero(t, q.promote(t))
+			require.True(t, q.get(t, in.ID).ExpiresAt.IsZero())
+			require.Equal(t, domain.TaskStatusPending, q.enqueue(t, in)[0].Status, "its contents are the same")
+			changed := in.Clone()
+			changed.ExpiresIn++
+			require.ErrorIs(t, errOf(q.Queue.Enqueue(t.Context(), changed)), domain.ErrTaskExists)
+			require.ElementsMatch(t, []domain.TaskID{in.ID, cancelled.ID}, idsOf(q.claim(t, 10)))
+		},
+	},
+	{
+		name:    "expired tasks hold nobody up",
+		promise: "A task that has expired is not given out, and ends.",
+		run: func(t *testing.T, q *storeTest) {
+			for range 30 {
+				q.add(t, expiresIn(time.Minute), withPriority(domain.PriorityHigh))
+			}
+			q.Advance(time.Minute)
+			waits := []domain.TaskID{q.add(t, withPriority(domain.PriorityLow)).ID, q.add(t, expiresIn(time.Hour), withPriority(domain.PriorityLow)).ID}
+			require.ElementsMatch(t, waits, idsOf(q.claim(t, 2)))
+			q.promote(t)
+			require.Equal(t, int64(30), q.audit(t).Failed)
+		},
+	},
+	{
+		name:    "failed tasks and those with a retention of their own are kept for another time",
+		promise: "Failed is how long FAILED tasks are kept; a task with a Retention is due by that alone.",
+		run: func(t *testing.T, q *storeTest) {
+			keep := func(d time.Duration) func(*domain.Task) { return func(task *domain.Task) { task.Retention = d } }
+			end := func(report func(*domain.Task) ports.TaskUpdate, change ...func(*domain.Task)) domain.TaskID {
+				task := q.add(t, change...)
+				q.update(t, report(q.claimOne(t)))
+				return task.ID
+			}
+			done := func(task *domain.Task) ports.TaskUpdate { return complete(task, "done") }
+			broken := func(task *domain.Task) ports.TaskUpdate { return fail(task, "broken") }
+			short, long := end(done, keep(time.Minute)), end(broken, keep(10*time.Hour))
+			cancelled := q.add(t, keep(4*time.Hour)).ID
+			require.NoError(t, q.Queue.CancelTask(t.Context(), cancelled))
+			again := end(broken, keep(time.Minute))
+			require.NoError(t, q.Queue.RetryTask(t.Context(), again))
+			held := q.claimOne(t)
+			completed, failed := end(done), end(broken)
+			require.NoError(t, q.Queue.DeleteTask(t.Context(), end(broken, keep(time.Minute))))
+			expired := q.add(t, expiresIn(time.Second)).ID
+			q.Advance(time.Second)
+			require.Equal(t, 1, q.promote(t))
+			gone := func(after time.Duration, want ...domain.TaskID) {
+				t.Helper()
+				q.Advance(after)
+				ids, err := q.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{Retention: time.Hour, FailedRetention: 3 * time.Hour, Limit: 10})
+				require.NoError(t, err)
+				require.ElementsMatch(t, want, ids)
+			}
+			gone(0)
+			gone(time.Minute, short)
+			q.update(t, complete(held, "done"))
+			gone(time.Minute, again)
+			gone(time.Hour, completed)
+			gone(time.Hour)
+			gone(time.Hour, failed, expired)
+			gone(time.Hour, cancelled)
+			gone(7*time.Hour, long)
+			require.Zero(t, q.audit(t).Total())
+		},
+	},
+	{
 		name:    "finished tasks go after their retention and nothing else does",
 		promise: "PurgeFinished removes tasks that reached their terminal state retention or longer ago, the first to finish first.",
 		run: func(t *testing.T, q *storeTest) {
@@ -206,7 +350,7 @@ var timeCases = []storeCase{
 			require.NoError(t, q.Queue.RetryTask(t.Context(), again.ID))
 			scheduled := q.add(t, withDelay(100*time.Hour))
 			purge := func(limit int) []domain.TaskID {
-				ids, err := q.Queue.PurgeFinished(t.Context(), retention, limit)
+				ids, err := q.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{Retention: retention, Limit: limit})
 				require.NoError(t, err)
 				return ids
 			}

@@ -126,7 +126,7 @@ var uniqueCases = []storeCase{
 				next := q.add(t, withKey(name))
 				q.requireHeld(t, name, next, "in the place of one whose time has passed")
 				q.Advance(time.Hour)
-				_, err := q.Queue.PurgeFinished(t.Context(), 0, 1000)
+				_, err := q.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{Limit: 1000})
 				require.NoError(t, err)
 				q.requireHeld(t, name, next, "which is not forgotten with it")
 				q.claimOne(t)

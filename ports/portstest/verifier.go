@@ -204,7 +204,7 @@ func testVerifyUnderLoad(t *testing.T, s *storeTest) {
 	})
 	work(func(int) error {
 		return errors.Join(errOf(s.Queue.PromoteDue(ctx, 100)), errOf(s.Queue.ReapExpired(ctx, ports.ReapRequest{MaxRecoveries: 1, Limit: 100})),
-			errOf(s.Queue.PurgeFinished(ctx, 300*time.Millisecond, 100)))
+			errOf(s.Queue.PurgeFinished(ctx, ports.PurgeRequest{Retention: 300 * time.Millisecond, Limit: 100})))
 	})
 	work(func(n int) error {
 		batch := uuid.New()

@@ -44,6 +44,13 @@ type CreateTask struct {
 	Tags []string `json:"tags,omitempty"`
 	// Backoff says when this task is retried; absent for what the server does.
 	Backoff *Backoff `json:"backoff,omitempty"`
+	// ExpiresAt is when the task fails, with the reason expired, if it has not begun by
+	// then; it excludes ExpiresInSeconds, which counts from the creation.
+	ExpiresAt        *time.Time `json:"expires_at,omitempty"`
+	ExpiresInSeconds *float64   `json:"expires_in_seconds,omitempty"`
+	// RetentionSeconds is how long the task is kept when it has finished; absent or 0 for
+	// what the server does.
+	RetentionSeconds float64 `json:"retention_seconds,omitempty"`
 }
 
 // Backoff says how long to wait before a task is tried again.
@@ -77,10 +84,13 @@ type Task struct {
 	// unfinished.
 	UniqueWhile      string  `json:"unique_while,omitempty"`
 	UniqueForSeconds float64 `json:"unique_for_seconds,omitempty"`
-	// Key, Tags and Backoff are absent unless the task has its own.
+	// Key to RetentionSeconds are absent unless the task has its own.
 	Key     string   `json:"key,omitempty"`
 	Tags    []string `json:"tags,omitempty"`
 	Backoff *Backoff `json:"backoff,omitempty"`
+	// ExpiresAt is gone once a person has run a task again that never began.
+	ExpiresAt        *time.Time `json:"expires_at,omitempty"`
+	RetentionSeconds float64    `json:"retention_seconds,omitempty"`
 	// Deliveries counts the claims, Recoveries those that a dead worker lost.
 	Deliveries  int             `json:"deliveries"`
 	Recoveries  int             `json:"recoveries"`
@@ -117,8 +127,8 @@ type Progress struct {
 // TaskError is one failure of a task.
 type TaskError struct {
 	Attempt int `json:"attempt"`
-	// Reason is error, permanent, timeout, panic, lease_expired, poison or
-	// corrupt_record.
+	// Reason is error, permanent, timeout, panic, lease_expired, poison,
+	// expired or corrupt_record.
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
 	// Stack is where a processor panicked, else "".

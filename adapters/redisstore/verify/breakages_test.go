@@ -11,6 +11,7 @@ import (
 	"logsift/adapters/redisstore/internal/storetest"
 	"logsift/adapters/redisstore/verify"
 	"logsift/domain"
+	"logsift/ports"
 )
 
 // breakage is one way to break a store.
@@ -96,6 +97,9 @@ func state(at int, bytes string) step {
 	return func(t storetest.T, p *storetest.Patient, id domain.TaskID) { p.SetState(t, id, at, bytes) }
 }
 
+func expiring(t *domain.Task)     { t.ExpiresIn = 1000 * time.Hour }
+func ownRetention(t *domain.Task) { t.Retention = time.Hour }
+
 var breakages = []breakage{
 	broken("a ready task in no index", verify.KindNotIndexed, in(pending), pending, run("ZREM", "ready:0", it)),
 	{"a ready task that was claimed before, in no index", verify.KindNotIndexed, func(t storetest.T, p *storetest.Patient) domain.TaskID {
@@ -134,6 +138,14 @@ var breakages = []breakage{
 	broken("a retrying task that is due too late", verify.KindDueWrong, in(retrying), retrying, run("ZADD", "due", "+inf", it)),
 	broken("a completed task that is due", verify.KindDueStray, in(completed), completed, run("ZADD", "due", 1, it)),
 	broken("a ready task that is due", verify.KindDueStray, in(pending), pending, run("ZADD", "due", 1, it)),
+	broken("a task that never expires", verify.KindExpiryWrong, in(pending, expiring), pending, run("ZREM", "expiring", it)),
+	broken("a scheduled task that expires too late", verify.KindExpiryWrong, in(pending, expiring, storetest.Delayed(time.Hour)), pending, run("ZADD", "expiring", "+inf", it)),
+	broken("a running task that expires", verify.KindExpiryWrong, in(processing, expiring), processing, run("ZADD", "expiring", 1, it)),
+	broken("an expiry of no task", verify.KindRecordMissing, noTask, 0, run("ZADD", "expiring", 1, it)),
+	broken("a task whose own retention is not known", verify.KindRetentionWrong, in(failed, ownRetention), failed, run("ZREM", "kept", it)),
+	broken("a task whose own retention passes too late", verify.KindRetentionWrong, in(completed, ownRetention), completed, run("ZADD", "kept", "+inf", it)),
+	broken("a waiting task whose own retention passes", verify.KindRetentionWrong, in(pending), pending, run("ZADD", "kept", 1, it)),
+	broken("a state that is lost, of a failed task with a retention", verify.KindStateCorrupt, in(failed, ownRetention), failed, run("HDEL", "state", it)),
 	broken("an index that names no task", verify.KindRecordMissing, noTask, 0, enqueue(), run("ZADD", "ready:0", 1, it)),
 	broken("a due time of no task", verify.KindRecordMissing, noTask, 0, run("ZADD", "due", 1, it)),
 	broken("a task whose record is lost", verify.KindRecordMissing, in(retrying, storetest.Unique("k")), 0, run("HDEL", "tasks", it)),
@@ -143,7 +155,7 @@ var breakages = []breakage{
 	broken("a record whose id is none", verify.KindRecordCorrupt, nobody, 0, enqueue(), run("HSET", "tasks", "x", "y"), run("ZADD", "ready:0", 1, "x")),
 	broken("a record that is cut", verify.KindRecordCorrupt, in(pending, storetest.Unique("k")), failed, record(func(r string) string { return r[:14] })),
 	broken("an empty record", verify.KindRecordCorrupt, in(pending), failed, record(func(string) string { return "" })),
-	broken("a record of another version", verify.KindRecordCorrupt, in(processing), failed, record(func(r string) string { return "\x11" + r[1:] })),
+	broken("a record of another version", verify.KindRecordCorrupt, in(processing), failed, record(func(r string) string { return "\x21" + r[1:] })),
 	broken("a record with a type of NULs and no UTF-8", verify.KindRecordCorrupt, in(retrying), failed,
 		record(func(r string) string { return strings.Replace(r, "work", "\x00\xff\x00\xfe", 1) })),
 	broken("a record of a time that cannot be", verify.KindRecordCorrupt, in(pending), failed,
@@ -234,7 +246,7 @@ func TestEachBrokenInvariantIsFoundAndMended(t *testing.T) {
 			}
 			require.Empty(t, p.Verify(t, false))
 			p.Advance(time.Hour)
-			_, err := p.Queue.PurgeFinished(t.Context(), 0, 1000)
+			_, err := p.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{Limit: 1000})
 			require.NoError(t, err)
 			stats, err := p.Queue.GetQueueStats(t.Context())
 			require.NoError(t, err)

@@ -46,6 +46,11 @@ const (
 	KindDueWrong = "due_wrong"
 	// KindDueStray: a task has a due time that waits for nothing.
 	KindDueStray = "due_stray"
+	// KindExpiryWrong: a task expires at another time than its record says, or not at all.
+	KindExpiryWrong = "expiry_wrong"
+	// KindRetentionWrong: a task with a retention of its own is not to be removed when it
+	// has passed.
+	KindRetentionWrong = "retention_wrong"
 	// KindFinishedMissing: a finished task is not listed for the retention,
 	// so that it would stay for ever.
 	KindFinishedMissing = "finished_missing"

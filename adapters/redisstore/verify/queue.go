@@ -117,6 +117,8 @@ type taskFacts struct {
 	list, ownList int
 	priority      int
 	scheduled     float64
+	expires       float64
+	retention     float64
 	// uniqueKey is the unique key that it holds in some states, and waiting whether only
 	// until it is claimed.
 	uniqueKey string
@@ -141,6 +143,7 @@ func (c *queueCheck) facts(r rawRecord) taskFacts {
 	f.ownList = int(binary.BigEndian.Uint16([]byte(r.record[1:3])))
 	f.priority, f.scheduled = int(task.Priority), headTime(r.record)
 	f.uniqueKey, f.waiting = heldKey(task), task.UniqueWhile == domain.UniqueWhileWaiting
+	f.expires, f.retention = layout.Times(r.record)
 	f.queue = layout.ListName(task.Queue, task.Type)
 	if n, ok := c.number[f.queue]; ok {
 		f.list = n
@@ -232,7 +235,7 @@ func (c *queueCheck) judge(facts []taskFacts, mode string) ([]any, error) {
 		for i := range facts {
 			f := &facts[i]
 			args = append(args, f.name, f.size, f.sha, f.problem, f.list, f.ownList, f.priority,
-				strconv.FormatFloat(f.scheduled, 'f', -1, 64), f.uniqueKey, f.waiting)
+				micros(f.scheduled), f.uniqueKey, f.waiting, micros(f.expires), micros(f.retention))
 		}
 		return c.call(verifyTasksScript, c.all(c.at(c.keys.Quarantine)), args...)
 	})
@@ -246,6 +249,9 @@ func (c *queueCheck) judge(facts []taskFacts, mode string) ([]any, error) {
 	c.highest = max(c.highest, seq)
 	return reply[1:], nil
 }
+
+// micros writes a time for a script.
+func micros(us float64) string { return strconv.FormatFloat(us, 'f', -1, 64) }
 
 // fresh runs a script with the ready lists that are known, and again with those that are
 // stored while they turn out to be others.
@@ -327,7 +333,7 @@ func (c *queueCheck) members() error {
 	k := &c.keys
 	indexes := map[string]string{
 		k.Active: "2", k.Completed: "3", k.Failed: "4", k.Retrying: "5", k.Cancelled: "6",
-		k.Scheduled: "scheduled", k.Due: "due",
+		k.Scheduled: "scheduled", k.Due: "due", k.Expiring: "expiring", k.Kept: "kept",
 	}
 	for list := range c.readyKeys {
 		indexes[k.Ready(list)] = "ready:" + strconv.Itoa(list)
@@ -434,7 +440,7 @@ func (c *queueCheck) uniqueKeys() error {
 // while this runs is not looked at.
 func (c *queueCheck) finished() error {
 	k := &c.keys
-	if c.foreign[k.FinList] {
+	if c.foreign[k.FinList] || c.foreign[k.Dead] {
 		return nil
 	}
 	before, err := c.now(k.FinList)
@@ -443,13 +449,19 @@ func (c *queueCheck) finished() error {
 	}
 	ctx, cancel := c.client.Bound(c.ctx)
 	defer cancel()
-	n, err := c.client.Redis.LLen(ctx, k.FinList).Result()
-	if err != nil {
-		return fmt.Errorf("count finished tasks: %w", c.client.Translate(ctx, err))
+	n := int64(0)
+	for _, list := range []string{k.FinList, k.Dead} {
+		some, err := c.client.Redis.LLen(ctx, list).Result()
+		if err != nil {
+			return fmt.Errorf("count finished tasks: %w", c.client.Translate(ctx, err))
+		}
+		n += some
 	}
 	for i, set := range newMemberSets(n) {
-		if err := c.readFinished(set, i == 0); err != nil {
-			return err
+		for _, list := range []string{k.FinList, k.Dead} {
+			if err := c.readFinished(list, set, i == 0); err != nil {
+				return err
+			}
 		}
 		err := c.pages(verifyTerminalScript, []string{k.State}, []any{before}, func(reply []any) error {
 			var missing []any
@@ -467,11 +479,11 @@ func (c *queueCheck) finished() error {
 	return nil
 }
 
-// readFinished puts the entries of the list into the set.
-func (c *queueCheck) readFinished(set *memberSet, report bool) error {
+// readFinished puts the entries of a list into the set.
+func (c *queueCheck) readFinished(list string, set *memberSet, report bool) error {
 	pos, last := "0", ""
 	for {
-		reply, err := c.call(verifyFinishedScript, []string{c.keys.FinList}, c.client.Offset(), pos, last, 4*layout.PageSize, c.mode())
+		reply, err := c.call(verifyFinishedScript, []string{list}, c.client.Offset(), pos, last, 4*layout.PageSize, c.mode())
 		if err != nil {
 			return err
 		}
@@ -486,7 +498,7 @@ func (c *queueCheck) readFinished(set *memberSet, report bool) error {
 				set.add(entry)
 			} else if report {
 				c.report(domain.Finding{
-					Kind: KindFinishedInvalid, Place: c.keys.FinList,
+					Kind: KindFinishedInvalid, Place: list,
 					Detail: "an entry is of the future, and holds up those behind it", Action: c.done("removed"),
 				})
 			}

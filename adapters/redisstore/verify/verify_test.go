@@ -33,7 +33,7 @@ const (
 func TestAKeyOfAnotherTypeIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	for _, part := range []string{
-		"results", "errors", "active", "scheduled", "retrying", "due", "completed", "failed", "cancelled", "finished",
+		"results", "errors", "active", "scheduled", "retrying", "due", "completed", "failed", "cancelled", "finished", "dead", "expiring", "kept",
 		"unique", "unique_of", "unique_until", "meta", "lanes", "ready:0", "quarantine",
 	} {
 		t.Run(part, func(t *testing.T) {
@@ -58,12 +58,12 @@ func TestAKeyOfAnotherTypeIsMadeAnew(t *testing.T) {
 			t.Parallel()
 			p := storetest.NewPatient(t)
 			want := p.Fill(t)
-			p.Do(t, "RENAME", p.Key(part), p.Key("kept"))
+			p.Do(t, "RENAME", p.Key(part), p.Key("renamed"))
 			p.Do(t, "SET", p.Key(part), "foreign")
 			found := p.Verify(t, true)
 			require.Equal(t, []string{verify.KindKeyType}, storetest.Kinds(found))
 			require.False(t, found[0].Repaired())
-			p.Do(t, "RENAME", p.Key("kept"), p.Key(part))
+			p.Do(t, "RENAME", p.Key("renamed"), p.Key(part))
 			require.Empty(t, p.Verify(t, false))
 			p.RequireStatuses(t, want)
 		})
@@ -74,14 +74,14 @@ func TestTheQuarantineKeepsTheBytesOfARecord(t *testing.T) {
 	t.Parallel()
 	p := storetest.NewPatient(t)
 	id := p.Enqueue(t, storetest.Unique("k"))
-	garbage := "\x11" + strings.Repeat("garbage", 20_000)
+	garbage := "\x21" + strings.Repeat("garbage", 20_000)
 	p.SetRecord(t, id, func(string) string { return garbage })
 	require.Len(t, p.Verify(t, true), 1)
 	kept, err := p.Redis.HGet(t.Context(), p.Key("quarantine"), string(id[:])).Result()
 	require.NoError(t, err)
 	require.Equal(t, uint32(len(garbage)), binary.BigEndian.Uint32([]byte(kept[9:])))
 	reason := int(binary.BigEndian.Uint16([]byte(kept[13:])))
-	require.Equal(t, "its record has version 17; this program reads up to version 16", kept[15:15+reason])
+	require.Equal(t, "its record has version 33; this program reads up to version 32", kept[15:15+reason])
 	require.Equal(t, garbage[:64<<10], kept[15+reason:], "but not more than 64 KiB")
 
 	page, err := p.Queue.ListTasks(t.Context(), domain.TaskFilter{Status: failed})

@@ -100,9 +100,9 @@ func (q *Recorded) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate) 
 }
 
 // PurgeFinished implements ports.QueueMaintainer.
-func (q *Recorded) PurgeFinished(ctx context.Context, retention time.Duration, limit int) ([]domain.TaskID, error) {
+func (q *Recorded) PurgeFinished(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
 	events := q.Recorder.Begin(Event{Op: OpPurge})
-	ids, err := q.TaskQueue.PurgeFinished(ctx, retention, limit)
+	ids, err := q.TaskQueue.PurgeFinished(ctx, req)
 	events[0].Outcome, events[0].Out = outcomeOf(err)
 	for _, id := range ids {
 		events = append(events, Event{Op: OpPurge, Outcome: OK, Task: id.String()})

@@ -269,7 +269,9 @@ func lostReplies(t *testing.T) {
 			return errOf(w.queue.ReapExpired(ctx, ports.ReapRequest{MaxRecoveries: 3, Limit: 10}))
 		},
 		"promote": func(ctx context.Context, w *tools) error { return errOf(w.queue.PromoteDue(ctx, 10)) },
-		"purge":   func(ctx context.Context, w *tools) error { return errOf(w.queue.PurgeFinished(ctx, 0, 10)) },
+		"purge": func(ctx context.Context, w *tools) error {
+			return errOf(w.queue.PurgeFinished(ctx, ports.PurgeRequest{Limit: 10}))
+		},
 		"cancel again": func(ctx context.Context, w *tools) error {
 			return ifNot(w.queue.CancelTask(ctx, w.claimed.ID), domain.ErrInvalidTransition)
 		},

@@ -68,5 +68,6 @@ export const REASONS = {
   panic: 'Panicked',
   lease_expired: 'Worker lost',
   poison: 'Given up after lost workers',
+  expired: 'Not begun in time',
   corrupt_record: 'Record unreadable',
 };

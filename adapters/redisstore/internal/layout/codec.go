@@ -17,10 +17,12 @@ import (
 //
 //	version   1 byte, recordVersion, plus 1 with a trace, plus 2 with options, plus 4
 //	          if the unique key is free once the task is claimed, plus 8 if the task
-//	          was replaced
+//	          was replaced, plus 16 with times
 //	ready list      2 bytes, big-endian as all numbers here
 //	priority  1 byte
 //	scheduled 8 bytes, a double: microseconds since 1970; negative: a delay; 0
+//	times     two doubles, only if one is not 0: microseconds since 1970 when it expires,
+//	          negative: after its creation, 0: never, or not any more; retention
 //	retries   uvarint
 //	timeout   uvarint, nanoseconds
 //	queue, type, unique key: a uvarint length and the bytes
@@ -29,20 +31,22 @@ import (
 //	trace     its id (16 bytes), that of the span (8 bytes), flags (1 byte)
 //	replaced  the id of the task that replaced it last (16 bytes)
 //
-// The scripts read the first twelve bytes (HEAD in common.lua). Two records are
-// equal, but for their versions and traces, exactly if the tasks have the same
+// The scripts read the first twelve bytes (HEAD in common.lua), and the times. Two records are
+// equal, but for their versions, traces and times, exactly if the tasks have the same
 // contents.
 const (
 	recordVersion = 1
-	// These are added to the version. queue/claim.lua knows uniqueWaiting, and
-	// queue/enqueue.lua and queue/replace.lua all.
+	// These are added to the version. queue/claim.lua knows uniqueWaiting, many
+	// scripts timed, and queue/enqueue.lua and queue/replace.lua all.
 	traced        = 1
 	withOptions   = 2
 	uniqueWaiting = 4
 	replaced      = 8
-	newest        = recordVersion + traced + withOptions + uniqueWaiting + replaced
+	timed         = 16
+	newest        = recordVersion + traced + withOptions + uniqueWaiting + replaced + timed
 	recordHead    = 12
 	recordTrace   = 25
+	recordTimes   = 16
 	// recordReplaced is the size of who replaced it.
 	recordReplaced = 16
 )
@@ -65,8 +69,16 @@ func EncodeRecord(t *domain.Task, list int) []byte {
 	if t.UniqueWhile == domain.UniqueWhileWaiting {
 		version += uniqueWaiting
 	}
+	expires, retention := givenTimes(t.TaskOptions)
+	if expires != 0 || retention != 0 {
+		version += timed
+	}
 	b = append(b, version, byte(list>>8), byte(list), byte(t.Priority))
 	b = binary.BigEndian.AppendUint64(b, math.Float64bits(scheduled))
+	if expires != 0 || retention != 0 {
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(expires))
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(retention))
+	}
 	b = binary.AppendUvarint(b, uint64(t.MaxRetries))
 	b = binary.AppendUvarint(b, uint64(t.Timeout))
 	for _, s := range []string{t.Queue, string(t.Type), t.UniqueKey} {
@@ -82,6 +94,26 @@ func EncodeRecord(t *domain.Task, list int) []byte {
 		b = appendTrace(b, t.TraceParent)
 	}
 	return b
+}
+
+// givenTimes are the times of the record of a task with these options.
+func givenTimes(o domain.TaskOptions) (expires, retention float64) {
+	if o.ExpiresIn > 0 {
+		expires = -float64(DelayMicro(o.ExpiresIn))
+	} else {
+		expires = float64(TimeMicro(o.AsGiven().ExpiresAt))
+	}
+	return expires, float64(DelayMicro(o.Retention))
+}
+
+// Times are those of a record that can be read: when its task expires (negative: after its
+// creation), and its retention, in microseconds; 0 for none.
+func Times(record string) (expires, retention float64) {
+	if (record[0]-recordVersion)&timed == 0 {
+		return 0, 0
+	}
+	at := func(i int) float64 { return math.Float64frombits(binary.BigEndian.Uint64([]byte(record[i : i+8]))) }
+	return at(recordHead), at(recordHead + 8)
 }
 
 // appendTrace appends a valid trace parent without its version.
@@ -130,7 +162,14 @@ func DecodeRecord(t *domain.Task, record string) error {
 	} else {
 		t.ScheduledAt = MicroTime(int64(scheduled))
 	}
-	r := &reader{s: record[recordHead:]}
+	fields := record[recordHead:]
+	if parts&timed != 0 {
+		if len(fields) < recordTimes {
+			return corrupt(t.ID, "record", "is too short")
+		}
+		fields = fields[recordTimes:]
+	}
+	r := &reader{s: fields}
 	t.MaxRetries = int(r.uvarint())
 	t.Timeout = time.Duration(r.uvarint())
 	t.Queue = r.text()
@@ -140,6 +179,13 @@ func DecodeRecord(t *domain.Task, record string) error {
 		var err error
 		if t.TaskOptions, err = domain.DecodeTaskOptions([]byte(r.text())); err != nil {
 			return corrupt(t.ID, "record", "has damaged options")
+		}
+	}
+	if parts&timed != 0 {
+		expires, retention := Times(record)
+		wantExpires, wantRetention := givenTimes(t.TaskOptions)
+		if retention != wantRetention || expires != 0 && expires != wantExpires {
+			return corrupt(t.ID, "record", "has times that are not those of its options")
 		}
 	}
 	waiting := t.UniqueWhile == domain.UniqueWhileWaiting
@@ -256,6 +302,12 @@ func DecodeTask(s StoredTask) (*domain.Task, error) {
 		t.ScheduledAt = MicroTime(st.scheduled)
 	case t.Delay > 0:
 		t.ScheduledAt = t.CreatedAt.Add(t.Delay)
+	}
+	t.ExpiresAt = t.Expiry(t.CreatedAt)
+	if err == nil {
+		if expires, _ := Times(s.Record); expires == 0 {
+			t.ExpiresAt = time.Time{}
+		}
 	}
 	t.StartedAt = MicroTime(st.started)
 	t.CompletedAt = MicroTime(st.finished)

@@ -30,7 +30,11 @@ func TestRecordsReadBackAsTheyWereWritten(t *testing.T) {
 			TraceParent: rapid.SampledFrom([]string{
 				"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-ffffffffffffffffffffffffffffffff-ffffffffffffffff-ff",
 			}).Draw(rt, "trace_parent"),
-			TaskOptions: domain.TaskOptions{Key: rapid.SampledFrom([]string{"", "key"}).Draw(rt, "key")},
+			TaskOptions: domain.TaskOptions{
+				Key:       rapid.SampledFrom([]string{"", "key"}).Draw(rt, "key"),
+				ExpiresIn: time.Duration(rapid.IntRange(0, 2).Draw(rt, "expires_in")) * time.Hour,
+				Retention: time.Duration(rapid.IntRange(0, 2).Draw(rt, "retention")) * time.Hour,
+			},
 		}
 		record := EncodeRecord(want, rapid.IntRange(0, MaxReadyLists).Draw(rt, "lane"))
 		got := &domain.Task{ID: want.ID}
@@ -52,7 +56,7 @@ func TestRecordsFromBeforeTracesAreRead(t *testing.T) {
 	got := &domain.Task{ID: task.ID}
 	require.NoError(t, DecodeRecord(got, old))
 	require.True(t, task.SameContents(got))
-	require.ErrorContains(t, DecodeRecord(got, "\x11"+old[1:]), "version 17")
+	require.ErrorContains(t, DecodeRecord(got, "\x21"+old[1:]), "version 33")
 	require.ErrorIs(t, DecodeRecord(got, "\x02"+old[1:]), domain.ErrCorruptRecord)
 }
 

@@ -29,6 +29,9 @@ var queueTable = []Key{
 	{"unique", "hash", "unique key: id of the task that holds it"},
 	{"unique_of", "hash", "id: its unique key, if it holds that in some states, not for a time"},
 	{"unique_until", "zset", "unique keys that are held for a time, by the end of that"},
+	{"dead", "list", "the same of FAILED tasks that are kept for longer, moved there by purge.lua"},
+	{"kept", "zset", "finished tasks with a retention of their own, by when it has passed"},
+	{"expiring", "zset", "tasks that have not begun, by when they expire"},
 	{"lanes", "hash", "QUEUE|TYPE: its number; !QUEUE: since when it is paused; see queue/table.lua"},
 	{"meta", "hash", "generation (the epoch) and lanes (layout and number) of the ready lists, seq (newest sequence number), idle (a claim waits), " +
 		"watch, told and heed (of events), sweep (of ready lists)"},
@@ -89,6 +92,7 @@ type QueueKeys struct {
 	Tasks, State, Results, Errors         string
 	Active, Scheduled, Retrying, Due      string
 	Completed, Failed, Cancelled, FinList string
+	Expiring, Kept, Dead                  string
 	Unique, UniqueOf, Meta, Lanes         string
 	UniqueUntil, Events, Quarantine       string
 	// Wake is a channel, not a key: waiting claims listen to it.
@@ -105,6 +109,7 @@ func NewQueueKeys(namespace string, partition int) QueueKeys {
 		Tasks:  p + "tasks", State: p + "state", Results: p + "results", Errors: p + "errors",
 		Active: p + "active", Scheduled: p + "scheduled", Retrying: p + "retrying", Due: p + "due",
 		Completed: p + "completed", Failed: p + "failed", Cancelled: p + "cancelled", FinList: p + "finished",
+		Expiring: p + "expiring", Kept: p + "kept", Dead: p + "dead",
 		Unique: p + "unique", UniqueOf: p + "unique_of", Meta: p + "meta", Lanes: p + "lanes", UniqueUntil: p + "unique_until",
 		Events: p + "events", Quarantine: p + "quarantine", Wake: p + "wake", Absent: p + "absent",
 	}
@@ -117,7 +122,7 @@ func (k *QueueKeys) All(ready []string) []string {
 		k.Tasks, k.State, k.Results, k.Errors,
 		k.Active, k.Scheduled, k.Retrying, k.Due,
 		k.Completed, k.Failed, k.Cancelled, k.FinList,
-		k.Unique, k.UniqueOf, k.Meta, k.Events, k.UniqueUntil,
+		k.Unique, k.UniqueOf, k.Meta, k.Events, k.UniqueUntil, k.Expiring, k.Kept, k.Dead,
 	}, ready...)
 }
 

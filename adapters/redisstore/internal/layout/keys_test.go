@@ -47,6 +47,12 @@ func TestTheTablesHaveEachKey(t *testing.T) {
 	p.Do(t, "DEL", p.Key("cancelled"))
 	p.Do(t, "SET", p.Key("cancelled"), "foreign")
 	p.Verify(t, true)
+	p.Enqueue(t, func(task *domain.Task) { task.ExpiresIn = time.Hour })
+	own := p.Enqueue(t, func(task *domain.Task) { task.Retention = time.Hour })
+	require.NoError(t, p.Queue.CancelTask(t.Context(), own))
+	_, err = p.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{FailedRetention: time.Hour, Limit: 100})
+	require.NoError(t, err)
+	p.Report(t, p.Claim(t), ports.OutcomeCompleted)
 	_, err = p.Queue.ReadTaskEvents(t.Context(), ports.EventRequest{Max: 1})
 	require.NoError(t, err)
 

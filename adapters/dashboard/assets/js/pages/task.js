@@ -209,6 +209,8 @@ function factsOf(task, list) {
       : task.unique_while ? ` while ${task.unique_while}` : ''] : null],
     ['Key', task.key ? userText(task.key) : null],
     ['Tags', task.tags?.join(', ')],
+    ['Expires', waits && task.expires_at && !ran ? [timeFull(task.expires_at), ' ', h('span', { class: 'muted' }, timeAgo(task.expires_at))] : null],
+    ['Kept when finished for', task.retention_seconds ? duration(task.retention_seconds * 1000) : null],
     ['Created', [timeFull(task.created_at), ' ', h('span', { class: 'muted' }, timeAgo(task.created_at))]],
     ['Due', waits && task.scheduled_at ? [timeFull(task.scheduled_at), ' ', h('span', { class: 'muted' }, timeAgo(task.scheduled_at))] : null],
     ['Finished', task.completed_at ? [timeFull(task.completed_at), ' ', h('span', { class: 'muted' }, timeAgo(task.completed_at))] : null],

@@ -19,11 +19,12 @@ for i = 4, #ARGV do
   else
     leave(id, t)
     if t.status == PROCESSING then running[#running + 1] = id end
+    if t.deliveries == 0 then redis.call('ZREM', K.expiring, id) end
     emit(id, t.status, CANCELLED, t.attempt, t.list_no)
     t.status, t.finished, t.claim = CANCELLED, math.max(now, t.started), NO_CLAIM
     redis.call('HSET', K.state, id, pack_state(t))
     redis.call('ZADD', K.cancelled, digits(t.seq), id)
-    redis.call('RPUSH', K.finished, finish_entry(id, t.finished))
+    finish(K, id, t)
     free_unique(K.unique, K.unique_of, { id })
     out[#out + 1] = 0
   end

@@ -2,16 +2,18 @@
 -- repeat with the same claim id gives the tasks that the claim still holds, with
 -- leases that last anew, and gives those back that are beyond the most bytes.
 -- KEYS: tasks, state, errors, active, due, scheduled, retrying, meta, the key
--- of this claim, events, unique, unique_of, then the ready keys of all ready lists.
+-- of this claim, events, unique, unique_of, expiring, then the ready
+-- keys of all ready lists.
 -- ARGV: clock offset, epoch, claim id, most tasks, lease in
 -- microseconds, most bytes of records and errors (one task may have more), wake
 -- channel, then the ready lists to take from.
--- Reply: {-1} if the epoch is stale; else microseconds until the next task is
+-- Reply: {-1} if the epoch is stale; {-3} if nothing is claimed since promote.lua is to
+-- end expired tasks first; else microseconds until the next task is
 -- due (-1: none), the end of the lease, then for each task id, record, state and
 -- errors. A task whose record is gone, or whose id is none, is dropped from the
 -- index.
 local K = { tasks = KEYS[1], state = KEYS[2], errors = KEYS[3], active = KEYS[4], due = KEYS[5],
-  scheduled = KEYS[6], retrying = KEYS[7], meta = KEYS[8], claim = KEYS[9], events = KEYS[10] }
+  scheduled = KEYS[6], retrying = KEYS[7], meta = KEYS[8], claim = KEYS[9], events = KEYS[10], expiring = KEYS[13] }
 local m = redis.call('HMGET', K.meta, 'generation', 'watch')
 if (m[1] or '') ~= ARGV[2] then return { -1 } end
 local now = store_now(ARGV[1])
@@ -65,10 +67,10 @@ if before then
       changed[#changed + 1] = string.char(byte(s, 1) - 1) .. sub(s, 2)
       local list_no, seq = unpack_from('>H', s, 2), unpack_from('>I7', s, 6)
       -- As in keys.lua: a damaged state must not stop the claim.
-      local key = KEYS[13 + list_no] or KEYS[13] or K.scheduled
+      local key = KEYS[14 + list_no] or KEYS[14] or K.scheduled
       ready[key] = ready[key] or {}
       local list = ready[key]
-      list[#list + 1] = digits((10 - math.floor(byte(s, 1) / 8)) * WIDTH + seq)
+      list[#list + 1] = digits((10 - math.floor(byte(s, 1) / 8) % 16) * WIDTH + seq)
       list[#list + 1] = id
       if emit then emit(id, 2, 1, byte(s, 4), list_no) end
     end
@@ -90,7 +92,7 @@ local due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 if due and tonumber(due) <= now then
   -- include: queue/common
   -- As in keys.lua: a damaged record must not stop the claim.
-  K.ready = function(list_no) return KEYS[13 + list_no] or KEYS[13] or K.scheduled end
+  K.ready = function(list_no) return KEYS[14 + list_no] or KEYS[14] or K.scheduled end
   promote(K, now, 200, emit)
   due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 end
@@ -99,7 +101,7 @@ local next_due = due and math.max(0, tonumber(due) - now) or -1
 -- Take from the ready list with the best head for as long as it stays the best.
 local ids, scores, heads, groups = {}, {}, {}, {}
 for i = 8, #ARGV do
-  local key = KEYS[13 + ARGV[i]]
+  local key = KEYS[14 + ARGV[i]]
   if #ARGV == 8 then
     heads[1] = { key = key, score = 0 }
   else
@@ -145,10 +147,10 @@ end
 
 local ends = digits(now + lease)
 -- The offsets into a state are those of its description in common.lua.
-local out, leases, changed = { next_due, now + lease }, {}, {}
+local out, leases, changed, timed, late = { next_due, now + lease }, {}, {}, {}, false
 local o, c, taken, part, frees = 2, 0, 0, 8, {}
 -- Records are read in parts, few at first, since they may be large.
-while taken < #ids and room > 0 do
+while taken < #ids and room > 0 and not late do
   local first, last = taken, math.min(taken + part, #ids)
   local records = redis.call('HMGET', K.tasks, unpack(ids, first + 1, last))
   local states = redis.call('HMGET', K.state, unpack(ids, first + 1, last))
@@ -162,6 +164,21 @@ while taken < #ids and room > 0 do
   part = math.min(4 * part, 64)
   for i = 1, last - first do
     local id, s, record = ids[first + i], states[i], records[i]
+    -- As times in common.lua.
+    local version, expires, retention = record and byte(record, 1) or 0, 0, 0
+    if version > 16 and version < 33 and #record >= 28 and #id == 16 then
+      expires, retention = unpack_from('>dd', record, 13)
+      if expires ~= 0 and (not s or sub(s, 27, 28) == '\0\0') then
+        if expires < 0 then expires = SEQUENCE_START + (s and unpack_from('>I7', s, 6) or tonumber(scores[first + i]) % WIDTH) - expires end
+        if expires <= now then
+          -- That it expires may have been forgotten.
+          redis.call('ZADD', K.expiring, digits(expires), id)
+          late = true
+          break
+        end
+        timed[#timed + 1] = first + i
+      end
+    end
     if record and #id == 16 then
       local size = #record + (errors[i] and #errors[i] or 0)
       if size > room and c > 0 then
@@ -181,22 +198,26 @@ while taken < #ids and room > 0 do
         if #record >= 12 then
           list_no, prio = unpack_from('>HB', record, 2)
         end
-        s = pack_in('>BHHI7I7I7Hc16', 2 + 8 * math.min(prio, 31), list_no, 0, seq, math.max(now, SEQUENCE_START + seq), 0, 1, claim)
+        s = pack_in('>BHHI7I7I7Hc16', 2 + 8 * math.min(prio, 15) + (retention > 0 and 128 or 0), list_no, 0, seq, math.max(now, SEQUENCE_START + seq), 0, 1, claim)
       end
       c = c + 1
       leases[2 * c - 1], leases[2 * c] = ends, id
       changed[2 * c - 1], changed[2 * c] = id, s
       -- See layout/codec.go: it holds its unique key until it is claimed.
       if (byte(record) or 0) > 4 and (byte(record) - 1) % 8 > 3 then frees[#frees + 1] = id end
-      if emit then emit(id, 1, 2, byte(s, 4), (unpack_from('>H', s, 2))) end
       out[o + 1], out[o + 2], out[o + 3], out[o + 4] = id, record, s, errors[i] or ''
       o = o + 4
     end
     taken = first + i
   end
 end
+if late then c, taken, frees = 0, 0, {} end
+if #timed > 0 then
+  for n, i in ipairs(timed) do timed[n] = i <= taken and ids[i] or '' end
+  call_many('ZREM', K.expiring, timed)
+end
 if taken < #ids then
-  -- What there is no room for stays ready.
+  -- What there is no room for stays ready, and everything if something has expired.
   for _, g in ipairs(groups) do
     local back = {}
     for i = math.max(g.first, taken + 1), g.last do
@@ -212,9 +233,13 @@ if #frees > 0 then
   end
 end
 if c > 0 then
+  if emit then
+    for n = 1, c do emit(changed[2 * n - 1], 1, 2, byte(changed[2 * n], 4), (unpack_from('>H', changed[2 * n], 2))) end
+  end
   call_many('ZADD', K.active, leases)
   call_many('HSET', K.state, changed)
   redis.call('SET', K.claim, pack_in('>I7I4', now + lease, c), 'PX', math.ceil(lease / 1000) + 60000)
 end
 if emit then emit_all(now) end
+if late then return { -3 } end
 return out

@@ -7,6 +7,7 @@ local PENDING, PROCESSING, COMPLETED, FAILED, RETRYING, CANCELLED = 1, 2, 3, 4, 
 -- one is PENDING, and its record and its index say the rest:
 --
 --   1  status + 8 * priority        20  finished at, 7 bytes
+--      + 128 if it has a retention
 --   2  ready list, 2 bytes                27  deliveries, 2 bytes
 --   4  attempt                      29  claim id, 16 bytes
 --   5  recoveries                   45  scheduled at, 7 bytes, if it is not what
@@ -25,18 +26,27 @@ local NO_CLAIM = string.rep('\0', 16)
 local HEAD = '>BHBd'
 local HEAD_SIZE = 12
 
+-- times returns when a record says that its task expires (negative: a span from its
+-- creation) and how long it is kept when it has finished; 0 for none.
+local function times(record)
+  local version = string.byte(record) or 0
+  if version < 17 or version > 32 or #record < 28 then return 0, 0 end
+  local expires, retention = struct.unpack('>dd', record, 13)
+  return expires, retention
+end
+
 -- unpack_state reads a state; one that cannot be is as good as none.
 local function unpack_state(s)
   if not s or #s ~= STATE_SIZE and #s ~= STATE_SIZE + 7 then return nil end
   local kind, list_no, attempt, recoveries, seq, started, finished, deliveries, claim = struct.unpack(STATE, s)
   if kind % 8 < PENDING or kind % 8 > CANCELLED then return nil end
-  return { status = kind % 8, prio = math.floor(kind / 8), list_no = list_no, attempt = attempt, recoveries = recoveries,
+  return { status = kind % 8, prio = math.floor(kind / 8) % 16, kept = kind >= 128, list_no = list_no, attempt = attempt, recoveries = recoveries,
     seq = seq, started = started, finished = finished, deliveries = deliveries, claim = claim,
     scheduled = #s > STATE_SIZE and struct.unpack('>I7', s, STATE_SIZE + 1) or nil }
 end
 
 local function pack_state(t)
-  local s = struct.pack(STATE, t.status + 8 * t.prio, t.list_no, t.attempt, t.recoveries,
+  local s = struct.pack(STATE, t.status + 8 * t.prio + (t.kept and 128 or 0), t.list_no, t.attempt, t.recoveries,
     t.seq, t.started, t.finished, t.deliveries, t.claim)
   return t.scheduled and s .. struct.pack('>I7', t.scheduled) or s
 end
@@ -45,7 +55,8 @@ end
 local function fresh_state(record, seq)
   if not record or #record < HEAD_SIZE then return nil end
   local _, list_no, prio = struct.unpack(HEAD, record)
-  return { status = PENDING, list_no = list_no, prio = prio, deliveries = 0, attempt = 0, recoveries = 0,
+  local _, retention = times(record)
+  return { status = PENDING, list_no = list_no, prio = prio, kept = retention > 0, deliveries = 0, attempt = 0, recoveries = 0,
     seq = seq, started = 0, finished = 0, claim = NO_CLAIM }
 end
 
@@ -56,6 +67,13 @@ local function ready_score(t) return digits((10 - t.prio) * WIDTH + t.seq) end
 -- finish_entry is what the list of finished tasks holds: the id, and when it
 -- finished, so that an entry of a task that ran again is told apart.
 local function finish_entry(id, at) return id .. struct.pack('>I7', at) end
+
+-- finish lists a finished task for its removal.
+local function finish(K, id, t)
+  if not t.kept then return redis.call('RPUSH', K.finished, finish_entry(id, t.finished)) end
+  local _, retention = times(redis.call('HGET', K.tasks, id) or '')
+  redis.call('ZADD', K.kept, digits(t.finished + retention), id)
+end
 
 -- notify_claim notifies waiting claims, if one waits, that something became ready or that
 -- a due time came nearer.

@@ -21,6 +21,7 @@ for i = 3, #ARGV do
     out[#out + 1] = t.status
   else
     leave(id, t)
+    if t.deliveries == 0 then redis.call('ZREM', K.expiring, id) end
     emit(id, t.status, 0, t.attempt, t.list_no)
     free_unique(K.unique, K.unique_of, { id })
     for _, key in ipairs({ K.tasks, K.state, K.results, K.errors, K.unique_of }) do

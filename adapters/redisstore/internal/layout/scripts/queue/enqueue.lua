@@ -1,7 +1,7 @@
 -- Stores tasks as PENDING, ready or scheduled. The first write needs memory, so
 -- that a full server refuses the whole call.
--- KEYS: tasks, unique, unique_of, scheduled, due, meta, events, state, unique_until, then
--- the ready keys of the ready lists that are used.
+-- KEYS: tasks, unique, unique_of, scheduled, due, meta, events, state, unique_until,
+-- expiring, then the ready keys of the ready lists that are used.
 -- ARGV: clock offset, epoch, wake channel ('' if all ready lists are of
 -- paused queues, so that nobody is woken), number of tasks; id
 -- and record of each; the number of each ready list whose ready key is given; then for
@@ -31,8 +31,8 @@ for n = 1, count do ids[n] = ARGV[3 + 2 * n] end
 local old = get_many('HMGET', tasks, ids)
 
 local key_of, rule_of, for_of, ready_key, split, replaced = {}, {}, {}, {}, nil, nil
-for i = 10, #KEYS do ready_key[tonumber(ARGV[last + i - 9])] = KEYS[i] end
-for i = last + #KEYS - 8, #ARGV, 4 do
+for i = 11, #KEYS do ready_key[tonumber(ARGV[last + i - 10])] = KEYS[i] end
+for i = last + #KEYS - 9, #ARGV, 4 do
   local n = tonumber(ARGV[i])
   key_of[n], rule_of[n], for_of[n] = ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
 end
@@ -41,12 +41,15 @@ if next(key_of) then
 end
 
 -- same tells whether the stored record is that of a task which is enqueued again: but for
--- its trace, which one of an even version ends with, and for what was replaced of it.
+-- its trace, which one of an even version ends with, for what was replaced of it, and for
+-- when it expires, which its options say too, since that is cleared when it is run again.
 local function same(stored, record)
   local version, flags = string.byte(stored) - 1, string.byte(record) - 1
-  if version >= 8 and split then return version % 8 - version % 2 == flags - flags % 2 and split(stored) == split(record) end
+  if version % 16 >= 8 and split then return version % 8 - version % 2 == flags % 8 - flags % 2 and split(stored) == split(record) end
   if version % 2 == 1 then stored = string.char(version) .. string.sub(stored, 2, -26) end
   if flags % 2 == 1 then record = string.char(flags) .. string.sub(record, 2, -26) end
+  if version >= 16 then stored = string.sub(stored, 1, 12) .. string.sub(stored, 21) end
+  if flags >= 16 then record = string.sub(record, 1, 12) .. string.sub(record, 21) end
   return stored == record
 end
 
@@ -57,7 +60,7 @@ local function holder_of(key)
   return (not till or tonumber(till) > now) and id
 end
 
-local out, ready, sched, dues, keys, keys_of = {}, {}, {}, {}, {}, {}
+local out, ready, sched, dues, keys, keys_of, expiries = {}, {}, {}, {}, {}, {}, {}
 local seen, held, refused, is_ready, first_due = {}, {}, false, false, nil
 local tills, replaces = {}, {}
 for n = 1, count do
@@ -76,7 +79,14 @@ for n = 1, count do
     seen[id] = record
     -- The head of a record: version, ready list, priority, and when it is scheduled, a
     -- delay if negative.
-    local _, list_no, prio, due = struct.unpack('>BHBd', record)
+    local version, list_no, prio, due = struct.unpack('>BHBd', record)
+    if version >= 17 then
+      local expires = struct.unpack('>d', record, 13)
+      if expires ~= 0 then
+        expiries[#expiries + 1] = digits(expires < 0 and SEQUENCE_START + seq - expires or expires)
+        expiries[#expiries + 1] = id
+      end
+    end
     if due < 0 then due = SEQUENCE_START + seq - due end
     if due > now then
       sched[#sched + 1] = digits(seq)
@@ -186,6 +196,7 @@ if #sched > 0 then
   call_many('ZADD', scheduled, sched)
   call_many('ZADD', due_key, dues)
 end
+if #expiries > 0 then call_many('ZADD', KEYS[10], expiries) end
 if #keys > 0 then
   if #tills > 0 then
     -- As many are forgotten as come, at least, so that they do not grow for ever.

@@ -1,15 +1,15 @@
 -- The keys of scripts that may touch any of them, in the order of queueKeys.all:
--- seventeen fixed ones, then the ready keys of all ready lists, from ready list 0.
+-- twenty fixed ones, then the ready keys of all ready lists, from ready list 0.
 local K = {
   tasks = KEYS[1], state = KEYS[2], results = KEYS[3], errors = KEYS[4],
   active = KEYS[5], scheduled = KEYS[6], retrying = KEYS[7], due = KEYS[8],
   completed = KEYS[9], failed = KEYS[10], cancelled = KEYS[11], finished = KEYS[12],
   unique = KEYS[13], unique_of = KEYS[14], meta = KEYS[15], events = KEYS[16],
-  unique_until = KEYS[17],
+  unique_until = KEYS[17], expiring = KEYS[18], kept = KEYS[19], dead = KEYS[20],
 }
 -- A ready list that cannot be, of a damaged record, is taken for another one: a script
 -- that fails in its midst would do harm to other tasks.
-K.ready = function(list_no) return KEYS[18 + list_no] or KEYS[18] or K.scheduled end
+K.ready = function(list_no) return KEYS[21 + list_no] or KEYS[21] or K.scheduled end
 
 -- emit and emit_all do what emit.lua says if somebody reads events, once emit_if_read has
 -- found out.
@@ -59,6 +59,7 @@ local function leave(id, t)
   elseif t.status == FAILED then redis.call('ZREM', K.failed, id)
   elseif t.status == CANCELLED then redis.call('ZREM', K.cancelled, id)
   end
+  if t.kept and t.status ~= PENDING then redis.call('ZREM', K.kept, id) end
 end
 
 -- make_ready stores the state as PENDING and puts the task among the ready ones.

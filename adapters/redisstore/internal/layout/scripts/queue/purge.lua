@@ -1,41 +1,58 @@
 -- Removes finished tasks with all that belongs to them, the first to finish
--- first, and unique keys whose time has passed. Entries of tasks that were deleted or
--- ran again are dropped.
--- KEYS: as in keys.lua. ARGV: clock offset, retention in microseconds, most
--- entries to look at.
+-- first, and unique keys whose time has passed. Entries of tasks that were deleted or ran again are dropped. What is FAILED
+-- moves from the list of finished tasks to the dead ones, if these are kept for longer.
+-- KEYS: as in keys.lua. ARGV: clock offset, retention in microseconds, that of FAILED
+-- tasks, most entries to look at.
 -- Reply: 1 if there may be more, else 0, then the ids.
 -- include: queue/common
 -- include: queue/keys
 local now = store_now(ARGV[1])
-local before = now - tonumber(ARGV[2])
-local limit = tonumber(ARGV[3])
+local before, dead_before, limit = now - tonumber(ARGV[2]), now - tonumber(ARGV[3]), tonumber(ARGV[4])
+local ids, ends, entries = {}, {}, {}
 local passed = redis.call('ZRANGEBYSCORE', K.unique_until, '-inf', digits(now), 'LIMIT', 0, limit)
 if #passed > 0 then
   call_many('ZREM', K.unique_until, passed)
   call_many('HDEL', K.unique, passed)
 end
-local entries = redis.call('LRANGE', K.finished, 0, limit - 1)
-local ids, ends = {}, {}
-for _, e in ipairs(entries) do
-  local at = #e == 23 and struct.unpack('>I7', e, 17) or 0
-  if at > before then break end
-  ids[#ids + 1] = string.sub(e, 1, 16)
-  ends[#ends + 1] = at
+
+-- take adds the entries of a list whose time has come, and returns how many.
+local function take(key, till)
+  local n = 0
+  for _, e in ipairs(redis.call('LRANGE', key, 0, limit - #ids - 1)) do
+    local at = #e == 23 and struct.unpack('>I7', e, 17) or 0
+    if at > till then break end
+    n = n + 1
+    local i = #ids + 1
+    ids[i], ends[i], entries[i] = string.sub(e, 1, 16), at, e
+  end
+  return n
 end
+local own = redis.call('ZRANGEBYSCORE', K.kept, '-inf', digits(now), 'LIMIT', 0, limit)
+for i, id in ipairs(own) do ids[i] = id end
+local dead = #ids < limit and take(K.dead, dead_before) or 0
+local finished = #ids < limit and take(K.finished, before) or 0
 if #ids == 0 then return { 0 } end
 emit_if_read(now)
-local gone = {}
+local gone, moved = {}, {}
 local lists = { [COMPLETED] = {}, [FAILED] = {}, [CANCELLED] = {} }
 for i, s in ipairs(get_many('HMGET', K.state, ids)) do
   local t = unpack_state(s)
-  if t and lists[t.status] and t.finished == ends[i] then
-    gone[#gone + 1] = ids[i]
-    local list = lists[t.status]
-    list[#list + 1] = ids[i]
-    emit(ids[i], t.status, 0, t.attempt, t.list_no)
+  local is_own = i <= #own
+  if t and lists[t.status] and t.kept == is_own and (is_own or t.finished == ends[i]) then
+    if t.status == FAILED and not is_own and t.finished > dead_before then
+      moved[#moved + 1] = entries[i]
+    else
+      gone[#gone + 1] = ids[i]
+      local list = lists[t.status]
+      list[#list + 1] = ids[i]
+      emit(ids[i], t.status, 0, t.attempt, t.list_no)
+    end
   end
 end
-redis.call('LTRIM', K.finished, #ids, -1)
+if #own > 0 then call_many('ZREM', K.kept, own) end
+redis.call('LTRIM', K.dead, dead, -1)
+redis.call('LTRIM', K.finished, finished, -1)
+if #moved > 0 then call_many('RPUSH', K.dead, moved) end
 if #lists[COMPLETED] > 0 then call_many('ZREM', K.completed, lists[COMPLETED]) end
 if #lists[FAILED] > 0 then call_many('ZREM', K.failed, lists[FAILED]) end
 if #lists[CANCELLED] > 0 then call_many('ZREM', K.cancelled, lists[CANCELLED]) end

@@ -8,7 +8,7 @@
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
 local now = store_now(ARGV[1])
 local out = {}
-for list_no = 0, #KEYS - 18 do
+for list_no = 0, #KEYS - 21 do
   local n, oldest = ready_tasks(K.ready(list_no))
   out[#out + 1] = n
   out[#out + 1] = oldest and math.max(0, now - SEQUENCE_START - oldest) or 0

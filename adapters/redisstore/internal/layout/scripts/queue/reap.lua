@@ -46,7 +46,7 @@ for i, id in ipairs(ids) do
       t.status, t.finished = FAILED, math.max(now, t.started)
       redis.call('HSET', K.state, id, pack_state(t))
       redis.call('ZADD', K.failed, digits(t.seq), id)
-      redis.call('RPUSH', K.finished, finish_entry(id, t.finished))
+      finish(K, id, t)
       free_unique(K.unique, K.unique_of, { id })
     else
       make_ready(id, t)

@@ -2,15 +2,17 @@
 -- unique keys. They declare both names.
 
 -- split takes a record apart: what stays when it is replaced, from its ready list to its
--- options, the payload, the trace, and who replaced it last.
+-- options, without its times, the payload, the trace, and who replaced it last.
 split = function(record)
   local flags, stop, at, trace, by = string.byte(record) - 1, #record, 13, '', ''
-  if flags >= 8 then
+  if flags % 16 >= 8 then
     by, stop = string.sub(record, stop - 15), stop - 16
   end
   if flags % 2 == 1 then
     trace, stop = string.sub(record, stop - 24, stop), stop - 25
   end
+  if flags >= 16 then at = 29 end
+  local fields = at
   local function number()
     local n, scale, b = 0, 1, nil
     repeat
@@ -25,7 +27,7 @@ split = function(record)
     local length = number()
     at = at + length
   end
-  return string.sub(record, 2, 3) .. string.sub(record, 13, at - 1), string.sub(record, at, stop), trace, by
+  return string.sub(record, 2, 3) .. string.sub(record, fields, at - 1), string.sub(record, at, stop), trace, by
 end
 
 -- replaced is the record old with the priority, the time and the payload of another, that
@@ -33,6 +35,8 @@ end
 replaced = function(old, record, by)
   local kept, _, trace = split(old)
   local _, payload = split(record)
-  return string.char((string.byte(old) - 1) % 8 + 9) .. string.sub(old, 2, 3) .. string.sub(record, 4, 12)
-    .. string.sub(kept, 3) .. payload .. trace .. by
+  local flags = string.byte(old) - 1
+  local times = flags >= 16 and string.sub(old, 13, 28) or ''
+  return string.char(flags % 8 + 9 + (flags >= 16 and 16 or 0)) .. string.sub(old, 2, 3) .. string.sub(record, 4, 12)
+    .. times .. string.sub(kept, 3) .. payload .. trace .. by
 end

@@ -30,6 +30,13 @@ for i = 4, #ARGV do
       redis.call('HSET', K.unique, key, id)
       redis.call('ZREM', K.unique_until, key)
     end
+    if t.deliveries == 0 then
+      local record = redis.call('HGET', K.tasks, id) or ''
+      -- What it says in its options stays, so that a repeated enqueue is known.
+      if times(record) ~= 0 then
+        redis.call('HSET', K.tasks, id, string.sub(record, 1, 12) .. string.rep('\0', 8) .. string.sub(record, 21))
+      end
+    end
     make_ready(id, t)
     notify = true
     out[#out + 1] = 0

@@ -9,7 +9,7 @@
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
 local now = store_now(ARGV[1])
 local ready, oldest = 0, nil
-for list_no = 0, #KEYS - 18 do
+for list_no = 0, #KEYS - 21 do
   local n, first = ready_tasks(K.ready(list_no))
   ready = ready + n
   if first then oldest = math.min(oldest or math.huge, first) end

@@ -1,7 +1,8 @@
 -- Records how runs ended. The first write is a removal, so that finishing works
 -- when memory is full.
 -- KEYS: state, active, completed, failed, retrying, due, results, errors,
--- finished, unique, unique_of, meta, events; scheduled too if a task is snoozed.
+-- finished, unique, unique_of, meta, events, tasks, kept; scheduled too if a task is
+-- snoozed.
 -- ARGV: clock offset, wake channel, then for each report: task id, fence and the
 -- status to go to in one; result or failure; microseconds until the next run.
 -- Reply: for each 1, or 0 if the lease is not held.
@@ -15,7 +16,7 @@ local ids = {}
 for i = 3, #ARGV, 3 do ids[#ids + 1] = sub(ARGV[i], 1, 16) end
 
 -- The offsets into a state are those of its description in common.lua.
-local out, done, changed, completes, ended, over = {}, {}, {}, {}, {}, {}
+local out, done, changed, completes, ended, own, over = {}, {}, {}, {}, {}, {}, {}
 local kept, failures, fails, retries, snoozes, dues, first_due, seen = {}, {}, {}, {}, {}, {}, nil, {}
 for n, s in ipairs(get_many('HMGET', state, ids)) do
   local at = 3 * n
@@ -44,7 +45,7 @@ for n, s in ipairs(get_many('HMGET', state, ids)) do
       waits[#waits + 1] = id
     else
       if started > now then ends = sub(s, 13, 19) end
-      ended[#ended + 1] = id .. ends
+      if byte(s, 1) < 128 then ended[#ended + 1] = id .. ends else own[#own + 1] = { id, unpack_from('>I7', ends) } end
       over[#over + 1] = id
       if to == COMPLETED then
         completes[#completes + 1] = digits(seq)
@@ -75,7 +76,7 @@ call_many('HSET', state, changed)
 if #completes > 0 then call_many('ZADD', completed, completes) end
 if #fails > 0 then call_many('ZADD', failed, fails) end
 if #retries > 0 then call_many('ZADD', retrying, retries) end
-if #snoozes > 0 then call_many('ZADD', KEYS[14], snoozes) end
+if #snoozes > 0 then call_many('ZADD', KEYS[16], snoozes) end
 if #dues > 0 then
   local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
   call_many('ZADD', due, dues)
@@ -90,8 +91,14 @@ if #failures > 0 then
     redis.call('HSET', errors, f[1], append_error(redis.call('HGET', errors, f[1]), f[2], f[3], now, f[4]))
   end
 end
-if #ended > 0 then
-  call_many('RPUSH', finished, ended)
+if #over > 0 then
+  if #ended > 0 then call_many('RPUSH', finished, ended) end
+  for _, o in ipairs(own) do
+    -- The offset into a record is that of times in common.lua.
+    local record = redis.call('HGET', KEYS[14], o[1])
+    local retention = record and #record >= 28 and unpack_from('>d', record, 21) or 0
+    redis.call('ZADD', KEYS[15], digits(o[2] + retention), o[1])
+  end
   if redis.call('HLEN', unique_of) > 0 then
     for i, key in ipairs(get_many('HMGET', unique_of, over)) do
       if key and redis.call('HGET', unique, key) == over[i] then redis.call('HDEL', unique, key) end

@@ -1,8 +1,8 @@
--- Reads one page of the list of finished tasks, from where the last page ended,
+-- Reads one page of the list of finished tasks, or of the dead ones, from where the last page ended,
 -- although entries may have been removed from the head since. It also looks for
 -- entries whose time cannot be, which would hold up all behind them, and removes
 -- them if it is asked to.
--- KEYS: finished. ARGV: clock offset, position, the last entry that was read ('' at
+-- KEYS: the list. ARGV: clock offset, position, the last entry that was read ('' at
 -- the beginning), how many entries to read, 'repair' or ''.
 -- Reply: the position behind the page, the last entry before it, how many entries
 -- cannot be, these, then the others.

@@ -2,7 +2,7 @@
 -- there. tasks.lua then decides about each.
 -- KEYS: tasks, state, scheduled, retrying, the index. ARGV: cursor, how many
 -- members to look at, what the index is: the statuses of its members ('6'), a
--- ready list ('ready:3'), or 'due'.
+-- ready list ('ready:3'), 'due', 'expiring' or 'kept'.
 -- Reply: the next cursor, the bytes that were read, then the members to look at.
 -- include: queue/common
 local tasks, state, scheduled, retrying = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -21,6 +21,8 @@ local function belongs(id, t)
   if what == 'due' then
     return (redis.call('ZSCORE', scheduled, id) or redis.call('ZSCORE', retrying, id)) ~= false
   end
+  if what == 'expiring' then return not t or t.status == PENDING and t.deliveries == 0 end
+  if what == 'kept' then return t and t.kept and (t.status == COMPLETED or t.status == FAILED or t.status == CANCELLED) end
   if t then return tonumber(what) == t.status or t.status == PENDING and (what == 'scheduled' or list_no == t.list_no) end
   if what == 'scheduled' then return true end
   if not list_no then return false end

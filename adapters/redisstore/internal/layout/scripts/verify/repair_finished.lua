@@ -9,7 +9,7 @@ local out = {}
 for i = 2, #ARGV do
   local id = string.sub(ARGV[i], 1, 16)
   local t = unpack_state(redis.call('HGET', KEYS[2], id))
-  if t and (t.status == COMPLETED or t.status == FAILED or t.status == CANCELLED)
+  if t and (t.status == COMPLETED or t.status == FAILED or t.status == CANCELLED) and not t.kept
     and finish_entry(id, t.finished) == ARGV[i] and redis.call('HEXISTS', KEYS[1], id) == 1 then
     out[#out + 1] = ARGV[i]
     if ARGV[1] == 'repair' then

@@ -10,8 +10,8 @@
 -- the quarantine keeps, its most records, then for each task: id, size of its record
 -- (-1: none), SHA-1 of it or '' for not to compare it, what keeps it from being read
 -- ('' nothing), ready list of its queue and type (-1: none), ready list that the record says,
--- priority, scheduled_at as in the record, unique key that it holds in some states, and 1
--- if only until it is claimed.
+-- priority, scheduled_at as in the record, unique key that it holds in some states, 1 if only
+-- until it is claimed, when it expires and how long it is kept as in the record.
 -- What to do: 'scan' looks for a task in the ready list of the record only, 'check' in
 -- all, 'repair' mends.
 -- Reply: {-1} if the epoch is stale; else the highest sequence number that was
@@ -25,7 +25,7 @@ local now = store_now(ARGV[1])
 local mode, ready_keys, longest = ARGV[4], tonumber(ARGV[3]), tonumber(ARGV[6])
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
 local quarantine = KEYS[#KEYS]
-local FIRST, PER_TASK = 9, 10
+local FIRST, PER_TASK = 9, 12
 local DAY = 86400000000
 local EVER = 5000000000000000 -- 2128, after every time that a task may have
 
@@ -43,6 +43,7 @@ local function facts_of(n)
     list_no = tonumber(ARGV[at + 4]), own_list = tonumber(ARGV[at + 5]), prio = tonumber(ARGV[at + 6]),
     sched = tonumber(ARGV[at + 7]), key = ARGV[at + 8],
     waits = ARGV[at + 9] == '1',
+    expires = tonumber(ARGV[at + 10]), retention = tonumber(ARGV[at + 11]),
   }
 end
 -- A finished task enters the list of those, which nothing here reads: this makes
@@ -53,6 +54,7 @@ local newest = math.max(last_seq, now - SEQUENCE_START + DAY)
 local highest, notify, used = 0, false, false
 local states, holds = get_many('HMGET', K.state, ids), get_many('HMGET', K.unique_of, ids)
 local dues, scores = get_many('ZMSCORE', K.due, ids), {}
+local expiries, kepts = get_many('ZMSCORE', K.expiring, ids), get_many('ZMSCORE', K.kept, ids)
 for _, part in ipairs(INDEXES) do scores[part] = get_many('ZMSCORE', K[part], ids) end
 local out = { '0' }
 
@@ -81,6 +83,7 @@ end
 local function state_problems(t, f)
   local out = {}
   if t.list_no ~= f.own_list and t.list_no ~= f.list_no then out[#out + 1] = 'its lane is not that of the record' end
+  if t.kept ~= (f.retention > 0) then out[#out + 1] = 'its retention is not that of the record' end
   if t.prio ~= f.prio then out[#out + 1] = 'its priority is not that of the record' end
   if not plausible(t.seq) then out[#out + 1] = 'its sequence number cannot be' end
   if t.scheduled and not is_time(t.scheduled, EVER) or t.status == RETRYING and not t.scheduled
@@ -94,6 +97,16 @@ end
 -- time_of is when a task is to run: its record says so, unless its state does.
 local function time_of(w, f)
   return w.scheduled or f.sched < 0 and SEQUENCE_START + w.seq - f.sched or f.sched
+end
+
+-- expiry_of is when a task expires that is in this state, nil for never. removal_of is
+-- when its own retention has passed, nil if it has none or has not finished.
+local function expiry_of(status, deliveries, seq, expires)
+  if status ~= PENDING or deliveries > 0 or expires == 0 then return nil end
+  return expires < 0 and SEQUENCE_START + seq - expires or expires
+end
+local function removal_of(t, retention)
+  return t and t.kept and finished(t.status) and retention > 0 and t.finished + retention or nil
 end
 
 -- must_hold tells whether an unfinished task has to hold its unique key, and may_hold
@@ -134,7 +147,7 @@ local function is_well(n)
   local seq, due, is_due = score, nil, dues[n]
   if ready then seq = score - (10 - prio) * WIDTH end
   if t then
-    if t.list_no ~= tonumber(list_no) or t.prio ~= prio or t.started > now + DAY or t.finished > now + DAY then return false end
+    if t.kept ~= (tonumber(ARGV[at + 11]) > 0) or t.list_no ~= tonumber(list_no) or t.prio ~= prio or t.started > now + DAY or t.finished > now + DAY then return false end
     seq = t.seq
   end
   if not plausible(seq) then return false end
@@ -155,6 +168,8 @@ local function is_well(n)
     if not scores[HOME[status]][n] or score ~= seq or t.finished == 0 then return false end
   end
   if (is_due and tonumber(is_due) or nil) ~= due then return false end
+  if (expiries[n] and tonumber(expiries[n]) or nil) ~= expiry_of(status, t and t.deliveries or 0, seq, tonumber(ARGV[at + 10])) then return false end
+  if (kepts[n] and tonumber(kepts[n]) or nil) ~= removal_of(t, tonumber(ARGV[at + 11])) then return false end
   if (holds[n] or '') ~= key then return false end
   if key ~= '' and is_open then
     local waits, holds_it = ARGV[at + 9] == '1', redis.call('HGET', K.unique, key) == id
@@ -230,6 +245,12 @@ local function judge(n)
       rest[#rest + 1] = 'due'
       remove('ZREM', K.due, id)
     end
+    for part, at in pairs({ expiring = expiries[n], kept = kepts[n] }) do
+      if at then
+        rest[#rest + 1] = part
+        remove('ZREM', K[part], id)
+      end
+    end
     for _, part in ipairs({ 'state', 'results', 'errors', 'unique_of' }) do
       if redis.call('HEXISTS', K[part], id) == 1 then
         rest[#rest + 1] = part
@@ -287,13 +308,17 @@ local function judge(n)
     -- What has no id can be no task: nobody could ask for it.
     for _, place in ipairs(places) do remove('ZREM', key_of(place), id) end
     remove('ZREM', K.due, id)
+    remove('ZREM', K.expiring, id)
+    remove('ZREM', K.kept, id)
     free_key()
     for _, part in ipairs({ 'tasks', 'state', 'results', 'errors', 'unique_of' }) do remove('HDEL', K[part], id) end
     report('record_corrupt', 'tasks', f.problem, keep_bytes('removed'))
     return apply()
   elseif f.problem ~= '' then
     local ended = t and finished(t.status)
-    if t and plausible(t.seq) then w = t
+    if t and plausible(t.seq) then
+      w = t
+      w.kept = false
     else w = new_state(ended and t.status or PENDING, attempts_of(id))
     end
     if not ended then
@@ -315,7 +340,7 @@ local function judge(n)
     elseif t and #problems == 1 then
       w = t
       if w.list_no ~= f.list_no then w.list_no = f.own_list end
-      w.prio = f.prio
+      w.prio, w.kept = f.prio, f.retention > 0
       if not plausible(w.seq) then w.seq = seq_of_place() end
       if not is_time(w.started, now + DAY) then w.started = 0 end
       if w.status == RETRYING and not w.scheduled or w.scheduled and not is_time(w.scheduled, EVER) then
@@ -336,7 +361,7 @@ local function judge(n)
       end
       keep_fresh = not raw and status == PENDING and (in_ready or score.scheduled or not score.active)
       w = new_state(status, keep_fresh and 0 or attempts_of(id))
-      w.list_no, w.prio = f.own_list, f.prio
+      w.list_no, w.prio, w.kept = f.own_list, f.prio, f.retention > 0
       if status == RETRYING then w.scheduled = due_or(0)
       elseif lost_seq and status == PENDING and f.sched < 0 then w.scheduled = due_or(nil)
       end
@@ -433,6 +458,25 @@ local function judge(n)
       report('due_stray', 'due', 'it is ' .. NAME[w.status] .. ' and due', 'removed from due')
     end
     remove('ZREM', K.due, id)
+  end
+
+  -- When it expires, and when its own retention has passed.
+  local function timed(kind, place, has, want, told)
+    has = has and tonumber(has) or nil
+    if has == want then return end
+    if not reported then
+      report(kind, place, told, want and 'put at its time' or 'removed')
+    end
+    if want then write('ZADD', K[place], num(want), id) else remove('ZREM', K[place], id) end
+  end
+  timed('expiry_wrong', 'expiring', expiries[n], f.problem == '' and expiry_of(w.status, w.deliveries, w.seq, f.expires) or nil,
+    'it expires at another time than its record says, or not at all')
+  if f.problem == '' and w.kept and just_finished then
+    write('ZADD', K.kept, num(w.finished + f.retention), id)
+    just_finished = false
+  else
+    timed('retention_wrong', 'kept', kepts[n], f.problem == '' and removal_of(w, f.retention) or nil,
+      'it is to be removed at another time than its record says, or never')
   end
 
   -- Whether it holds its unique key.

@@ -11,7 +11,7 @@ for i = 1, #page[2], 2 do
   local id, s = page[2][i], page[2][i + 1]
   out[2] = out[2] + #id + #s
   local t = unpack_state(s)
-  if t and (t.status == COMPLETED or t.status == FAILED or t.status == CANCELLED) and t.finished < before then
+  if t and (t.status == COMPLETED or t.status == FAILED or t.status == CANCELLED) and not t.kept and t.finished < before then
     out[#out + 1] = finish_entry(id, t.finished)
   end
 end
