@@ -77,7 +77,7 @@ func (o *opened) close() error {
 // are those of the configuration or the store, as they were, without the wiring's own
 // words, and leave nothing open. Whoever does not start an App must still stop it.
 func New(ctx context.Context, config Config) (*App, error) {
-	if err := config.Validate(); err != nil { //nolint:contextcheck // Nothing in it waits.
+	if err := config.Validate(); err != nil {
 		return nil, err
 	}
 	if err := config.ValidateOpen(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"logsift/adapters/httpapi"
+	"logsift/adapters/httpapi/apikey"
 	"logsift/application"
 	"logsift/domain"
 )
@@ -37,8 +38,9 @@ func readSchedules(node *yaml.Node) (map[string]json.RawMessage, error) {
 }
 
 // decodeSchedule reads one of the schedules. The error names it and its field.
-func (c *Config) decodeSchedule(ctx context.Context, name string) (domain.Schedule, error) {
-	s, err := httpapi.DecodeSchedule(ctx, name, c.Schedules[name])
+func (c *Config) decodeSchedule(name string) (domain.Schedule, error) {
+	// Who writes the configuration is an administrator.
+	s, err := httpapi.DecodeSchedule(apikey.Admin, name, c.Schedules[name])
 	return s, inSchedule(name, err)
 }
 
@@ -56,7 +58,7 @@ func inSchedule(name string, err error) error {
 func (c *Config) validateSchedules() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.Schedules)) {
-		s, err := c.decodeSchedule(context.Background(), name)
+		s, err := c.decodeSchedule(name)
 		if err == nil {
 			_, err = s.Compile(time.LoadLocation, time.Now())
 			err = inSchedule(name, err)
@@ -74,7 +76,7 @@ func setSchedules(service *application.ScheduleService, config Config) func(cont
 			return nil
 		}
 		for _, name := range slices.Sorted(maps.Keys(config.Schedules)) {
-			s, err := config.decodeSchedule(ctx, name)
+			s, err := config.decodeSchedule(name)
 			if err != nil {
 				return err
 			}

@@ -89,7 +89,7 @@ func BenchmarkSchedules(b *testing.B) {
 			require.NoError(b, s.Start(b.Context()))
 			running = append(running, s)
 		}
-		time.Sleep(time.Until(tick))
+		<-time.After(time.Until(tick))
 		for {
 			stats, err := client.GetQueueStats(b.Context())
 			require.NoError(b, err)
@@ -97,15 +97,15 @@ func BenchmarkSchedules(b *testing.B) {
 				break
 			}
 			require.Less(b, time.Since(tick), 30*time.Second)
-			time.Sleep(5 * time.Millisecond)
+			<-time.After(5 * time.Millisecond)
 		}
 		b.ReportMetric(time.Since(tick).Seconds(), "s-to-last")
-		time.Sleep(200 * time.Millisecond)
+		<-time.After(200 * time.Millisecond)
 		stats, err := client.GetQueueStats(b.Context())
 		require.NoError(b, err)
 		require.Equal(b, int64(schedules), stats.Total(), "each once")
 		for _, s := range running {
-			stops.Go(func() { _ = s.Stop(context.Background()) })
+			stops.Go(func() { _ = s.Stop(context.WithoutCancel(b.Context())) })
 		}
 		stops.Wait()
 	}

@@ -47,9 +47,9 @@ type TaskOptions struct {
 	Retention time.Duration `json:"retention,omitempty"`
 }
 
-// Encode returns the options as a store keeps them, nil if there are none. Equal options
+// EncodeOptions returns the options as a store keeps them, nil if there are none. Equal options
 // have equal encodings.
-func (o TaskOptions) Encode() []byte {
+func (o TaskOptions) EncodeOptions() []byte {
 	o = o.AsGiven()
 	if o.Key == "" && len(o.Tags) == 0 && o.Backoff == (RetryPolicy{}) && o.ExpiresAt.IsZero() && o.ExpiresIn == 0 && o.Retention == 0 &&
 		o.UniqueWhile == "" && o.UniqueFor == 0 {
@@ -86,7 +86,7 @@ func ceilMicro(d time.Duration) time.Duration {
 	return (d + time.Microsecond - 1).Truncate(time.Microsecond)
 }
 
-// DecodeTaskOptions is the inverse of Encode. The error wraps ErrCorruptRecord.
+// DecodeTaskOptions is the inverse of EncodeOptions. The error wraps ErrCorruptRecord.
 func DecodeTaskOptions(encoded []byte) (o TaskOptions, err error) {
 	if len(encoded) == 0 {
 		return o, nil
@@ -97,12 +97,12 @@ func DecodeTaskOptions(encoded []byte) (o TaskOptions, err error) {
 	return o, nil
 }
 
-func (o TaskOptions) clone() TaskOptions {
+func (o TaskOptions) cloneOptions() TaskOptions {
 	o.Tags = slices.Clone(o.Tags)
 	return o
 }
 
-func (o TaskOptions) validate() error {
+func (o TaskOptions) validateOptions() error {
 	if len(o.Key) > MaxKey || !utf8.ValidString(o.Key) {
 		return &ValidationError{Field: "key", Rule: fmt.Sprintf("must be UTF-8 of at most %d bytes", MaxKey)}
 	}

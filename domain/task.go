@@ -212,7 +212,7 @@ func (t *Task) Validate() error {
 			return err
 		}
 	}
-	if err := t.TaskOptions.validate(); err != nil {
+	if err := t.validateOptions(); err != nil {
 		return err
 	}
 	if err := t.OnConflict.validate(); err != nil {
@@ -292,7 +292,7 @@ func (t *Task) QueueWait() (wait time.Duration, known bool) {
 func (t *Task) Clone() *Task {
 	c := *t
 	c.Payload = append([]byte(nil), t.Payload...)
-	c.TaskOptions = t.TaskOptions.clone()
+	c.TaskOptions = t.cloneOptions()
 	c.Result = append([]byte(nil), t.Result...)
 	c.Errors = append([]TaskError(nil), t.Errors...)
 	if t.Lease != nil {
@@ -313,7 +313,7 @@ func (t *Task) AsEnqueued() *Task {
 	return &Task{
 		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: append([]byte(nil), t.Payload...), Priority: t.Priority,
 		MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey, Delay: t.Delay,
-		TraceParent: t.TraceParent, TaskOptions: t.TaskOptions.clone(), ScheduledAt: t.ScheduledAt, Status: TaskStatusPending,
+		TraceParent: t.TraceParent, TaskOptions: t.cloneOptions(), ScheduledAt: t.ScheduledAt, Status: TaskStatusPending,
 	}
 }
 

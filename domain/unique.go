@@ -22,7 +22,7 @@ func ParseUniqueWhile(name string) (UniqueWhile, error) {
 		return UniqueWhileUnfinished, nil
 	}
 	w := UniqueWhile(name)
-	return w, TaskOptions{UniqueWhile: w}.validate()
+	return w, TaskOptions{UniqueWhile: w}.validateOptions()
 }
 
 // OnConflict is what Enqueue does with a task whose unique key another one holds.
@@ -96,5 +96,5 @@ func (t *Task) SameReplacement(other *Task) bool {
 func (t *Task) SameOrigin(other *Task) bool {
 	return t.ID == other.ID && t.Type == other.Type && t.Queue == other.Queue &&
 		t.MaxRetries == other.MaxRetries && t.Timeout == other.Timeout && t.UniqueKey == other.UniqueKey &&
-		bytes.Equal(t.TaskOptions.Encode(), other.TaskOptions.Encode())
+		bytes.Equal(t.EncodeOptions(), other.EncodeOptions())
 }

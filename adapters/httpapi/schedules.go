@@ -14,15 +14,16 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 
+	"logsift/adapters/httpapi/apikey"
 	"logsift/adapters/httpapi/auth"
 	"logsift/adapters/httpapi/request"
 	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 )
 
-// DecodeSchedule makes a schedule of its name and the JSON that a PUT has. ctx has the
-// caller. The error is a *domain.ValidationError, or a problem.ErrForbidden.
-func DecodeSchedule(ctx context.Context, name string, data []byte) (domain.Schedule, error) {
+// DecodeSchedule makes a schedule of its name and the JSON that a PUT has, for a
+// caller of the role. The error is a *domain.ValidationError, or a problem.ErrForbidden.
+func DecodeSchedule(role apikey.Role, name string, data []byte) (domain.Schedule, error) {
 	var in wire.PutSchedule
 	out := domain.Schedule{Name: name}
 	if request.FirstByte(data) != '{' {
@@ -63,13 +64,13 @@ func DecodeSchedule(ctx context.Context, name string, data []byte) (domain.Sched
 	if in.Task == nil {
 		return out, &domain.ValidationError{Field: "task", Rule: "is required"}
 	}
-	return out, decodeTemplate(ctx, &out, in.Task)
+	return out, decodeTemplate(role, &out, in.Task)
 }
 
 // decodeTemplate reads the task of a schedule. Its errors name the fields of the task
 // behind "task.".
-func decodeTemplate(ctx context.Context, s *domain.Schedule, data []byte) error {
-	task, err := decodeTask(ctx, data, uuid.Max)
+func decodeTemplate(role apikey.Role, s *domain.Schedule, data []byte) error {
+	task, err := decodeTask(role, data, uuid.Max)
 	if invalid, ok := errors.AsType[*domain.ValidationError](err); ok {
 		field := "task." + invalid.Field
 		if invalid.Field == "body" {
@@ -98,7 +99,7 @@ func (a *API) putSchedule(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer free()
-	schedule, err := DecodeSchedule(r.Context(), mux.Vars(r)["name"], data)
+	schedule, err := DecodeSchedule(request.HolderOf(r.Context()).Role, mux.Vars(r)["name"], data)
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (a *API) decodeBatchItem(ctx context.Context, item []byte, id domain.TaskID
 	if int64(len(item)) > a.cfg.MaxTaskBytes {
 		return nil, problem.Beyond(problem.ErrTooLarge, "task_bytes", a.cfg.MaxTaskBytes, "a task must be at most %d bytes", a.cfg.MaxTaskBytes)
 	}
-	return decodeTask(ctx, item, id)
+	return decodeTask(request.HolderOf(ctx).Role, item, id)
 }
 
 func refusedItem(i int, err error) wire.BatchResult {

@@ -38,7 +38,7 @@ func (a *API) createTask(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer free()
-	task, err := decodeTask(r.Context(), data, ids.one())
+	task, err := decodeTask(request.HolderOf(r.Context()).Role, data, ids.one())
 	if err != nil {
 		return err
 	}
@@ -99,9 +99,9 @@ func (t taskIDs) at(i int) domain.TaskID {
 	return uuid.NewSHA1(idempotencySpace, []byte(string(t)+"\x00batch\x00"+strconv.Itoa(i)))
 }
 
-// decodeTask makes a valid task of a body, which the caller may schedule. The error is
+// decodeTask makes a valid task of a body, which a caller of the role may schedule. The error is
 // a *domain.ValidationError, or a problem.ErrForbidden.
-func decodeTask(ctx context.Context, data []byte, id domain.TaskID) (*domain.Task, error) {
+func decodeTask(role apikey.Role, data []byte, id domain.TaskID) (*domain.Task, error) {
 	var in wire.CreateTask
 	if request.FirstByte(data) != '{' {
 		return nil, &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
@@ -146,7 +146,7 @@ func decodeTask(ctx context.Context, data []byte, id domain.TaskID) (*domain.Tas
 			return nil, &domain.ValidationError{Field: "payload", Rule: "must be an object with log_ids, a list of UUIDs that is not empty, or batch_id, a UUID"}
 		}
 		// Who teaches a baseline decides what all others no longer hear of.
-		if role := request.HolderOf(ctx).Role; payload.Learn && !role.Includes(apikey.Admin) {
+		if payload.Learn && !role.Includes(apikey.Admin) {
 			return nil, problem.Refuse(problem.ErrForbidden, "the key has the role %s, a task that learns a baseline needs the role %s", role, apikey.Admin)
 		}
 	}

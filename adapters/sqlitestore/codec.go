@@ -143,7 +143,7 @@ func traceBlob(parent string) any {
 
 // optionsBlob returns the options as they are stored, nil if there are none.
 func optionsBlob(o domain.TaskOptions) any {
-	if encoded := o.Encode(); encoded != nil {
+	if encoded := o.EncodeOptions(); encoded != nil {
 		return encoded
 	}
 	return nil

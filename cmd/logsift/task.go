@@ -221,7 +221,7 @@ func (e *environment) taskAddCommand() *cobra.Command {
 	timeout := flags.Duration("timeout", domain.DefaultTimeout, "how long one attempt may take")
 	delay := flags.Duration("delay", 0, "how long to wait before the task is ready")
 	key := flags.String("key", "", "relates the tasks of a queue that have the same key")
-	tags := flags.StringSlice("tag", nil, "names to find the task by, up to 8")
+	tags := flags.StringSlice("tag", nil, "labels of the task, up to 8")
 	expires := flags.Duration("expires-in", 0, "how soon the task must begin, or it fails; 0 for no such time")
 	retention := flags.Duration("retention", 0, "how long the task is kept when it has finished; 0 for what the server does")
 	unique := flags.String("unique-key", "", "only one task at a time may hold this key")

@@ -58,7 +58,7 @@ func EncodeRecord(t *domain.Task, list int) []byte {
 	if t.Delay > 0 {
 		scheduled = -float64(DelayMicro(t.Delay))
 	}
-	options := t.TaskOptions.Encode()
+	options := t.EncodeOptions()
 	version := byte(recordVersion)
 	if t.TraceParent != "" {
 		version += traced
@@ -339,7 +339,7 @@ func DecodeProgress(l domain.Lease, kept string) *domain.Progress {
 	if note > len(rest) {
 		return nil
 	}
-	p := &domain.Progress{Percent: int(kept[head-2]), Note: rest[:note], At: MicroTime(int64(int56(kept[fence:])))}
+	p := &domain.Progress{Percent: int(kept[head-2]), Note: rest[:note], At: MicroTime(int56(kept[fence:]))}
 	if data := rest[note:]; data != "" {
 		p.Data = []byte(data)
 	}
