@@ -9,7 +9,7 @@ import (
 
 // ProgressKept is how long a store keeps the progress of a run, at least, while the run
 // goes on and says nothing new.
-const ProgressKept = time.Hour
+const ProgressKept = 2 * time.Minute
 
 // RunProgress says how far a run has come.
 type RunProgress struct {

@@ -50,12 +50,38 @@ func newPartition(client *server.Client, number int) *partition {
 // expiredFirst is the reply of the claim script when it found expired tasks.
 const expiredFirst = -3
 
+// maxIdlePromotions is how often in a row a claim finds expired tasks that others have ended
+// meanwhile, before it takes them for such as cannot be ended.
+const maxIdlePromotions = 20
+
 // claim runs the claim script, and again once expired tasks that it found have ended. next
 // is how long it is until the next task is due, negative if none is in sight.
+func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, time.Duration, error) {
+	for idle := 0; ; idle++ {
+		tasks, next, err := p.claimOnce(ctx, req)
+		if err != nil || next != expiredFirst {
+			return tasks, next, err
+		}
+		done, err := p.promote(context.WithoutCancel(ctx), ports.MaxClaim)
+		p.expired.Add(int64(done.Expired))
+		switch {
+		case done.Count > 0:
+			idle = 0
+		case idle == maxIdlePromotions:
+			err = fmt.Errorf("%w: a task has expired and cannot be ended; verify the store", domain.ErrCorruptRecord)
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return nil, -1, err
+		}
+	}
+}
+
+// claimOnce runs the claim script once. next is expiredFirst if tasks have to be ended
+// before it can claim.
 //
 // A claim that is on its way is not cancelled with ctx: what it took would stay
 // claimed, unknown to anyone, until the lease ends.
-func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, time.Duration, error) {
+func (p *partition) claimOnce(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, time.Duration, error) {
 	k := &p.keys
 	detached := context.WithoutCancel(ctx)
 	limit := req.TimeLimit(p.client.Config.CallTimeout)
@@ -77,15 +103,7 @@ func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 	}
 	next, _ := layout.IntAt(reply, 0)
 	if next == expiredFirst {
-		done, err := p.promote(detached, ports.MaxClaim)
-		p.expired.Add(int64(done.Expired))
-		if err == nil && done.Expired == 0 {
-			err = fmt.Errorf("%w: a task has expired and cannot be ended; verify the store", domain.ErrCorruptRecord)
-		}
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return nil, -1, err
-		}
-		return p.claim(ctx, req)
+		return nil, expiredFirst, nil
 	}
 	ends, _ := layout.IntAt(reply, 1) // in microseconds since 1970, which an integer reply holds
 	tasks := make([]*domain.Task, 0, len(reply)/4)

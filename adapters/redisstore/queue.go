@@ -70,7 +70,11 @@ func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 		return q.parts[0].Enqueue(ctx, tasks...)
 	}
 	out := make([]*domain.Task, len(tasks))
-	errs, err := spreadBy(q, tasks, q.partitionFor, func(p *partition, part []*domain.Task, places []int) error {
+	numbers := make([]int, len(tasks))
+	for i, t := range tasks {
+		numbers[i] = q.partitionFor(t)
+	}
+	errs, err := spreadBy(q, tasks, numbers, func(p *partition, part []*domain.Task, places []int) error {
 		stored, err := p.Enqueue(ctx, part...)
 		for n, t := range stored {
 			out[places[n]] = t
@@ -362,7 +366,12 @@ func idItself(id domain.TaskID) domain.TaskID   { return id }
 // for in the other partitions. If no partition answers, the error is that of one
 // of them; else each item has its own.
 func spread[T any](ctx context.Context, q *TaskQueue, items []T, id func(T) domain.TaskID, f func(p *partition, part []T, places []int) error) error {
-	errs, err := spreadBy(q, items, func(item T) int { return q.partitionOf(id(item)) }, f)
+	// Another call may find out meanwhile where a task is: what counts is where it was looked for.
+	first := make([]int, len(items))
+	for i, item := range items {
+		first[i] = q.partitionOf(id(item))
+	}
+	errs, err := spreadBy(q, items, first, f)
 	if err != nil {
 		return err
 	}
@@ -376,21 +385,17 @@ func spread[T any](ctx context.Context, q *TaskQueue, items []T, id func(T) doma
 	if len(missing) == 0 || len(q.parts) == 1 {
 		return domain.NewBatchError(errs)
 	}
-	first := make([]int, len(ids))
-	for n := range ids {
-		first[n] = q.partitionOf(ids[n])
-	}
 	at, findErrs := q.find(ctx, ids)
-	var elsewhere []int // places in missing
+	var elsewhere, numbers []int // places in missing, and their partitions
 	for n, i := range missing {
 		switch {
 		case findErrs[n] != nil:
 			errs[i] = findErrs[n]
-		case at[n] != first[n]:
-			elsewhere = append(elsewhere, n)
+		case at[n] != first[i]:
+			elsewhere, numbers = append(elsewhere, n), append(numbers, at[n])
 		}
 	}
-	more, err := spreadBy(q, elsewhere, func(n int) int { return at[n] }, func(p *partition, part, _ []int) error {
+	more, err := spreadBy(q, elsewhere, numbers, func(p *partition, part, _ []int) error {
 		again, places := make([]T, len(part)), make([]int, len(part))
 		for j, n := range part {
 			places[j] = missing[n]
@@ -406,10 +411,10 @@ func spread[T any](ctx context.Context, q *TaskQueue, items []T, id func(T) doma
 	return domain.NewBatchError(errs)
 }
 
-// spreadBy calls f with the items of each partition, by its number, and their places
+// spreadBy calls f with the items of each partition, by the number of each, and their places
 // among all items. If no partition answers, the error is that of one of them; else each
 // item has its own.
-func spreadBy[T any](q *TaskQueue, items []T, number func(T) int, f func(p *partition, part []T, places []int) error) ([]error, error) {
+func spreadBy[T any](q *TaskQueue, items []T, numbers []int, f func(p *partition, part []T, places []int) error) ([]error, error) {
 	type group struct {
 		part   *partition
 		items  []T
@@ -419,7 +424,7 @@ func spreadBy[T any](q *TaskQueue, items []T, number func(T) int, f func(p *part
 	groups := make([]*group, 0, min(len(q.parts), len(items)))
 	byPartition := make([]*group, len(q.parts))
 	for i, item := range items {
-		n := number(item)
+		n := numbers[i]
 		g := byPartition[n]
 		if g == nil {
 			g = &group{part: q.parts[n]}

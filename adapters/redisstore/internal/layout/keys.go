@@ -36,7 +36,7 @@ var queueTable = []Key{
 	{"meta", "hash", "generation (the epoch) and lanes (layout and number) of the ready lists, seq (newest sequence number), idle (a claim waits), " +
 		"watch, told and heed (of events), sweep (of ready lists)"},
 	{"claim:ID", "string", "what a claim took, for as long as its lease and a minute"},
-	{"progress:ID", "string", "fence, time and contents of how far the run of a task has come, for an hour; see codec.go"},
+	{"progress:ID", "string", "fence, time and contents of how far the run of a task has come, for ports.ProgressKept; see codec.go"},
 	{"events", "stream", "steps of tasks while somebody reads them, see events/emit.lua; also the channel of waiting readers"},
 	{"quarantine", "hash", "id: record that could not be read, see the verifier"},
 	{"aside:NAME", "any", "a key of a wrong type that a repair has renamed"},

@@ -149,6 +149,14 @@ local ends = digits(now + lease)
 -- The offsets into a state are those of its description in common.lua.
 local out, leases, changed, timed, late = { next_due, now + lease }, {}, {}, {}, false
 local o, c, taken, part, frees = 2, 0, 0, 8, {}
+-- waits reports whether a task is where a PENDING one is that promote.lua can end: a damaged
+-- one is handed out like any other.
+local function waits(n, s, record)
+  local list_no = unpack_from('>H', s or record, 2)
+  for _, g in ipairs(groups) do
+    if n <= g.last then return g.key == KEYS[14 + list_no] and (not s or byte(s, 1) % 8 == 1) end
+  end
+end
 -- Records are read in parts, few at first, since they may be large.
 while taken < #ids and room > 0 and not late do
   local first, last = taken, math.min(taken + part, #ids)
@@ -170,7 +178,7 @@ while taken < #ids and room > 0 and not late do
       expires, retention = unpack_from('>dd', record, 13)
       if expires ~= 0 and (not s or sub(s, 27, 28) == '\0\0') then
         if expires < 0 then expires = SEQUENCE_START + (s and unpack_from('>I7', s, 6) or tonumber(scores[first + i]) % WIDTH) - expires end
-        if expires <= now then
+        if expires <= now and waits(first + i, s, record) then
           -- That it expires may have been forgotten.
           redis.call('ZADD', K.expiring, digits(expires), id)
           late = true
