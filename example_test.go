@@ -51,7 +51,8 @@ func ExampleQueue_Use() {
 			fmt.Println(task.Type, logsift.Task(ctx).Attempt, time.Since(begin) < time.Minute, err)
 			return result, err
 		})
-	}, func(next logsift.Handler) logsift.Handler {
+	})
+	q.Use(func(next logsift.Handler) logsift.Handler {
 		return logsift.HandlerFunc(func(ctx context.Context, task *domain.Task) ([]byte, error) {
 			result, err := next.Process(ctx, task)
 			if errors.Is(err, errNoSuchPerson) {

@@ -55,9 +55,15 @@ type Options struct {
 	// Lease is how long a task stays with a process that has died, from ports.MinLease
 	// to ports.MaxLease. 0 is application.DefaultLease.
 	Lease time.Duration
-	// Retention is how long finished tasks are kept, with their results. 0 is
-	// application.DefaultRetention.
-	Retention time.Duration
+	// Retention is how long finished tasks are kept, with their results, and
+	// FailedRetention, if it is longer, how long FAILED ones are. 0 is
+	// application.DefaultRetention and application.DefaultFailedRetention. They and
+	// MaxRecoveries are for all tasks of the store: of several programs, the one that
+	// keeps them shortest decides.
+	Retention, FailedRetention time.Duration
+	// MaxRecoveries is how often a task is taken back from a dead process before it fails as
+	// poison; negative fails it at the first time. 0 is application.DefaultMaxRecoveries.
+	MaxRecoveries int
 	// Logger takes what the queue has to say, such as that a run failed. Nil is nobody.
 	Logger *slog.Logger
 	// Observer, if set, is told how runs end, such as a prommetrics.Metrics.
@@ -89,6 +95,7 @@ func New(store Store, opts Options) *Queue {
 	host, _ := os.Hostname() // It is shown to people only.
 	q.scheduler, q.err = application.NewScheduler(store, application.SchedulerConfig{
 		Workers: opts.Workers, Queues: opts.Queues, Lease: opts.Lease, Retention: opts.Retention,
+		FailedRetention: opts.FailedRetention, MaxRecoveries: opts.MaxRecoveries,
 		Registry: store, Runs: store, Observer: opts.Observer,
 		Process: application.ProcessInfo{Host: host, PID: os.Getpid()},
 	}, application.SlogLogger(opts.Logger))

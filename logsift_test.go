@@ -162,6 +162,24 @@ func TestAVersionIsLeftToThoseWhoKnowIt(t *testing.T) {
 	require.Equal(t, "Ada Lovelace", text)
 }
 
+func TestATaskMayEndWithoutAResult(t *testing.T) {
+	t.Parallel()
+	store := queuetest.New(t)
+	q := logsift.New(store, logsift.Options{})
+	q.Use(func(logsift.Handler) logsift.Handler {
+		return logsift.HandlerFunc(func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
+	})
+	silent := logsift.Handle(q, "silent", func(context.Context, string) (string, error) { return "", nil },
+		logsift.ExpiresIn(time.Hour), logsift.Retention(time.Hour))
+	task, err := silent.Enqueue(t.Context(), "")
+	require.NoError(t, err)
+	store.Run(q)
+	text, err := task.Wait(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, text)
+	require.Equal(t, [2]time.Duration{time.Hour, time.Hour}, [2]time.Duration{store.Tasks("silent")[0].ExpiresIn, store.Tasks("silent")[0].Retention})
+}
+
 func TestMiddlewareIsRoundEachRun(t *testing.T) {
 	t.Parallel()
 	store := queuetest.New(t)

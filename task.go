@@ -132,6 +132,9 @@ func (e *Enqueued[Out]) Wait(ctx context.Context) (Out, error) {
 	if task.Status != domain.TaskStatusCompleted {
 		return out, &NoResultError{task}
 	}
+	if len(task.Result) == 0 { // as of a worker of another program
+		return out, nil
+	}
 	if err := json.Unmarshal(task.Result, &out); err != nil {
 		return out, fmt.Errorf("result of task %s: %w", e.ID, err)
 	}
@@ -200,7 +203,14 @@ func OnConflict(c domain.OnConflict) Option { return func(t *domain.Task) { t.On
 // Key relates tasks of a queue, such as those of one customer; [Unique] is another key.
 func Key(key string) Option { return func(t *domain.Task) { t.Key = key } }
 
-// Tags are names to find the task by.
+// ExpiresIn has the task fail without a run if its first one has not begun so long after
+// the enqueue, by the clock of the store.
+func ExpiresIn(d time.Duration) Option { return func(t *domain.Task) { t.ExpiresIn = d } }
+
+// Retention is how long the task is kept once it is finished, instead of that of the queue.
+func Retention(d time.Duration) Option { return func(t *domain.Task) { t.Retention = d } }
+
+// Tags are labels that are shown with the task.
 func Tags(names ...string) Option { return func(t *domain.Task) { t.Tags = names } }
 
 // ID names the task, by an id of the caller's making: an Enqueue that is repeated with it

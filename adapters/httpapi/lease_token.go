@@ -47,7 +47,7 @@ var errLeaseToken = errors.New("must be the lease of a task that tasks:claim gav
 func leaseToken(caller string, nonce claimNonce, t *domain.Task) string {
 	waited, known := t.QueueWait()
 	if !known {
-		waited = -1
+		waited = -time.Microsecond
 	}
 	b := make([]byte, 0, 192)
 	b = append(b, leaseTokenVersion)

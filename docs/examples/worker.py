@@ -146,13 +146,13 @@ class Worker:
                     if time.monotonic() > task["ends"] and not task["stop"].is_set():
                         task["stop"].set()
                         self.reports.put({"lease": task["lease"], "outcome": "retry", "error": {"message": "the time-out has passed"}})
-                told.append((list(self.held), {}))
-            try:
-                for leases, more in told if told[-1][0] else []:
+                told.insert(0, (list(self.held), {}))
+            for leases, more in told if told[0][0] else []:
+                try:
                     results = self.post("heartbeat", {"leases": leases, "lease_seconds": self.lease, **more}, self.lease / 3)["results"]
                     self.forget(leases[r["index"]] for r in results if r["status"] == 409)
-            except (Unavailable, Refused) as err:
-                log(err)
+                except (Unavailable, Refused, TypeError, ValueError) as err:  # such as progress that is no JSON
+                    log(err)
 
     def report(self):
         batch, most, pause = [], 100, Backoff()
