@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"time"
@@ -12,8 +13,12 @@ import (
 	"logsift/domain"
 )
 
-// waitRequest is how long one request waits for a task.
-const waitRequest = 30 * time.Second
+const (
+	// waitRequest is how long one request waits for a task.
+	waitRequest = 30 * time.Second
+	// answerGrace is how long an answer may take beyond the time-out.
+	answerGrace = 2 * time.Second
+)
 
 func (e *environment) taskWaitCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -33,7 +38,12 @@ end: nothing is asked again and again.`,
 		if *timeout < 0 {
 			return usageError("timeout must not be negative, not %v", *timeout)
 		}
-		end := time.Now().Add(*timeout)
+		end, ctx := time.Now().Add(*timeout), cmd.Context()
+		if *timeout > 0 {
+			var cancel func()
+			ctx, cancel = context.WithDeadline(ctx, end.Add(answerGrace))
+			defer cancel()
+		}
 		var t wire.Task
 		for !statusOf(t.Status).Terminal() {
 			wait := waitRequest
@@ -41,9 +51,9 @@ end: nothing is asked again and again.`,
 				wait = min(wait, max(time.Until(end), 0))
 			}
 			query := url.Values{"wait": {wait.Round(time.Millisecond).String()}}
-			err := c.whileUnavailable(cmd.Context(), func() error {
+			err := c.whileUnavailable(ctx, func() error {
 				t = wire.Task{}
-				return c.get(cmd.Context(), "/api/v1/queue/tasks/"+args[0], query, &t)
+				return c.get(ctx, "/api/v1/queue/tasks/"+args[0], query, &t)
 			})
 			if err != nil {
 				return err
