@@ -10,8 +10,13 @@ import (
 	"logsift/ports"
 )
 
-// promotePerClaim is how many due tasks a claim makes ready first at most.
-const promotePerClaim = 500
+const (
+	// promotePerClaim is how many due tasks a claim makes ready first at most.
+	promotePerClaim = 500
+	// passedPerClaim is after how many tasks that it cannot give out, as they have expired
+	// or cannot be read, a claim ends its transaction: other writers wait for that.
+	passedPerClaim = 500
+)
 
 // Dequeue makes due tasks ready first, so that claims do not depend on a promoter.
 func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
@@ -60,9 +65,17 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 // claim claims what is ready now. If nothing is, next is when the next task
 // becomes due, or never.
 func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, wanted selection) (tasks []*domain.Task, next int64, err error) {
+	for more := true; more && len(tasks) == 0 && err == nil; {
+		tasks, next, more, err = q.claimSome(ctx, req, wanted)
+	}
+	return tasks, next, err
+}
+
+// claimSome claims in one transaction. more says that it ended at passedPerClaim.
+func (q *TaskQueue) claimSome(ctx context.Context, req ports.ClaimRequest, wanted selection) (tasks []*domain.Task, next int64, more bool, err error) {
 	var expired int64
 	err = q.db.writer.do(ctx, "dequeue", func(tx *transaction) (err error) {
-		tasks, next, expired = nil, never, 0
+		tasks, next, more, expired = nil, never, false, 0
 		if tasks, err = tx.repeat(req); err != nil || len(tasks) > 0 {
 			return err
 		}
@@ -70,30 +83,34 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, wanted se
 			return err
 		}
 		// A task that cannot be read makes room for another one.
-		room := req.Room()
+		room, passed := req.Room(), 0
 		for len(tasks) < req.Max && room > 0 {
-			more, found, err := tx.claim(req, req.Max-len(tasks), room, wanted, &expired)
+			granted, found, err := tx.claim(req, req.Max-len(tasks), room, wanted, &expired)
 			if err != nil {
 				return err
 			}
-			for _, t := range more {
+			for _, t := range granted {
 				room -= len(t.Payload)
 			}
-			tasks = append(tasks, more...)
-			if found == len(more) {
+			tasks = append(tasks, granted...)
+			if found == len(granted) {
+				break
+			}
+			if passed += found - len(granted); passed >= passedPerClaim {
+				more = true
 				break
 			}
 		}
-		if len(tasks) == 0 {
+		if len(tasks) == 0 && !more {
 			next, err = nextWake(tx.statements, stateScheduled, stateRetrying)
 		}
 		return err
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	q.expired.Add(expired)
-	return tasks, next, nil
+	return tasks, next, more, nil
 }
 
 // repeat returns the tasks that the claim holds already, in the order in which
