@@ -54,9 +54,7 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 	now := q.cfg.now()
 	for c, ok := q.oldClaims.peek(); ok && c.at.Before(now); c, ok = q.oldClaims.peek() {
 		q.oldClaims.pop()
-		if q.claims[c.id].until.Equal(c.at) {
-			delete(q.claims, c.id)
-		}
+		delete(q.claims, c.id)
 	}
 	if before, repeated := q.claims[req.ID]; repeated {
 		return q.repeat(req, before.tasks, now), -1, q.changed
@@ -76,7 +74,7 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 				len(req.Types) > 0 && !slices.Contains(req.Types, l.typ) {
 				continue
 			}
-			if t, ok := q.head(h); ok && (best == nil || claimOrder(t, best) < 0) {
+			if t, ok := h.peek(); ok && (best == nil || claimOrder(t, best) < 0) {
 				best, from = t, h
 			}
 		}

@@ -24,6 +24,7 @@ func (q *TaskQueue) manage(ctx context.Context, what string, ids []domain.TaskID
 			errs[i] = fmt.Errorf("task %s: %w", id, domain.ErrTaskNotFound)
 		}
 	}
+	q.trim()
 	return domain.NewBatchError(errs)
 }
 
@@ -103,8 +104,8 @@ func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained
 	expired := q.expire(now, limit)
 	done := ports.Maintained{Count: expired + q.promote(now, limit-expired), Expired: expired + q.expired, Next: q.untilDue(now)}
 	q.expired = 0
-	if t, ok := q.nextExpiry(); ok {
-		if next := until(t.ExpiresAt.UnixMicro(), true, now); done.Next < 0 || next < done.Next {
+	if e, ok := q.expiries.peek(); ok {
+		if next := until(e.at, true, now); done.Next < 0 || next < done.Next {
 			done.Next = next
 		}
 	}
@@ -114,28 +115,13 @@ func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained
 // expire ends expired tasks, at most limit, and returns how many.
 func (q *TaskQueue) expire(now time.Time, limit int) int {
 	for n := 0; ; n++ {
-		t, ok := q.nextExpiry()
-		if !ok || n == limit || !t.Expired(now) {
+		e, ok := q.expiries.peek()
+		if !ok || n == limit || !e.task.Expired(now) {
 			return n
 		}
 		q.expiries.pop()
 		// A task that was just found to have expired can always be ended.
-		_ = q.step(t, func() error { return t.Expire(now) })
-	}
-}
-
-// nextExpiry returns the task that expires next, dropping stale entries.
-func (q *TaskQueue) nextExpiry() (*domain.Task, bool) {
-	for {
-		e, ok := q.expiries.peek()
-		if !ok {
-			return nil, false
-		}
-		t := e.task
-		if q.tasks[t.ID] == t && t.Status == domain.TaskStatusPending && t.Deliveries == 0 && !t.ExpiresAt.IsZero() {
-			return t, true
-		}
-		q.expiries.pop()
+		_ = q.step(e.task, func() error { return e.task.Expire(now) })
 	}
 }
 
@@ -143,38 +129,23 @@ func (q *TaskQueue) nextExpiry() (*domain.Task, bool) {
 func (q *TaskQueue) promote(now time.Time, limit int) int {
 	n := 0
 	for n < limit {
-		t, at, ok := q.nextDue()
-		if !ok || at > now.UnixMicro() {
+		e, ok := q.due.peek()
+		if !ok || e.at > now.UnixMicro() {
 			break
 		}
 		q.due.pop()
 		// A task that waits for its time can always be promoted.
-		if err := q.step(t, t.Promote); err == nil {
-			q.makeReady(t)
+		if err := q.step(e.task, e.task.Promote); err == nil {
+			q.makeReady(e.task)
 			n++
 		}
 	}
 	return n
 }
 
-// nextDue returns the task that is due next, dropping stale entries.
-func (q *TaskQueue) nextDue() (*domain.Task, int64, bool) {
-	for {
-		e, ok := q.due.peek()
-		if !ok {
-			return nil, 0, false
-		}
-		waits := q.waiting[e.task.ID] || e.task.Status == domain.TaskStatusRetrying
-		if q.tasks[e.task.ID] == e.task && waits && e.task.ScheduledAt.UnixMicro() == e.at {
-			return e.task, e.at, true
-		}
-		q.due.pop()
-	}
-}
-
 func (q *TaskQueue) untilDue(now time.Time) time.Duration {
-	_, at, ok := q.nextDue()
-	return until(at, ok, now)
+	e, ok := q.due.peek()
+	return until(e.at, ok, now)
 }
 
 func until(at int64, ok bool, now time.Time) time.Duration {
@@ -196,11 +167,12 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 	now := q.cfg.now()
 	n, poisoned := 0, 0
 	for n < req.Limit {
-		t, at, ok := q.nextLease()
-		if !ok || at > now.UnixMicro() {
+		e, ok := q.leases.peek()
+		if !ok || e.at > now.UnixMicro() {
 			break
 		}
 		q.leases.pop()
+		t := e.task
 		if req.Renew > 0 {
 			q.renew(t, now.Add(req.Renew))
 			n++
@@ -216,28 +188,14 @@ func (q *TaskQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (por
 			}
 		}
 	}
-	_, at, ok := q.nextLease()
-	return ports.Maintained{Count: n, Poisoned: poisoned, Next: until(at, ok, now)}, nil
+	e, ok := q.leases.peek()
+	return ports.Maintained{Count: n, Poisoned: poisoned, Next: until(e.at, ok, now)}, nil
 }
 
 // renew makes the lease of a task last until then.
 func (q *TaskQueue) renew(t *domain.Task, until time.Time) {
 	t.Lease.ExpiresAt = until
 	q.leases.push(entry{until.UnixMicro(), t})
-}
-
-// nextLease returns the task whose lease ends next, dropping stale entries.
-func (q *TaskQueue) nextLease() (*domain.Task, int64, bool) {
-	for {
-		e, ok := q.leases.peek()
-		if !ok {
-			return nil, 0, false
-		}
-		if q.tasks[e.task.ID] == e.task && e.task.Lease != nil && e.task.Lease.ExpiresAt.UnixMicro() == e.at {
-			return e.task, e.at, true
-		}
-		q.leases.pop()
-	}
 }
 
 func (q *TaskQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) ([]domain.TaskID, error) {
@@ -268,11 +226,9 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) (
 			break
 		}
 		from.pop()
-		t := first.task
-		if q.tasks[t.ID] == t && t.Status.Terminal() && first.at == t.CompletedAt.Add(t.Retention).UnixMicro() {
-			q.remove(t)
-			out = append(out, t.ID)
-		}
+		q.remove(first.task)
+		out = append(out, first.task.ID)
 	}
+	q.trim()
 	return out, nil
 }

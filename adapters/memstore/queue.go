@@ -103,16 +103,58 @@ var _ ports.TaskQueue = (*TaskQueue)(nil)
 
 // NewTaskQueue returns an empty queue.
 func NewTaskQueue(cfg Config) *TaskQueue {
-	byTime := func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), a.task.CreatedAt.Compare(b.task.CreatedAt))
-	}
-	return &TaskQueue{
+	q := &TaskQueue{
 		cfg: cfg, tasks: map[domain.TaskID]*domain.Task{}, asked: map[domain.TaskID]asked{}, waiting: map[domain.TaskID]bool{},
-		ready: map[lane]*heap[*domain.Task]{}, paused: map[string]time.Time{}, due: newHeap(byTime), leases: newHeap(byTime),
-		expiries: newHeap(byTime), ended: newHeap(byTime), failed: newHeap(byTime), kept: newHeap(byTime),
+		ready: map[lane]*heap[*domain.Task]{}, paused: map[string]time.Time{},
 		unique: map[string]holder{}, replaced: map[domain.TaskID]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
-		oldClaims: newHeap(func(a, b claimEnd) int { return a.at.Compare(b.at) }),
-		counts:    map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}), watches: map[*cancelWatch]struct{}{},
+		counts: map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}), watches: map[*cancelWatch]struct{}{},
+	}
+	q.oldClaims = newHeap(
+		func(a, b claimEnd) int { return a.at.Compare(b.at) },
+		func(c claimEnd) bool { return q.claims[c.id].until.Equal(c.at) },
+		func() int { return len(q.claims) })
+	q.due, q.leases, q.expiries = q.byTime(isDue), q.byTime(isLeased), q.byTime(mayExpire)
+	q.ended, q.failed, q.kept = q.byTime(isFinished), q.byTime(isFinished), q.byTime(isFinished)
+	return q
+}
+
+// byTime returns a heap of entries by their times. An entry is live while its task is in
+// the queue and in the state.
+func (q *TaskQueue) byTime(in func(q *TaskQueue, e entry) bool) *heap[entry] {
+	return newHeap(
+		func(a, b entry) int {
+			return cmp.Or(cmp.Compare(a.at, b.at), a.task.CreatedAt.Compare(b.task.CreatedAt))
+		},
+		func(e entry) bool { return q.tasks[e.task.ID] == e.task && in(q, e) },
+		q.size)
+}
+
+func (q *TaskQueue) size() int { return len(q.tasks) }
+
+func isDue(q *TaskQueue, e entry) bool {
+	waits := q.waiting[e.task.ID] || e.task.Status == domain.TaskStatusRetrying
+	return waits && e.task.ScheduledAt.UnixMicro() == e.at
+}
+
+func isLeased(_ *TaskQueue, e entry) bool {
+	return e.task.Lease != nil && e.task.Lease.ExpiresAt.UnixMicro() == e.at
+}
+
+func mayExpire(_ *TaskQueue, e entry) bool {
+	return e.task.Status == domain.TaskStatusPending && e.task.Deliveries == 0 && !e.task.ExpiresAt.IsZero()
+}
+
+func isFinished(_ *TaskQueue, e entry) bool {
+	return e.task.Status.Terminal() && e.at == e.task.CompletedAt.Add(e.task.Retention).UnixMicro()
+}
+
+// trim has the heaps let go of tasks that were removed.
+func (q *TaskQueue) trim() {
+	for _, h := range []*heap[entry]{q.due, q.leases, q.expiries, q.ended, q.failed, q.kept} {
+		h.trim()
+	}
+	for _, h := range q.ready {
+		h.trim()
 	}
 }
 
@@ -218,7 +260,7 @@ func (q *TaskQueue) lane(t *domain.Task) *heap[*domain.Task] {
 	l := lane{t.Queue, t.Type}
 	h, ok := q.ready[l]
 	if !ok {
-		h = newHeap(claimOrder)
+		h = newHeap(claimOrder, q.isReady, q.size)
 		q.ready[l] = h
 	}
 	return h
@@ -229,17 +271,6 @@ func (q *TaskQueue) makeReady(t *domain.Task) {
 	delete(q.waiting, t.ID)
 	q.lane(t).push(t)
 	q.notify(t.Queue)
-}
-
-// head returns the best ready task of a lane, dropping stale entries.
-func (q *TaskQueue) head(h *heap[*domain.Task]) (*domain.Task, bool) {
-	for {
-		t, ok := h.peek()
-		if !ok || q.isReady(t) {
-			return t, ok
-		}
-		h.pop()
-	}
 }
 
 func (q *TaskQueue) isReady(t *domain.Task) bool {
