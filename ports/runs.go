@@ -35,6 +35,7 @@ type RunTracker interface {
 	// cancelled that were PROCESSING, by this process or another, with their ids. It
 	// calls it without ids where others may have been cancelled too: when it begins, and
 	// when messages may have been lost. cancelled must return at once. Calls do not overlap. WatchCancelled
-	// returns when ctx ends, with its error, or when it cannot go on.
+	// returns when ctx ends, with its error, or when it cannot go on; no call is under way
+	// then, and none follows.
 	WatchCancelled(ctx context.Context, cancelled func(ids []domain.TaskID)) error
 }

@@ -37,14 +37,24 @@ func (q *TaskQueue) SaveProgress(ctx context.Context, progress ...ports.RunProgr
 
 // cancelWatch tells one watcher of cancelled tasks.
 type cancelWatch struct {
-	mu        sync.Mutex // held by calls, which must not overlap
+	mu sync.Mutex // held by calls, which must not overlap
+	// cancelled is nil when the watch has ended; mu guards it.
 	cancelled func(ids []domain.TaskID)
 }
 
 func (w *cancelWatch) call(ids []domain.TaskID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cancelled(ids)
+	if w.cancelled != nil {
+		w.cancelled(ids)
+	}
+}
+
+// end waits for a call under way; no other follows.
+func (w *cancelWatch) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cancelled = nil
 }
 
 func (q *TaskQueue) WatchCancelled(ctx context.Context, cancelled func(ids []domain.TaskID)) error {
@@ -57,6 +67,7 @@ func (q *TaskQueue) WatchCancelled(ctx context.Context, cancelled func(ids []dom
 	q.mu.Lock()
 	delete(q.watches, w)
 	q.mu.Unlock()
+	w.end()
 	return fmt.Errorf("watch cancelled tasks: %w", ctx.Err())
 }
 

@@ -31,7 +31,8 @@ type notifier struct {
 	notified chan struct{}
 	sub      *redis.PubSub
 	stopped  bool
-	// telling is held by calls of watches, which must not overlap.
+	// telling is held by calls of watches, which must not overlap, and while one is taken
+	// away: it is not called then or later. It is taken before mu.
 	telling sync.Mutex
 	// watches are told of cancelled tasks.
 	watches map[*func([]domain.TaskID)]struct{}
@@ -93,11 +94,11 @@ func cancelledIDs(m *redis.Message) []domain.TaskID {
 
 // tell tells those who watch of cancelled tasks; without ids, of any.
 func (n *notifier) tell(ids []domain.TaskID) {
+	n.telling.Lock()
+	defer n.telling.Unlock()
 	n.mu.Lock()
 	watches := slices.Collect(maps.Keys(n.watches))
 	n.mu.Unlock()
-	n.telling.Lock()
-	defer n.telling.Unlock()
 	for _, cancelled := range watches {
 		(*cancelled)(slices.Clone(ids))
 	}
@@ -110,6 +111,8 @@ func (n *notifier) watch(ctx context.Context, cancelled func([]domain.TaskID)) e
 	n.watches[&cancelled] = struct{}{}
 	n.mu.Unlock()
 	defer func() {
+		n.telling.Lock()
+		defer n.telling.Unlock()
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		delete(n.watches, &cancelled)

@@ -72,20 +72,31 @@ func loadProgress(q *statements, rec *record) error {
 
 // cancelWatch tells one watcher of cancelled tasks.
 type cancelWatch struct {
-	mu        sync.Mutex // held by calls, which must not overlap
+	mu sync.Mutex // held by calls, which must not overlap
+	// cancelled is nil when the watch has ended; mu guards it.
 	cancelled func(ids []domain.TaskID)
 }
 
 func (w *cancelWatch) call(ids []domain.TaskID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cancelled(ids)
+	if w.cancelled != nil {
+		w.cancelled(ids)
+	}
+}
+
+// end waits for a call under way; no other follows.
+func (w *cancelWatch) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cancelled = nil
 }
 
 // WatchCancelled is told at once of what is cancelled through its own [DB], and within
 // watchInterval that others cancelled something.
 func (q *TaskQueue) WatchCancelled(ctx context.Context, cancelled func(ids []domain.TaskID)) error {
 	w := &cancelWatch{cancelled: cancelled}
+	defer w.end()
 	q.db.hub.watch(w)
 	defer q.db.hub.unwatch(w)
 	w.call(nil)

@@ -116,6 +116,75 @@ var runCases = []storeCase{
 			}
 		},
 	},
+	{
+		name:    "a watch that has ended calls nobody",
+		promise: "WatchCancelled returns when ctx ends; no call is under way then, and none follows.",
+		run: func(t *testing.T, q *storeTest) {
+			var watching [2]struct {
+				stop         context.CancelFunc
+				begun, ended chan struct{}
+			}
+			var once sync.Once
+			called := make(chan struct{})
+			ended := func(i int) bool {
+				select {
+				case <-watching[i].ended:
+					return true
+				default:
+					return false
+				}
+			}
+			for i := range watching {
+				w := &watching[i]
+				w.begun, w.ended = make(chan struct{}), make(chan struct{})
+				var ctx context.Context
+				ctx, w.stop = context.WithCancel(t.Context())
+				t.Cleanup(func() {
+					w.stop()
+					<-w.ended
+				})
+				var first sync.Once
+				go func() {
+					defer close(w.ended)
+					_ = q.Runs.WatchCancelled(ctx, func(ids []domain.TaskID) {
+						first.Do(func() { close(w.begun) })
+						if ended(i) {
+							t.Error("called after it had ended")
+						}
+						if len(ids) == 0 {
+							return
+						}
+						// The first that is told ends both, and gives them time to return.
+						once.Do(func() {
+							defer close(called)
+							for j := range watching {
+								watching[j].stop()
+								select {
+								case <-watching[j].ended:
+								case <-time.After(100 * time.Millisecond):
+								}
+							}
+							if ended(i) {
+								t.Error("ended while a call was under way")
+							}
+						})
+					})
+				}()
+			}
+			for i := range watching {
+				<-watching[i].begun
+			}
+			require.NoError(t, q.Queue.CancelTask(t.Context(), q.in(t, domain.TaskStatusProcessing).ID))
+			select {
+			case <-called:
+			case <-soonContext(t).Done():
+				require.Fail(t, "nobody was told")
+			}
+			for i := range watching {
+				<-watching[i].ended
+			}
+		},
+	},
 }
 
 // save stores how far the run of a task has come.

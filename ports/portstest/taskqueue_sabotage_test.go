@@ -174,6 +174,13 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 			return ctx.Err()
 		}
 	}},
+	"a watch returns while it calls": {"Runs/a_watch_that_has_ended_calls_nobody", func(q *brokenQueue) {
+		q.watch = func(ctx context.Context, cancelled func([]domain.TaskID)) error {
+			go func() { _ = q.TaskQueue.WatchCancelled(ctx, cancelled) }()
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	}},
 	"a snooze counts as a retry": {"Settle/a_snoozed_task_waits_for_its_time_and_nothing_is_counted", func(q *brokenQueue) {
 		q.update = func(ctx context.Context, updates ...ports.TaskUpdate) error {
 			for i := range updates {
