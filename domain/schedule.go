@@ -165,6 +165,9 @@ func (s *Schedule) validateTask() error {
 	if !s.Task.ScheduledAt.IsZero() {
 		return &ValidationError{Field: "task.scheduled_at", Rule: "cannot be the same for all ticks; use delay_seconds"}
 	}
+	if !s.Task.ExpiresAt.IsZero() {
+		return &ValidationError{Field: "task.expires_at", Rule: "cannot be the same for all ticks; use expires_in_seconds"}
+	}
 	if len(s.Source) > MaxScheduleSource {
 		return rangeError("task", len(s.Source), fmt.Sprintf("must be at most %d bytes", MaxScheduleSource))
 	}

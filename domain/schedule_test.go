@@ -136,6 +136,7 @@ func TestWhatBreaksARuleOfASchedule(t *testing.T) {
 		{"task", func(s *domain.Schedule) { s.Source = make([]byte, domain.MaxScheduleSource+1) }},
 		{"task.type", func(s *domain.Schedule) { s.Task.Type = "" }},
 		{"task.scheduled_at", func(s *domain.Schedule) { s.Task.ScheduledAt = now }},
+		{"task.expires_at", func(s *domain.Schedule) { s.Task.ExpiresAt = now.Add(time.Hour) }},
 	} {
 		s := newSchedule("@hourly")
 		c.change(&s)

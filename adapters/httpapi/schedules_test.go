@@ -91,6 +91,7 @@ func TestSchedulesThatCannotBeSet(t *testing.T) {
 		"task.type":           `{"every_seconds":60,"task":{}}`,
 		"task.priority":       `{"every_seconds":60,"task":{"type":"echo","priority":11}}`,
 		"task.scheduled_at":   `{"every_seconds":60,"task":{"type":"echo","scheduled_at":"2030-01-01T00:00:00Z"}}`,
+		"task.expires_at":     `{"every_seconds":60,"task":{"type":"echo","expires_at":"2030-01-01T00:00:00Z"}}`,
 		"unknown":             `{"every_seconds":60,"unknown":1,"task":{"type":"echo"}}`,
 		"task.delay_seconds ": `{"every_seconds":60,"task":{"type":"echo","delay_seconds":-1}}`,
 	} {
