@@ -332,7 +332,7 @@ func (s *ScheduleService) fire(ctx context.Context, records []domain.ScheduleRec
 				f.At = f.Tick
 			}
 			firings, tasks = append(firings, firing{i, f}), append(tasks, r.Schedule.TaskAt(f.Tick))
-			if r.Schedule.Overlap == domain.OverlapReplace && r.LastTask != uuid.Nil && r.LastTask != f.TaskID {
+			if r.Schedule.Overlap == domain.OverlapReplace && !f.Manual && r.LastTask != uuid.Nil && r.LastTask != f.TaskID {
 				replaced = append(replaced, r.LastTask)
 			}
 		}

@@ -257,6 +257,30 @@ func TestSchedulesInUse(t *testing.T) {
 		require.Equal(t, map[domain.TaskStatus]int{domain.TaskStatusPending: 1, domain.TaskStatusCancelled: 2}, byStatus)
 	})
 
+	inBubble(t, "a run by hand beside an earlier task that is unfinished", func(t *testing.T) {
+		w := newScheduleWorld(t)
+		defer w.start(&mortal{})()
+		w.put(func(s *domain.Schedule) { s.Overlap, s.Every = domain.OverlapSkip, time.Minute })
+		settle(time.Minute + time.Second)
+		earlier := w.get().LastTask
+		run := func() domain.TaskID {
+			r, err := w.service.RunSchedule(t.Context(), "s")
+			require.NoError(t, err)
+			return r.Firings[len(r.Firings)-1].TaskID
+		}
+		require.NoError(t, w.store.CancelTask(t.Context(), run()))
+		settle(time.Minute)
+		got := w.get().Firings
+		require.Equal(t, domain.FiringSkipped, got[len(got)-1].Outcome, "the end of the other task does not count")
+
+		w.put(func(s *domain.Schedule) { s.Overlap, s.Every = domain.OverlapReplace, time.Minute })
+		manual := run()
+		require.Equal(t, domain.TaskStatusPending, w.tasks()[earlier].Status, "a run by hand cancels nothing")
+		settle(time.Minute)
+		require.Equal(t, domain.TaskStatusCancelled, w.tasks()[earlier].Status, "a tick does")
+		require.Equal(t, domain.TaskStatusPending, w.tasks()[manual].Status)
+	})
+
 	inBubble(t, "a unique key that is held, and ticks that were missed", func(t *testing.T) {
 		w := newScheduleWorld(t)
 		stop := w.start(&mortal{})

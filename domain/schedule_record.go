@@ -64,7 +64,8 @@ type ScheduleRecord struct {
 	// Pending are ticks that are decided to fire; what fires them is repeated until it has
 	// succeeded.
 	Pending []Firing `json:",omitempty"`
-	// LastTask is the newest task that was enqueued.
+	// LastTask is the newest task that a tick enqueued; one that a person asked for does
+	// not count.
 	LastTask TaskID
 	// Firings are the newest ticks, oldest first, at most MaxFirings.
 	Firings []Firing `json:",omitempty"`
@@ -283,7 +284,7 @@ func (r *ScheduleRecord) Settle(table *Timetable, done []Firing) {
 		if slices.ContainsFunc(r.Firings, func(k Firing) bool { return k.TaskID == f.TaskID && k.Outcome == f.Outcome }) {
 			continue
 		}
-		if f.Outcome == FiringFired {
+		if f.Outcome == FiringFired && !f.Manual {
 			r.LastTask = f.TaskID
 		}
 		r.note(f)
