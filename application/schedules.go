@@ -340,13 +340,16 @@ func (s *ScheduleService) fire(ctx context.Context, records []domain.ScheduleRec
 	if err := s.cancel(ctx, replaced); err != nil {
 		return err
 	}
-	_, err := s.queue.Enqueue(ctx, tasks...)
+	stored, err := s.queue.Enqueue(ctx, tasks...)
 	done := make([][]domain.Firing, len(records))
 	var errs []error
 	for i, f := range firings {
 		if err := outcomeOf(&f.Firing, domain.ItemError(err, i)); err != nil {
 			errs = append(errs, err)
 		} else {
+			if i < len(stored) && stored[i] != nil {
+				heldBy(&f.Firing, tasks[i], stored[i])
+			}
 			done[f.record] = append(done[f.record], f.Firing)
 		}
 	}
@@ -368,6 +371,15 @@ func outcomeOf(f *domain.Firing, err error) error {
 		return err
 	}
 	return nil
+}
+
+// heldBy notes which task has the unique key of the tick's task, for which Enqueue returned
+// stored.
+func heldBy(f *domain.Firing, task, stored *domain.Task) {
+	f.TaskID = stored.ID
+	if task.EnqueueOutcome(stored) == domain.EnqueueExisting {
+		f.Outcome, f.Detail = domain.FiringSkipped, "its unique key is held, and that task is kept"
+	}
 }
 
 // cancel ends tasks that others replace; those that are done stay.

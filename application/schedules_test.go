@@ -257,6 +257,32 @@ func TestSchedulesInUse(t *testing.T) {
 		require.Equal(t, map[domain.TaskStatus]int{domain.TaskStatusPending: 1, domain.TaskStatusCancelled: 2}, byStatus)
 	})
 
+	inBubble(t, "a unique key that is held by a task to keep or to replace", func(t *testing.T) {
+		w := newScheduleWorld(t)
+		defer w.start(&mortal{})()
+		w.put(func(s *domain.Schedule) { s.Task.UniqueKey, s.Task.OnConflict = "key", domain.ConflictKeep })
+		settle(3*time.Second + 100*time.Millisecond)
+		got := w.get()
+		holder := got.Firings[0].TaskID
+		require.Len(t, w.tasks(), 1)
+		for i, want := range []domain.FiringOutcome{domain.FiringFired, domain.FiringSkipped, domain.FiringSkipped} {
+			require.Equal(t, want, got.Firings[i].Outcome)
+			require.Equal(t, holder, got.Firings[i].TaskID, "the task that is there")
+		}
+		require.NotEmpty(t, got.Firings[2].Detail)
+		w.put(func(s *domain.Schedule) {
+			s.Task.UniqueKey, s.Task.OnConflict, s.Task.Payload = "key", domain.ConflictReplace, []byte(`{"new":1}`)
+		})
+		settle(2 * time.Second)
+		got = w.get()
+		require.Empty(t, got.Pending)
+		require.Len(t, got.Firings, 5)
+		require.Equal(t, domain.FiringFired, got.Firings[4].Outcome)
+		require.Equal(t, holder, got.Firings[4].TaskID)
+		require.Equal(t, holder, got.LastTask)
+		require.JSONEq(t, `{"new":1}`, string(w.tasks()[holder].Payload))
+	})
+
 	inBubble(t, "a run by hand beside an earlier task that is unfinished", func(t *testing.T) {
 		w := newScheduleWorld(t)
 		defer w.start(&mortal{})()

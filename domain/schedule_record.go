@@ -40,7 +40,8 @@ const (
 // Firing is what became of a tick. Outcome is "" for one that is to be fired.
 type Firing struct {
 	Tick time.Time
-	// TaskID is the task that was enqueued, or would have been.
+	// TaskID is the task that was enqueued, or would have been; where another task has its
+	// unique key and was kept or replaced, it is that one.
 	TaskID  TaskID
 	Outcome FiringOutcome `json:",omitempty"`
 	// Manual is whether a person asked for it.
@@ -278,10 +279,10 @@ func (r *ScheduleRecord) grace(table *Timetable, tick time.Time) time.Duration {
 // has settled, or that this record does not know to be pending.
 func (r *ScheduleRecord) Settle(table *Timetable, done []Firing) {
 	r.Pending = slices.DeleteFunc(r.Pending, func(f Firing) bool {
-		return slices.ContainsFunc(done, func(d Firing) bool { return d.TaskID == f.TaskID })
+		return slices.ContainsFunc(done, func(d Firing) bool { return d.Tick.Equal(f.Tick) })
 	})
 	for _, f := range done {
-		if slices.ContainsFunc(r.Firings, func(k Firing) bool { return k.TaskID == f.TaskID && k.Outcome == f.Outcome }) {
+		if slices.ContainsFunc(r.Firings, func(k Firing) bool { return k.Tick.Equal(f.Tick) && k.Outcome == f.Outcome }) {
 			continue
 		}
 		if f.Outcome == FiringFired && !f.Manual {
