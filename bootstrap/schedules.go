@@ -69,7 +69,7 @@ func (c *Config) validateSchedules() error {
 }
 
 // setSchedules stores the schedules of the configuration that are others than those
-// stored, if this process stays. One whose ticks have all passed is left out.
+// stored, if this process stays. One that has no tick left is left out.
 func setSchedules(service *application.ScheduleService, config Config) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if config.Addr == "" && config.Workers == 0 {
@@ -80,10 +80,12 @@ func setSchedules(service *application.ScheduleService, config Config) func(cont
 			if err != nil {
 				return err
 			}
-			if !s.End.IsZero() && s.End.Before(time.Now()) {
+			_, _, err = service.PutSchedule(hookBound(ctx), s)
+			// All else about the end was checked when the file was read.
+			if invalid, ok := errors.AsType[*domain.ValidationError](err); ok && invalid.Field == "end" {
 				continue
 			}
-			if _, _, err := service.PutSchedule(hookBound(ctx), s); err != nil {
+			if err != nil {
 				return inSchedule(name, err)
 			}
 		}

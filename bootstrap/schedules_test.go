@@ -55,6 +55,23 @@ func TestSchedulesFireOnceOverAllProcesses(t *testing.T) {
 	})
 }
 
+func TestSchedulesWithoutATickLeftAreLeftOut(t *testing.T) {
+	t.Parallel()
+	c := config("memory:")
+	soon, past := time.Now().Add(time.Hour).Format(time.RFC3339), time.Now().Add(-time.Hour).Format(time.RFC3339)
+	task := `"task":{"type":"log_analysis","payload":{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]}}`
+	c.Schedules = map[string]json.RawMessage{
+		"daily": json.RawMessage(`{"every_seconds":86400,"end":"` + soon + `",` + task + `}`),
+		"over":  json.RawMessage(`{"cron":"@hourly","end":"` + past + `",` + task + `}`),
+		"stays": json.RawMessage(`{"every_seconds":86400,` + task + `}`),
+	}
+	p := start(t, c)
+	var list wire.ScheduleList
+	require.Equal(t, http.StatusOK, call(t, p, http.MethodGet, "/api/v1/queue/schedules", "", "", &list))
+	require.Len(t, list.Schedules, 1)
+	require.Equal(t, "stays", list.Schedules[0].Name)
+}
+
 // BenchmarkSchedules has schedules due in one second, and four schedulers that fire them,
 // and tells how long after the tick the last task was enqueued.
 func BenchmarkSchedules(b *testing.B) {

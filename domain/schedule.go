@@ -106,7 +106,7 @@ func (s *Schedule) Compile(zones Zones, since time.Time) (*Timetable, error) {
 		}
 	}
 	if s.Jitter > 0 {
-		return t, s.checkJitter(t, since)
+		return t, s.checkJitter(t)
 	}
 	return t, nil
 }
@@ -181,13 +181,15 @@ func (s *Schedule) validateTask() error {
 // jitterTicks is how many ticks of a cron line are looked at for their distance.
 const jitterTicks = 60
 
-func (s *Schedule) checkJitter(t *Timetable, since time.Time) error {
+// checkJitter compares on the clock on the wall, and from a fixed day on: what is accepted
+// today must not be refused on a day when clocks are set.
+func (s *Schedule) checkJitter(t *Timetable) error {
 	shortest := s.Every
 	if s.Cron != "" {
 		shortest = MaxJitter
-		last := t.Next(since)
+		last := t.cron.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
 		for range jitterTicks {
-			next := t.Next(last)
+			next := t.cron.Next(last)
 			if last.IsZero() || next.IsZero() {
 				break
 			}

@@ -312,6 +312,16 @@ func TestTheLifeOfASchedule(t *testing.T) {
 	require.False(t, r.Paused())
 }
 
+func TestAScheduleWithJitterIsTakenOnAnyDay(t *testing.T) {
+	t.Parallel()
+	s := newSchedule("0 3 * * *")
+	s.Timezone, s.Jitter = "Europe/Berlin", domain.MaxJitter
+	for _, day := range []string{"2026-12-01T00:00:00Z", "2027-02-20T00:00:00Z", "2027-03-28T00:00:00Z"} {
+		_, err := s.Compile(time.LoadLocation, at(t, day))
+		require.NoError(t, err, day)
+	}
+}
+
 func TestJitterIsTheSameForAll(t *testing.T) {
 	t.Parallel()
 	s := newSchedule("@hourly")
