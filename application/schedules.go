@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	_ "time/tzdata" // The zones of schedules are known where the system has none.
@@ -142,7 +143,8 @@ func (s *ScheduleService) ResumeSchedule(ctx context.Context, name string) (doma
 }
 
 // RunSchedule enqueues the schedule's task at once, whatever its overlap policy, also in a
-// pause. The newest of the record's Firings tells what became of it.
+// pause. The newest of the record's Firings tells what became of it. Where the store fails
+// after it is Pending, that is no error: it will fire, and a repeat would have another task.
 func (s *ScheduleService) RunSchedule(ctx context.Context, name string) (domain.ScheduleRecord, error) {
 	r, err := s.change(ctx, name, func(r *domain.ScheduleRecord, now time.Time) (bool, error) {
 		if err := found(r, name); err != nil {
@@ -157,10 +159,15 @@ func (s *ScheduleService) RunSchedule(ctx context.Context, name string) (domain.
 	// Should this be cut short, the record is due until it has succeeded.
 	call, cancel := context.WithTimeout(ctx, domain.ScheduleLease)
 	defer cancel()
-	if err := s.fire(call, []domain.ScheduleRecord{r}, time.Time{}); err != nil {
-		return r, err
+	fired := r
+	fired.Pending = slices.Clone(r.Pending)
+	if err := s.fire(call, []domain.ScheduleRecord{fired}, time.Time{}); err != nil {
+		return r, nil //nolint:nilerr // It is pending.
 	}
-	return s.GetSchedule(ctx, name)
+	if got, err := s.GetSchedule(ctx, name); err == nil {
+		return got, nil
+	}
+	return r, nil
 }
 
 // change loads a record and saves what do makes of it, again if another was faster. do

@@ -73,6 +73,13 @@ func (m *mortal) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
 	return err
 }
 
+// awayQueue is a store that takes no tasks.
+type awayQueue struct{ ports.TaskQueue }
+
+func (awayQueue) Enqueue(context.Context, ...*domain.Task) ([]*domain.Task, error) {
+	return nil, domain.ErrStoreUnavailable
+}
+
 // scheduleWorld is a store that several processes share.
 type scheduleWorld struct {
 	t       *testing.T
@@ -281,6 +288,19 @@ func TestSchedulesInUse(t *testing.T) {
 		require.Equal(t, holder, got.Firings[4].TaskID)
 		require.Equal(t, holder, got.LastTask)
 		require.JSONEq(t, `{"new":1}`, string(w.tasks()[holder].Payload))
+	})
+
+	inBubble(t, "a run by hand that is cut short", func(t *testing.T) {
+		w := newScheduleWorld(t)
+		w.put(func(s *domain.Schedule) { s.Every = time.Hour })
+		r, err := application.NewScheduleService(w.store, awayQueue{w.store}).RunSchedule(t.Context(), "s")
+		require.NoError(t, err, "it need not be repeated")
+		require.Len(t, r.Pending, 1)
+		require.Empty(t, w.tasks())
+		defer w.start(&mortal{})()
+		settle(domain.ScheduleLease + time.Second)
+		require.Len(t, w.tasks(), 1)
+		require.Contains(t, w.tasks(), r.Pending[0].TaskID)
 	})
 
 	inBubble(t, "a run by hand beside an earlier task that is unfinished", func(t *testing.T) {

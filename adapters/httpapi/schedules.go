@@ -174,7 +174,11 @@ func (a *API) changeSchedule(change func(ScheduleService, context.Context, strin
 // runSchedule tells the audit log of the task.
 func runSchedule(s ScheduleService, ctx context.Context, name string) (domain.ScheduleRecord, error) { //nolint:revive // It is a method expression by its shape.
 	r, err := s.RunSchedule(ctx, name)
-	if n := len(r.Firings); err == nil && n > 0 {
+	switch pending, n := len(r.Pending), len(r.Firings); {
+	case err != nil:
+	case pending > 0:
+		auth.RecordOf(ctx).Tasks(r.Pending[pending-1].TaskID)
+	case n > 0:
 		auth.RecordOf(ctx).Tasks(r.Firings[n-1].TaskID)
 	}
 	return r, err
