@@ -42,7 +42,6 @@ require (
 
 require github.com/therootcompany/xz v1.0.1
 
-
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect

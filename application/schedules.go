@@ -162,7 +162,7 @@ func (s *ScheduleService) RunSchedule(ctx context.Context, name string) (domain.
 	fired := r
 	fired.Pending = slices.Clone(r.Pending)
 	if err := s.fire(call, []domain.ScheduleRecord{fired}, time.Time{}); err != nil {
-		return r, nil //nolint:nilerr // It is pending.
+		return r, nil // It is pending.
 	}
 	if got, err := s.GetSchedule(ctx, name); err == nil {
 		return got, nil
