@@ -1,7 +1,6 @@
 package chaos_test
 
 import (
-	"context"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -45,15 +44,15 @@ func TestChaosOfSchedules(t *testing.T) {
 	kills := 0
 	for end := time.Now().Add(lasts); time.Now().Before(end); {
 		// Many kills hit what a tick does: it begins at the full second of the schedule.
-		time.Sleep(time.Until(begun["allow"].Add(time.Since(begun["allow"]).Truncate(time.Second) + time.Second)))
-		time.Sleep(time.Duration(r.Int64N(int64(20 * time.Millisecond))))
+		<-time.After(time.Until(begun["allow"].Add(time.Since(begun["allow"]).Truncate(time.Second) + time.Second)))
+		<-time.After(time.Duration(r.Int64N(int64(20 * time.Millisecond))))
 		victim := processes[r.IntN(len(processes))]
 		victim.Kill()
 		victim.Start()
 		kills++
 	}
 	require.Greater(t, kills, 8)
-	time.Sleep(2 * domain.ScheduleLease)
+	<-time.After(2 * domain.ScheduleLease)
 
 	for name := range begun {
 		record, err := service.PauseSchedule(t.Context(), name)
@@ -73,7 +72,7 @@ func TestChaosOfSchedules(t *testing.T) {
 			}
 		}
 		if name == "allow" {
-			stats, err := client.ListTasks(context.Background(), domain.TaskFilter{Limit: domain.MaxPageSize})
+			stats, err := client.ListTasks(t.Context(), domain.TaskFilter{Limit: domain.MaxPageSize})
 			require.NoError(t, err)
 			require.GreaterOrEqual(t, len(stats.Tasks), int(lasts/time.Second))
 		}
