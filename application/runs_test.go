@@ -2,6 +2,7 @@ package application_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,14 +28,13 @@ func startTracked(t *testing.T, p processorFunc) (*world, *countedRuns) {
 type countedRuns struct {
 	ports.RunTracker
 
-	saves int
-	fails int
+	saves atomic.Int64
+	fails atomic.Int64 // those that are left
 }
 
 func (r *countedRuns) SaveProgress(ctx context.Context, progress ...ports.RunProgress) error {
-	r.saves++
-	if r.fails > 0 {
-		r.fails--
+	r.saves.Add(1)
+	if r.fails.Add(-1) >= 0 {
 		return domain.ErrStoreUnavailable
 	}
 	return r.RunTracker.SaveProgress(ctx, progress...)
@@ -55,7 +55,7 @@ func TestTheNewestProgressIsStoredWithinASecond(t *testing.T) {
 			pass(3 * ports.ProgressKept)
 			return nil, nil
 		})
-		runs.fails = 2
+		runs.fails.Store(2)
 		task := newTestTask(func(t *domain.Task) { t.Timeout = 24 * time.Hour })
 		w.enqueue(task)
 		settle(5500 * time.Millisecond)
@@ -64,12 +64,12 @@ func TestTheNewestProgressIsStoredWithinASecond(t *testing.T) {
 		require.Equal(t, "step", got.Note)
 		settle(6 * time.Second)
 		require.Equal(t, 100, w.task(task.ID).Progress.Percent)
-		require.LessOrEqual(t, runs.saves, 15, "at most one a second")
+		require.LessOrEqual(t, runs.saves.Load(), int64(15), "at most one a second")
 		require.ErrorIs(t, refused, domain.ErrInvalid)
-		saves := runs.saves
+		saves := runs.saves.Load()
 		settle(2 * ports.ProgressKept)
 		require.Less(t, time.Since(w.task(task.ID).Progress.At), ports.ProgressKept, "what says nothing new is not forgotten")
-		require.Less(t, runs.saves, saves+10)
+		require.Less(t, runs.saves.Load(), saves+10)
 		settle(2 * ports.ProgressKept)
 		require.Equal(t, domain.TaskStatusCompleted, w.task(task.ID).Status)
 		require.NoError(t, application.Progress(t.Context(), 1, "", nil), "without a run it does nothing")
