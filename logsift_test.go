@@ -280,7 +280,7 @@ func TestAnEmbeddersModuleRuns(t *testing.T) {
 	write := func(name, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	program, err := os.ReadFile("testdata/hello/main.go")
+	program, err := os.ReadFile("cmd/queue-example/testdata/hello/main.go")
 	require.NoError(t, err)
 	server, _ := redistest.Shared(t)
 	const url = "redis://127.0.0.1:6379/0"
@@ -307,7 +307,7 @@ func TestTheGuideCountsTheLines(t *testing.T) {
 	guide, err := os.ReadFile("docs/go.md")
 	require.NoError(t, err)
 	for form, file := range map[string]string{
-		", %d lines.": "testdata/hello/main.go", "takes %d lines with [asynq": "docs/examples/hello-asynq.txt", "and %d with [River": "docs/examples/hello-river.txt",
+		"It is [%d lines]": "cmd/queue-example/testdata/hello/main.go", "takes %d lines with [asynq": "docs/examples/hello-asynq.txt", "and %d with [River": "docs/examples/hello-river.txt",
 	} {
 		program, err := os.ReadFile(file)
 		require.NoError(t, err)

@@ -56,7 +56,7 @@ func TestTheModuleTakesAnotherPath(t *testing.T) {
 	for line := range strings.SplitSeq(out, "\n") {
 		require.False(t, line == module || strings.HasPrefix(line, module+"/"), "%s has the old path", line)
 	}
-	for _, name := range []string{"bootstrap/systemtest/go.mod", ".golangci.yml", "mocks/doc.go", "testdata/hello/main.go", "docs/go.md"} {
+	for _, name := range []string{"bootstrap/systemtest/go.mod", ".golangci.yml", "mocks/doc.go", "cmd/queue-example/testdata/hello/main.go", "docs/go.md"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		require.Contains(t, string(text), path, name)

@@ -49,13 +49,11 @@ type TaskOptions struct {
 
 // EncodeOptions returns the options as a store keeps them, nil if there are none. Equal options
 // have equal encodings.
-func (o TaskOptions) EncodeOptions() []byte {
-	o = o.AsGiven()
-	if o.Key == "" && len(o.Tags) == 0 && o.Backoff == (RetryPolicy{}) && o.ExpiresAt.IsZero() && o.ExpiresIn == 0 && o.Retention == 0 &&
-		o.UniqueWhile == "" && o.UniqueFor == 0 {
+func (o *TaskOptions) EncodeOptions() []byte {
+	if o.empty() {
 		return nil
 	}
-	encoded, err := json.Marshal(o)
+	encoded, err := json.Marshal(o.AsGiven())
 	if err != nil {
 		// Strings and finite numbers always marshal.
 		panic(fmt.Sprintf("marshal task options: %v", err))
@@ -63,20 +61,30 @@ func (o TaskOptions) EncodeOptions() []byte {
 	return encoded
 }
 
+// empty reports whether there are no options, as most tasks have none.
+func (o *TaskOptions) empty() bool {
+	return o.Key == "" && len(o.Tags) == 0 && o.Backoff == (RetryPolicy{}) && o.ExpiresAt.IsZero() && o.ExpiresIn == 0 && o.Retention == 0 &&
+		o.UniqueWhile == "" && o.UniqueFor == 0
+}
+
 // AsGiven returns the options without what a store fills in, and in its precision.
-func (o TaskOptions) AsGiven() TaskOptions {
-	o.ExpiresAt = o.ExpiresAt.UTC().Truncate(time.Microsecond)
-	if o.ExpiresIn > 0 {
-		o.ExpiresAt = time.Time{}
+func (o *TaskOptions) AsGiven() TaskOptions {
+	given := *o
+	given.ExpiresAt = given.ExpiresAt.UTC().Truncate(time.Microsecond)
+	if given.ExpiresIn > 0 {
+		given.ExpiresAt = time.Time{}
 	}
-	return o
+	return given
 }
 
 // Expiry returns the ExpiresAt of a task with these options, as they were given, that was
 // created at that time; zero for none.
-func (o TaskOptions) Expiry(created time.Time) time.Time {
-	if o.ExpiresIn > 0 {
+func (o *TaskOptions) Expiry(created time.Time) time.Time {
+	switch {
+	case o.ExpiresIn > 0:
 		return created.Add(ceilMicro(o.ExpiresIn))
+	case o.ExpiresAt.IsZero():
+		return time.Time{}
 	}
 	return o.AsGiven().ExpiresAt
 }
@@ -97,12 +105,16 @@ func DecodeTaskOptions(encoded []byte) (o TaskOptions, err error) {
 	return o, nil
 }
 
-func (o TaskOptions) cloneOptions() TaskOptions {
-	o.Tags = slices.Clone(o.Tags)
-	return o
+func (o *TaskOptions) cloneOptions() TaskOptions {
+	c := *o
+	c.Tags = slices.Clone(o.Tags)
+	return c
 }
 
-func (o TaskOptions) validateOptions() error {
+func (o *TaskOptions) validateOptions() error {
+	if o.empty() {
+		return nil
+	}
 	if len(o.Key) > MaxKey || !utf8.ValidString(o.Key) {
 		return &ValidationError{Field: "key", Rule: fmt.Sprintf("must be UTF-8 of at most %d bytes", MaxKey)}
 	}

@@ -22,7 +22,7 @@ func ParseUniqueWhile(name string) (UniqueWhile, error) {
 		return UniqueWhileUnfinished, nil
 	}
 	w := UniqueWhile(name)
-	return w, TaskOptions{UniqueWhile: w}.validateOptions()
+	return w, (&TaskOptions{UniqueWhile: w}).validateOptions()
 }
 
 // OnConflict is what Enqueue does with a task whose unique key another one holds.

@@ -34,8 +34,11 @@ func (q *TaskQueue) ListQueues(ctx context.Context) ([]domain.QueueInfo, error) 
 	}
 	for l, h := range q.ready {
 		info := queue(l.queue)
+		counted := make(map[domain.TaskID]bool, len(h.items))
 		for _, t := range h.items {
-			if q.isReady(t) {
+			// A task that ran again may still have its place of before.
+			if q.isReady(t) && !counted[t.ID] {
+				counted[t.ID] = true
 				info.Pending[l.typ]++
 				info.OldestPending = max(info.OldestPending, now.Sub(t.CreatedAt))
 			}

@@ -247,6 +247,10 @@ func testListQueues(t *testing.T, c *storeTest) {
 	require.Equal(t, int64(3), queues[domain.DefaultQueue].Ready())
 	require.InDelta(t, time.Minute.Seconds(), queues[domain.DefaultQueue].OldestPending.Seconds(), 10)
 	require.Equal(t, map[domain.TaskType]int64{"work": 1}, queues[otherQueue].Pending)
+	again := c.add(t, withQueue(otherQueue))
+	require.NoError(t, c.Queue.CancelTask(t.Context(), again.ID))
+	require.NoError(t, c.Queue.RetryTask(t.Context(), again.ID))
+	require.Equal(t, map[domain.TaskType]int64{"work": 2}, c.queues(t)[otherQueue].Pending, "a task that runs again counts once")
 	require.Empty(t, queues["later"].Pending, "a task whose time has not come is not ready")
 	require.Zero(t, queues["later"].OldestPending)
 	for _, info := range queues {
@@ -254,7 +258,7 @@ func testListQueues(t *testing.T, c *storeTest) {
 		require.Zero(t, info.PausedAt)
 	}
 	got := c.claim(t, 10)
-	require.Len(t, got, 4)
+	require.Len(t, got, 5)
 	queues = c.queues(t)
 	require.Empty(t, queues[domain.DefaultQueue].Pending, "what runs is not ready")
 	require.Zero(t, queues[domain.DefaultQueue].OldestPending)

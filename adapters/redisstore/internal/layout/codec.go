@@ -69,7 +69,7 @@ func EncodeRecord(t *domain.Task, list int) []byte {
 	if t.UniqueWhile == domain.UniqueWhileWaiting {
 		version += uniqueWaiting
 	}
-	expires, retention := givenTimes(t.TaskOptions)
+	expires, retention := givenTimes(&t.TaskOptions)
 	if expires != 0 || retention != 0 {
 		version += timed
 	}
@@ -97,11 +97,11 @@ func EncodeRecord(t *domain.Task, list int) []byte {
 }
 
 // givenTimes are the times of the record of a task with these options.
-func givenTimes(o domain.TaskOptions) (expires, retention float64) {
+func givenTimes(o *domain.TaskOptions) (expires, retention float64) {
 	if o.ExpiresIn > 0 {
 		expires = -float64(DelayMicro(o.ExpiresIn))
 	} else {
-		expires = float64(TimeMicro(o.AsGiven().ExpiresAt))
+		expires = float64(TimeMicro(o.ExpiresAt))
 	}
 	return expires, float64(DelayMicro(o.Retention))
 }
@@ -183,7 +183,7 @@ func DecodeRecord(t *domain.Task, record string) error {
 	}
 	if parts&timed != 0 {
 		expires, retention := Times(record)
-		wantExpires, wantRetention := givenTimes(t.TaskOptions)
+		wantExpires, wantRetention := givenTimes(&t.TaskOptions)
 		if retention != wantRetention || expires != 0 && expires != wantExpires {
 			return corrupt(t.ID, "record", "has times that are not those of its options")
 		}
