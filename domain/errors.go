@@ -52,6 +52,10 @@ var (
 	ErrScheduleNotFound = errors.New("schedule not found")
 	// ErrScheduleConflict: the schedule was changed by another meanwhile.
 	ErrScheduleConflict = errors.New("schedule was changed meanwhile")
+	// ErrLimitNotFound: no limit has this name.
+	ErrLimitNotFound = errors.New("limit not found")
+	// ErrLimitExists: a limit of another name is of the same tasks.
+	ErrLimitExists = errors.New("these tasks have a limit of another name")
 	// ErrStoreUnavailable: the store cannot be reached, or did not answer in
 	// time. The outcome of a write is unknown; repeating it is safe.
 	ErrStoreUnavailable = errors.New("store unavailable")

@@ -226,7 +226,7 @@ func (u TaskUpdate) Validate() error {
 // that writes. A lease that has expired but was not yet recovered is still held.
 type TaskConsumer interface {
 	// Dequeue claims ready tasks, the highest priority first and within one the
-	// oldest first. It returns no tasks and no error if none became ready in
+	// oldest first, as far as limits let it: see [LimitKeeper]. It returns no tasks and no error if none became ready in
 	// time. A task that has expired is not given out, and ends. Each task is PROCESSING, has its Lease, and counts a delivery.
 	//
 	// When ctx ends while it waits, it returns the context's error and has

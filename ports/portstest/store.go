@@ -14,6 +14,7 @@ import (
 type Store struct {
 	Queue      ports.TaskQueue
 	Queues     ports.QueueController
+	Limits     ports.LimitKeeper
 	Events     ports.TaskEventReader
 	Runs       ports.RunTracker
 	Schedulers ports.SchedulerRegistry
