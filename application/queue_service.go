@@ -76,11 +76,6 @@ func checkTask(t *domain.Task, known func(domain.TaskType) error) error {
 	return known(t.Type)
 }
 
-// CheckTaskType returns the error with which ScheduleTasks refuses a type.
-func (s *QueueService) CheckTaskType(ctx context.Context, typ domain.TaskType) error {
-	return s.types.check(ctx, s.scheduler.GetSchedulerStats().TaskTypes, &domain.Task{Type: typ})(typ)
-}
-
 // ScheduleLogAnalysis enqueues one task that analyses these entries.
 func (s *QueueService) ScheduleLogAnalysis(ctx context.Context, logIDs ...domain.LogID) (*domain.Task, error) {
 	return s.scheduler.ScheduleLogAnalysis(ctx, logIDs...)

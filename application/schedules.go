@@ -22,14 +22,32 @@ const changesAtOnce = 100
 type ScheduleService struct {
 	store ports.ScheduleStore
 	queue ports.TaskQueue
+	types *TaskTypes
 	// changed has room for one signal: a schedule was changed by this process.
 	changed chan struct{}
 	zones   sync.Map // name: *time.Location
 }
 
-// NewScheduleService returns the service of a store.
-func NewScheduleService(store ports.ScheduleStore, queue ports.TaskQueue) *ScheduleService {
-	return &ScheduleService{store: store, queue: queue, changed: make(chan struct{}, 1)}
+// NewScheduleService returns the service of a store. It announces the types of its tasks to
+// types, if that is not nil.
+func NewScheduleService(store ports.ScheduleStore, queue ports.TaskQueue, types *TaskTypes) *ScheduleService {
+	return &ScheduleService{store: store, queue: queue, types: types, changed: make(chan struct{}, 1)}
+}
+
+// ScheduledTypes lists the types of the tasks of all schedules.
+func ScheduledTypes(store ports.ScheduleStore) TypeSource {
+	return func(ctx context.Context) (out []domain.TaskType, err error) {
+		for after := ""; ; {
+			page, err := store.ListSchedules(ctx, after, ports.MaxSchedulePage)
+			if err != nil || len(page.Records) == 0 {
+				return out, err
+			}
+			for i := range page.Records {
+				after = page.Records[i].Schedule.Name
+				out = append(out, page.Records[i].Schedule.Task.Type)
+			}
+		}
+	}
 }
 
 // zone is time.LoadLocation, which reads a file each time.
@@ -63,6 +81,9 @@ func (s *ScheduleService) PutSchedule(ctx context.Context, def domain.Schedule) 
 		r.Set(def, table, now)
 		return true, nil
 	})
+	if err == nil {
+		s.types.announce(ctx, def.Task.Type)
+	}
 	return r, created, err
 }
 

@@ -90,7 +90,7 @@ type scheduleWorld struct {
 func newScheduleWorld(t *testing.T) *scheduleWorld {
 	t.Helper()
 	store := memstore.New(memstore.Config{})
-	return &scheduleWorld{t, store, application.NewScheduleService(store, store)}
+	return &scheduleWorld{t, store, application.NewScheduleService(store, store, nil)}
 }
 
 // start starts a process that fires schedules.
@@ -98,7 +98,7 @@ func (w *scheduleWorld) start(m *mortal) (stop func()) {
 	w.t.Helper()
 	m.TaskQueue, m.ScheduleStore = w.store, w.store
 	s, err := application.NewScheduler(w.store, application.SchedulerConfig{
-		Workers: application.NoWorkers, Maintain: true, Retention: time.Minute, Schedules: application.NewScheduleService(m, m),
+		Workers: application.NoWorkers, Maintain: true, Retention: time.Minute, Schedules: application.NewScheduleService(m, m, nil),
 	}, nil)
 	require.NoError(w.t, err)
 	require.NoError(w.t, s.Start(w.t.Context()))
@@ -293,7 +293,7 @@ func TestSchedulesInUse(t *testing.T) {
 	inBubble(t, "a run by hand that is cut short", func(t *testing.T) {
 		w := newScheduleWorld(t)
 		w.put(func(s *domain.Schedule) { s.Every = time.Hour })
-		r, err := application.NewScheduleService(w.store, awayQueue{w.store}).RunSchedule(t.Context(), "s")
+		r, err := application.NewScheduleService(w.store, awayQueue{w.store}, nil).RunSchedule(t.Context(), "s")
 		require.NoError(t, err, "it need not be repeated")
 		require.Len(t, r.Pending, 1)
 		require.Empty(t, w.tasks())

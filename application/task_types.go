@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// AnnouncementRetention is how long a claim announces its types to all processes, by
-	// the store's clock.
+	// AnnouncementRetention is how long types are announced to all processes, by the
+	// store's clock.
 	AnnouncementRetention = 24 * time.Hour
-	// announceEvery is how often a process announces a type that is claimed all the time.
+	// announceEvery is how often a process announces a type that it is told all the time.
 	announceEvery = time.Hour
 	// typeMemory is for how long a process takes a type that it found for known.
 	typeMemory = time.Minute
@@ -28,11 +28,13 @@ const (
 )
 
 // TaskTypes knows on which types of tasks somebody works, so that no task is taken in that
-// nobody would run. A type counts if the settings name it, if the scheduler of a process
-// that runs now has a processor for it, or if a worker has claimed it within
-// [AnnouncementRetention]. It is safe for concurrent use. A nil one knows none.
+// nobody would run. A type counts if the settings or something stored name it, such as a
+// schedule, if the scheduler of a process that runs now has a processor for it, or if a
+// worker has claimed it within [AnnouncementRetention]. It is safe for concurrent use. A nil
+// one knows none.
 type TaskTypes struct {
 	named      []domain.TaskType
+	sources    []TypeSource
 	schedulers ports.SchedulerRegistry
 	documents  ports.DocumentStore
 	logger     *zap.Logger
@@ -40,12 +42,20 @@ type TaskTypes struct {
 	mu        sync.Mutex // guards the fields below
 	seen      map[domain.TaskType]time.Time
 	announced map[domain.TaskType]time.Time
+	// stored are the types of the sources, as they were at storedAt.
+	stored   []domain.TaskType
+	storedAt time.Time
 }
 
-// NewTaskTypes returns what the processes of a store know, beside the named types.
-func NewTaskTypes(schedulers ports.SchedulerRegistry, documents ports.DocumentStore, logger *zap.Logger, named ...domain.TaskType) *TaskTypes {
+// TypeSource lists the types that something stored names. It is asked once a minute at most,
+// so who stores a new one also has [TaskTypes] announce it.
+type TypeSource func(ctx context.Context) ([]domain.TaskType, error)
+
+// NewTaskTypes returns what the processes of a store know, beside the named types and those
+// of the sources.
+func NewTaskTypes(schedulers ports.SchedulerRegistry, documents ports.DocumentStore, logger *zap.Logger, sources []TypeSource, named ...domain.TaskType) *TaskTypes {
 	return &TaskTypes{
-		named: named, schedulers: schedulers, documents: documents, logger: logger,
+		named: named, sources: sources, schedulers: schedulers, documents: documents, logger: logger,
 		seen: map[domain.TaskType]time.Time{}, announced: map[domain.TaskType]time.Time{},
 	}
 }
@@ -99,8 +109,8 @@ func (t *TaskTypes) recent() []domain.TaskType {
 	return slices.Collect(maps.Keys(t.seen))
 }
 
-// find asks the store for the types that running schedulers have, and for which of the
-// missing ones a claim has announced.
+// find asks the store for the types that running schedulers have, which of the missing ones
+// were announced, and if there are others, for those that its sources name.
 func (t *TaskTypes) find(ctx context.Context, missing []domain.TaskType) ([]domain.TaskType, error) {
 	reports, err := t.schedulers.ListSchedulers(ctx)
 	if err != nil {
@@ -127,7 +137,35 @@ func (t *TaskTypes) find(ctx context.Context, missing []domain.TaskType) ([]doma
 		}
 	}
 	t.remember(t.seen, found...)
+	if slices.ContainsFunc(missing, func(typ domain.TaskType) bool { return !slices.Contains(found, typ) }) {
+		stored, err := t.fromSources(ctx)
+		return append(found, stored...), err
+	}
 	return found, nil
+}
+
+// fromSources returns the types that the sources name, or named within typeMemory.
+func (t *TaskTypes) fromSources(ctx context.Context) ([]domain.TaskType, error) {
+	t.mu.Lock()
+	stored, at := t.stored, t.storedAt
+	t.mu.Unlock()
+	if !at.IsZero() && time.Since(at) < typeMemory {
+		return stored, nil
+	}
+	stored = nil
+	for _, list := range t.sources {
+		types, err := list(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("look for task types: %w", err)
+		}
+		stored = append(stored, types...)
+	}
+	slices.Sort(stored)
+	stored = slices.Compact(stored)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stored, t.storedAt = stored, time.Now()
+	return stored, nil
 }
 
 func (t *TaskTypes) remember(in map[domain.TaskType]time.Time, types ...domain.TaskType) {
@@ -140,8 +178,8 @@ func (t *TaskTypes) remember(in map[domain.TaskType]time.Time, types ...domain.T
 	}
 }
 
-// announce tells all processes that somebody works on the types. Where the store fails
-// that is left to a later claim.
+// announce tells all processes that somebody works on the types, or will. Where the store
+// fails that is left to a later claim, or to the source of the types.
 func (t *TaskTypes) announce(ctx context.Context, types ...domain.TaskType) {
 	if t == nil {
 		return
@@ -173,7 +211,7 @@ func (t *TaskTypes) announce(ctx context.Context, types ...domain.TaskType) {
 		for _, typ := range due {
 			delete(t.announced, typ)
 		}
-		t.logger.Warn("the types of a worker cannot be announced", zap.Any("types", due), zap.Error(err))
+		t.logger.Warn("types of tasks cannot be announced", zap.Any("types", due), zap.Error(err))
 		return
 	}
 	t.remember(t.seen, due...)

@@ -122,8 +122,11 @@ func TestTypesThatSomebodyWorksOnAreKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		documents, schedulers := memstore.NewLogRepository(memstore.Config{}), newFaultyRegistry()
 		queue := memstore.NewTaskQueue(memstore.Config{})
+		schedules := memstore.New(memstore.Config{})
+		var types *application.TaskTypes
 		process := func(named ...domain.TaskType) (*application.QueueService, *application.WorkerService) {
-			types := application.NewTaskTypes(schedulers, documents, zap.NewNop(), named...)
+			sources := []application.TypeSource{application.ScheduledTypes(schedules)}
+			types = application.NewTaskTypes(schedulers, documents, zap.NewNop(), sources, named...)
 			scheduler, err := application.NewScheduler(queue, application.SchedulerConfig{Workers: application.NoWorkers, Types: types}, nil)
 			require.NoError(t, err)
 			return application.NewQueueService(queue, scheduler, types), application.NewWorkerService(queue, application.WorkerServiceConfig{Types: types})
@@ -162,6 +165,22 @@ func TestTypesThatSomebodyWorksOnAreKnown(t *testing.T) {
 		require.Len(t, claimFor(t, worker, 1), 1)
 		settle(application.AnnouncementRetention + time.Second)
 		require.ErrorIs(t, schedule(other, testType), domain.ErrUnknownTaskType)
+
+		// A schedule names its type to every process, those that start later too, until it
+		// is deleted.
+		require.ErrorIs(t, schedule(other, "nightly"), domain.ErrUnknownTaskType)
+		service := application.NewScheduleService(schedules, queue, types)
+		_, _, err = service.PutSchedule(t.Context(), domain.Schedule{Name: "s", Every: domain.MaxEvery, Task: domain.NewTask(uuid.Nil, "nightly", nil)})
+		require.NoError(t, err)
+		require.NoError(t, schedule(one, "nightly"))
+		settle(2 * application.AnnouncementRetention)
+		later, _ := process()
+		for _, q := range []*application.QueueService{one, other, later} {
+			require.NoError(t, schedule(q, "nightly"))
+		}
+		require.NoError(t, service.DeleteSchedule(t.Context(), "s"))
+		settle(2 * time.Minute)
+		require.ErrorIs(t, schedule(later, "nightly"), domain.ErrUnknownTaskType)
 	})
 }
 
@@ -170,7 +189,7 @@ func TestAStoreThatIsAwaySaysNothingOfTypes(t *testing.T) {
 	documents := newFaultyDocuments()
 	documents.set(func() { documents.down = true })
 	queue := memstore.NewTaskQueue(memstore.Config{})
-	types := application.NewTaskTypes(newFaultyRegistry(), documents, zap.NewNop())
+	types := application.NewTaskTypes(newFaultyRegistry(), documents, zap.NewNop(), nil)
 	scheduler, err := application.NewScheduler(queue, application.SchedulerConfig{Workers: application.NoWorkers, Types: types}, nil)
 	require.NoError(t, err)
 	_, err = scheduler.ScheduleTask(t.Context(), newTestTask())

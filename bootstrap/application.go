@@ -47,12 +47,13 @@ func newLogService(logs ports.LogRepository, queue ports.TaskQueue, queues ports
 	}, logger)
 }
 
-func newTaskTypes(config Config, schedulers ports.SchedulerRegistry, documents ports.DocumentStore, logger *zap.Logger) *application.TaskTypes {
+func newTaskTypes(config Config, schedulers ports.SchedulerRegistry, documents ports.DocumentStore, schedules ports.ScheduleStore, logger *zap.Logger) *application.TaskTypes {
 	named := make([]domain.TaskType, len(config.TaskTypes))
 	for i, name := range config.TaskTypes {
 		named[i] = domain.TaskType(name)
 	}
-	return application.NewTaskTypes(schedulers, documents, logger, named...)
+	sources := []application.TypeSource{application.ScheduledTypes(schedules)}
+	return application.NewTaskTypes(schedulers, documents, logger, sources, named...)
 }
 
 func newWorkerService(config Config, queue ports.TaskQueue, types *application.TaskTypes, history *application.RunHistory, runs ports.RunTracker, o observers) *application.WorkerService {

@@ -100,7 +100,7 @@ func BenchmarkSchedules(b *testing.B) {
 		for range processes {
 			c := open()
 			s, err := application.NewScheduler(c, application.SchedulerConfig{
-				Workers: application.NoWorkers, Maintain: true, Schedules: application.NewScheduleService(c, c),
+				Workers: application.NoWorkers, Maintain: true, Schedules: application.NewScheduleService(c, c, nil),
 			}, nil)
 			require.NoError(b, err)
 			require.NoError(b, s.Start(b.Context()))

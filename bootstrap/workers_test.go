@@ -46,6 +46,8 @@ func TestWorkersOverHTTP(t *testing.T) {
 		}
 		require.Equal(t, http.StatusBadRequest, post(two, tasksPath, `{"type":"resize"}`, nil))
 		require.Empty(t, claim(one, `"max":5`))
+		require.Equal(t, http.StatusCreated, call(t, one, http.MethodPut, "/api/v1/queue/schedules/s", wire.MediaJSON, `{"every_seconds":86400,"task":{"type":"swept"}}`, nil))
+		require.Equal(t, http.StatusCreated, post(two, tasksPath, `{"type":"swept"}`, nil), "a schedule names its type to all processes")
 
 		// A client that goes away while it waits takes nothing with it.
 		ctx, leave := context.WithCancel(t.Context())

@@ -103,9 +103,6 @@ func (a *API) putSchedule(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.queue.CheckTaskType(r.Context(), schedule.Task.Type); err != nil {
-		return err
-	}
 	record, created, err := a.schedules.PutSchedule(r.Context(), schedule)
 	if err != nil {
 		return err

@@ -26,8 +26,6 @@ type QueueService interface {
 	// ChangeTasks does an action to many tasks; those that are refused are in the
 	// result.
 	ChangeTasks(ctx context.Context, req domain.BulkRequest) (domain.BulkResult, error)
-	// CheckTaskType returns the error with which ScheduleTasks refuses a type.
-	CheckTaskType(ctx context.Context, typ domain.TaskType) error
 	GetQueueStats(ctx context.Context) (domain.QueueStats, error)
 	GetSchedulerStats() domain.SchedulerStats
 }

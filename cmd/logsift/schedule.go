@@ -38,10 +38,6 @@ func schedulePath(name string) string { return schedulesPath + "/" + url.PathEsc
 func (e *environment) scheduleSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Make a schedule, or change one", Args: cobra.ExactArgs(1),
-		Long: `Make a schedule, or change one.
-
-The type of its task must be one that somebody works on: log_analysis, one that a worker
-has claimed within a day, or one that the server's --task-types names.`,
 		Example: `  logsift schedule set nightly --cron '0 3 * * *' --timezone Europe/Berlin --task '{"type":"log_analysis","payload":{"batch_id":"0198c5a2-0000-7000-8000-000000000001"}}'
   logsift schedule set often --every 30s --overlap skip --task '{"type":"log_analysis","payload":{"batch_id":"0198c5a2-0000-7000-8000-000000000001"}}'`,
 	}

@@ -152,13 +152,6 @@ func (q *QueueStub) ChangeTasks(_ context.Context, req domain.BulkRequest) (doma
 
 func (q *QueueStub) GetQueueStats(context.Context) (domain.QueueStats, error) { return q.Stats, q.Err }
 
-func (q *QueueStub) CheckTaskType(_ context.Context, typ domain.TaskType) error {
-	if !slices.Contains(q.Sched.TaskTypes, typ) {
-		return &domain.UnknownTypeError{Type: typ, Known: q.Sched.TaskTypes}
-	}
-	return nil
-}
-
 func (q *QueueStub) GetSchedulerStats() domain.SchedulerStats { return q.Sched }
 
 // LogsStub is a log service that remembers what it got.

@@ -110,7 +110,7 @@ var kinds = []Kind{
 		Meaning: "Others changed the schedule so often meanwhile that the change found no gap.", Action: "Send the same request again.",
 	}, {
 		err: domain.ErrUnknownTaskType, Name: "unknown-task-type", Title: "Unknown task type", Status: http.StatusBadRequest,
-		Meaning: "Nobody is known to work on this type of task, so that it might never run: no process has a processor for it, and no worker has claimed it within a day.", Action: "Use one of the types that the problem names, start a worker of the type, or name it in the server's setting task-types.",
+		Meaning: "Nobody is known to work on this type of task, so that it might never run: no process has a processor for it, no worker has claimed it within a day, and no schedule names it.", Action: "Use one of the types that the problem names, start a worker of the type, or name it in the server's setting task-types.",
 	}, {
 		err: domain.ErrInvalidCursor, Name: "invalid-cursor", Title: "Invalid cursor", Status: http.StatusBadRequest, Detail: "cursor was not issued by this list",
 		Meaning: "The cursor does not come from this list with these filters.", Action: "Begin the list anew without a cursor, and pass each next_cursor on as it is, with the same filters.",

@@ -26,7 +26,7 @@ func TestChaosOfSchedules(t *testing.T) {
 	client, err := redisstore.Open(t.Context(), redisstore.Config{URL: redis.URL})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
-	service := application.NewScheduleService(client, client)
+	service := application.NewScheduleService(client, client, nil)
 	begun := map[string]time.Time{}
 	for name, overlap := range map[string]domain.Overlap{"allow": domain.OverlapAllow, "skip": domain.OverlapSkip, "replace": domain.OverlapReplace} {
 		r, _, err := service.PutSchedule(t.Context(), domain.Schedule{
