@@ -34,7 +34,7 @@ var queueTable = []Key{
 	{"expiring", "zset", "tasks that have not begun, by when they expire"},
 	{"lanes", "hash", "QUEUE|TYPE: its number; !QUEUE: since when it is paused; see queue/table.lua"},
 	{"meta", "hash", "generation (the epoch) and lanes (layout and number) of the ready lists, seq (newest sequence number), idle (a claim waits), " +
-		"watch, told and heed (of events), sweep (of ready lists)"},
+		"watch, told and heed (of events), follow (see queue/steps.lua), sweep (of ready lists)"},
 	{"claim:ID", "string", "what a claim took, for as long as its lease and a minute"},
 	{"progress:ID", "string", "fence, time and contents of how far the run of a task has come, for ports.ProgressKept; see codec.go"},
 	{"events", "stream", "steps of tasks while somebody reads them, see events/emit.lua; also the channel of waiting readers"},

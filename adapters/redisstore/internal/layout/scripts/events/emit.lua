@@ -1,6 +1,5 @@
--- Defines emit, which notes a step of a task, and emit_all, which stores what was
--- noted as one entry of the stream of events. Only scripts that know of readers
--- include it; they declare both names, and K with the keys.
+-- The part of steps.lua for events: emit notes a step of a task, and emit_all stores what
+-- was noted as one entry of the stream.
 --
 -- Events have numbers; those of an entry end with the first part of its id, whose
 -- second part is the time. For each event it holds:

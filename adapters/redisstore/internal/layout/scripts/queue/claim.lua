@@ -14,15 +14,16 @@
 -- index.
 local K = { tasks = KEYS[1], state = KEYS[2], errors = KEYS[3], active = KEYS[4], due = KEYS[5],
   scheduled = KEYS[6], retrying = KEYS[7], meta = KEYS[8], claim = KEYS[9], events = KEYS[10], expiring = KEYS[13] }
-local m = redis.call('HMGET', K.meta, 'generation', 'watch')
+local m = redis.call('HMGET', K.meta, 'generation', 'watch', 'follow')
 if (m[1] or '') ~= ARGV[2] then return { -1 } end
 local now = store_now(ARGV[1])
 local claim, max, lease, room = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local sub, byte, pack_in, unpack_from = string.sub, string.byte, struct.pack, struct.unpack
 
 local emit, emit_all
-if m[2] and (tonumber(m[2]) or 0) > now then
-  -- include: events/emit
+local reads, follow = m[2] and (tonumber(m[2]) or 0) > now, m[3]
+if reads or follow then
+  -- include: queue/steps
 end
 
 -- What this claim took before. Its record holds the end of its leases and their
@@ -94,6 +95,7 @@ if due and tonumber(due) <= now then
   -- As in keys.lua: a damaged record must not stop the claim.
   K.ready = function(list_no) return KEYS[14 + list_no] or KEYS[14] or K.scheduled end
   promote(K, now, 200, emit)
+  if follow then K.follow(now) end
   due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 end
 local next_due = due and math.max(0, tonumber(due) - now) or -1

@@ -13,15 +13,16 @@
 -- its unique key, with an 'r' behind it if that was replaced.
 local tasks, unique, unique_of, scheduled, due_key, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local state, unique_until = KEYS[8], KEYS[9]
-local m = redis.call('HMGET', meta, 'seq', 'idle', 'watch', 'generation')
+local m = redis.call('HMGET', meta, 'seq', 'idle', 'watch', 'generation', 'follow')
 if (m[4] or '') ~= ARGV[2] then return { -1 } end
 local now = store_now(ARGV[1])
 local count = tonumber(ARGV[4])
 local seq = math.max(now - SEQUENCE_START, tonumber(m[1] or 0) + 1) - 1
 local emit, emit_all
-if m[3] and (tonumber(m[3]) or 0) > now then
+local reads, follow = m[3] and (tonumber(m[3]) or 0) > now, m[5]
+if reads or follow then
   local K = { meta = meta, events = KEYS[7] }
-  -- include: events/emit
+  -- include: queue/steps
 end
 
 local last = 4 + 2 * count

@@ -5,13 +5,14 @@
 -- clock offset.
 -- Reply: created_at; -1 if the epoch is stale; 0 if the id is taken.
 local meta, id, record = KEYS[2], ARGV[3], ARGV[4]
-local m = redis.call('HMGET', meta, 'seq', 'idle', 'watch', 'generation')
+local m = redis.call('HMGET', meta, 'seq', 'idle', 'watch', 'generation', 'follow')
 if m[4] ~= ARGV[1] then return -1 end
 local now = store_now(ARGV[5])
 local emit, emit_all
-if m[3] and (tonumber(m[3]) or 0) > now then
+local reads, follow = m[3] and (tonumber(m[3]) or 0) > now, m[5]
+if reads or follow then
   local K = { meta = meta, events = KEYS[4] }
-  -- include: events/emit
+  -- include: queue/steps
 end
 local seq, last = now - SEQUENCE_START, m[1] and tonumber(m[1]) or 0
 if seq <= last then seq = last + 1 end

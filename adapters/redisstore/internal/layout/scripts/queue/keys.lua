@@ -11,13 +11,13 @@ local K = {
 -- that fails in its midst would do harm to other tasks.
 K.ready = function(list_no) return KEYS[21 + list_no] or KEYS[21] or K.scheduled end
 
--- emit and emit_all do what emit.lua says if somebody reads events, once emit_if_read has
--- found out.
+-- emit and emit_all do what steps.lua says if somebody reads events or follows tasks, once
+-- emit_if_read has found out.
 local emit, emit_all = function() end, function() end
 local function emit_if_read(now)
-  local till = redis.call('HGET', K.meta, 'watch')
-  if (tonumber(till or 0) or 0) <= now then return end
-  -- include: events/emit
+  local m = redis.call('HMGET', K.meta, 'watch', 'follow')
+  local reads, follow = (tonumber(m[1] or 0) or 0) > now, m[2]
+  -- include: queue/steps
 end
 
 -- locate returns the state of a task wherever it is, or nil if there is none.

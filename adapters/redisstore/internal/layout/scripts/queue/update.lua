@@ -105,10 +105,11 @@ if #over > 0 then
     end
   end
 end
-local read_until = redis.call('HGET', meta, 'watch')
-if read_until and (tonumber(read_until) or 0) > now then
+local m = redis.call('HMGET', meta, 'watch', 'follow')
+local reads, follow = m[1] and (tonumber(m[1]) or 0) > now, m[2]
+if reads or follow then
   local K, emit, emit_all, reasons = { meta = meta, events = KEYS[13] }, nil, nil, {}
-  -- include: events/emit
+  -- include: queue/steps
   for _, f in ipairs(failures) do reasons[f[1]] = string.match(f[4], '^%Z*') end
   for i, id in ipairs(done) do
     local s = changed[2 * i]
