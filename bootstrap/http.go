@@ -77,7 +77,8 @@ func newAPI(p apiParams) (*httpapi.API, error) {
 		Metrics:    p.Observers.metrics, Observers: p.Observers.requests, Ingest: p.Observers.ingest, TraceID: p.Observers.traceID,
 		Keys: p.Keys.current(), States: p.Documents, Audit: p.Audit.Logger,
 		Logger: p.Logger,
-	}, httpapi.Config{AllowedHosts: p.Config.hosts(p.Config.Addr), BehindTLS: p.Config.BehindTLS, TrustedProxies: proxies, RateLimit: p.Config.RateLimit, LogZone: zone}), nil
+	}, httpapi.Config{AllowedHosts: p.Config.hosts(p.Config.Addr), BehindTLS: p.Config.BehindTLS, TrustedProxies: proxies, RateLimit: p.Config.RateLimit, LogZone: zone,
+		Retention: p.Config.TaskRetention, FailedRetention: p.Config.FailedRetention}), nil
 }
 
 // metricsServer serves the metrics and the health of a process that may not serve

@@ -18,6 +18,9 @@ type TaskFilter struct {
 	Status TaskStatus
 	Type   TaskType
 	Queue  string
+	// Tag is one of the task's Tags, Reason that of its newest error; "" for any.
+	Tag    string
+	Reason FailureReason
 	// CreatedAfter and CreatedBefore bound CreatedAt, both excluded; zero for
 	// no bound.
 	CreatedAfter, CreatedBefore time.Time
@@ -45,6 +48,16 @@ func (f TaskFilter) Validate() error {
 			return err
 		}
 	}
+	if f.Tag != "" {
+		if err := ValidateName("tag", f.Tag); err != nil {
+			return err
+		}
+	}
+	if f.Reason != "" {
+		if _, err := ParseFailureReason(string(f.Reason)); err != nil {
+			return err
+		}
+	}
 	return validateLimit(f.Limit)
 }
 
@@ -53,6 +66,8 @@ func (f TaskFilter) Matches(t *Task) bool {
 	return (f.Status == 0 || t.Status == f.Status) &&
 		(f.Type == "" || t.Type == f.Type) &&
 		(f.Queue == "" || t.Queue == f.Queue) &&
+		(f.Tag == "" || slices.Contains(t.Tags, f.Tag)) &&
+		(f.Reason == "" || t.LastReason() == f.Reason) &&
 		(f.CreatedAfter.IsZero() || t.CreatedAt.After(f.CreatedAfter)) &&
 		(f.CreatedBefore.IsZero() || t.CreatedAt.Before(f.CreatedBefore))
 }

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,19 @@ const (
 // FailureReasons lists every reason, in the order of the constants.
 func FailureReasons() []FailureReason {
 	return []FailureReason{ReasonError, ReasonPermanent, ReasonTimeout, ReasonPanic, ReasonLeaseExpired, ReasonPoison, ReasonExpired, ReasonCorruptRecord}
+}
+
+// ParseFailureReason returns the reason of this name. The error is a *ValidationError for the
+// field "reason".
+func ParseFailureReason(name string) (FailureReason, error) {
+	if r := FailureReason(name); slices.Contains(FailureReasons(), r) {
+		return r, nil
+	}
+	names := make([]string, 0, len(FailureReasons()))
+	for _, r := range FailureReasons() {
+		names = append(names, string(r))
+	}
+	return "", &ValidationError{Field: "reason", Value: CutString(name, 32), Rule: "must be one of " + strings.Join(names, ", ")}
 }
 
 // Limits of what is kept of a failure.

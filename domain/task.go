@@ -265,6 +265,29 @@ func (t *Task) LastError() string {
 	return t.Errors[len(t.Errors)-1].Message
 }
 
+// LastReason returns the reason of the newest failure, or "".
+func (t *Task) LastReason() FailureReason {
+	if len(t.Errors) == 0 {
+		return ""
+	}
+	return t.Errors[len(t.Errors)-1].Reason
+}
+
+// KeptUntil returns until when a finished task is kept where those without a Retention of their own are
+// kept for retention, or failed if they are FAILED and that is longer; zero for a task that is
+// not finished.
+func (t *Task) KeptUntil(retention, failed time.Duration) time.Time {
+	switch {
+	case !t.Status.Terminal():
+		return time.Time{}
+	case t.Retention > 0:
+		retention = t.Retention
+	case t.Status == TaskStatusFailed:
+		retention = max(retention, failed)
+	}
+	return t.CompletedAt.Add(retention)
+}
+
 // Ready reports whether the task can be claimed at now.
 func (t *Task) Ready(now time.Time) bool {
 	return t.Status == TaskStatusPending && !t.ScheduledAt.After(now)

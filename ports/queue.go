@@ -258,8 +258,8 @@ type TaskReader interface {
 	// first by CreatedAt. Paging through sees each task that is selected for
 	// the whole time exactly once, whatever is enqueued, changed or deleted
 	// meanwhile. A page ends early, with a NextCursor, once its tasks have
-	// MaxCallBytes. A store that finds the tasks of a queue or type by looking at
-	// all may end a page early, even empty, after a bounded amount of work.
+	// MaxCallBytes. A store that finds the tasks of a queue, a type, a tag or a reason by
+	// looking at all may end a page early, even empty, after a bounded amount of work.
 	// Errors: domain.ErrInvalid, domain.ErrInvalidCursor.
 	ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error)
 

@@ -16,7 +16,7 @@ const assetsPrefix = "/ui/assets/"
 // pagePaths are the paths of the pages; * stands for one part of a path that is
 // not empty. They are those of assets/js/routes.js.
 var pagePaths = []string{
-	"/", "/ui/tasks", "/ui/tasks/*", "/ui/anomalies", "/ui/anomalies/*",
+	"/", "/ui/tasks", "/ui/tasks/*", "/ui/dead", "/ui/anomalies", "/ui/anomalies/*",
 	"/ui/logs", "/ui/workers", "/ui/queues", "/ui/schedules", "/ui/schedules/*", "/ui/settings",
 }
 

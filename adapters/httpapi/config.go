@@ -41,6 +41,9 @@ type Config struct {
 	// BehindTLS is whether clients speak TLS to a proxy before the server, so that
 	// browsers are to use nothing else.
 	BehindTLS bool
+	// Retention is how long finished tasks are kept, FailedRetention how long FAILED ones, if that
+	// is longer: tasks tell their end by it. 0 tells none but that of a task with a retention of its own.
+	Retention, FailedRetention time.Duration
 	// MaxTaskBytes bounds the body of one task, as sent and decompressed. 0 is
 	// DefaultMaxTaskBytes.
 	MaxTaskBytes int64

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ const (
 	eventRetry = 2 * time.Second
 	// eventPause is how long a stream waits when the store cannot be read.
 	eventPause = time.Second
+	// eventTagged bounds the tasks whose tags a stream remembers; then it looks anew.
+	eventTagged = 10_000
 	// eventGrace is how long a stream may still write when it is to end.
 	eventGrace = time.Second
 )
@@ -101,6 +104,7 @@ type eventFilter struct {
 	status domain.TaskStatus
 	typ    domain.TaskType
 	queue  string
+	tag    string
 	id     domain.TaskID
 }
 
@@ -115,6 +119,7 @@ func eventFilterOf(r *http.Request) (eventFilter, error) {
 		status: request.Named(q, "status", domain.ParseTaskStatus),
 		typ:    domain.TaskType(request.Named(q, "type", nameOf("type"))),
 		queue:  request.Named(q, "queue", nameOf("queue")),
+		tag:    request.Named(q, "tag", nameOf("tag")),
 		id:     request.Named(q, "task_id", func(text string) (uuid.UUID, error) { return parseID("task_id", text) }),
 	}
 	return f, q.Err()
@@ -160,11 +165,17 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request) error {
 // latest when the stream was silent for its time.
 func (a *API) follow(ctx context.Context, s *stream, page domain.TaskEventPage, permitted func() bool) {
 	for permitted() {
+		if err := a.dropUntagged(ctx, s, &page); err != nil {
+			if errors.Is(err, domain.ErrClosed) || !sleep(ctx, eventPause) {
+				return
+			}
+			continue
+		}
 		s.add(page)
 		if s.send() != nil {
 			return
 		}
-		if n := len(page.Events); n > 0 && n < eventPage && !sleep(ctx, eventGather) {
+		if n := s.read; n > 0 && n < eventPage && !sleep(ctx, eventGather) {
 			return
 		}
 		var err error
@@ -178,6 +189,31 @@ func (a *API) follow(ctx context.Context, s *stream, page domain.TaskEventPage, 
 		}
 		page = domain.TaskEventPage{Next: s.at}
 	}
+}
+
+// dropUntagged leaves those events in the page that the filter selects, if it has a tag: events
+// have none, so that each task is looked up when the stream first meets it. A task that
+// is removed before that has no tags any more.
+func (a *API) dropUntagged(ctx context.Context, s *stream, page *domain.TaskEventPage) error {
+	s.read = len(page.Events)
+	if s.filter.tag == "" {
+		return nil
+	}
+	if s.tagged == nil || len(s.tagged)+len(page.Events) > eventTagged {
+		s.tagged = map[domain.TaskID]bool{}
+	}
+	for _, e := range page.Events {
+		if _, known := s.tagged[e.TaskID]; known || !s.filter.matches(&e) {
+			continue
+		}
+		task, err := a.queue.GetTask(ctx, e.TaskID)
+		if err != nil && !errors.Is(err, domain.ErrTaskNotFound) && !errors.Is(err, domain.ErrCorruptRecord) {
+			return err
+		}
+		s.tagged[e.TaskID] = err == nil && slices.Contains(task.Tags, s.filter.tag)
+	}
+	page.Events = slices.DeleteFunc(page.Events, func(e domain.TaskEvent) bool { return !s.tagged[e.TaskID] })
+	return nil
 }
 
 // permits reports whether the caller may still have what the request asks for, which
@@ -208,6 +244,10 @@ type stream struct {
 	cancel  context.CancelFunc
 
 	at   string // the cursor of what was read
+	read int    // events of the newest page
+	// tagged is whether a task has the tag of the filter, of those that were looked up.
+	tagged map[domain.TaskID]bool
+
 	buf  bytes.Buffer
 	sent time.Time // when something was sent last
 

@@ -26,6 +26,13 @@ func eventAPI(events ports.TaskEventReader, cfg httpapi.Config) *httpapi.API {
 	return httpapi.New(httpapi.Deps{Queue: &apitest.QueueStub{}, Logs: &apitest.LogsStub{}, Readiness: apitest.ProbeFunc(nil), Events: events}, cfg)
 }
 
+// taggedEventAPI is eventAPI where one task has the tag red, and no other task is there.
+func taggedEventAPI(events ports.TaskEventReader, id domain.TaskID) *httpapi.API {
+	task := domain.NewTask(id, "mail", nil)
+	task.Tags = []string{"blue", "red"}
+	return httpapi.New(httpapi.Deps{Queue: &apitest.QueueStub{Tasks: map[domain.TaskID]*domain.Task{id: task}}, Logs: &apitest.LogsStub{}, Readiness: apitest.ProbeFunc(nil), Events: events}, httpapi.Config{})
+}
+
 // sseEvent is an event as a browser reads it, or a comment.
 type sseEvent struct{ id, name, data, comment string }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -330,9 +331,12 @@ func TestStreamFilters(t *testing.T) {
 		"?type=echo":                           "2",
 		"?queue=a":                             "1 3 4 5",
 		"?task_id=" + second.String():          "2",
+		"?tag=red":                             "1 3 4 5",
+		"?tag=red&status=FAILED":               "4",
+		"?tag=green":                           "5", // the place alone
 		"?queue=a&status=PROCESSING&type=mail": "3",
 	} {
-		api := eventAPI(&scriptedReader{steps: []func(ports.EventRequest) (domain.TaskEventPage, error){page("5", events...), failing(domain.ErrClosed)}}, httpapi.Config{})
+		api := taggedEventAPI(&scriptedReader{steps: []func(ports.EventRequest) (domain.TaskEventPage, error){page("5", slices.Clone(events)...), failing(domain.ErrClosed)}}, first)
 		out := openapitest.API().Serve(api.Handler(), httptest.NewRequest(http.MethodGet, eventsPath+query, http.NoBody))
 		var got []string
 		stream := newSSEReader(io.NopCloser(out.Body))
@@ -343,7 +347,7 @@ func TestStreamFilters(t *testing.T) {
 	}
 	api := eventAPI(&scriptedReader{}, httpapi.Config{})
 	for query, field := range map[string]string{
-		"status=none": "status", "type=%00": "type", "queue=a%20b": "queue", "task_id=7": "task_id", "limit=1": "limit", "queue=": "queue", "queue=a&queue=b": "queue",
+		"status=none": "status", "type=%00": "type", "queue=a%20b": "queue", "tag=%20": "tag", "task_id=7": "task_id", "limit=1": "limit", "queue=": "queue", "queue=a&queue=b": "queue",
 	} {
 		out := openapitest.API().Serve(api.Handler(), httptest.NewRequest(http.MethodGet, eventsPath+"?"+query, http.NoBody))
 		apitest.FieldProblem(t, out, field)

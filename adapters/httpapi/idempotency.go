@@ -48,8 +48,8 @@ func newReply(status int, v any) (reply, error) {
 
 // newTaskReply returns an answer that shows a task, with the tag that a GET of the task
 // has for it.
-func newTaskReply(status int, task *domain.Task) (reply, error) {
-	out, err := newReply(status, singleTaskView(task))
+func (a *API) newTaskReply(status int, task *domain.Task) (reply, error) {
+	out, err := newReply(status, a.singleTaskView(task))
 	out.ETag = request.ETagOf(out.body)
 	return out, err
 }

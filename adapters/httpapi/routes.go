@@ -97,7 +97,7 @@ func (a *API) taskRoutes() []route {
 	const task, queues = tasksPath + "/{id:[^/:]+}", "/api/v1/queue/queues"
 	rows := []route{
 		{methods: post, path: tasksPath, serve: a.createTask, role: apikey.Write, action: "task.create"},
-		{methods: get, path: tasksPath, serve: a.listTasks, role: apikey.Read, query: []string{"status", "type", "queue", "created_after", "created_before", "limit", "cursor"}},
+		{methods: get, path: tasksPath, serve: a.listTasks, role: apikey.Read, query: []string{"status", "type", "queue", "tag", "reason", "created_after", "created_before", "limit", "cursor"}},
 		{methods: post, path: tasksPath + ":batch", serve: a.createTasks, role: apikey.Write, action: "task.create"},
 		{methods: get, path: task, serve: a.getTask, role: apikey.Read, query: []string{"wait"}},
 		{methods: remove, path: task, serve: a.deleteTask, role: apikey.Admin, action: "task.delete"},
@@ -111,7 +111,7 @@ func (a *API) taskRoutes() []route {
 	rows = append(rows, a.scheduleRoutes()...)
 	return append(rows,
 		route{methods: get, path: "/api/v1/queue/stats", serve: a.getStats, role: apikey.Read},
-		route{methods: get, path: "/api/v1/queue/events", off: a.events == nil, serve: a.streamEvents, role: apikey.Read, query: []string{"status", "type", "queue", "task_id"}},
+		route{methods: get, path: "/api/v1/queue/events", off: a.events == nil, serve: a.streamEvents, role: apikey.Read, query: []string{"status", "type", "queue", "tag", "task_id"}},
 		route{methods: get, path: queues, serve: a.listQueues, role: apikey.Read},
 		route{methods: post, path: queues + "/{name:[^/:]+}:pause", serve: a.changeQueue(OperationsService.PauseQueue), role: apikey.Admin, action: "queue.pause"},
 		route{methods: post, path: queues + "/{name:[^/:]+}:resume", serve: a.changeQueue(OperationsService.ResumeQueue), role: apikey.Admin, action: "queue.resume"},

@@ -74,7 +74,7 @@ func (a *API) scheduleBatch(ctx context.Context, items [][]byte, ids taskIDs) ([
 			results[i] = refusedItem(i, itemErr)
 			continue
 		}
-		view := taskView(stored[j])
+		view := a.taskView(stored[j])
 		results[i] = wire.BatchResult{Index: i, Task: &view}
 		results[i].Status, view.Outcome = outcomeView(tasks[j], stored[j])
 	}

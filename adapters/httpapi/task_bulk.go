@@ -113,7 +113,7 @@ func bulkIDs(in *wire.BulkTasks) ([]domain.TaskID, error) {
 func bulkFilter(in *wire.BulkTasks) (domain.TaskFilter, error) {
 	f := in.Filter
 	out := domain.TaskFilter{
-		Type: domain.TaskType(f.Type), Queue: f.Queue, Cursor: in.Cursor,
+		Type: domain.TaskType(f.Type), Queue: f.Queue, Tag: f.Tag, Reason: domain.FailureReason(f.Reason), Cursor: in.Cursor,
 		CreatedAfter: timeOf(f.CreatedAfter), CreatedBefore: timeOf(f.CreatedBefore),
 	}
 	if empty := *f == (wire.TaskFilter{}); empty != in.All {

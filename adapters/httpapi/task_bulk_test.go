@@ -27,9 +27,9 @@ func TestBulkActionRequests(t *testing.T) {
 		"a dry run":  {`{"ids":["` + one.String() + `"],"dry_run":true}`, domain.BulkRequest{IDs: []domain.TaskID{one}, DryRun: true}},
 		"every task": {`{"filter":{},"all":true}`, domain.BulkRequest{}},
 		"a filter": {
-			`{"ids":null,"filter":{"status":"failed","type":"echo","queue":"fast","created_after":"2026-01-02T03:04:05+01:00","created_before":"2026-02-01T00:00:00Z"},"cursor":"c"}`,
+			`{"ids":null,"filter":{"status":"failed","type":"echo","queue":"fast","tag":"red","reason":"panic","created_after":"2026-01-02T03:04:05+01:00","created_before":"2026-02-01T00:00:00Z"},"cursor":"c"}`,
 			domain.BulkRequest{Filter: domain.TaskFilter{
-				Status: domain.TaskStatusFailed, Type: "echo", Queue: "fast", Cursor: "c",
+				Status: domain.TaskStatusFailed, Type: "echo", Queue: "fast", Tag: "red", Reason: domain.ReasonPanic, Cursor: "c",
 				CreatedAfter: time.Date(2026, 1, 2, 2, 4, 5, 0, time.UTC), CreatedBefore: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC),
 			}},
 		},
@@ -102,6 +102,7 @@ func TestBulkActionsRefuse(t *testing.T) {
 		"a filter and all":          {`{"filter":{"type":"echo"},"all":true}`, "all"},
 		"a status that is none":     {`{"filter":{"status":"DONE"}}`, "filter.status"},
 		"a queue that is no name":   {`{"filter":{"queue":"*"}}`, "filter.queue"},
+		"a reason that is none":     {`{"filter":{"reason":"luck"}}`, "filter.reason"},
 		"a type that is no name":    {`{"filter":{"type":"a b"}}`, "filter.type"},
 		"a time that is none":       {`{"filter":{"created_after":"today"}}`, "filter.created_after"},
 		"an unknown field":          {`{"filter":{"text":"x"}}`, "filter.text"},

@@ -12,13 +12,17 @@ import (
 )
 
 // taskView returns a task as lists show it.
-func taskView(t *domain.Task) wire.Task {
+func (a *API) taskView(t *domain.Task) wire.Task {
 	errs := make([]wire.TaskError, len(t.Errors))
 	for i, e := range t.Errors {
 		errs[i] = wire.TaskError{
 			Attempt: e.Attempt, Reason: string(e.Reason), Message: e.Message, Stack: e.Stack,
 			StartedAt: timeView(e.StartedAt), At: timeView(e.At),
 		}
+	}
+	var kept *time.Time
+	if t.Retention > 0 || a.cfg.Retention > 0 {
+		kept = timeView(t.KeptUntil(a.cfg.Retention, a.cfg.FailedRetention))
 	}
 	return wire.Task{
 		ID: t.ID, Type: string(t.Type), Queue: t.Queue, Payload: jsonView(t.Payload),
@@ -29,7 +33,7 @@ func taskView(t *domain.Task) wire.Task {
 		ExpiresAt: timeView(t.ExpiresAt), RetentionSeconds: t.Retention.Seconds(),
 		Deliveries: t.Deliveries, Recoveries: t.Recoveries,
 		CreatedAt: timeView(t.CreatedAt), ScheduledAt: timeView(t.ScheduledAt),
-		StartedAt: timeView(t.StartedAt), CompletedAt: timeView(t.CompletedAt),
+		StartedAt: timeView(t.StartedAt), CompletedAt: timeView(t.CompletedAt), KeptUntil: kept,
 		Result: jsonView(t.Result), LastError: t.LastError(), Errors: errs,
 	}
 }
@@ -43,8 +47,8 @@ func backoffView(p domain.RetryPolicy) *wire.Backoff {
 }
 
 // singleTaskView returns a task as it is shown alone, with its history.
-func singleTaskView(t *domain.Task) wire.Task {
-	view := taskView(t)
+func (a *API) singleTaskView(t *domain.Task) wire.Task {
+	view := a.taskView(t)
 	if p := t.Progress; p != nil {
 		view.Progress = &wire.Progress{Percent: p.Percent, Note: p.Note, Data: jsonView(p.Data), At: timeView(p.At)}
 	}

@@ -47,13 +47,13 @@ func (a *API) createTask(w http.ResponseWriter, r *http.Request) error {
 		if err := domain.ItemError(err, 0); err != nil {
 			return reply{}, err
 		}
-		return newScheduledReply(task, stored[0])
+		return a.newScheduledReply(task, stored[0])
 	})
 }
 
 // newScheduledReply returns the answer for a task that was scheduled.
-func newScheduledReply(asked, stored *domain.Task) (reply, error) {
-	view := singleTaskView(stored)
+func (a *API) newScheduledReply(asked, stored *domain.Task) (reply, error) {
+	view := a.singleTaskView(stored)
 	plain, err := wire.Encode(view)
 	if err != nil {
 		return reply{}, fmt.Errorf("encode the task: %w", err)
@@ -230,7 +230,7 @@ func (a *API) listTasks(w http.ResponseWriter, r *http.Request) error {
 	q := request.NewQuery(r)
 	filter := domain.TaskFilter{
 		Status: request.Named(q, "status", domain.ParseTaskStatus),
-		Type:   domain.TaskType(q.Text("type")), Queue: q.Text("queue"),
+		Type:   domain.TaskType(q.Text("type")), Queue: q.Text("queue"), Tag: q.Text("tag"), Reason: domain.FailureReason(q.Text("reason")),
 		CreatedAfter: q.Time("created_after"), CreatedBefore: q.Time("created_before"),
 		Limit: q.Limit(), Cursor: q.Cursor(),
 	}
@@ -246,7 +246,7 @@ func (a *API) listTasks(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := wire.TaskList{Tasks: make([]wire.Task, len(page.Tasks)), NextCursor: cursorView(page.NextCursor)}
 	for i, t := range page.Tasks {
-		out.Tasks[i] = taskView(t)
+		out.Tasks[i] = a.taskView(t)
 	}
 	return wire.Write(w, http.StatusOK, out)
 }
@@ -265,7 +265,7 @@ func (a *API) getTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return request.WriteVersion(w, r, singleTaskView(task))
+	return request.WriteVersion(w, r, a.singleTaskView(task))
 }
 
 // waitTask returns the task when it is finished, or as it is after the wait.
@@ -329,7 +329,7 @@ func (a *API) checkVersion(ctx context.Context, r *http.Request, id domain.TaskI
 	if err := action.Allowed(task); err != nil {
 		return err
 	}
-	body, err := wire.Encode(singleTaskView(task))
+	body, err := wire.Encode(a.singleTaskView(task))
 	if err != nil {
 		return fmt.Errorf("encode the task: %w", err)
 	}
@@ -356,7 +356,7 @@ func (a *API) changeTask(action domain.TaskAction, change func(QueueService, con
 			if err != nil {
 				return reply{}, err
 			}
-			return newTaskReply(http.StatusOK, task)
+			return a.newTaskReply(http.StatusOK, task)
 		})
 	}
 }

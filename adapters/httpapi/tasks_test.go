@@ -257,9 +257,9 @@ func TestListTasks(t *testing.T) {
 	apitest.Run(t, "every parameter reaches the filter", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		task := w.Add(nil)
 		w.Queue.Page = domain.TaskPage{Tasks: []*domain.Task{task}, NextCursor: "next"}
-		got := apitest.Answer[wire.TaskList](t, w.Do("GET", tasksPath+"?status=retrying&type=echo&queue=q&created_after=2026-01-01T00:00:00Z&created_before=2026-02-01T01:00:00%2B01:00&limit=7&cursor=c", ""), http.StatusOK)
+		got := apitest.Answer[wire.TaskList](t, w.Do("GET", tasksPath+"?status=retrying&type=echo&queue=q&tag=red&reason=timeout&created_after=2026-01-01T00:00:00Z&created_before=2026-02-01T01:00:00%2B01:00&limit=7&cursor=c", ""), http.StatusOK)
 		require.Equal(t, domain.TaskFilter{
-			Status: domain.TaskStatusRetrying, Type: "echo", Queue: "q",
+			Status: domain.TaskStatusRetrying, Type: "echo", Queue: "q", Tag: "red", Reason: domain.ReasonTimeout,
 			CreatedAfter: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), CreatedBefore: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC),
 			Limit: 7, Cursor: "c",
 		}, w.Queue.Filter)
@@ -275,7 +275,7 @@ func TestListTasks(t *testing.T) {
 	t.Run("a wrong parameter is named", func(t *testing.T) {
 		t.Parallel()
 		for param, field := range map[string]string{
-			"status=DONE": "status", "status=": "status", "status=PENDING&status=FAILED": "status", "type=a%20b": "type", "queue=%ff": "queue",
+			"status=DONE": "status", "status=": "status", "status=PENDING&status=FAILED": "status", "type=a%20b": "type", "queue=%ff": "queue", "tag=%20": "tag", "reason=luck": "reason",
 			"created_after=yesterday": "created_after", "created_before=1700000000": "created_before",
 			"limit=0": "limit", "limit=201": "limit", "limit=1000000": "limit", "limit=-1": "limit", "limit=x": "limit", "limit=1.5": "limit",
 			"page=2": "page", "Status=PENDING": "Status", "a=%zz": "query", "a;b": "query",

@@ -95,7 +95,7 @@ func (a *API) claimTasks(w http.ResponseWriter, r *http.Request) error {
 	ids, leases := make([]domain.TaskID, len(tasks)), make([]domain.Lease, len(tasks))
 	for i, t := range tasks {
 		ids[i], leases[i] = t.ID, *t.Lease
-		out.Tasks[i] = singleTaskView(t)
+		out.Tasks[i] = a.singleTaskView(t)
 		out.Tasks[i].Lease = leaseToken(caller, nonce, t)
 	}
 	auth.RecordOf(r.Context()).Tasks(ids...)

@@ -85,10 +85,16 @@ type selection struct {
 	statuses string
 	queues   []string
 	types    []domain.TaskType
+	// tag and reason are those of the tasks' records and errors, "" for any.
+	tag    string
+	reason domain.FailureReason
 	// scan is how many tasks are looked at in one index for those of the queues and
-	// types, 0 if all are.
+	// types, or in all by their records, 0 if all tasks are wanted.
 	scan int
 }
+
+// byRecord reports whether the tasks' records, or errors, are to be looked at.
+func (s selection) byRecord() bool { return s.tag != "" || s.reason != "" }
 
 // listIDs reads one stretch of the indexes from the sequence number high on,
 // falling, and returns the last place of it; nil if there are no tasks behind it.
@@ -97,7 +103,7 @@ func (p *partition) listIDs(ctx context.Context, high int64, limit int, sel sele
 		return nil, nil, nil
 	}
 	reply, err := p.withTable(ctx, func(table *readyTable) ([]any, error) {
-		args := []any{table.epoch, high, sel.low, limit, sel.statuses, sel.scan, ports.MaxCallBytes}
+		args := []any{table.epoch, high, sel.low, limit, sel.statuses, sel.scan, ports.MaxCallBytes, sel.tag, string(sel.reason)}
 		for _, list := range table.selected(sel.queues, sel.types) {
 			args = append(args, list)
 		}

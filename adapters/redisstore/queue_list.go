@@ -20,7 +20,8 @@ const (
 	// maxListRounds bounds how many stretches of an index one list reads for what its
 	// filter selects.
 	maxListRounds = 20
-	// listScan is how long a stretch of tasks is if the filter selects by queue or type.
+	// listScan is how long a stretch of tasks is if the filter selects by queue, type, tag
+	// or reason.
 	listScan = 2000
 )
 
@@ -61,8 +62,9 @@ type listed struct {
 }
 
 // ListTasks lists a task whose record cannot be read as far as it can be, with the damage
-// among its errors. For a filter by queue or type it looks at maxListRounds × listScan
-// tasks of each status at most for a page.
+// among its errors. For a filter by queue, type, tag or reason it looks at maxListRounds ×
+// listScan tasks of each status at most for a page, and for the last two at about as many
+// bytes of records as maxListRounds pages have.
 func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.TaskPage{}, err
@@ -76,7 +78,7 @@ func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (do
 			at = position{high, len(q.parts) - 1}
 		}
 	}
-	sel := selection{statuses: "123456"}
+	sel := selection{statuses: "123456", tag: filter.Tag, reason: filter.Reason}
 	if a := filter.CreatedAfter; !a.IsZero() {
 		sel.low = max(0, a.UnixMicro()-layout.SequenceStart+1)
 	}
@@ -90,7 +92,7 @@ func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (do
 		sel.types = []domain.TaskType{filter.Type}
 	}
 
-	if filter.Queue != "" || filter.Type != "" {
+	if filter.Queue != "" || filter.Type != "" || sel.byRecord() {
 		sel.scan = listScan
 	}
 

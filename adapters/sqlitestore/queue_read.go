@@ -36,12 +36,13 @@ func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task
 	return rec.task, nil
 }
 
-// ListTasks leaves out tasks whose id cannot be read.
+// ListTasks leaves out tasks whose id cannot be read. For a filter by tag or reason it looks at
+// maxTaskScan tasks at most for a page, or at those of about ports.MaxCallBytes.
 func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
 	if err := filter.Validate(); err != nil {
 		return domain.TaskPage{}, err
 	}
-	list := []any{"tasks", filter.Status, filter.Type, filter.Queue, microsOf(filter.CreatedAfter), microsOf(filter.CreatedBefore)}
+	list := []any{"tasks", filter.Status, filter.Type, filter.Queue, filter.Tag, filter.Reason, microsOf(filter.CreatedAfter), microsOf(filter.CreatedBefore)}
 	from, err := parseCursor(filter.Cursor, position{major: never}, list...)
 	if err != nil {
 		return domain.TaskPage{}, err
@@ -58,7 +59,7 @@ func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (do
 	err = q.db.read(ctx, "list tasks", func(s *statements) error {
 		page = domain.TaskPage{}
 		size := filter.PageSize()
-		seqs, err := selectSeqs(s, filter, above, below, size+1)
+		seqs, rest, err := selectScanned(s, filter, above, below, size+1)
 		if err != nil {
 			return err
 		}
@@ -77,12 +78,56 @@ func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (do
 			}
 			page.Tasks = append(page.Tasks, rec.task)
 		}
-		if more || cut {
+		switch {
+		case more || cut:
 			page.NextCursor = cursorOf(position{major: recs[len(recs)-1].seq}, list...)
+		case rest > 0:
+			page.NextCursor = cursorOf(position{major: rest}, list...)
 		}
 		return nil
 	})
 	return page, err
+}
+
+const (
+	// maxTaskScan is how many tasks a list by tag or reason looks at for a page, scanChunk how
+	// many at a time.
+	maxTaskScan = 20_000
+	scanChunk   = 500
+)
+
+// selectScanned returns the newest n tasks between above and below that the filter selects. If
+// it looked at as many as it may before it had them, rest is the last; else 0.
+func selectScanned(s *statements, filter domain.TaskFilter, above, below int64, n int) (out []int64, rest int64, err error) {
+	if filter.Tag == "" && filter.Reason == "" {
+		out, err = selectSeqs(s, filter, above, below, n)
+		return out, 0, err
+	}
+	bytes := int64(0)
+	for looked := 0; ; looked += scanChunk {
+		if looked >= maxTaskScan || bytes >= ports.MaxCallBytes {
+			return out, below, nil
+		}
+		seqs, err := selectSeqs(s, filter, above, below, scanChunk)
+		if err != nil || len(seqs) == 0 {
+			return out, 0, err
+		}
+		err = s.each(func(r *row) error {
+			if bytes += r.int(2); r.int(1) != 0 {
+				out = append(out, r.int(0))
+			}
+			return r.err
+		}, `SELECT j.value,
+			(?2 = '' OR EXISTS (SELECT 1 FROM json_each(CAST(c.options AS TEXT), '$.tags') t WHERE t.value = ?2))
+			AND (?3 = '' OR ?3 = ifnull((SELECT reason FROM failure f WHERE f.seq = j.value ORDER BY n DESC LIMIT 1), '')), ifnull(length(c.payload), 0)
+			FROM json_each(?1) j LEFT JOIN contents c ON c.seq = j.value`, seqList(seqs), filter.Tag, string(filter.Reason))
+		if err != nil || len(out) >= n {
+			return out[:min(len(out), n)], 0, err
+		}
+		if below = seqs[len(seqs)-1]; len(seqs) < scanChunk {
+			return out, 0, nil
+		}
+	}
 }
 
 // selectSeqs returns the newest n tasks between above and below, both excluded,

@@ -19,7 +19,10 @@ import (
 // flagWords are the words that a shell offers for flags of these names, in every
 // command that has them.
 func flagWords() map[string][]string {
-	var statuses, levels, severities, kinds []string
+	var statuses, levels, severities, kinds, reasons []string
+	for _, r := range domain.FailureReasons() {
+		reasons = append(reasons, string(r))
+	}
 	for _, s := range domain.TaskStatuses() {
 		statuses = append(statuses, s.String())
 	}
@@ -33,7 +36,7 @@ func flagWords() map[string][]string {
 		kinds = append(kinds, string(k))
 	}
 	return map[string][]string{
-		"status": statuses, "level": levels, "severity": severities, "fail-on": severities, "kind": kinds,
+		"status": statuses, "level": levels, "severity": severities, "fail-on": severities, "kind": kinds, "reason": reasons,
 		"format":     logline.FormatNames(),
 		"type":       {string(domain.TaskTypeLogAnalysis)},
 		"analyzer":   {bootstrap.AnalyzerBuiltin, bootstrap.AnalyzerOpenAI},

@@ -60,6 +60,14 @@ var docCommands = map[string][]readmeCommand{
 		{"LOGSIFT_SERVER=http://127.0.0.1:8080 LOGSIFT_API_KEY=ls_… python3 worker.py", notHere("bootstrap/systemtest/worker runs it")},
 		{"LOGSIFT_SERVER=http://127.0.0.1:8080 LOGSIFT_API_KEY=ls_… node worker.mjs", notHere("bootstrap/systemtest/worker runs it")},
 	},
+	"tasks.md": {
+		{"logsift serve", runServer},
+		{"export LOGSIFT_SERVER=http://127.0.0.1:8080", exportVariable},
+		{`logsift task add --payload '{"log_ids":["0198c5a2-0000-7000-8000-000000000001"]}' --tag nightly --delay 1h --expires-in 1s`, runToEnd("-7", 0)},
+		{"logsift dead list --reason expired", runUntil("default  expired")},
+		{"logsift dead retry --tag nightly --dry-run", runToEnd("1 task would be changed", 0)},
+		{"logsift dead retry --tag nightly", runToEnd("1 task will run again", 0)},
+	},
 	"analysers.md": {
 		{"logsift config check --analyzer openai --ai-base-url http://127.0.0.1:11434/v1 --ai-model llama3.2", runToEnd("the settings are valid", 0)},
 	},

@@ -79,13 +79,23 @@ func (e *environment) taskListCommand() *cobra.Command {
 		filter{"status", "only this status, such as FAILED"},
 		filter{"type", "only this type"},
 		filter{"queue", "only this queue"},
+		filter{"tag", "only tasks with this tag"},
+		filter{"reason", "only tasks whose newest error has this reason, such as timeout"},
 		filter{"created-after", "only tasks created after this time (RFC 3339)"},
 		filter{"created-before", "only tasks created before this time (RFC 3339)"},
 	)
+	return e.listTasks(cmd, flags, "", e.printTasks)
+}
+
+// listTasks makes a command that lists the tasks of a status, "" for what its flags say.
+func (e *environment) listTasks(cmd *cobra.Command, flags *listFlags, status string, printTable func([]wire.Task) error) *cobra.Command {
 	return e.clientCommand(cmd, func(cmd *cobra.Command, _ []string, c *client) error {
 		list := wire.TaskList{Tasks: []wire.Task{}}
 		rest, err := flags.pages(func(query url.Values) (int, *string, error) {
 			var page wire.TaskList
+			if status != "" {
+				query.Set("status", status)
+			}
 			err := c.get(cmd.Context(), "/api/v1/queue/tasks", query, &page)
 			list.Tasks = append(list.Tasks, page.Tasks...)
 			return len(page.Tasks), page.NextCursor, err
@@ -97,7 +107,7 @@ func (e *environment) taskListCommand() *cobra.Command {
 			list.NextCursor = optionalCursor(rest)
 			return e.printJSON(list)
 		}
-		if err := e.printTasks(list.Tasks); err != nil {
+		if err := printTable(list.Tasks); err != nil {
 			return err
 		}
 		e.more(rest)
@@ -154,6 +164,7 @@ func (e *environment) printTask(t *wire.Task) error {
 	row("scheduled", optionalTime(t.ScheduledAt))
 	row("started", optionalTime(t.StartedAt))
 	row("completed", optionalTime(t.CompletedAt))
+	row("kept until", optionalTime(t.KeptUntil))
 	if p := t.Progress; p != nil {
 		row("progress", strings.TrimSpace(fmt.Sprintf("%d %% %s", p.Percent, p.Note)))
 		row("", string(p.Data))

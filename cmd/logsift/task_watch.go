@@ -42,16 +42,17 @@ With -o json each step is an object on a line of its own, as the API's
 	status := cmd.Flags().String("status", "", "only steps into this status, such as FAILED")
 	typ := cmd.Flags().String("type", "", "only tasks of this type")
 	queue := cmd.Flags().String("queue", "", "only tasks of this queue")
+	tag := cmd.Flags().String("tag", "", "only tasks with this tag")
 	return e.tasksCommand(cmd, nil, func(cmd *cobra.Command, args []string, c *client) error {
 		w := &taskWatch{environment: e, client: c, query: url.Values{}, pause: watchRetry}
-		for name, value := range map[string]string{"status": *status, "type": *typ, "queue": *queue} {
+		for name, value := range map[string]string{"status": *status, "type": *typ, "queue": *queue, "tag": *tag} {
 			if value != "" {
 				w.query.Set(name, value)
 			}
 		}
 		if len(args) == 1 {
 			if len(w.query) > 0 {
-				return usageError("an ID allows no filter: leave out --status, --type and --queue")
+				return usageError("an ID allows no filter: leave out --status, --type, --queue and --tag")
 			}
 			id, err := uuid.Parse(args[0])
 			if err != nil {

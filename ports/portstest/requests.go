@@ -167,6 +167,8 @@ func badQueueRequests() []badRequest {
 		list("status", domain.TaskFilter{Status: 99}),
 		list("type", domain.TaskFilter{Type: "no type"}),
 		list("queue", domain.TaskFilter{Queue: "{}"}),
+		list("tag", domain.TaskFilter{Tag: "no tag"}),
+		list("reason", domain.TaskFilter{Reason: "bad luck"}),
 		list("limit", domain.TaskFilter{Limit: domain.MaxPageSize + 1}),
 		promote(0),
 		promote(ports.MaxClaim + 1),

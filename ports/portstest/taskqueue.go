@@ -46,6 +46,8 @@ func withType(typ domain.TaskType) func(*domain.Task) {
 
 func withQueue(queue string) func(*domain.Task) { return func(t *domain.Task) { t.Queue = queue } }
 
+func withTags(tags ...string) func(*domain.Task) { return func(t *domain.Task) { t.Tags = tags } }
+
 // withBytes gives a task a payload of so many bytes.
 func withBytes(n int) func(*domain.Task) {
 	return func(t *domain.Task) { t.Payload = bytes.Repeat([]byte{'1'}, n) }

@@ -40,13 +40,18 @@ var listCases = []storeCase{
 		name:    "each filter selects what it says",
 		promise: "ListTasks returns the tasks that the filter selects.",
 		run: func(t *testing.T, q *storeTest) {
-			q.in(t, domain.TaskStatusFailed)
+			q.add(t, withTags("red", "blue"), func(task *domain.Task) { task.ExpiresIn, task.Key = time.Hour, `"tags":["re"]` })
+			q.update(t, retry(q.claimOne(t), 0))
+			ends := fail(q.claimOne(t), "broken")
+			ends.Failure.Reason = domain.ReasonPermanent
+			q.update(t, ends)
 			q.in(t, domain.TaskStatusRetrying)
 			q.in(t, domain.TaskStatusCompleted)
 			for i := range 12 {
-				q.add(t, withType([]domain.TaskType{"a", "b"}[i%2]), withQueue([]string{"x", "y", "z"}[i%3]), withPriority(domain.Priority(i%4)))
+				q.add(t, withType([]domain.TaskType{"a", "b"}[i%2]), withQueue([]string{"x", "y", "z"}[i%3]), withPriority(domain.Priority(i%4)),
+					withTags([]string{"red", "reddish"}[i/2%2]))
 			}
-			q.add(t, withDelay(time.Hour), withType("a"))
+			q.add(t, withDelay(time.Hour), withType("a"), withTags("red"))
 			all := q.listAll(t, domain.TaskFilter{})
 			require.Len(t, all, 16)
 			middle := all[8].CreatedAt
@@ -59,6 +64,15 @@ var listCases = []storeCase{
 				{Type: "b", Queue: "z"},
 				{Type: "a", Queue: "none"},
 				{Status: domain.TaskStatusRetrying, Type: "work"},
+				{Tag: "red"},
+				{Tag: "blue"},
+				{Tag: "re"},
+				{Tag: "red", Queue: "x", Status: domain.TaskStatusPending},
+				{Reason: domain.ReasonError},
+				{Reason: domain.ReasonPermanent},
+				{Reason: domain.ReasonPanic},
+				{Reason: domain.ReasonPermanent, Tag: "red"},
+				{Reason: domain.ReasonPermanent, Status: domain.TaskStatusRetrying},
 				{CreatedAfter: middle},
 				{CreatedBefore: middle},
 				{CreatedBefore: middle.Add(time.Nanosecond)},
@@ -173,13 +187,13 @@ var listCases = []storeCase{
 		name:    "tasks are found by type and queue behind many others",
 		promise: "ListTasks returns a page of the tasks that the filter selects.",
 		run: func(t *testing.T, q *storeTest) {
-			first := q.add(t, withType("rare"), withQueue("rare"))
+			first := q.add(t, withType("rare"), withQueue("rare"), withTags("rare"))
 			require.NoError(t, q.Queue.CancelTask(t.Context(), first.ID))
 			ids := idsOf(q.addMany(t, 3000))
 			for part := range slices.Chunk(ids, ports.MaxEnqueue) {
 				require.NoError(t, q.Queue.CancelTask(t.Context(), part...))
 			}
-			for _, f := range []domain.TaskFilter{{Type: "rare"}, {Queue: "rare"}, {Type: "rare", Status: domain.TaskStatusCancelled, Limit: 1}} {
+			for _, f := range []domain.TaskFilter{{Type: "rare"}, {Queue: "rare"}, {Tag: "rare"}, {Type: "rare", Status: domain.TaskStatusCancelled, Limit: 1}} {
 				page, err := q.Queue.ListTasks(t.Context(), f)
 				require.NoError(t, err)
 				require.Equal(t, []domain.TaskID{first.ID}, idsOf(page.Tasks), "%+v", f)

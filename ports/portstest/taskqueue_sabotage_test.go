@@ -139,6 +139,14 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 			return page, err
 		}
 	}},
+	"a list by tag takes part of a tag for it": {"List/each_filter_selects_what_it_says", func(q *brokenQueue) {
+		q.list = func(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
+			if filter.Tag == "re" {
+				filter.Tag = "red"
+			}
+			return q.TaskQueue.ListTasks(ctx, filter)
+		}
+	}},
 	"a late report is accepted": {"Settle/a_lease_that_was_recovered_changes_nothing_any_more", func(q *brokenQueue) {
 		q.update = func(ctx context.Context, updates ...ports.TaskUpdate) error {
 			for i, u := range updates {

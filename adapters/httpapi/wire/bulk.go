@@ -26,6 +26,9 @@ type TaskFilter struct {
 	Status string `json:"status,omitempty"`
 	Type   string `json:"type,omitempty"`
 	Queue  string `json:"queue,omitempty"`
+	// Tag is one of the task's tags, Reason that of its newest error.
+	Tag    string `json:"tag,omitempty"`
+	Reason string `json:"reason,omitempty"`
 	// CreatedAfter and CreatedBefore bound the time of creation, both excluded.
 	CreatedAfter  *time.Time `json:"created_after,omitempty"`
 	CreatedBefore *time.Time `json:"created_before,omitempty"`

@@ -92,13 +92,15 @@ type Task struct {
 	ExpiresAt        *time.Time `json:"expires_at,omitempty"`
 	RetentionSeconds float64    `json:"retention_seconds,omitempty"`
 	// Deliveries counts the claims, Recoveries those that a dead worker lost.
-	Deliveries  int             `json:"deliveries"`
-	Recoveries  int             `json:"recoveries"`
-	CreatedAt   *time.Time      `json:"created_at"`
-	ScheduledAt *time.Time      `json:"scheduled_at"`
-	StartedAt   *time.Time      `json:"started_at"`
-	CompletedAt *time.Time      `json:"completed_at"`
-	Result      json.RawMessage `json:"result"`
+	Deliveries  int        `json:"deliveries"`
+	Recoveries  int        `json:"recoveries"`
+	CreatedAt   *time.Time `json:"created_at"`
+	ScheduledAt *time.Time `json:"scheduled_at"`
+	StartedAt   *time.Time `json:"started_at"`
+	CompletedAt *time.Time `json:"completed_at"`
+	// KeptUntil is when a finished task is to be removed, absent for others.
+	KeptUntil *time.Time      `json:"kept_until,omitempty"`
+	Result    json.RawMessage `json:"result"`
 	// LastError is the message of the newest of Errors, "" if there is none.
 	LastError string      `json:"last_error"`
 	Errors    []TaskError `json:"errors"`

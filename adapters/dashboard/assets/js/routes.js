@@ -9,6 +9,7 @@ export const routes = [
   { path: '/', title: 'Overview', nav: 'Overview', icon: 'overview', key: 'o', section: '/', load: () => import('./pages/overview.js') },
   { path: '/ui/tasks', title: 'Tasks', nav: 'Tasks', icon: 'tasks', key: 't', section: '/ui/tasks', load: () => import('./pages/tasks.js') },
   { path: '/ui/tasks/:id', title: 'Task', section: '/ui/tasks', load: () => import('./pages/task.js') },
+  { path: '/ui/dead', title: 'Dead letters', nav: 'Dead letters', icon: 'warning', key: 'd', section: '/ui/dead', load: () => import('./pages/dead.js') },
   { path: '/ui/anomalies', title: 'Anomalies', nav: 'Anomalies', icon: 'anomalies', key: 'a', section: '/ui/anomalies', load: () => import('./pages/anomalies.js') },
   { path: '/ui/anomalies/:id', title: 'Anomaly', section: '/ui/anomalies', load: () => import('./pages/anomaly.js') },
   { path: '/ui/logs', title: 'Logs', nav: 'Logs', icon: 'logs', key: 'l', section: '/ui/logs', load: () => import('./pages/logs.js') },

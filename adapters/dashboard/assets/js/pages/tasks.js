@@ -18,12 +18,42 @@ import { toast } from '../components/toast.js';
 const PAGE = 50;
 const STATUSES = ['PENDING', 'PROCESSING', 'RETRYING', 'COMPLETED', 'FAILED', 'CANCELLED'];
 
+/** A view has the page's title, the values of its filter that are fixed, filters before those of all views, columns, and the names of its actions. */
+const ALL = {
+  title: 'Tasks',
+  fixed: {},
+  filters: [{ name: 'status', label: 'State', kind: 'select', options: [['', 'All states'], ...STATUSES.map((status) => [status, status.charAt(0) + status.slice(1).toLowerCase()])] }],
+  actions: Object.keys(ACTIONS),
+  columns: () => [
+    { label: 'State', class: 'nowrap', cell: (task) => statusBadge(task.status === null ? null : taskStatus(task, Date.now())) },
+    ...NAME_COLUMNS,
+    { label: 'Note', class: 'wide', cell: note },
+    { label: 'Priority', class: 'num secondary', cell: (task) => number(task.priority) },
+    ATTEMPTS_COLUMN,
+    { label: 'Ran', class: 'num nowrap', cell: ran },
+    { label: 'Created', class: 'nowrap', cell: (task) => timeAgo(task.created_at) },
+  ],
+  empty: () => emptyState({
+    title: 'There are no tasks',
+    text: 'Log entries that come in are analysed by tasks. Finished ones are kept for a while. You can also schedule one:',
+    command: `curl -H 'Content-Type: application/json' ${location.origin}/api/v1/queue/tasks \\\n  -d '{"type": "log_analysis", "payload": {"log_ids": ["…"]}}'`,
+  }),
+};
+
 export function mount(root, ctx) {
-  new TasksPage(root, ctx).start();
+  new TasksPage(root, ctx, ALL).start();
 }
 
-class TasksPage {
+export const NAME_COLUMNS = [
+  { label: 'Task', link: true, class: 'nowrap', cell: (task) => [userText(task.type), ' ', h('code', { class: 'muted', title: task.id }, shortId(task.id))] },
+  { label: 'Queue', class: 'nowrap', cell: (task) => userText(task.queue) },
+];
+export const ATTEMPTS_COLUMN = { label: 'Attempts', class: 'num nowrap', cell: (task) => `${number(task.attempt)} / ${number(task.max_retries + 1)}` };
+
+/** A list of tasks as the view says. */
+export class TasksPage {
   #root;
+  #view;
   #ctx;
   #filters;
   #pager;
@@ -39,26 +69,28 @@ class TasksPage {
   /** Whether all that match are selected, not only the rows of this page. */
   #all = false;
 
-  constructor(root, ctx) {
+  constructor(root, ctx, view) {
     this.#root = root;
     this.#ctx = ctx;
+    this.#view = view;
     this.#filters = filterBar(ctx, [
-      { name: 'status', label: 'State', kind: 'select', options: [['', 'All states'], ...STATUSES.map((status) => [status, status.charAt(0) + status.slice(1).toLowerCase()])] },
+      ...view.filters,
       { name: 'type', label: 'Type', kind: 'text', placeholder: 'Any type', suggestions: [] },
       { name: 'queue', label: 'Queue', kind: 'text', placeholder: 'Any queue', suggestions: [] },
+      { name: 'tag', label: 'Tag', kind: 'text', placeholder: 'Any tag' },
       { name: 'created_after', label: 'Created after', kind: 'time' },
       { name: 'created_before', label: 'Created before', kind: 'time' },
     ], () => this.#changed());
     this.#pager = pager(ctx, () => this.#changed());
-    this.#table = taskTable((keys) => this.#select(keys));
+    this.#table = taskTable(view, (keys) => this.#select(keys));
     this.#bar = this.#bulkBar();
   }
 
   start() {
     this.#root.append(
-      pageHead('Tasks', { actions: this.#allMenu() }),
+      pageHead(this.#view.title, { actions: this.#allMenu() }),
       this.#filters.element,
-      h('section', { class: 'panel', 'aria-label': 'Tasks' }, this.#bar.element, this.#news, this.#body, this.#pager.element));
+      h('section', { class: 'panel', 'aria-label': this.#view.title }, this.#bar.element, this.#news, this.#body, this.#pager.element));
     this.#watch = this.#ctx.watch({
       query: this.#eventQuery(),
       refresh: (signal) => this.#refresh(signal),
@@ -83,10 +115,10 @@ class TasksPage {
     }
   }
 
-  /** Events by type and queue; a task that leaves the filtered state must be heard of too. */
+  /** Events by type, queue and tag; a task that leaves the filtered state must be heard of too. */
   #eventQuery() {
-    const { type, queue } = this.#filters.values;
-    return { type, queue };
+    const { type, queue, tag } = this.#filters.values;
+    return { type, queue, tag };
   }
 
   #changed() {
@@ -97,8 +129,13 @@ class TasksPage {
     this.#watch.refresh();
   }
 
+  /** What the list shows and a bulk action changes. */
+  get #values() {
+    return { ...this.#filters.values, ...this.#view.fixed };
+  }
+
   #query() {
-    return { ...this.#filters.values, limit: PAGE, cursor: this.#pager.cursor };
+    return { ...this.#values, limit: PAGE, cursor: this.#pager.cursor };
   }
 
   async #refresh(signal) {
@@ -187,11 +224,7 @@ class TasksPage {
         action: h('button', { class: 'button', type: 'button', on: { click: () => this.#filters.reset() } }, 'Clear the filter'),
       });
     }
-    return emptyState({
-      title: 'There are no tasks',
-      text: 'Log entries that come in are analysed by tasks. Finished ones are kept for a while. You can also schedule one:',
-      command: `curl -H 'Content-Type: application/json' ${location.origin}/api/v1/queue/tasks \\\n  -d '{"type": "log_analysis", "payload": {"log_ids": ["…"]}}'`,
-    });
+    return this.#view.empty();
   }
 
   #fail(error, first) {
@@ -213,11 +246,15 @@ class TasksPage {
     this.#bar.show(keys.size);
   }
 
+  #actions() {
+    return this.#view.actions.map((name) => [name, ACTIONS[name]]);
+  }
+
   /** The bar that is shown while rows are selected. */
   #bulkBar() {
     const text = h('span', { role: 'status' });
     const more = h('button', { class: 'button quiet small', type: 'button', on: { click: () => this.#selectAll() } }, 'Select all that match the filter');
-    const buttons = Object.entries(ACTIONS).map(([name, action]) => h('button', {
+    const buttons = this.#actions().map(([name, action]) => h('button', {
       class: ['button small', name === 'delete' && 'danger-quiet'], type: 'button', on: { click: () => this.#act(name) },
     }, icon(action.icon), action.label));
     const clear = h('button', { class: 'icon-button small', type: 'button', 'aria-label': 'Clear the selection', on: { click: () => this.#clear() } }, icon('close'));
@@ -237,8 +274,8 @@ class TasksPage {
 
   /** Actions for all that match, without selecting rows first. */
   #allMenu() {
-    const items = Object.entries(ACTIONS).map(([name, action]) => {
-      const button = h('button', { class: ['menu-item', action.danger && 'danger-quiet'], type: 'button', on: { click: () => { menu.open = false; this.#actOn(name, { filter: this.#filters.values }); } } }, icon(action.icon), `${action.label}…`);
+    const items = this.#actions().map(([name, action]) => {
+      const button = h('button', { class: ['menu-item', action.danger && 'danger-quiet'], type: 'button', on: { click: () => { menu.open = false; this.#actOn(name, { filter: this.#values }); } } }, icon(action.icon), `${action.label}…`);
       allow(button);
       return button;
     });
@@ -270,7 +307,7 @@ class TasksPage {
   }
 
   #act(name) {
-    return this.#actOn(name, this.#all ? { filter: this.#filters.values } : { ids: [...this.#table.selection] });
+    return this.#actOn(name, this.#all ? { filter: this.#values } : { ids: [...this.#table.selection] });
   }
 
   async #actOn(name, target) {
@@ -290,24 +327,15 @@ function allow(button) {
   setAttr(button, 'title', allowed ? null : 'This needs a key with the role admin');
 }
 
-function taskTable(onSelection) {
+function taskTable(view, onSelection) {
   return table({
-    label: 'Tasks',
+    label: view.title,
     key: (task) => task.id,
     href: (task) => paths.task(task.id),
     rowClass: (task) => (task.gone ? 'gone' : ''),
     selectable: true,
     onSelection,
-    columns: [
-      { label: 'State', class: 'nowrap', cell: (task) => statusBadge(task.status === null ? null : taskStatus(task, Date.now())) },
-      { label: 'Task', link: true, class: 'nowrap', cell: (task) => [userText(task.type), ' ', h('code', { class: 'muted', title: task.id }, shortId(task.id))] },
-      { label: 'Queue', class: 'nowrap', cell: (task) => userText(task.queue) },
-      { label: 'Note', class: 'wide', cell: note },
-      { label: 'Priority', class: 'num secondary', cell: (task) => number(task.priority) },
-      { label: 'Attempts', class: 'num nowrap', cell: (task) => `${number(task.attempt)} / ${number(task.max_retries + 1)}` },
-      { label: 'Ran', class: 'num nowrap', cell: ran },
-      { label: 'Created', class: 'nowrap', cell: (task) => timeAgo(task.created_at) },
-    ],
+    columns: view.columns(),
   });
 }
 
