@@ -56,6 +56,10 @@ var (
 	ErrLimitNotFound = errors.New("limit not found")
 	// ErrLimitExists: a limit of another name is of the same tasks.
 	ErrLimitExists = errors.New("these tasks have a limit of another name")
+	// ErrWorkflowNotFound: no workflow has this id.
+	ErrWorkflowNotFound = errors.New("workflow not found")
+	// ErrWorkflowExists: a workflow with this id but other contents exists.
+	ErrWorkflowExists = errors.New("a different workflow with this id exists")
 	// ErrStoreUnavailable: the store cannot be reached, or did not answer in
 	// time. The outcome of a write is unknown; repeating it is safe.
 	ErrStoreUnavailable = errors.New("store unavailable")
@@ -78,11 +82,21 @@ var (
 type TransitionError struct {
 	TaskID   TaskID
 	From, To TaskStatus
+	// Node is whether it is not the state of the task that forbids the step, but its
+	// workflow.
+	Node bool
 }
 
 // Error names both states.
 func (e *TransitionError) Error() string {
-	if e.To == 0 {
+	switch {
+	case e.Node && e.To == 0:
+		return fmt.Sprintf("task %s cannot be removed without its workflow", e.TaskID)
+	case e.Node && e.From == TaskStatusPending:
+		return fmt.Sprintf("task %s cannot be run while it waits for other tasks of its workflow", e.TaskID)
+	case e.Node:
+		return fmt.Sprintf("task %s cannot run again before the tasks of its workflow do that it waits for", e.TaskID)
+	case e.To == 0:
 		return fmt.Sprintf("task %s cannot be removed while it is %s", e.TaskID, e.From)
 	}
 	return fmt.Sprintf("task %s cannot go from %s to %s", e.TaskID, e.From, e.To)

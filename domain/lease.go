@@ -51,13 +51,16 @@ const (
 	ReasonPoison FailureReason = "poison"
 	// ReasonExpired: the task had not begun by its ExpiresAt.
 	ReasonExpired FailureReason = "expired"
+	// ReasonPredecessor: the task was cancelled since a task that it waited for did not
+	// end as it asks for.
+	ReasonPredecessor FailureReason = "predecessor"
 	// ReasonCorruptRecord: the stored record cannot be read.
 	ReasonCorruptRecord FailureReason = "corrupt_record"
 )
 
 // FailureReasons lists every reason, in the order of the constants.
 func FailureReasons() []FailureReason {
-	return []FailureReason{ReasonError, ReasonPermanent, ReasonTimeout, ReasonPanic, ReasonLeaseExpired, ReasonPoison, ReasonExpired, ReasonCorruptRecord}
+	return []FailureReason{ReasonError, ReasonPermanent, ReasonTimeout, ReasonPanic, ReasonLeaseExpired, ReasonPoison, ReasonExpired, ReasonPredecessor, ReasonCorruptRecord}
 }
 
 // ParseFailureReason returns the reason of this name. The error is a *ValidationError for the

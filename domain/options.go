@@ -45,6 +45,9 @@ type TaskOptions struct {
 	// Retention is how long the task is kept when it has finished, in whatever state. 0
 	// leaves it to the queue, see ports.PurgeRequest.
 	Retention time.Duration `json:"retention,omitempty"`
+	// Workflow is the node that the task is; nil for none. It is no caller's to set: tasks
+	// of workflows are created with these.
+	Workflow *WorkflowRef `json:"workflow,omitempty"`
 }
 
 // EncodeOptions returns the options as a store keeps them, nil if there are none. Equal options
@@ -64,7 +67,7 @@ func (o *TaskOptions) EncodeOptions() []byte {
 // empty reports whether there are no options, as most tasks have none.
 func (o *TaskOptions) empty() bool {
 	return o.Key == "" && len(o.Tags) == 0 && o.Backoff == (RetryPolicy{}) && o.ExpiresAt.IsZero() && o.ExpiresIn == 0 && o.Retention == 0 &&
-		o.UniqueWhile == "" && o.UniqueFor == 0
+		o.UniqueWhile == "" && o.UniqueFor == 0 && o.Workflow == nil
 }
 
 // AsGiven returns the options without what a store fills in, and in its precision.
@@ -108,6 +111,10 @@ func DecodeTaskOptions(encoded []byte) (o TaskOptions, err error) {
 func (o *TaskOptions) cloneOptions() TaskOptions {
 	c := *o
 	c.Tags = slices.Clone(o.Tags)
+	if o.Workflow != nil {
+		ref := *o.Workflow
+		c.Workflow = &ref
+	}
 	return c
 }
 

@@ -6,7 +6,7 @@ import "time"
 // count, so Total is the sum of the others.
 type QueueStats struct {
 	// Pending are ready to be claimed; Scheduled are PENDING too, but their
-	// time has not come.
+	// time has not come, or they wait for other tasks of their workflow.
 	Pending, Scheduled, Processing, Retrying int64
 	Completed, Failed, Cancelled             int64
 	// OldestPending is the age of the ready task that waits longest, 0 if

@@ -106,6 +106,9 @@ type Task struct {
 	// Progress is how far a PROCESSING task has come, nil if its processor does not say.
 	// Stores show it in one task, not in lists.
 	Progress *Progress
+	// WaitingFor are the refs of the first MaxWaitingFor tasks of its workflow that a PENDING
+	// task waits for, nil if it waits for none. Stores show them in one task, not in lists.
+	WaitingFor []string
 	// Result is what the processor returned, JSON by custom.
 	Result []byte
 	// Errors are the failures, oldest first, at most MaxTaskErrors.
@@ -318,6 +321,7 @@ func (t *Task) Clone() *Task {
 	c.TaskOptions = t.cloneOptions()
 	c.Result = append([]byte(nil), t.Result...)
 	c.Errors = append([]TaskError(nil), t.Errors...)
+	c.WaitingFor = append([]string(nil), t.WaitingFor...)
 	if t.Lease != nil {
 		l := *t.Lease
 		c.Lease = &l
@@ -412,6 +416,24 @@ func (t *Task) MarkAsCancelled(now time.Time) error {
 		return err
 	}
 	t.finish(now)
+	return nil
+}
+
+// MarkAsReleased ends the wait of a PENDING task for its predecessors: it is due now, or
+// after its Delay, or at its ScheduledAt if that has not come.
+func (t *Task) MarkAsReleased(now time.Time) {
+	if due := now.Add(ceilMicro(t.Delay)); due.After(t.ScheduledAt) {
+		t.ScheduledAt = due
+	}
+}
+
+// MarkAsDropped cancels a task that waits for a predecessor which did not end as it asks
+// for.
+func (t *Task) MarkAsDropped(message string, now time.Time) error {
+	if err := t.MarkAsCancelled(now); err != nil {
+		return err
+	}
+	t.addError(TaskError{Reason: ReasonPredecessor, Message: message}, now)
 	return nil
 }
 
@@ -542,6 +564,9 @@ func (t *Task) History() []HistoryEntry {
 		run := e.Attempt
 		next := TaskStatusRetrying
 		switch {
+		case e.Reason == ReasonPredecessor:
+			out = append(out, HistoryEntry{Status: TaskStatusCancelled, At: e.At, Attempt: run, Reason: e.Reason})
+			continue
 		case e.Reason == ReasonLeaseExpired:
 			run, next = e.Attempt+1, TaskStatusPending
 		case t.Status == TaskStatusFailed && i == len(t.Errors)-1:
@@ -560,7 +585,9 @@ func (t *Task) History() []HistoryEntry {
 			HistoryEntry{Status: TaskStatusProcessing, At: t.StartedAt, Attempt: t.Attempt},
 			HistoryEntry{Status: TaskStatusCompleted, At: t.CompletedAt, Attempt: t.Attempt})
 	case TaskStatusCancelled:
-		out = append(out, HistoryEntry{Status: TaskStatusCancelled, At: t.CompletedAt, Attempt: t.Attempt})
+		if last := out[len(out)-1]; last.Reason != ReasonPredecessor || !last.At.Equal(t.CompletedAt) {
+			out = append(out, HistoryEntry{Status: TaskStatusCancelled, At: t.CompletedAt, Attempt: t.Attempt})
+		}
 	case TaskStatusPending, TaskStatusRetrying, TaskStatusFailed:
 		// The last error, or the creation, already says so.
 	}

@@ -2,4 +2,4 @@
 // (go generate ./...). Only tests import it.
 package mocks
 
-//go:generate go tool mockgen -destination=ports.go -package=mocks -self_package=logsift/mocks -write_package_comment=false logsift/ports LimitKeeper,LogAnalyzer,LogRepository,QueueController,TaskProcessor,TaskQueue,TaskScheduler
+//go:generate go tool mockgen -destination=ports.go -package=mocks -self_package=logsift/mocks -write_package_comment=false logsift/ports LimitKeeper,LogAnalyzer,LogRepository,QueueController,TaskProcessor,TaskQueue,TaskScheduler,WorkflowKeeper

@@ -91,6 +91,9 @@ func ValidateTask(task *domain.Task) error {
 	if task == nil {
 		return &domain.ValidationError{Field: "task", Rule: "must not be nil"}
 	}
+	if task.Workflow != nil {
+		return &domain.ValidationError{Field: "workflow", Rule: "is what tasks have that are created with a workflow"}
+	}
 	return task.Validate()
 }
 
@@ -270,7 +273,7 @@ type TaskReader interface {
 
 // TaskManager changes tasks on a person's word. Item errors of all methods:
 // domain.ErrTaskNotFound, and a *domain.TransitionError where the state of the
-// task forbids the step.
+// task, or its workflow, forbids the step; see WorkflowKeeper.
 type TaskManager interface {
 	// DeleteTask removes tasks with all that belongs to them. A PROCESSING task
 	// is refused, with To being 0 in the *domain.TransitionError.

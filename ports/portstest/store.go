@@ -19,7 +19,9 @@ type Store struct {
 	Runs       ports.RunTracker
 	Schedulers ports.SchedulerRegistry
 	Schedules  ports.ScheduleStore
-	Logs       ports.LogRepository
+	// Workflows are those whose tasks are in Queue.
+	Workflows ports.WorkflowKeeper
+	Logs      ports.LogRepository
 	// Verifier checks the store. It needs the roles Queue and Logs.
 	Verifier ports.StoreVerifier
 
@@ -75,6 +77,7 @@ var suites = []struct {
 	{"Queues", (*Store).hasQueues, queuesCases},
 	{"Schedulers", (*Store).hasSchedulers, schedulerCases},
 	{"Schedules", (*Store).hasSchedules, scheduleCases},
+	{"Workflows", (*Store).hasWorkflows, workflowCases},
 	{"Events", (*Store).hasEvents, eventCases},
 	{"Runs", (*Store).hasRuns, runCases},
 	{"SaveLogs", (*Store).hasLogs, logSaveCases},
@@ -93,6 +96,7 @@ func (s *Store) hasQueue() bool      { return s.Queue != nil }
 func (s *Store) hasQueues() bool     { return s.Queues != nil }
 func (s *Store) hasSchedulers() bool { return s.Schedulers != nil }
 func (s *Store) hasSchedules() bool  { return s.Schedules != nil }
+func (s *Store) hasWorkflows() bool  { return s.Workflows != nil }
 func (s *Store) hasEvents() bool     { return s.Events != nil }
 func (s *Store) hasRuns() bool       { return s.Runs != nil }
 func (s *Store) hasLogs() bool       { return s.Logs != nil }

@@ -331,7 +331,7 @@ var callerFields = []string{"ID", "Type", "Queue", "Payload", "Priority", "MaxRe
 
 // storeFields are those that belong to the store.
 var storeFields = []string{
-	"Status", "Attempt", "Deliveries", "Recoveries", "CreatedAt", "ScheduledAt", "StartedAt", "CompletedAt", "Lease", "Progress", "Result", "Errors",
+	"Status", "Attempt", "Deliveries", "Recoveries", "CreatedAt", "ScheduledAt", "StartedAt", "CompletedAt", "Lease", "Progress", "WaitingFor", "Result", "Errors",
 }
 
 // fillTask gives every exported field a value that is not its default, so that a
@@ -365,8 +365,8 @@ func fillTask(t *testing.T, task *domain.Task) {
 	options := reflect.ValueOf(task.TaskOptions)
 	for i := range options.NumField() {
 		name := options.Type().Field(i).Name
-		if name == "UniqueFor" || name == "ExpiresAt" {
-			continue // They exclude UniqueWhile and ExpiresIn, and have cases of their own.
+		if name == "UniqueFor" || name == "ExpiresAt" || name == "Workflow" {
+			continue // They exclude UniqueWhile, ExpiresIn and an enqueue, and have cases of their own.
 		}
 		require.False(t, options.Field(i).IsZero(), "the suite must set %s", name)
 	}

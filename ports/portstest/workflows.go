@@ -1,0 +1,4 @@
+package portstest
+
+// workflowCases are the promises of a ports.WorkflowKeeper.
+var workflowCases = []storeCase{}
