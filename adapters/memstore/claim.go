@@ -47,7 +47,7 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 }
 
 // claim takes what is ready. It returns how long it is until the next task is
-// due, negative for none, and the channel that is closed when something changes.
+// due, or may begin by its limits, negative for none, and the channel that is closed when something changes.
 func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration, <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -61,12 +61,22 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 	}
 	q.expired += q.expire(now, len(q.tasks))
 	q.promote(now, ports.MaxClaim)
+	q.refill(now)
+	next := q.untilDue(now)
+	sooner := func(at time.Time) {
+		if wait := max(at.Sub(now), 0); next < 0 || wait < next {
+			next = wait
+		}
+	}
+	if r, ok := q.limits.refills.peek(); ok {
+		sooner(r.at)
+	}
 	var out []*domain.Task
 	room := req.Room()
 	for len(out) < req.Max {
 		var best *domain.Task
-		var from *heap[*domain.Task]
-		for l, h := range q.ready {
+		var from *readyTasks
+		for l, r := range q.ready {
 			if _, paused := q.paused[l.queue]; paused {
 				continue
 			}
@@ -74,14 +84,20 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 				len(req.Types) > 0 && !slices.Contains(req.Types, l.typ) {
 				continue
 			}
-			if t, ok := h.peek(); ok && (best == nil || claimOrder(t, best) < 0) {
-				best, from = t, h
+			t, ok := r.heads.peek()
+			if !ok || best != nil && claimOrder(t, best) > 0 {
+				continue
+			}
+			if ok, token := q.lets(l); ok {
+				best, from = t, r
+			} else if !token.IsZero() {
+				sooner(token)
 			}
 		}
 		if best == nil || len(out) > 0 && len(best.Payload) > room {
 			break
 		}
-		from.pop()
+		from.heads.pop()
 		room -= len(best.Payload)
 		started := now
 		if best.CreatedAt.After(now) {
@@ -104,7 +120,7 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 		}
 		q.remember(req, ids, now)
 	}
-	return out, q.untilDue(now), q.changed
+	return out, next, q.changed
 }
 
 // remember keeps the tasks of a claim until their leases have surely ended.

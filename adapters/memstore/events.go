@@ -29,8 +29,10 @@ type eventLog struct {
 
 var _ ports.TaskEventReader = (*TaskQueue)(nil)
 
-// emit keeps a step for those who read. Callers hold mu.
+// emit tells of a step, which is made already, but for the place of a ready task. Callers
+// hold mu.
 func (q *TaskQueue) emit(t *domain.Task, from, to domain.TaskStatus, reason domain.FailureReason) {
+	q.limit(t, from, to)
 	e := &q.events
 	if e.until.IsZero() {
 		return

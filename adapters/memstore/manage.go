@@ -41,13 +41,13 @@ func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error 
 // remove forgets a task; what is left of it in the heaps is stale by that.
 func (q *TaskQueue) remove(t *domain.Task) {
 	q.counts[t.Status]--
-	q.emit(t, t.Status, 0, "")
 	delete(q.tasks, t.ID)
 	delete(q.asked, t.ID)
 	delete(q.waiting, t.ID)
 	delete(q.reported, t.ID)
 	delete(q.replaced, t.ID)
 	q.free(t)
+	q.emit(t, t.Status, 0, "")
 }
 
 func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {

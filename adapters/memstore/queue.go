@@ -24,13 +24,6 @@ func (c Config) now() time.Time {
 	return c.Now().UTC().Truncate(time.Microsecond)
 }
 
-// lane is a pair of queue and type. Each has its own heap of ready tasks, so
-// that a claim for some is not held up by others.
-type lane struct {
-	queue string
-	typ   domain.TaskType
-}
-
 // entry is a place in a heap: the task, and what it is ordered by.
 type entry struct {
 	at   int64 // when, for the due and lease heaps
@@ -47,7 +40,8 @@ type TaskQueue struct {
 	tasks   map[domain.TaskID]*domain.Task
 	asked   map[domain.TaskID]asked
 	waiting map[domain.TaskID]bool // PENDING tasks whose time has not come
-	ready   map[lane]*heap[*domain.Task]
+	ready   map[lane]*readyTasks
+	limits  limits
 	paused  map[string]time.Time // since when, by queue
 	due     *heap[entry]
 	leases  *heap[entry]
@@ -105,7 +99,7 @@ var _ ports.TaskQueue = (*TaskQueue)(nil)
 func NewTaskQueue(cfg Config) *TaskQueue {
 	q := &TaskQueue{
 		cfg: cfg, tasks: map[domain.TaskID]*domain.Task{}, asked: map[domain.TaskID]asked{}, waiting: map[domain.TaskID]bool{},
-		ready: map[lane]*heap[*domain.Task]{}, paused: map[string]time.Time{},
+		ready: map[lane]*readyTasks{}, limits: newLimits(map[string]domain.Limit{}), paused: map[string]time.Time{},
 		unique: map[string]holder{}, replaced: map[domain.TaskID]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
 		counts: map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}), watches: map[*cancelWatch]struct{}{},
 	}
@@ -153,8 +147,8 @@ func (q *TaskQueue) trim() {
 	for _, h := range []*heap[entry]{q.due, q.leases, q.expiries, q.ended, q.failed, q.kept} {
 		h.trim()
 	}
-	for _, h := range q.ready {
-		h.trim()
+	for _, r := range q.ready {
+		r.trim()
 	}
 }
 
@@ -248,22 +242,15 @@ func ceilMicro(d time.Duration) time.Duration {
 
 // notify ends the waits of claims, unless the queue is paused. Callers hold mu.
 func (q *TaskQueue) notify(queue string) {
-	if _, paused := q.paused[queue]; paused {
-		return
+	if _, paused := q.paused[queue]; !paused {
+		q.wake()
 	}
-	close(q.changed)
-	q.changed = make(chan struct{})
 }
 
-// lane returns the ready tasks of the task's lane, made if there was none.
-func (q *TaskQueue) lane(t *domain.Task) *heap[*domain.Task] {
-	l := lane{t.Queue, t.Type}
-	h, ok := q.ready[l]
-	if !ok {
-		h = newHeap(claimOrder, q.isReady, q.size)
-		q.ready[l] = h
-	}
-	return h
+// wake ends the waits of claims.
+func (q *TaskQueue) wake() {
+	close(q.changed)
+	q.changed = make(chan struct{})
 }
 
 // makeReady puts a PENDING task among those that can be claimed.

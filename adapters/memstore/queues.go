@@ -32,16 +32,11 @@ func (q *TaskQueue) ListQueues(ctx context.Context) ([]domain.QueueInfo, error) 
 		info := queue(name)
 		info.Paused, info.PausedAt = true, at
 	}
-	for l, h := range q.ready {
+	for l, r := range q.ready {
 		info := queue(l.queue)
-		counted := make(map[domain.TaskID]bool, len(h.items))
-		for _, t := range h.items {
-			// A task that ran again may still have its place of before.
-			if q.isReady(t) && !counted[t.ID] {
-				counted[t.ID] = true
-				info.Pending[l.typ]++
-				info.OldestPending = max(info.OldestPending, now.Sub(t.CreatedAt))
-			}
+		for t := range r.all() {
+			info.Pending[l.typ]++
+			info.OldestPending = max(info.OldestPending, now.Sub(t.CreatedAt))
 		}
 	}
 	out := make([]domain.QueueInfo, 0, len(byName))

@@ -96,11 +96,9 @@ func (q *TaskQueue) GetQueueStats(ctx context.Context) (domain.QueueStats, error
 	}
 	s.Pending = q.counts[domain.TaskStatusPending] - s.Scheduled
 	now := q.cfg.now()
-	for _, h := range q.ready {
-		for _, t := range h.items {
-			if q.isReady(t) {
-				s.OldestPending = max(s.OldestPending, now.Sub(t.CreatedAt))
-			}
+	for _, r := range q.ready {
+		for t := range r.all() {
+			s.OldestPending = max(s.OldestPending, now.Sub(t.CreatedAt))
 		}
 	}
 	return s, nil

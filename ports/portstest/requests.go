@@ -28,6 +28,7 @@ var badRequests = []struct {
 }{
 	{(*Store).hasQueue, badQueueRequests()},
 	{(*Store).hasQueues, badQueuesRequests()},
+	{(*Store).hasLimits, badLimitRequests()},
 	{(*Store).hasSchedulers, badSchedulersRequests()},
 	{(*Store).hasSchedules, badScheduleRequests()},
 	{(*Store).hasEvents, badEventsRequests()},
@@ -53,6 +54,9 @@ var requestCases = []storeCase{
 			}
 			if s.hasQueues() {
 				require.Empty(t, s.queues(t))
+			}
+			if s.hasLimits() {
+				require.Empty(t, s.listLimits(t))
 			}
 			if s.hasSchedulers() {
 				require.Empty(t, s.listSchedulers(t))

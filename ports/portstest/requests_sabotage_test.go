@@ -47,7 +47,7 @@ func TestACarelessStore(t *testing.T) {
 		return portstest.Store{
 			Queue: careless(ctrl, mocks.NewMockTaskQueue(ctrl)), Queues: careless(ctrl, mocks.NewMockQueueController(ctrl)),
 			Logs: careless(ctrl, mocks.NewMockLogRepository(ctrl)), Schedulers: carelessRegistry{memstore.NewSchedulerRegistry(memstore.Config{})}, Events: carelessEvents{},
-			Schedules: carelessSchedules{memstore.NewScheduleStore(memstore.Config{})},
+			Limits: careless(ctrl, mocks.NewMockLimitKeeper(ctrl)), Schedules: carelessSchedules{memstore.NewScheduleStore(memstore.Config{})},
 		}
 	})
 }

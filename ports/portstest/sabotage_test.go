@@ -137,14 +137,14 @@ func newStore(breaks func(*broken)) portstest.Store {
 	var offset atomic.Int64
 	b := newBroken(memstore.Config{Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }}, breaks)
 	s := portstest.Store{
-		Queue: b.queue, Queues: b.queue, Events: b.queue, Runs: b.queue, Schedulers: b.schedulers, Schedules: b.schedules, Logs: b.logs, Verifier: b.verifier, Harm: b.verifier.harm,
+		Queue: b.queue, Queues: b.queue, Limits: b.queue, Events: b.queue, Runs: b.queue, Schedulers: b.schedulers, Schedules: b.schedules, Logs: b.logs, Verifier: b.verifier, Harm: b.verifier.harm,
 		Advance: func(d time.Duration) { offset.Add(int64(d)) },
 	}
 	first, other := s, s
 	switch {
 	case b.queue.reopen != nil:
 		q := b.queue.reopen()
-		other.Queue, other.Queues, other.Events, other.Runs = q, q, q, q
+		other.Queue, other.Queues, other.Limits, other.Events, other.Runs = q, q, q, q, q
 	case b.schedulers.reopen != nil:
 		other.Schedulers = b.schedulers.reopen()
 	case b.schedules.reopen != nil:

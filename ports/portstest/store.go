@@ -75,6 +75,7 @@ var suites = []struct {
 	{"Time", (*Store).hasQueue, timeCases},
 	{"Faults", (*Store).hasQueue, faultCases},
 	{"Queues", (*Store).hasQueues, queuesCases},
+	{"Limits", (*Store).hasLimits, limitCases},
 	{"Schedulers", (*Store).hasSchedulers, schedulerCases},
 	{"Schedules", (*Store).hasSchedules, scheduleCases},
 	{"Workflows", (*Store).hasWorkflows, workflowCases},
@@ -94,6 +95,7 @@ var suites = []struct {
 
 func (s *Store) hasQueue() bool      { return s.Queue != nil }
 func (s *Store) hasQueues() bool     { return s.Queues != nil }
+func (s *Store) hasLimits() bool     { return s.Limits != nil }
 func (s *Store) hasSchedulers() bool { return s.Schedulers != nil }
 func (s *Store) hasSchedules() bool  { return s.Schedules != nil }
 func (s *Store) hasWorkflows() bool  { return s.Workflows != nil }
