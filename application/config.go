@@ -111,6 +111,9 @@ type SchedulerConfig struct {
 	// History, if set, counts what the scheduler does, and is merged into its store
 	// while that runs and when it stops.
 	History *RunHistory
+	// Served, if set, are workers of other programs that this process serves. While the
+	// scheduler runs it ends their runs whose time is over, and has the registry list them.
+	Served *WorkerService
 	// Types, if set, knows which other types of tasks somebody works on.
 	Types *TaskTypes
 	// Process is what the registry shows of the process.

@@ -85,6 +85,35 @@ func (s *DefaultScheduler) register(ctx context.Context) {
 	}
 }
 
+// serveWorkers looks after the workers of other programs until ctx ends, and then has the
+// registry forget them.
+func (s *DefaultScheduler) serveWorkers(ctx, calls context.Context) {
+	served, p := s.cfg.Served, s.cfg.Process
+	for sleep(ctx, registerInterval+time.Duration(s.cfg.Random()*float64(registerInterval/4))) {
+		s.noteStore(ctx, "UpdateTask", served.endOverdue(ctx))
+		if s.cfg.Registry == nil {
+			continue
+		}
+		for _, r := range served.book.tell() {
+			r.Host, r.PID, r.Version = reportText(p.Host), p.PID, reportText(p.Version)
+			call, cancel := context.WithTimeout(ctx, callTimeout)
+			_, err := s.cfg.Registry.ReportScheduler(call, r.SchedulerReport, r.ttl)
+			cancel()
+			if !s.noteStore(ctx, "ReportScheduler", err) {
+				served.book.untold(r.Worker)
+			}
+		}
+	}
+	if s.cfg.Registry == nil {
+		return
+	}
+	call, cancel := context.WithTimeout(calls, unregisterTimeout)
+	defer cancel()
+	for _, id := range served.book.ids() {
+		s.noteStore(calls, "RemoveScheduler", s.cfg.Registry.RemoveScheduler(call, id))
+	}
+}
+
 // unregister has the registry forget the scheduler.
 func (s *DefaultScheduler) unregister(ctx context.Context) {
 	call, cancel := context.WithTimeout(ctx, unregisterTimeout)

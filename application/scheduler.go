@@ -156,6 +156,9 @@ func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType)
 	if s.cfg.History != nil {
 		registrars.Go(func() { s.keepHistory(registrar, calls, active) })
 	}
+	if s.cfg.Served != nil {
+		registrars.Go(func() { s.serveWorkers(registrar, calls) })
+	}
 	if active {
 		fetchers.Go(func() { s.promote(claims) })
 		fetchers.Go(func() { s.reap(claims) })

@@ -1,7 +1,10 @@
 package application_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +22,7 @@ import (
 // claimFor claims tasks for a worker.
 func claimFor(t *testing.T, s *application.WorkerService, most int) []ports.RunReport {
 	t.Helper()
-	tasks, err := s.ClaimTasks(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: most, Types: []domain.TaskType{testType}})
+	tasks, err := s.ClaimTasks(t.Context(), "w", ports.ClaimRequest{ID: uuid.New(), Max: most, Types: []domain.TaskType{testType}})
 	require.NoError(t, err)
 	runs := make([]ports.RunReport, len(tasks))
 	for i, task := range tasks {
@@ -52,7 +55,7 @@ func TestWorkersRetryAsTheSchedulerDoes(t *testing.T) {
 			run.Err = c.err
 			_, snoozed := domain.SnoozeDelay(c.err)
 			for range 2 { // the answer to the first is lost
-				statuses, err := s.ReportRuns(t.Context(), run)
+				statuses, err := s.ReportRuns(t.Context(), "w", run)
 				require.NoError(t, err)
 				require.Equal(t, []domain.TaskStatus{c.want}, statuses)
 			}
@@ -73,11 +76,11 @@ func TestWorkersRetryAsTheSchedulerDoes(t *testing.T) {
 		run := claimFor(t, s, 1)[0]
 		run.Err = domain.Permanent(errors.New("never"))
 		settle(time.Second)
-		statuses, err := s.ReportRuns(t.Context(), run)
+		statuses, err := s.ReportRuns(t.Context(), "w", run)
 		require.NoError(t, err)
 		require.Equal(t, []domain.TaskStatus{domain.TaskStatusFailed}, statuses)
 		points := readHistory(t, history, 1)
-		require.Equal(t, int64(3), points[0].Failed, "a report and its repeat, and this one")
+		require.Equal(t, int64(2), points[0].Failed, "a repeat counts once")
 		require.InDelta(t, 1, points[0].Run.P99.Seconds(), 0.1)
 	})
 }
@@ -98,21 +101,21 @@ func TestReportsTravelInParts(t *testing.T) {
 		runs[i].Result = make([]byte, 2<<20)
 	}
 	queue.set(func(q *faultyQueue) { q.down = true })
-	_, err = s.ReportRuns(t.Context(), runs...)
+	_, err = s.ReportRuns(t.Context(), "w", runs...)
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)
 	queue.set(func(q *faultyQueue) { q.down = false })
 	stale := runs[1]
-	require.NoError(t, s.ReleaseTasks(t.Context(), *stale.Task.Lease))
+	require.NoError(t, s.ReleaseTasks(t.Context(), "w", *stale.Task.Lease))
 	retaken := claimFor(t, s, 1)[0]
 	require.Equal(t, stale.Task.ID, retaken.Task.ID)
 	before := queue.count("UpdateTask")
-	statuses, err := s.ReportRuns(t.Context(), runs...)
+	statuses, err := s.ReportRuns(t.Context(), "w", runs...)
 	require.ErrorIs(t, domain.ItemError(err, 1), domain.ErrLeaseLost)
 	require.NoError(t, domain.ItemError(err, 599))
 	require.Equal(t, 3, queue.count("UpdateTask")-before, "2 of 2 MiB, one of them with 499 more, and the rest")
 	require.Zero(t, statuses[1])
 	require.Equal(t, domain.TaskStatusCompleted, statuses[599])
-	_, err = s.ExtendLeases(t.Context(), 0, nil, *stale.Task.Lease, *retaken.Task.Lease)
+	_, err = s.ExtendLeases(t.Context(), "w", 0, nil, stale, retaken)
 	require.ErrorIs(t, domain.ItemError(err, 0), domain.ErrLeaseLost)
 	require.NoError(t, domain.ItemError(err, 1))
 }
@@ -200,4 +203,153 @@ func TestAStoreThatIsAwaySaysNothingOfTypes(t *testing.T) {
 	require.Empty(t, claimFor(t, worker, 1))
 	_, err = scheduler.ScheduleTask(t.Context(), newTestTask())
 	require.NoError(t, err, "what failed is announced by the next claim")
+}
+
+// served is a process that serves workers of other programs.
+func served(t *testing.T, queue ports.TaskQueue, registry ports.SchedulerRegistry, observer ports.RunObserver) *application.WorkerService {
+	t.Helper()
+	w := application.NewWorkerService(queue, application.WorkerServiceConfig{RetryPolicy: domain.RetryPolicy{Kind: domain.RetryFixed, Base: time.Minute}, Observer: observer})
+	s, err := application.NewScheduler(queue, application.SchedulerConfig{
+		Workers: application.NoWorkers, Maintain: true, Registry: registry, Served: w, Process: application.ProcessInfo{Host: "h"},
+	}, nil)
+	require.NoError(t, err)
+	require.NoError(t, s.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, s.Stop(context.WithoutCancel(t.Context()))) })
+	return w
+}
+
+// timedRuns counts runs by how they ended.
+type timedRuns struct {
+	mu    sync.Mutex
+	ended map[domain.FailureReason]int
+}
+
+func (c *timedRuns) ObserveRun(run ports.RunEnd) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended[run.Reason]++
+}
+
+func TestRunsOfWorkersEndWithTheirTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New(memstore.Config{})
+		counted := &timedRuns{ended: map[domain.FailureReason]int{}}
+		one, two := served(t, store, store, counted), served(t, store, store, counted)
+		task := newTestTask(func(t *domain.Task) { t.Timeout, t.MaxRetries = 10*time.Second, 2 })
+		_, err := store.Enqueue(t.Context(), task)
+		require.NoError(t, err)
+		claim := func() ports.RunReport {
+			tasks, err := one.ClaimTasks(t.Context(), "w", ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Hour, Types: []domain.TaskType{testType}})
+			require.NoError(t, err)
+			require.Len(t, tasks, 1)
+			return ports.RunReport{Task: tasks[0], Waited: -1}
+		}
+		ended := func(status domain.TaskStatus, n int) {
+			t.Helper()
+			got, err := store.GetTask(t.Context(), task.ID)
+			require.NoError(t, err)
+			require.Equal(t, status, got.Status)
+			require.Len(t, got.Errors, n)
+			require.Equal(t, domain.ReasonTimeout, got.Errors[n-1].Reason)
+			require.Contains(t, got.Errors[n-1].Message, "time-out of 10s passed, and the worker did not report")
+			counted.mu.Lock()
+			defer counted.mu.Unlock()
+			require.Equal(t, map[domain.FailureReason]int{domain.ReasonTimeout: n}, counted.ended, "once over both processes")
+		}
+		heartbeat := func(s *application.WorkerService, run ports.RunReport) error {
+			_, err := s.ExtendLeases(t.Context(), "w", time.Hour, nil, run)
+			return domain.ItemError(err, 0)
+		}
+
+		// A worker that says nothing, on a lease that outlasts the time-out.
+		run := claim()
+		settle(14 * time.Second)
+		require.NoError(t, heartbeat(two, run), "within the grace; both processes know of the run")
+		settle(4 * time.Second)
+		ended(domain.TaskStatusRetrying, 1)
+		require.ErrorIs(t, heartbeat(one, run), domain.ErrLeaseLost)
+		_, err = one.ReportRuns(t.Context(), "w", run)
+		require.ErrorIs(t, domain.ItemError(err, 0), domain.ErrLeaseLost)
+
+		// One that goes on to send heartbeats, in a process that nobody told of the run.
+		settle(time.Minute)
+		other := application.NewWorkerService(store, application.WorkerServiceConfig{RetryPolicy: domain.RetryPolicy{Kind: domain.RetryFixed, Base: time.Minute}, Observer: counted})
+		run = claim()
+		settle(14 * time.Second)
+		require.NoError(t, heartbeat(other, run))
+		time.Sleep(time.Second)
+		require.ErrorIs(t, heartbeat(other, run), domain.ErrLeaseLost)
+		ended(domain.TaskStatusRetrying, 2)
+		settle(time.Minute)
+		_ = claim()
+		settle(20 * time.Second)
+		ended(domain.TaskStatusFailed, 3)
+	})
+}
+
+func TestWorkersAreListed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New(memstore.Config{})
+		s := served(t, store, store, nil)
+		list := func() (out []domain.SchedulerReport) {
+			t.Helper()
+			all, err := store.ListSchedulers(t.Context())
+			require.NoError(t, err)
+			for _, r := range all {
+				if r.Worker != "" {
+					out = append(out, r)
+				}
+			}
+			return out
+		}
+		_, err := store.Enqueue(t.Context(), newTestTask(), newTestTask(), newTestTask())
+		require.NoError(t, err)
+		tasks, err := s.ClaimTasks(t.Context(), "w", ports.ClaimRequest{ID: uuid.New(), Max: 3, Lease: time.Minute, Types: []domain.TaskType{testType}})
+		require.NoError(t, err)
+		runs := make([]ports.RunReport, len(tasks))
+		for i := range tasks {
+			runs[i] = ports.RunReport{Task: tasks[i]}
+		}
+		runs[1].Err = domain.Permanent(errors.New("no"))
+		for range 2 {
+			_, err = s.ReportRuns(t.Context(), "w", runs[:2]...)
+			require.NoError(t, err)
+		}
+		settle(3 * time.Second)
+		r := list()[0]
+		require.Equal(t, []any{"w", "h", 1, []domain.TaskType{testType}}, []any{r.Worker, r.Host, r.Stats.BusyWorkers, r.Stats.TaskTypes})
+		require.Equal(t, []int64{2, 1}, []int64{r.Stats.ProcessedTasks, r.Stats.FailedTasks}, "a repeat counts once")
+		require.Equal(t, []domain.RunningTask{{TaskID: tasks[2].ID, Type: testType, Queue: tasks[2].Queue, Attempt: 1, StartedAt: tasks[2].StartedAt}}, r.Running)
+		seen := r.SeenAt
+
+		settle(45 * time.Second)
+		require.Equal(t, seen, list()[0].SeenAt, "it says nothing, and holds a lease")
+		settle(30 * time.Second)
+		require.Empty(t, list(), "it is gone when its lease has ended")
+
+		// A claim that waits is not silent.
+		ctx, leave := context.WithCancel(t.Context())
+		var waiting sync.WaitGroup
+		waiting.Go(func() {
+			_, err := s.ClaimTasks(ctx, "w", ports.ClaimRequest{ID: uuid.New(), Max: 1, Wait: time.Hour, Types: []domain.TaskType{"none"}})
+			require.ErrorIs(t, err, context.Canceled)
+		})
+		settle(time.Minute)
+		require.Less(t, time.Since(list()[0].SeenAt), 15*time.Second)
+		leave()
+		waiting.Wait()
+		settle(20 * time.Second)
+		require.Len(t, list(), 1)
+		settle(25 * time.Second)
+		require.Empty(t, list())
+
+		for i := range 300 {
+			_, err := s.ClaimTasks(t.Context(), fmt.Sprint("w", i), ports.ClaimRequest{ID: uuid.New(), Max: 1, Types: []domain.TaskType{"none"}})
+			require.NoError(t, err)
+		}
+		settle(3 * time.Second)
+		require.Len(t, list(), 200, "the list is bounded")
+	})
 }

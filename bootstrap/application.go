@@ -74,6 +74,7 @@ type schedulerParams struct {
 	Schedules  *application.ScheduleService
 	History    *application.RunHistory
 	Types      *application.TaskTypes
+	Served     *application.WorkerService
 	Logs       *application.LogService
 	Processor  *application.LogAnalysisProcessor
 	Observers  observers
@@ -94,7 +95,7 @@ func newScheduler(p schedulerParams) (*application.DefaultScheduler, error) {
 	s, err := application.NewScheduler(p.Queue, application.SchedulerConfig{
 		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Lease: config.Lease,
 		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, FailedRetention: config.FailedRetention, Purger: p.Logs,
-		Schedules: p.Schedules, Registry: p.Schedulers, Runs: p.Runs, History: p.History, Types: p.Types, Process: thisProcess(), Observer: p.Observers.runs,
+		Schedules: p.Schedules, Registry: p.Schedulers, Runs: p.Runs, History: p.History, Types: p.Types, Served: p.Served, Process: thisProcess(), Observer: p.Observers.runs,
 	}, p.Logger)
 	if err != nil {
 		return nil, err

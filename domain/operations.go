@@ -43,9 +43,13 @@ const (
 	MaxReportText      = 4096
 )
 
-// SchedulerReport is what a scheduler tells other processes of itself.
+// SchedulerReport is what a scheduler tells other processes of itself, or of a worker of
+// another program that its process serves.
 type SchedulerReport struct {
 	ID SchedulerID
+	// Worker names that worker, and is "" for the scheduler. What follows the process is the
+	// worker's then, as far as its process knows it.
+	Worker string `json:",omitempty"`
 	// Host, PID and Version tell which process it is.
 	Host    string
 	PID     int
@@ -77,7 +81,7 @@ func (r *SchedulerReport) Validate() error {
 		return &ValidationError{Field: "id", Rule: "must be a UUID that is not nil"}
 	}
 	for _, f := range []struct{ field, text string }{
-		{"host", r.Host}, {"version", r.Version}, {"stats.last_store_error", r.Stats.LastStoreError},
+		{"worker", r.Worker}, {"host", r.Host}, {"version", r.Version}, {"stats.last_store_error", r.Stats.LastStoreError},
 	} {
 		if len(f.text) > MaxReportText || !utf8.ValidString(f.text) {
 			return rangeError(f.field, len(f.text), fmt.Sprintf("must be UTF-8 of at most %d bytes", MaxReportText))

@@ -31,7 +31,7 @@ func claimID(caller string, nonce claimNonce) domain.ClaimID {
 
 const (
 	// leaseTokenVersion is the first byte of the tokens of leases.
-	leaseTokenVersion = 1
+	leaseTokenVersion = 2
 	// checkSize is how many bytes of a hash a token ends with. They tell a token that was
 	// damaged, or is another caller's; what keeps others out is the claim's id.
 	checkSize = 8
@@ -53,7 +53,7 @@ func leaseToken(caller string, nonce claimNonce, t *domain.Task) string {
 	b = append(b, leaseTokenVersion)
 	b = append(b, t.ID[:]...)
 	b = append(b, nonce[:]...)
-	for _, n := range []int64{int64(t.Lease.Delivery), int64(t.Attempt), int64(t.MaxRetries), t.StartedAt.UnixMicro(), waited.Microseconds()} {
+	for _, n := range []int64{int64(t.Lease.Delivery), int64(t.Attempt), int64(t.MaxRetries), t.StartedAt.UnixMicro(), waited.Microseconds(), t.Timeout.Microseconds()} {
 		b = binary.AppendVarint(b, n)
 	}
 	var backoff []byte
@@ -90,7 +90,7 @@ func parseLeaseToken(caller, text string) (run ports.RunReport, err error) {
 	}
 	t := &domain.Task{ID: domain.TaskID(b[1:17]), Lease: &domain.Lease{TaskID: domain.TaskID(b[1:17]), ClaimID: claimID(caller, claimNonce(b[17:33]))}}
 	r := bytes.NewReader(b[33:])
-	var numbers [5]int64
+	var numbers [6]int64
 	for i := range numbers {
 		if numbers[i], err = binary.ReadVarint(r); err != nil {
 			return run, errLeaseToken
@@ -108,7 +108,7 @@ func parseLeaseToken(caller, text string) (run ports.RunReport, err error) {
 		return run, errLeaseToken
 	}
 	t.Lease.Delivery, t.Attempt, t.MaxRetries = int(numbers[0]), int(numbers[1]), int(numbers[2])
-	t.StartedAt = time.UnixMicro(numbers[3]).UTC()
+	t.StartedAt, t.Timeout = time.UnixMicro(numbers[3]).UTC(), time.Duration(numbers[5])*time.Microsecond
 	t.Type, t.Queue = domain.TaskType(parts[0]), string(parts[1])
 	if t.Lease.Delivery < 1 || r.Len() > 0 {
 		return run, errLeaseToken

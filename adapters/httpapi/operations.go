@@ -65,7 +65,7 @@ func (a *API) listWorkers(w http.ResponseWriter, r *http.Request) error {
 
 func workerView(r *domain.SchedulerReport) wire.Worker {
 	out := wire.Worker{
-		ID: r.ID, Host: r.Host, PID: r.PID, Version: r.Version, SeenAt: timeView(r.SeenAt),
+		ID: r.ID, Worker: r.Worker, Host: r.Host, PID: r.PID, Version: r.Version, SeenAt: timeView(r.SeenAt),
 		Queues: wire.List(r.Queues), Scheduler: schedulerView(r.Stats), Running: make([]wire.RunningTask, len(r.Running)),
 	}
 	for i, t := range r.Running {

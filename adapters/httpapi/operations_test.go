@@ -71,7 +71,7 @@ func TestWorkersAreListed(t *testing.T) {
 	w.Operations.Schedulers = []domain.SchedulerReport{
 		{ID: idle},
 		{
-			ID: uuid.New(), Host: "<h>", PID: 7, Version: "v1", Queues: []string{"mail"}, SeenAt: apitest.Now,
+			ID: uuid.New(), Worker: "greeter (k1)", Host: "<h>", PID: 7, Version: "v1", Queues: []string{"mail"}, SeenAt: apitest.Now,
 			Stats:   domain.SchedulerStats{Running: true, WorkersCount: 3, BusyWorkers: 1, ProcessedTasks: 9, TaskTypes: []domain.TaskType{"echo"}, StartedAt: apitest.Now},
 			Running: []domain.RunningTask{{TaskID: task, Type: "echo", Queue: "mail", Attempt: 2, StartedAt: apitest.Now.Add(-time.Second)}},
 		},
@@ -83,6 +83,7 @@ func TestWorkersAreListed(t *testing.T) {
 	require.Equal(t, []wire.RunningTask{}, list.Schedulers[0].Running)
 	busy, started := list.Schedulers[1], apitest.Now.Add(-time.Second)
 	require.Equal(t, []any{"<h>", 7, "v1", []string{"mail"}, apitest.Now}, []any{busy.Host, busy.PID, busy.Version, busy.Queues, *busy.SeenAt})
+	require.Equal(t, []string{"", "greeter (k1)"}, []string{list.Schedulers[0].Worker, busy.Worker})
 	require.Equal(t, 3, busy.Scheduler.WorkersCount)
 	require.Equal(t, int64(9), busy.Scheduler.ProcessedTasks)
 	require.Equal(t, []wire.RunningTask{{TaskID: task, Type: "echo", Queue: "mail", Attempt: 2, StartedAt: &started}}, busy.Running)

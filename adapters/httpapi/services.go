@@ -93,12 +93,13 @@ type LogService interface {
 // WorkerService is what the API needs to give tasks to workers and to take their reports.
 // Its methods are those of ports.TaskConsumer, where a lease of 0 is that of the settings;
 // ReportRuns returns the states that the tasks are in afterwards, 0 at what is refused.
+// Each worker has a name, under which it is shown.
 type WorkerService interface {
-	ClaimTasks(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error)
+	ClaimTasks(ctx context.Context, worker string, req ports.ClaimRequest) ([]*domain.Task, error)
 	// ExtendLeases also keeps how far each of the runs has come, unless progress is nil.
-	ExtendLeases(ctx context.Context, lease time.Duration, progress *domain.Progress, leases ...domain.Lease) ([]domain.Lease, error)
-	ReportRuns(ctx context.Context, runs ...ports.RunReport) ([]domain.TaskStatus, error)
-	ReleaseTasks(ctx context.Context, leases ...domain.Lease) error
+	ExtendLeases(ctx context.Context, worker string, lease time.Duration, progress *domain.Progress, runs ...ports.RunReport) ([]domain.Lease, error)
+	ReportRuns(ctx context.Context, worker string, runs ...ports.RunReport) ([]domain.TaskStatus, error)
+	ReleaseTasks(ctx context.Context, worker string, leases ...domain.Lease) error
 }
 
 // ReadinessProbe tells whether the process can do its work.

@@ -84,7 +84,7 @@ func (a *API) claimTasks(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer done()
-	tasks, err := a.workers.ClaimTasks(ctx, req)
+	tasks, err := a.workers.ClaimTasks(ctx, request.Worker(r), req)
 	if err != nil {
 		if ctx.Err() != nil && r.Context().Err() == nil {
 			err = fmt.Errorf("%w: %w", domain.ErrClosed, err)
@@ -108,7 +108,7 @@ func (a *API) claimTasks(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil && key == "" {
 		// Nobody has the tasks. A claim that has a key is left to its repeat.
-		_ = a.workers.ReleaseTasks(ctx, leases...) // their leases end otherwise
+		_ = a.workers.ReleaseTasks(ctx, request.Worker(r), leases...) // their leases end otherwise
 	}
 	return nil
 }
@@ -177,21 +177,21 @@ func countBetween(field string, n, low, high int) error {
 	return &domain.ValidationError{Field: field, Rule: fmt.Sprintf("must have %d to %d elements, not %d", low, high, n)}
 }
 
-// leasesOf reads the leases of a request.
-func leasesOf(r *http.Request, texts []string) ([]domain.Lease, error) {
+// leasesOf reads the leases of a request, and of which runs they are.
+func leasesOf(r *http.Request, texts []string) ([]ports.RunReport, []domain.Lease, error) {
 	if err := countBetween("leases", len(texts), 1, MaxLeases); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	leases := make([]domain.Lease, len(texts))
+	runs, leases := make([]ports.RunReport, len(texts)), make([]domain.Lease, len(texts))
 	for i, text := range texts {
 		run, err := parseLeaseToken(request.CallerID(r.Context()), text)
 		if err != nil {
-			return nil, &domain.ValidationError{Field: fmt.Sprintf("leases.%d", i), Rule: err.Error()}
+			return nil, nil, &domain.ValidationError{Field: fmt.Sprintf("leases.%d", i), Rule: err.Error()}
 		}
-		leases[i] = *run.Task.Lease
+		runs[i], leases[i] = run, *run.Task.Lease
 	}
 	noteTasks(r, leases)
-	return leases, nil
+	return runs, leases, nil
 }
 
 // noteTasks tells the audit log of the tasks of leases.
@@ -212,7 +212,7 @@ func (a *API) extendLeases(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	leases, err := leasesOf(r, in.Leases)
+	runs, _, err := leasesOf(r, in.Leases)
 	if err != nil {
 		return err
 	}
@@ -220,8 +220,8 @@ func (a *API) extendLeases(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	extended, err := a.workers.ExtendLeases(r.Context(), lease, progress, leases...)
-	return a.answerLeases(w, len(leases), err, func(i int, result *wire.LeaseResult) {
+	extended, err := a.workers.ExtendLeases(r.Context(), request.Worker(r), lease, progress, runs...)
+	return a.answerLeases(w, len(runs), err, func(i int, result *wire.LeaseResult) {
 		held := result.Problem == nil
 		result.Held = &held
 		if held {
@@ -248,11 +248,11 @@ func (a *API) releaseTasks(w http.ResponseWriter, r *http.Request) error {
 	if err := a.readJSON(w, r, a.cfg.MaxTaskBytes, &in); err != nil {
 		return err
 	}
-	leases, err := leasesOf(r, in.Leases)
+	_, leases, err := leasesOf(r, in.Leases)
 	if err != nil {
 		return err
 	}
-	err = a.workers.ReleaseTasks(r.Context(), leases...)
+	err = a.workers.ReleaseTasks(r.Context(), request.Worker(r), leases...)
 	return a.answerLeases(w, len(leases), err, func(int, *wire.LeaseResult) {})
 }
 
@@ -273,7 +273,7 @@ func (a *API) reportRuns(w http.ResponseWriter, r *http.Request) error {
 		leases[i] = *runs[i].Task.Lease
 	}
 	noteTasks(r, leases)
-	statuses, err := a.workers.ReportRuns(r.Context(), runs...)
+	statuses, err := a.workers.ReportRuns(r.Context(), request.Worker(r), runs...)
 	return a.answerLeases(w, len(runs), err, func(i int, result *wire.LeaseResult) {
 		if result.Problem == nil {
 			result.TaskStatus = statuses[i].String()

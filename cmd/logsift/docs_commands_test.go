@@ -59,6 +59,7 @@ var docCommands = map[string][]readmeCommand{
 		{"logsift key create --keys /etc/logsift/keys --role worker --name greeter", runToEnd("ls_", 0)},
 		{"LOGSIFT_SERVER=http://127.0.0.1:8080 LOGSIFT_API_KEY=ls_… python3 worker.py", notHere("bootstrap/systemtest/worker runs it")},
 		{"LOGSIFT_SERVER=http://127.0.0.1:8080 LOGSIFT_API_KEY=ls_… node worker.mjs", notHere("bootstrap/systemtest/worker runs it")},
+		{"logsift worker list", runUntil("127.0.0.1 over HTTP")},
 	},
 	"tasks.md": {
 		{"logsift serve", runServer},

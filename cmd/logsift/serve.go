@@ -1,8 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
+
 	"github.com/spf13/cobra"
 
+	"logsift/adapters/httpapi/wire"
 	"logsift/bootstrap"
 )
 
@@ -53,7 +58,37 @@ serves /metrics, /healthz and /readyz.`,
 		},
 	}
 	config.Flags(cmd.Flags(), bootstrap.GroupStore|bootstrap.GroupKeys|bootstrap.GroupWork|bootstrap.GroupQueues|bootstrap.GroupAnalysis|bootstrap.GroupLogging|bootstrap.GroupServer)
+	cmd.AddCommand(e.workerListCommand())
 	return cmd
+}
+
+func (e *environment) workerListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List the processes that work on tasks, and the workers over HTTP", Args: cobra.NoArgs}
+	return e.clientCommand(cmd, func(cmd *cobra.Command, _ []string, c *client) error {
+		var list wire.WorkerList
+		if err := c.get(cmd.Context(), "/api/v1/queue/workers", nil, &list); err != nil {
+			return err
+		}
+		if e.output == formatJSON {
+			return e.printJSON(list)
+		}
+		if len(list.Schedulers) == 0 {
+			e.note("no process works on tasks")
+			return nil
+		}
+		rows := [][]string{{"WORKER", "SEEN", "BUSY", "PROCESSED", "FAILED", "TYPES"}}
+		for _, w := range list.Schedulers {
+			name, busy := fmt.Sprintf("%s process %d", w.Host, w.PID), fmt.Sprintf("%d of %d", w.Scheduler.BusyWorkers, w.Scheduler.WorkersCount)
+			if w.Worker != "" {
+				name, busy = w.Worker+" over HTTP", fmt.Sprintf("%d leases", w.Scheduler.BusyWorkers)
+			}
+			rows = append(rows, []string{
+				name, optionalTime(w.SeenAt), busy, strconv.FormatInt(w.Scheduler.ProcessedTasks, 10),
+				strconv.FormatInt(w.Scheduler.FailedTasks, 10), strings.Join(w.Scheduler.TaskTypes, ","),
+			})
+		}
+		return columns(e.stdout, rows)
+	})
 }
 
 func (e *environment) runApp(cmd *cobra.Command, config bootstrap.Config) error {

@@ -208,6 +208,7 @@ func badSchedulersRequests() []badRequest {
 	good := func(*domain.SchedulerReport) {}
 	return []badRequest{
 		report("id", reportTTL, func(r *domain.SchedulerReport) { r.ID = uuid.Nil }),
+		report("worker", reportTTL, func(r *domain.SchedulerReport) { r.Worker = "\xff" }),
 		report("host", reportTTL, func(r *domain.SchedulerReport) { r.Host = strings.Repeat("h", domain.MaxReportText+1) }),
 		report("version", reportTTL, func(r *domain.SchedulerReport) { r.Version = "\xff" }),
 		report("queues", reportTTL, func(r *domain.SchedulerReport) { r.Queues = make([]string, domain.MaxReportList+1) }),

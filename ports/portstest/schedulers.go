@@ -49,7 +49,7 @@ func reportIDs(reports []domain.SchedulerReport) []domain.SchedulerID {
 func largestReport(t *testing.T) domain.SchedulerReport {
 	t.Helper()
 	r := newReport()
-	r.Host = strings.Repeat("h", domain.MaxReportText)
+	r.Worker, r.Host = strings.Repeat("w", domain.MaxReportText), strings.Repeat("h", domain.MaxReportText)
 	for i := range domain.MaxReportList {
 		name := fmt.Sprintf("%064d", i)
 		r.Queues = append(r.Queues, name)

@@ -258,7 +258,7 @@ type WorkersStub struct {
 	Progress *domain.Progress  // of the newest heartbeat
 }
 
-func (s *WorkersStub) ClaimTasks(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+func (s *WorkersStub) ClaimTasks(ctx context.Context, _ string, req ports.ClaimRequest) ([]*domain.Task, error) {
 	if s.Err != nil {
 		return nil, s.Err
 	}
@@ -270,15 +270,19 @@ func (s *WorkersStub) ClaimTasks(ctx context.Context, req ports.ClaimRequest) ([
 	return tasks, err
 }
 
-func (s *WorkersStub) ExtendLeases(ctx context.Context, lease time.Duration, progress *domain.Progress, leases ...domain.Lease) ([]domain.Lease, error) {
+func (s *WorkersStub) ExtendLeases(ctx context.Context, _ string, lease time.Duration, progress *domain.Progress, runs ...ports.RunReport) ([]domain.Lease, error) {
 	s.Progress = progress
+	leases := make([]domain.Lease, len(runs))
+	for i, run := range runs {
+		leases[i] = *run.Task.Lease
+	}
 	if s.Err != nil {
 		return nil, s.Err
 	}
 	return s.ExtendLease(ctx, cmp.Or(lease, time.Minute), leases...)
 }
 
-func (s *WorkersStub) ReportRuns(ctx context.Context, runs ...ports.RunReport) ([]domain.TaskStatus, error) {
+func (s *WorkersStub) ReportRuns(ctx context.Context, _ string, runs ...ports.RunReport) ([]domain.TaskStatus, error) {
 	s.Reports = runs
 	if s.Err != nil {
 		return nil, s.Err
@@ -295,7 +299,7 @@ func (s *WorkersStub) ReportRuns(ctx context.Context, runs ...ports.RunReport) (
 	return statuses, s.UpdateTask(ctx, updates...)
 }
 
-func (s *WorkersStub) ReleaseTasks(ctx context.Context, leases ...domain.Lease) error {
+func (s *WorkersStub) ReleaseTasks(ctx context.Context, _ string, leases ...domain.Lease) error {
 	if s.Err != nil {
 		return s.Err
 	}

@@ -35,6 +35,19 @@ func Caller(r *http.Request) string {
 	return "address " + NetworkOf(r.RemoteAddr).String()
 }
 
+// Worker names the worker that sent the request, for people to read: by the name and the id
+// of its key, or by its address.
+func Worker(r *http.Request) string {
+	switch holder := HolderOf(r.Context()); {
+	case holder.ID == "":
+		return addressOf(r.RemoteAddr).String()
+	case holder.Name == "":
+		return holder.ID
+	default:
+		return holder.Name + " (" + holder.ID + ")"
+	}
+}
+
 // NetworkOf returns the address of host:port, or for IPv6 the network of 64 bits that
 // one client may have all of. It is zero if remote is none.
 func NetworkOf(remote string) netip.Prefix {

@@ -38,9 +38,12 @@ type WorkerList struct {
 	Schedulers []Worker `json:"schedulers"`
 }
 
-// Worker is what a scheduler told of itself.
+// Worker is what a scheduler told of itself, or of a worker that its server serves.
 type Worker struct {
 	ID uuid.UUID `json:"id"`
+	// Worker names a worker that claims over HTTP, by its key or address, and is "" for a
+	// scheduler. Its BusyWorkers are the leases that it holds; it is gone when it is silent.
+	Worker string `json:"worker"`
 	// Host, PID and Version tell which process it is.
 	Host    string `json:"host"`
 	PID     int    `json:"pid"`

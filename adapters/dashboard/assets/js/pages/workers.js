@@ -23,11 +23,13 @@ export function mount(root, ctx) {
       const { data, headers } = await send('GET', '/queue/workers', { signal });
       // How far the server's clock is ahead of this one, to the second.
       const ahead = Date.parse(headers.get('Date') ?? '') - Date.now() || 0;
-      const schedulers = data.schedulers.toSorted((a, b) => (a.host + a.pid < b.host + b.pid ? -1 : 1));
+      const schedulers = data.schedulers.toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
+      const processes = schedulers.filter((each) => !each.worker);
+      const others = schedulers.length - processes.length;
       replace(notice);
-      const busy = sum(schedulers, (each) => each.scheduler.busy_workers);
-      const all = sum(schedulers, (each) => each.scheduler.workers_count);
-      setText(meta, schedulers.length === 0 ? '' : `${count(schedulers.length, 'process', 'processes')}, ${number(busy)} of ${count(all, 'worker')} busy`);
+      const busy = sum(processes, (each) => each.scheduler.busy_workers);
+      const all = sum(processes, (each) => each.scheduler.workers_count);
+      setText(meta, schedulers.length === 0 ? '' : `${count(processes.length, 'process', 'processes')}, ${number(busy)} of ${count(all, 'worker')} busy${others > 0 ? `, and ${count(others, 'worker')} over HTTP` : ''}`);
       if (schedulers.length === 0) {
         cards.clear();
         replace(body, nothing());
@@ -45,6 +47,11 @@ export function mount(root, ctx) {
   });
   const timer = setInterval(() => cards.forEach((card) => card.tick()), TICK);
   return () => clearInterval(timer);
+}
+
+/** Processes come before the workers that they serve. */
+function orderOf(each) {
+  return (each.worker ? '1' : '0') + each.worker + each.host + each.pid;
 }
 
 function sum(list, of) {
@@ -114,11 +121,13 @@ class Card {
   update(each, ahead) {
     this.#ahead = ahead;
     const stats = each.scheduler;
-    replace(this.#name, userText(each.host), ' ', h('span', { class: 'muted' }, `process ${each.pid}`));
-    this.element.setAttribute('aria-label', `${each.host}, process ${each.pid}`);
+    const process = `${each.host}, process ${each.pid}`;
+    replace(this.#name, userText(each.worker || each.host), ' ', h('span', { class: 'muted' }, each.worker ? 'over HTTP' : `process ${each.pid}`));
+    this.element.setAttribute('aria-label', each.worker ? `${each.worker}, over HTTP` : process);
     replace(this.#end, state(stats), h('span', null, 'seen ', timeAgo(each.seen_at)));
-    replace(this.#load, bar(stats));
+    replace(this.#load, each.worker ? h('span', { class: 'load-text' }, `${count(stats.busy_workers, 'lease')} held`) : bar(stats));
     replace(this.#facts, facts([
+      ...(each.worker ? [['Served by', userText(process)]] : []),
       ['Version', userText(each.version)],
       ['Queues', each.queues.length > 0 ? userText(each.queues.join(', ')) : 'All'],
       ['Task types', userText(stats.task_types.join(', ') || '–')],
