@@ -66,6 +66,7 @@ func sabotages() map[string]sabotage[*broken] {
 	all := map[string]sabotage[*broken]{}
 	add(all, "queue", queueSabotages, func(b *broken) *brokenQueue { return b.queue })
 	add(all, "queues", queuesSabotages, func(b *broken) *brokenQueue { return b.queue })
+	add(all, "limits", limitSabotages, func(b *broken) *brokenQueue { return b.queue })
 	add(all, "events", eventSabotages, func(b *broken) *brokenQueue { return b.queue })
 	add(all, "schedulers", schedulerSabotages, func(b *broken) *brokenSchedulers { return b.schedulers })
 	add(all, "schedules", scheduleSabotages, func(b *broken) *brokenSchedules { return b.schedules })

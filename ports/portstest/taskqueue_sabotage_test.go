@@ -29,6 +29,10 @@ type brokenQueue struct {
 	queues  func(ctx context.Context) ([]domain.QueueInfo, error)
 	pause   func(ctx context.Context, name string) error
 	resume  func(ctx context.Context, name string) error
+	limit   func(ctx context.Context, l domain.Limit) error
+	unlimit func(ctx context.Context, name string) error
+	uses    func(ctx context.Context) ([]domain.LimitUse, error)
+	release func(ctx context.Context, leases ...domain.Lease) error
 	save    func(ctx context.Context, progress ...ports.RunProgress) error
 	watch   func(ctx context.Context, cancelled func([]domain.TaskID)) error
 	read    func(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error)
@@ -44,6 +48,7 @@ func newBrokenQueue(q *memstore.TaskQueue) *brokenQueue {
 		},
 		dequeue: q.Dequeue, update: q.UpdateTask, extend: q.ExtendLease, stats: q.GetQueueStats, list: q.ListTasks,
 		purge: q.PurgeFinished, reap: q.ReapExpired, remove: q.DeleteTask, queues: q.ListQueues, pause: q.PauseQueue, resume: q.ResumeQueue,
+		limit: q.SetLimit, unlimit: q.DeleteLimit, uses: q.ListLimits, release: q.ReleaseTask,
 		read: q.ReadTaskEvents, save: q.SaveProgress, watch: q.WatchCancelled,
 	}
 }
