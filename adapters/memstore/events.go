@@ -29,10 +29,16 @@ type eventLog struct {
 
 var _ ports.TaskEventReader = (*TaskQueue)(nil)
 
-// emit tells of a step, which is made already, but for the place of a ready task. Callers
-// hold mu.
+// emit tells of a step, which is made already, but for the place of a ready task: to those who
+// read, to the limits, and to what waits for the task. Callers hold mu.
 func (q *TaskQueue) emit(t *domain.Task, from, to domain.TaskStatus, reason domain.FailureReason) {
 	q.limit(t, from, to)
+	q.record(t, from, to, reason)
+	q.follow(t, from, to)
+}
+
+// record keeps a step for those who read.
+func (q *TaskQueue) record(t *domain.Task, from, to domain.TaskStatus, reason domain.FailureReason) {
 	e := &q.events
 	if e.until.IsZero() {
 		return

@@ -33,6 +33,9 @@ func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error 
 		if t.Status == domain.TaskStatusProcessing {
 			return &domain.TransitionError{TaskID: t.ID, From: t.Status}
 		}
+		if t.Workflow != nil {
+			return &domain.TransitionError{TaskID: t.ID, From: t.Status, Node: true}
+		}
 		q.remove(t)
 		return nil
 	})
@@ -55,6 +58,9 @@ func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 		again := t.Status == domain.TaskStatusFailed || t.Status == domain.TaskStatusCancelled
 		if id, held := q.holder(t, q.cfg.now()); again && held && id != t.ID && t.UniqueFor == 0 {
 			return &domain.DuplicateError{UniqueKey: t.UniqueKey, Holder: id}
+		}
+		if t.Workflow != nil {
+			return q.runAgain(t)
 		}
 		if err := q.step(t, t.RunAgain); err != nil {
 			return err
@@ -82,6 +88,9 @@ func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error 
 	return q.manage(ctx, "run task", ids, func(t *domain.Task) error {
 		if q.isReady(t) {
 			return nil
+		}
+		if q.waits(t) {
+			return &domain.TransitionError{TaskID: t.ID, From: t.Status, To: domain.TaskStatusPending, Node: true}
 		}
 		if err := q.step(t, t.RunNow); err != nil {
 			return err
@@ -209,7 +218,7 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) (
 	defer q.mu.Unlock()
 	now := q.cfg.now()
 	q.forget(now)
-	var out []domain.TaskID
+	out := q.purgeWorkflows(req, now)
 	for len(out) < req.Limit {
 		var first entry
 		var from *heap[entry]

@@ -66,6 +66,10 @@ type TaskQueue struct {
 	expired int
 	events  eventLog
 	watches map[*cancelWatch]struct{} // who is told of cancelled tasks
+	// workflows are those with tasks, endedWorkflows and failedWorkflows the finished ones by
+	// their ends: those with a FAILED task, and the others.
+	workflows                       map[domain.WorkflowID]*workflow
+	endedWorkflows, failedWorkflows *heap[workflowEnd]
 }
 
 // holder is who holds a unique key: until the time, if that is not zero.
@@ -102,6 +106,7 @@ func NewTaskQueue(cfg Config) *TaskQueue {
 		ready: map[lane]*readyTasks{}, limits: newLimits(map[string]domain.Limit{}), paused: map[string]time.Time{},
 		unique: map[string]holder{}, replaced: map[domain.TaskID]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
 		counts: map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}), watches: map[*cancelWatch]struct{}{},
+		workflows: map[domain.WorkflowID]*workflow{},
 	}
 	q.oldClaims = newHeap(
 		func(a, b claimEnd) int { return a.at.Compare(b.at) },
@@ -109,6 +114,7 @@ func NewTaskQueue(cfg Config) *TaskQueue {
 		func() int { return len(q.claims) })
 	q.due, q.leases, q.expiries = q.byTime(isDue), q.byTime(isLeased), q.byTime(mayExpire)
 	q.ended, q.failed, q.kept = q.byTime(isFinished), q.byTime(isFinished), q.byTime(isFinished)
+	q.endedWorkflows, q.failedWorkflows = q.endsOfWorkflows(), q.endsOfWorkflows()
 	return q
 }
 
@@ -176,10 +182,7 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 		return nil, err
 	}
 	t := in.AsEnqueued()
-	t.Delay = ceilMicro(in.Delay)
-	if !in.ScheduledAt.IsZero() {
-		t.ScheduledAt = in.ScheduledAt.UTC().Truncate(time.Microsecond)
-	}
+	inStoredPrecision(t)
 	if old, ok := q.tasks[t.ID]; ok {
 		first := *old
 		first.ScheduledAt, first.ExpiresAt = q.asked[t.ID].scheduled, q.asked[t.ID].expires
@@ -196,13 +199,28 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 	if id, held := q.holder(t, now); held {
 		return q.conflict(t, id, in.OnConflict, now)
 	}
+	q.store(t, now)
+	return t.Clone(), nil
+}
+
+// inStoredPrecision rounds the times of a new task.
+func inStoredPrecision(t *domain.Task) {
+	t.Delay = ceilMicro(t.Delay)
+	if !t.ScheduledAt.IsZero() {
+		t.ScheduledAt = t.ScheduledAt.UTC().Truncate(time.Microsecond)
+	}
+}
+
+// store keeps a new task, whose times are as it came with them.
+func (q *TaskQueue) store(t *domain.Task, now time.Time) {
 	t.CreatedAt = now
 	if !now.After(q.last) {
 		t.CreatedAt = q.last.Add(time.Microsecond)
 	}
 	q.last = t.CreatedAt
 	q.asked[t.ID] = asked{t.ScheduledAt, t.ExpiresAt}
-	if t.Delay > 0 {
+	waits := q.waits(t)
+	if t.Delay > 0 && !waits {
 		t.ScheduledAt = t.CreatedAt.Add(t.Delay)
 	}
 	if t.ExpiresAt = t.Expiry(t.CreatedAt); !t.ExpiresAt.IsZero() {
@@ -216,8 +234,12 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 	} else {
 		q.hold(t)
 	}
+	if waits {
+		q.lane(t)
+		q.waiting[t.ID] = true
+		return
+	}
 	q.place(t, now)
-	return t.Clone(), nil
 }
 
 // place puts a PENDING task among those that wait for their time, or are ready.
@@ -266,14 +288,14 @@ func (q *TaskQueue) isReady(t *domain.Task) bool {
 
 // step runs a change of a task's state and keeps the counts.
 func (q *TaskQueue) step(t *domain.Task, change func() error) error {
-	before, recoveries := t.Status, t.Recoveries
+	before, recoveries, failures := t.Status, t.Recoveries, len(t.Errors)
 	if err := change(); err != nil {
 		return err
 	}
 	q.counts[before]--
 	q.counts[t.Status]++
 	var reason domain.FailureReason
-	if t.Status == domain.TaskStatusRetrying || t.Status == domain.TaskStatusFailed || t.Recoveries > recoveries {
+	if t.Status == domain.TaskStatusRetrying || t.Status == domain.TaskStatusFailed || t.Recoveries > recoveries || len(t.Errors) > failures {
 		reason = t.Errors[len(t.Errors)-1].Reason
 	}
 	q.emit(t, before, t.Status, reason)
@@ -282,6 +304,8 @@ func (q *TaskQueue) step(t *domain.Task, change func() error) error {
 		delete(q.waiting, t.ID)
 		q.free(t)
 		switch {
+		case t.Workflow != nil:
+			// It is kept as long as its workflow.
 		case t.Retention > 0:
 			q.kept.push(entry{t.CompletedAt.Add(t.Retention).UnixMicro(), t})
 		case t.Status == domain.TaskStatusFailed:

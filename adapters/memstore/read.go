@@ -23,7 +23,9 @@ func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task
 	if !ok {
 		return nil, fmt.Errorf("task %s: %w", id, domain.ErrTaskNotFound)
 	}
-	return t.Clone(), nil
+	out := t.Clone()
+	out.WaitingFor = q.waitingFor(t)
+	return out, nil
 }
 
 func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {

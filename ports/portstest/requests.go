@@ -31,6 +31,7 @@ var badRequests = []struct {
 	{(*Store).hasLimits, badLimitRequests()},
 	{(*Store).hasSchedulers, badSchedulersRequests()},
 	{(*Store).hasSchedules, badScheduleRequests()},
+	{(*Store).hasWorkflows, badWorkflowRequests()},
 	{(*Store).hasEvents, badEventsRequests()},
 	{(*Store).hasRuns, badRunsRequests()},
 	{(*Store).hasLogs, badLogsRequests()},

@@ -68,6 +68,7 @@ func sabotages() map[string]sabotage[*broken] {
 	add(all, "queues", queuesSabotages, func(b *broken) *brokenQueue { return b.queue })
 	add(all, "limits", limitSabotages, func(b *broken) *brokenQueue { return b.queue })
 	add(all, "events", eventSabotages, func(b *broken) *brokenQueue { return b.queue })
+	add(all, "workflows", workflowSabotages, func(b *broken) *brokenQueue { return b.queue })
 	add(all, "schedulers", schedulerSabotages, func(b *broken) *brokenSchedulers { return b.schedulers })
 	add(all, "schedules", scheduleSabotages, func(b *broken) *brokenSchedules { return b.schedules })
 	for _, table := range []map[string]sabotage[*brokenLogs]{logSabotages, anomalySabotages, documentSabotages} {
@@ -138,14 +139,15 @@ func newStore(breaks func(*broken)) portstest.Store {
 	var offset atomic.Int64
 	b := newBroken(memstore.Config{Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }}, breaks)
 	s := portstest.Store{
-		Queue: b.queue, Queues: b.queue, Limits: b.queue, Events: b.queue, Runs: b.queue, Schedulers: b.schedulers, Schedules: b.schedules, Logs: b.logs, Verifier: b.verifier, Harm: b.verifier.harm,
+		Queue: b.queue, Queues: b.queue, Limits: b.queue, Events: b.queue, Runs: b.queue, Schedulers: b.schedulers, Schedules: b.schedules, Workflows: b.queue, Logs: b.logs,
+		Verifier: b.verifier, Harm: b.verifier.harm,
 		Advance: func(d time.Duration) { offset.Add(int64(d)) },
 	}
 	first, other := s, s
 	switch {
 	case b.queue.reopen != nil:
 		q := b.queue.reopen()
-		other.Queue, other.Queues, other.Limits, other.Events, other.Runs = q, q, q, q, q
+		other.Queue, other.Queues, other.Limits, other.Events, other.Runs, other.Workflows = q, q, q, q, q, q
 	case b.schedulers.reopen != nil:
 		other.Schedulers = b.schedulers.reopen()
 	case b.schedules.reopen != nil:

@@ -36,6 +36,13 @@ type brokenQueue struct {
 	save    func(ctx context.Context, progress ...ports.RunProgress) error
 	watch   func(ctx context.Context, cancelled func([]domain.TaskID)) error
 	read    func(ctx context.Context, req ports.EventRequest) (domain.TaskEventPage, error)
+	retry   func(ctx context.Context, ids ...domain.TaskID) error
+
+	create              func(ctx context.Context, w *domain.Workflow) (domain.WorkflowInfo, error)
+	workflow            func(ctx context.Context, id domain.WorkflowID, page ports.PlacePage) (domain.WorkflowPage, error)
+	workflows           func(ctx context.Context, req ports.WorkflowRequest) (domain.WorkflowList, error)
+	cancelAll, retryAll func(ctx context.Context, id domain.WorkflowID) (domain.WorkflowInfo, error)
+	before              func(ctx context.Context, id domain.TaskID, page ports.PlacePage) (domain.Predecessors, error)
 	// reopen is what another process gets; nil for a store of one process.
 	reopen func() *brokenQueue
 }
@@ -49,7 +56,8 @@ func newBrokenQueue(q *memstore.TaskQueue) *brokenQueue {
 		dequeue: q.Dequeue, update: q.UpdateTask, extend: q.ExtendLease, stats: q.GetQueueStats, list: q.ListTasks,
 		purge: q.PurgeFinished, reap: q.ReapExpired, remove: q.DeleteTask, queues: q.ListQueues, pause: q.PauseQueue, resume: q.ResumeQueue,
 		limit: q.SetLimit, unlimit: q.DeleteLimit, uses: q.ListLimits, release: q.ReleaseTask,
-		read: q.ReadTaskEvents, save: q.SaveProgress, watch: q.WatchCancelled,
+		read: q.ReadTaskEvents, save: q.SaveProgress, watch: q.WatchCancelled, retry: q.RetryTask,
+		create: q.CreateWorkflow, workflow: q.GetWorkflow, workflows: q.ListWorkflows, cancelAll: q.CancelWorkflow, retryAll: q.RetryWorkflow, before: q.GetPredecessors,
 	}
 }
 
@@ -79,6 +87,9 @@ func (q *brokenQueue) ReapExpired(ctx context.Context, req ports.ReapRequest) (p
 }
 func (q *brokenQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.remove(ctx, ids...)
+}
+func (q *brokenQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
+	return q.retry(ctx, ids...)
 }
 func (q *brokenQueue) ListQueues(ctx context.Context) ([]domain.QueueInfo, error) {
 	return q.queues(ctx)
