@@ -21,6 +21,9 @@ const (
 	// maxRefusals is how often a report is sent alone that the store does not take,
 	// though it takes others.
 	maxRefusals = 4
+	// reportPause is between the begins of two calls while runs end one after another, so
+	// that one call has what ended meanwhile.
+	reportPause = 2 * time.Millisecond
 )
 
 // report is what the queue is to be told about a run: how it ended, or that
@@ -49,20 +52,45 @@ func (rep *report) size() int {
 // outbox holds the reports that the reporter has not sent.
 type outbox struct {
 	wake chan struct{} // has an item when something changed
+	full chan struct{} // has an item when there may be enough for a call, or the last
 
 	mu     sync.Mutex // guards the fields below
 	items  []report
 	closed bool
 }
 
-func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
+func newOutbox() *outbox {
+	return &outbox{wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
+}
 
 // put adds reports behind the others.
 func (o *outbox) put(items ...report) {
 	o.mu.Lock()
 	o.items = append(o.items, items...)
+	enough := len(o.items) >= enoughForCall
 	o.mu.Unlock()
 	notify(o.wake)
+	if enough {
+		notify(o.full)
+	}
+}
+
+// pause returns once there is enough for a call, at t, or when ctx ends.
+func (o *outbox) pause(ctx context.Context, t time.Time) {
+	o.mu.Lock()
+	enough := o.closed || len(o.items) >= enoughForCall
+	o.mu.Unlock()
+	left := time.Until(t)
+	if enough || left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-o.full:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // putBack adds reports that were taken behind the others.
@@ -72,12 +100,20 @@ func (o *outbox) putBack(items []report) {
 	o.items = append(o.items, items...)
 }
 
+// has reports whether something is to be sent.
+func (o *outbox) has() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.items) > 0
+}
+
 // close lets take say that nothing more will come.
 func (o *outbox) close() {
 	o.mu.Lock()
 	o.closed = true
 	o.mu.Unlock()
 	notify(o.wake)
+	notify(o.full)
 }
 
 // take returns what one call should send, at least one report if there is
@@ -117,12 +153,15 @@ func (s *DefaultScheduler) release(runs []*run) {
 }
 
 // sendReports tells the queue how runs ended, until ctx ends or the outbox is closed
-// and empty. What comes while a call is under way travels with the next. A call
-// that fails is repeated until the store answers it. If the store answers others,
+// and empty. What comes while a call is under way travels with the next; while several
+// come together, the next waits for more, but not long: a report on whose answer the
+// next run depends comes alone, and is sent at once. A call that fails is repeated until the store answers it. If the store answers others,
 // what it does not take is looked for, and holds nobody up meanwhile.
 func (s *DefaultScheduler) sendReports(ctx context.Context) {
 	var wait backoff
+	var next time.Time
 	for ctx.Err() == nil {
+		s.outbox.pause(ctx, next)
 		items, last := s.outbox.take()
 		if len(items) == 0 {
 			if last {
@@ -134,9 +173,14 @@ func (s *DefaultScheduler) sendReports(ctx context.Context) {
 			}
 			continue
 		}
+		began := time.Now()
 		again := s.send(ctx, items)
 		if len(again) == 0 {
 			wait.reset()
+			next = time.Time{}
+			if len(items) > 1 || s.outbox.has() {
+				next = began.Add(reportPause)
+			}
 			continue
 		}
 		pause := time.NewTimer(wait.next(s.cfg.Random()))

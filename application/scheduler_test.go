@@ -294,7 +294,7 @@ func TestTimeOut(t *testing.T) {
 		w.enqueue(stuck, next)
 		synctest.Wait()
 		require.Equal(t, domain.TaskStatusProcessing, w.task(next.ID).Status, "it is prefetched")
-		settle(6 * time.Second)
+		settle(6*time.Second + 10*time.Millisecond)
 		require.Equal(t, domain.TaskStatusPending, w.task(next.ID).Status, "it is given back")
 		close(wake)
 		synctest.Wait()
@@ -402,6 +402,57 @@ func TestReportsTravelTogether(t *testing.T) {
 		require.EqualValues(t, 50, w.queueStats().Completed)
 		require.LessOrEqual(t, w.queue.count("UpdateTask"), 3)
 		require.LessOrEqual(t, w.queue.count("Dequeue"), 3, "a claim takes as many as there are free workers")
+		w.stop()
+	})
+}
+
+func TestCallsGatherWhatComesOneAfterAnother(t *testing.T) {
+	t.Parallel()
+	begin := func(t *testing.T) *world {
+		w := startWorld(t, application.SchedulerConfig{Workers: 50}, func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
+		w.queue.set(func(q *faultyQueue) {
+			q.delay["Dequeue"], q.delay["UpdateTask"] = 200*time.Microsecond, 200*time.Microsecond
+		})
+		settle(time.Second)
+		w.queue.set(func(q *faultyQueue) { clear(q.calls) })
+		return w
+	}
+	inBubble(t, "of a steady flow, calls have several", func(t *testing.T) {
+		const n = 400
+		w := begin(t)
+		for range n {
+			w.enqueue(newTestTask())
+			pass(250 * time.Microsecond)
+		}
+		settle(3 * time.Millisecond)
+		require.EqualValues(t, n, w.queueStats().Completed)
+		require.Less(t, w.queue.count("UpdateTask"), n/4)
+		require.Less(t, w.queue.count("Dequeue"), n*2/3)
+		w.stop()
+	})
+	inBubble(t, "nobody who waits for one run after another waits longer", func(t *testing.T) {
+		w := begin(t)
+		for range 20 {
+			task := newTestTask()
+			w.enqueue(task)
+			settle(time.Millisecond)
+			require.Equal(t, domain.TaskStatusCompleted, w.task(task.ID).Status)
+		}
+		w.stop()
+	})
+	inBubble(t, "what is enough for a call does not wait", func(t *testing.T) {
+		w := begin(t)
+		for round := range int64(20) {
+			tasks := make([]*domain.Task, 20)
+			for i := range tasks {
+				tasks[i] = newTestTask()
+			}
+			w.enqueue(tasks...)
+			settle(time.Millisecond)
+			// Others than the first reports, of any number, may be too few to go at once.
+			require.GreaterOrEqual(t, w.queueStats().Completed, 20*round+12)
+			settle(3 * time.Millisecond)
+		}
 		w.stop()
 	})
 }
