@@ -94,3 +94,50 @@ func BenchmarkTaskQueue(b *testing.B) {
 		return client
 	})
 }
+
+// BenchmarkLimitedKeys measures what a task costs of 100 keys, each of which runs one at a
+// time, and how many are drained in a second by claims of 100.
+func BenchmarkLimitedKeys(b *testing.B) {
+	for _, limited := range []bool{false, true} {
+		b.Run(fmt.Sprintf("limited=%v", limited), func(b *testing.B) {
+			server := redistest.Start(b)
+			client, err := redisstore.Open(b.Context(), redisstore.Config{URL: server.URL()})
+			require.NoError(b, err)
+			rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+			b.Cleanup(func() {
+				require.NoError(b, client.Close())
+				require.NoError(b, rdb.Close())
+			})
+			if limited {
+				require.NoError(b, client.SetLimit(b.Context(), domain.Limit{Name: "keys", Scope: domain.LimitKey, Queue: domain.DefaultQueue, Concurrency: 1}))
+			}
+			begin := serverCPU(b, rdb)
+			for done := 0; done < b.N; done += 1000 {
+				tasks := make([]*domain.Task, min(1000, b.N-done))
+				for i := range tasks {
+					tasks[i] = domain.NewTask(uuid.Must(uuid.NewV7()), "work", nil)
+					tasks[i].Key = strconv.Itoa(i % 100)
+				}
+				_, err := client.Enqueue(b.Context(), tasks...)
+				require.NoError(b, err)
+			}
+			before := serverCPU(b, rdb)
+			b.ResetTimer()
+			for done := 0; done < b.N; {
+				claimed, err := client.Dequeue(b.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 100, Lease: ports.MaxLease})
+				require.NoError(b, err)
+				require.NotEmpty(b, claimed)
+				updates := make([]ports.TaskUpdate, len(claimed))
+				for i, t := range claimed {
+					updates[i] = ports.TaskUpdate{Lease: *t.Lease, Outcome: ports.OutcomeCompleted}
+				}
+				require.NoError(b, client.UpdateTask(b.Context(), updates...))
+				done += len(claimed)
+			}
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
+			b.ReportMetric((before-begin)*1e6/float64(b.N), "enqueue-server-µs/op")
+			b.ReportMetric((serverCPU(b, rdb)-before)*1e6/float64(b.N), "run-server-µs/op")
+		})
+	}
+}

@@ -60,6 +60,20 @@
 // the newest event of each partition; if it is not among what is kept, be it
 // trimmed, lost in a fail-over or mended by a verifier, the reader is told of a loss.
 //
+// # Limits
+//
+// While the field "follow" of meta says so, each script hands the steps of its tasks to what
+// follows them (queue/steps.lua), in the same atomic change: limits/follow.lua keeps what is
+// known of limits up with them. A claim asks how many tasks each queue and type may begin,
+// and takes no more. Of a queue with limits of keys it takes from the open tasks only, which
+// are those whose keys let them begin: a step opens and closes as many as it changes, so
+// that nothing that is held back is ever looked at. limits/common.lua has the details.
+//
+// SetLimit looks through the tasks of the queue in steps, and claims keep to limits of keys
+// from when it has seen all. A queue with limits has a later layout, which programs that do
+// not know of limits refuse. A report that such a program makes of a task that it had claimed
+// before is not counted, so that its slot stays taken: verify --repair frees it.
+//
 // # Cluster
 //
 // With one partition the whole queue is on one node; with N it is on as many nodes

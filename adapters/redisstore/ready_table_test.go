@@ -202,7 +202,7 @@ func TestALaterLayoutIsRefused(t *testing.T) {
 	p := storetest.NewPatientIn(t, w.World, storetest.Raw(t, w.Server))
 	live := w.queue(t)
 	requireServed(t, live, "one")
-	p.Do(t, "HSET", p.Key("meta"), "lanes", "3:1", "generation", uuid.NewString())
+	p.Do(t, "HSET", p.Key("meta"), "lanes", "4:1", "generation", uuid.NewString())
 	before := p.Redis.HGetAll(t.Context(), p.Key("lanes")).Val()
 	_, err := live.Enqueue(t.Context(), taskOf("one"), taskOf("two"))
 	require.ErrorIs(t, err, domain.ErrStoreUnavailable)

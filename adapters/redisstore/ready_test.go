@@ -87,7 +87,7 @@ func TestAStoreThatRefusesWritesIsNotReady(t *testing.T) {
 	})
 	t.Run("its layout is a later one", func(t *testing.T) {
 		before := rdb.HGetAll(t.Context(), "{logsift:0}:meta").Val()
-		require.NoError(t, rdb.HSet(t.Context(), "{logsift:0}:meta", "lanes", "3:1", "generation", uuid.NewString()).Err())
+		require.NoError(t, rdb.HSet(t.Context(), "{logsift:0}:meta", "lanes", "4:1", "generation", uuid.NewString()).Err())
 		requireNotReady(t, queue, domain.ErrStoreUnavailable, "newer version", func() {
 			require.NoError(t, rdb.HSet(t.Context(), "{logsift:0}:meta", "lanes", before["lanes"], "generation", uuid.NewString()).Err())
 		})

@@ -679,6 +679,8 @@ var limitCases = []storeCase{
 			for _, task := range first {
 				if task.Key == "a" {
 					q.update(t, retry(task, time.Hour))
+				} else {
+					q.complete(t, task)
 				}
 			}
 			again := q.restarted(t)

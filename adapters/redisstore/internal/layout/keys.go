@@ -1,8 +1,11 @@
 package layout
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
+
+	"logsift/domain"
 )
 
 // A Key is one key of Redis, or one kind of them; ID, KEY, LIST and NAME stand for what
@@ -35,6 +38,15 @@ var queueTable = []Key{
 	{"lanes", "hash", "QUEUE|TYPE: its number; !QUEUE: since when it is paused; see queue/table.lua"},
 	{"meta", "hash", "generation (the epoch) and lanes (layout and number) of the ready lists, seq (newest sequence number), idle (a claim waits), " +
 		"watch, told and heed (of events), follow (see queue/steps.lua), sweep (of ready lists)"},
+	{"limits", "hash", "name of a limit: what it is of and its JSON, see limits/set.lua"},
+	{"limited", "hash", "what limits say, by queue, type and key, and which ready list is of what; see limits/common.lua"},
+	{"running", "hash", "name of a limit of a queue or type: how many of its tasks run"},
+	{"buckets", "hash", "name of a limit of a queue or type: when its bucket is full"},
+	{"open:LIST", "zset", "ready tasks of a queue with limits of keys that may begin, in the order of ready:LIST"},
+	{"keyed:LIST:QUEUE|KEY", "zset", "ready tasks of a limited key in their order"},
+	{"slots:QUEUE", "hash", "id of a task that holds a slot of its key: that key, as in JSON"},
+	{"keys:QUEUE", "hash", "key, as in JSON: what is known of it, see limits/common.lua"},
+	{"tokens", "zset", "QUEUE|KEY by when it has another token, or all of them"},
 	{"claim:ID", "string", "what a claim took, for as long as its lease and a minute"},
 	{"progress:ID", "string", "fence, time and contents of how far the run of a task has come, for ports.ProgressKept; see codec.go"},
 	{"events", "stream", "steps of tasks while somebody reads them, see events/emit.lua; also the channel of waiting readers"},
@@ -124,6 +136,21 @@ func (k *QueueKeys) All(ready []string) []string {
 		k.Completed, k.Failed, k.Cancelled, k.FinList,
 		k.Unique, k.UniqueOf, k.Meta, k.Events, k.UniqueUntil, k.Expiring, k.Kept, k.Dead,
 	}, ready...)
+}
+
+// Limit is the text by which scripts know what a limit is of; see limits/common.lua.
+func Limit(l *domain.Limit) string {
+	switch {
+	case l.Scope == domain.LimitQueue:
+		return "q:" + l.Queue
+	case l.Scope == domain.LimitType:
+		return "t:" + string(l.Type)
+	case l.Key == "":
+		return "r:" + l.Queue
+	}
+	// As in the options of a record. A string always marshals.
+	key, _ := json.Marshal(l.Key)
+	return "k:" + l.Queue + "|" + string(key[1:len(key)-1])
 }
 
 // ForTable lists the keys of the scripts that take the table of ready lists.

@@ -47,6 +47,18 @@ func TestTheTablesHaveEachKey(t *testing.T) {
 	p.Do(t, "DEL", p.Key("cancelled"))
 	p.Do(t, "SET", p.Key("cancelled"), "foreign")
 	p.Verify(t, true)
+	for _, l := range []domain.Limit{
+		{Name: "queue", Scope: domain.LimitQueue, Queue: domain.DefaultQueue, Rate: domain.Rate{Count: 9, Per: time.Minute}},
+		{Name: "keys", Scope: domain.LimitKey, Queue: domain.DefaultQueue, Concurrency: 2, Rate: domain.Rate{Count: 9, Per: time.Minute}},
+	} {
+		require.NoError(t, p.Queue.SetLimit(t.Context(), l))
+	}
+	for range 3 {
+		p.Enqueue(t, func(task *domain.Task) { task.Key = "a" })
+	}
+	for p.Claim(t).Key != "a" {
+		continue
+	}
 	p.Enqueue(t, func(task *domain.Task) { task.ExpiresIn = time.Hour })
 	own := p.Enqueue(t, func(task *domain.Task) { task.Retention = time.Hour })
 	require.NoError(t, p.Queue.CancelTask(t.Context(), own))

@@ -17,7 +17,10 @@ const (
 	// Version is the version of the data layout of the queue. A table of ready lists of an
 	// earlier version is brought to this one by the first process that reads it; one of
 	// a later version is refused.
-	Version = 2
+	Version = 3
+	// PlainVersion is that of a queue without what follows tasks, such as limits, so that
+	// programs that do not know of it can be used beside this one.
+	PlainVersion = 2
 )
 
 // ReservedList is that of log analyses, for which there is room beyond MaxReadyLists: whoever
@@ -58,8 +61,8 @@ const (
 	NoCount    = "-"
 )
 
-// JoinLayout is the text of that field for so many ready lists.
-func JoinLayout(lists int) string { return fmt.Sprintf("%d:%d", Version, lists) }
+// JoinLayout is the text of that field for so many ready lists of a plain queue.
+func JoinLayout(lists int) string { return fmt.Sprintf("%d:%d", PlainVersion, lists) }
 
 // SplitLayout reads the field.
 func SplitLayout(text string) (version, lists int, ok bool) {

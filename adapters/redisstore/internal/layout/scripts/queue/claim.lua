@@ -95,14 +95,20 @@ if due and tonumber(due) <= now then
   -- As in keys.lua: a damaged record must not stop the claim.
   K.ready = function(list_no) return KEYS[14 + list_no] or KEYS[14] or K.scheduled end
   promote(K, now, 200, emit)
-  if follow then K.follow(now) end
+  if K.follow then K.follow(now) end
   due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 end
 local next_due = due and math.max(0, tonumber(due) - now) or -1
 
 -- Take from the ready list with the best head for as long as it stays the best.
 local ids, scores, heads, groups = {}, {}, {}, {}
-for i = 8, #ARGV do
+if K.pick then
+  local numbers, keys = {}, {}
+  for i = 8, #ARGV do numbers[i - 7], keys[i - 7] = tonumber(ARGV[i]), KEYS[14 + ARGV[i]] end
+  next_due = K.pick(numbers, keys, max, next_due, ids, scores, groups)
+  K.records = {}
+end
+for i = 8, K.pick and 0 or #ARGV do
   local key = KEYS[14 + ARGV[i]]
   if #ARGV == 8 then
     heads[1] = { key = key, score = 0 }
@@ -174,6 +180,7 @@ while taken < #ids and room > 0 and not late do
   part = math.min(4 * part, 64)
   for i = 1, last - first do
     local id, s, record = ids[first + i], states[i], records[i]
+    if K.records then K.records[id] = record end
     -- As times in common.lua.
     local version, expires, retention = record and byte(record, 1) or 0, 0, 0
     if version > 16 and version < 33 and #record >= 28 and #id == 16 then
@@ -234,7 +241,10 @@ if taken < #ids then
       back[#back + 1] = scores[i]
       back[#back + 1] = ids[i]
     end
-    if #back > 0 then call_many('ZADD', g.key, back) end
+    if #back > 0 then
+      call_many('ZADD', g.key, back)
+      if g.open then call_many('ZADD', g.open, back) end
+    end
   end
 end
 if #frees > 0 then

@@ -24,6 +24,8 @@ for i = 3, #ARGV do
     if t.deliveries == 0 then redis.call('ZREM', K.expiring, id) end
     emit(id, t.status, 0, t.attempt, t.list_no)
     free_unique(K.unique, K.unique_of, { id })
+    -- While its record can be read.
+    if K.follow then K.follow(now) end
     for _, key in ipairs({ K.tasks, K.state, K.results, K.errors, K.unique_of }) do
       redis.call('HDEL', key, id)
     end

@@ -18,10 +18,11 @@ if (m[4] or '') ~= ARGV[2] then return { -1 } end
 local now = store_now(ARGV[1])
 local count = tonumber(ARGV[4])
 local seq = math.max(now - SEQUENCE_START, tonumber(m[1] or 0) + 1) - 1
-local emit, emit_all
+local emit, emit_all, records
 local reads, follow = m[3] and (tonumber(m[3]) or 0) > now, m[5]
 if reads or follow then
-  local K = { meta = meta, events = KEYS[7] }
+  records = {}
+  local K = { meta = meta, events = KEYS[7], records = records }
   -- include: queue/steps
 end
 
@@ -118,7 +119,10 @@ for n = 1, count do
         keys_of[#keys_of + 1] = key
       end
     end
-    if emit then emit(id, 0, 1, 0, list_no) end
+    if emit then
+      emit(id, 0, 1, 0, list_no)
+      records[id] = record
+    end
     out[n] = SEQUENCE_START + seq
   end
 end

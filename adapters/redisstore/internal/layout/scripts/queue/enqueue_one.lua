@@ -11,7 +11,7 @@ local now = store_now(ARGV[5])
 local emit, emit_all
 local reads, follow = m[3] and (tonumber(m[3]) or 0) > now, m[5]
 if reads or follow then
-  local K = { meta = meta, events = KEYS[4] }
+  local K = { meta = meta, events = KEYS[4], records = { [id] = record } }
   -- include: queue/steps
 end
 local seq, last = now - SEQUENCE_START, m[1] and tonumber(m[1]) or 0

@@ -8,6 +8,7 @@
 -- KEYS: ready lists, meta, events. ARGV: 'close' or 'free', name of the sweep, the epoch
 -- that the table gets, then name and number of each ready list.
 -- Reply: how many ready lists were closed or freed.
+-- include: limits/names
 local lists, meta = KEYS[1], KEYS[2]
 local sweep = ARGV[2] .. ' ' .. string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local frees = ARGV[1] == 'free'
@@ -27,6 +28,7 @@ for _, list_no in ipairs(found) do
 end
 if frees then
   redis.call('HSET', meta, 'generation', ARGV[3], 'lanes', layout .. ':' .. count - #found)
+  name_lists(lists, meta)
   -- Events name ready lists too: those who read them begin anew.
   redis.call('DEL', KEYS[3])
 else

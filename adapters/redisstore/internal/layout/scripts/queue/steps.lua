@@ -21,11 +21,16 @@ if follow then
     if emit_event then emit_event(id, from, to, attempt, list_no, reason) end
   end
   local function key(name) return string.sub(K.meta, 1, -5) .. name end
+  local follow_limits
+  if string.find(follow, 'l', 1, true) then
+    -- include: limits/follow
+  end
   -- K.follow does so at once, for a script that goes on with what has become of the tasks.
   K.follow = function(now)
     local first = followed + 1
     if first > #steps then return end
     -- What causes steps of other tasks comes before what only counts them.
+    if follow_limits then follow_limits(steps, first) end
     followed = #steps
   end
   emit_all = function(now)

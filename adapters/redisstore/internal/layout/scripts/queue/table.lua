@@ -12,6 +12,8 @@
 -- bare number there, and before that both in the fields "" and "#" of the table. Its
 -- programs take either for a number and add to it, so that they fail before they write
 -- anything to a table of layout 2.
+-- What follows tasks (see steps.lua) has layout 3, which programs of layout 2 refuse, for as
+-- long as there is any.
 -- KEYS: ready lists, meta. ARGV: the epoch of a table that changes, layout, most ready lists,
 -- a ready list that there is always room for, 'begin' to begin a table that has no ready list, or
 -- '', then names to add, or to open.
@@ -19,9 +21,10 @@
 -- partitions alone), then name and number of each ready list, and field and time of each
 -- pause; a name that found no room is missing. {-1, layout} if the layout is a later
 -- one, {-2} if the table is damaged.
+-- include: limits/names
 local lists, meta = KEYS[1], KEYS[2]
 local layout, most = tonumber(ARGV[2]), tonumber(ARGV[3])
-local known, all = redis.call('HMGET', meta, 'generation', 'lanes'), redis.call('HGETALL', lists)
+local known, all = redis.call('HMGET', meta, 'generation', 'lanes', 'follow'), redis.call('HGETALL', lists)
 local number, used, count, sound, first = {}, {}, 0, true, {}
 for i = 1, #all, 2 do
   local name, n = all[i], tonumber(all[i + 1])
@@ -37,6 +40,8 @@ for i = 1, #all, 2 do
 end
 local stored, many = string.match(known[2] or '', '^(%d+):(%d+)$')
 if stored and tonumber(stored) > layout then return { -1, tonumber(stored) } end
+-- Only what follows tasks needs the last layout.
+if not known[3] then layout = layout - 1 end
 local epoch = known[1] or first[''] or ''
 local function partitions(g) return string.match(g, '^(%d+)/') or '1' end
 if epoch ~= '' and partitions(epoch) ~= partitions(ARGV[1]) then return { epoch } end
@@ -72,6 +77,7 @@ if changed or #added > 0 then
   redis.call('HSET', lists, '#', '-')
   if #added > 0 then call_many('HSET', lists, added) end
   redis.call('HSET', meta, 'generation', epoch, 'lanes', layout .. ':' .. count)
+  name_lists(lists, meta)
   all = redis.call('HGETALL', lists)
 end
 local out = { epoch }

@@ -1,0 +1,109 @@
+-- Keeps what is known of limits up with the steps of tasks: defines follow_limits, and
+-- K.pick, with which a claim chooses tasks. See steps.lua and common.lua.
+-- include: limits/common
+
+-- count_runs counts the tasks of queues and types that run, and the tokens that they took. It
+-- returns whether a slot became free.
+local function count_runs(steps, first)
+  local counts, free = {}, false
+  local function count(limit, by)
+    if not limit then return end
+    local c = counts[limit.name] or { limit = limit, running = 0, began = 0 }
+    counts[limit.name] = c
+    c.running, c.began = c.running + by, c.began + math.max(by, 0)
+  end
+  for n = first, #steps do
+    local from, to, list = steps[n][2], steps[n][3], lists[steps[n][5]]
+    local by = (to == 2 and 1 or 0) - (from == 2 and 1 or 0)
+    if by ~= 0 and list then
+      count(list.queue.limit, by)
+      count(list.type.limit, by)
+    end
+  end
+  for name, c in pairs(counts) do
+    if c.running ~= 0 then redis.call('HINCRBY', key('running'), name, c.running) end
+    if c.limit.every > 0 and c.began > 0 then
+      local number, full = struct.unpack('>I4d', redis.call('HGET', key('buckets'), name) or string.rep('\0', 12))
+      if number ~= c.limit.number then full = 0 end
+      redis.call('HSET', key('buckets'), name, struct.pack('>I4d', c.limit.number, take(c.limit, full, c.began)))
+    end
+    free = free or c.running < 0
+  end
+  return free
+end
+
+follow_limits = function(steps, first)
+  local numbers = {}
+  for n = first, #steps do numbers[#numbers + 1] = steps[n][5] end
+  learn(numbers)
+  local free = count_runs(steps, first)
+
+  -- What is to be known of many tasks is read at once: who holds slots, and who is ready.
+  local slots, scores, asked = {}, {}, {}
+  local function ask(kind, name, id)
+    local of = kind .. name
+    asked[of] = asked[of] or {}
+    table.insert(asked[of], id)
+  end
+  for n = first, #steps do
+    local id, from, to, _, list_no = unpack(steps[n])
+    local list = lists[list_no]
+    if list and list.queue.stage then
+      if from == 1 or from == 2 or from == 5 then ask('slots:', list.queue.name, id) end
+      if to == 1 then ask('ready:', list_no, id) end
+    end
+  end
+  for of, ids in pairs(asked) do
+    local is_slots = string.sub(of, 1, 6) == 'slots:'
+    for i, v in ipairs(get_many(is_slots and 'HMGET' or 'ZMSCORE', key(of), ids)) do
+      if is_slots then slots[ids[i]] = v else scores[ids[i]] = v and tonumber(v) end
+    end
+  end
+
+  local took, left, opens, closes = {}, {}, {}, {}
+  local function note(all, name, a, b)
+    all[name] = all[name] or {}
+    table.insert(all[name], a)
+    if b then table.insert(all[name], b) end
+  end
+  for n = first, #steps do
+    local id, from, to, _, list_no = unpack(steps[n])
+    local queue = lists[list_no] and lists[list_no].queue
+    if queue and queue.stage then
+      local holds, score = slots[id], to == 1 and scores[id]
+      local name = holds or (from == 1 or to == 2 or score) and key_of(id)
+      local s = name and key_state(queue, name)
+      local taken = to == 2 and queue.open
+      if s and s.tracked then
+        local limit = s.limit
+        if from == 1 and not score then remove(s, list_no, id, taken) end
+        if holds and from == 2 then s.running = s.running - 1 end
+        if holds and to ~= 2 and not (limit and limit.blocks and (to == 1 or to == 5)) then
+          s.held, holds = s.held - 1, false
+          note(left, queue.name, id)
+        end
+        if to == 2 and (limit or holds) then
+          s.running = s.running + 1
+          if not holds then
+            s.held = s.held + 1
+            note(took, queue.name, id, name)
+          end
+          if limit and limit.every > 0 then s.full = take(limit, s.full, 1) end
+        end
+        if score then insert(s, list_no, id, score, holds, from == 1) end
+      elseif score then
+        note(opens, list_no, digits(score), id)
+      elseif from == 1 and not taken then
+        note(closes, list_no, id)
+      end
+    end
+  end
+  for of, ids in pairs(left) do call_many('HDEL', key('slots:' .. of), ids) end
+  for of, values in pairs(took) do call_many('HSET', key('slots:' .. of), values) end
+  for list_no, ids in pairs(closes) do call_many('ZREM', open_key(list_no), ids) end
+  for list_no, values in pairs(opens) do call_many('ZADD', open_key(list_no), values) end
+  local opened = store_keys()
+  if opened or free then wake() end
+end
+
+-- include: limits/pick
