@@ -164,17 +164,19 @@ func (s *ScheduleService) ResumeSchedule(ctx context.Context, name string) (doma
 }
 
 // RunSchedule enqueues the schedule's task at once, whatever its overlap policy, also in a
-// pause. The newest of the record's Firings tells what became of it. Where the store fails
-// after it is Pending, that is no error: it will fire, and a repeat would have another task.
-func (s *ScheduleService) RunSchedule(ctx context.Context, name string) (domain.ScheduleRecord, error) {
+// pause. run names the request, so that a repeat has the same task. The firing of that Run,
+// the newest if this is no repeat, tells what became of it. Where the store fails after it
+// is Pending, that is no error: it will fire.
+func (s *ScheduleService) RunSchedule(ctx context.Context, name string, run uuid.UUID) (domain.ScheduleRecord, error) {
+	added := false
 	r, err := s.change(ctx, name, func(r *domain.ScheduleRecord, now time.Time) (bool, error) {
 		if err := found(r, name); err != nil {
 			return false, err
 		}
-		r.RunNow(now)
-		return true, nil
+		added = r.RunNow(run, now)
+		return added, nil
 	})
-	if err != nil {
+	if err != nil || !added {
 		return r, err
 	}
 	// Should this be cut short, the record is due until it has succeeded.
@@ -359,7 +361,7 @@ func (s *ScheduleService) fire(ctx context.Context, records []domain.ScheduleRec
 			if f.At = now; now.IsZero() {
 				f.At = f.Tick
 			}
-			firings, tasks = append(firings, firing{i, f}), append(tasks, r.Schedule.TaskAt(f.Tick))
+			firings, tasks = append(firings, firing{i, f}), append(tasks, r.TaskOf(f))
 			if r.Schedule.Overlap == domain.OverlapReplace && !f.Manual && r.LastTask != uuid.Nil && r.LastTask != f.TaskID {
 				replaced = append(replaced, r.LastTask)
 			}

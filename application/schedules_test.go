@@ -230,7 +230,7 @@ func TestSchedulesInUse(t *testing.T) {
 		require.NoError(t, errOf(w.service.PauseSchedule(t.Context(), "s")))
 		settle(10 * time.Minute)
 		require.Len(t, w.tasks(), 1)
-		r, err := w.service.RunSchedule(t.Context(), "s")
+		r, err := w.service.RunSchedule(t.Context(), "s", uuid.New())
 		require.NoError(t, err)
 		require.True(t, r.Firings[1].Manual)
 		require.Contains(t, w.tasks(), r.Firings[1].TaskID)
@@ -242,7 +242,7 @@ func TestSchedulesInUse(t *testing.T) {
 		settle(5 * time.Minute)
 		require.Len(t, w.tasks(), 3)
 		require.ErrorIs(t, w.service.DeleteSchedule(t.Context(), "s"), domain.ErrScheduleNotFound)
-		require.ErrorIs(t, errOf(w.service.RunSchedule(t.Context(), "s")), domain.ErrScheduleNotFound)
+		require.ErrorIs(t, errOf(w.service.RunSchedule(t.Context(), "s", uuid.New())), domain.ErrScheduleNotFound)
 		require.ErrorIs(t, errOf(w.service.PauseSchedule(t.Context(), "s")), domain.ErrScheduleNotFound)
 		require.ErrorIs(t, errOf(w.service.ResumeSchedule(t.Context(), "s")), domain.ErrScheduleNotFound)
 	})
@@ -293,14 +293,23 @@ func TestSchedulesInUse(t *testing.T) {
 	inBubble(t, "a run by hand that is cut short", func(t *testing.T) {
 		w := newScheduleWorld(t)
 		w.put(func(s *domain.Schedule) { s.Every = time.Hour })
-		r, err := application.NewScheduleService(w.store, awayQueue{w.store}, nil).RunSchedule(t.Context(), "s")
+		id := uuid.New()
+		r, err := application.NewScheduleService(w.store, awayQueue{w.store}, nil).RunSchedule(t.Context(), "s", id)
 		require.NoError(t, err, "it need not be repeated")
+		require.NoError(t, errOf(w.service.RunSchedule(t.Context(), "s", id)), "and may be")
 		require.Len(t, r.Pending, 1)
 		require.Empty(t, w.tasks())
 		defer w.start(&mortal{})()
 		settle(domain.ScheduleLease + time.Second)
 		require.Len(t, w.tasks(), 1)
 		require.Contains(t, w.tasks(), r.Pending[0].TaskID)
+		require.NoError(t, errOf(w.service.RunSchedule(t.Context(), "s", id)))
+		for range domain.MaxFirings {
+			require.NoError(t, errOf(w.service.RunSchedule(t.Context(), "s", uuid.New())))
+		}
+		require.Len(t, w.tasks(), 1+domain.MaxFirings)
+		require.NoError(t, errOf(w.service.RunSchedule(t.Context(), "s", id)), "the record has forgotten it")
+		require.Len(t, w.tasks(), 1+domain.MaxFirings)
 	})
 
 	inBubble(t, "a run by hand beside an earlier task that is unfinished", func(t *testing.T) {
@@ -310,7 +319,7 @@ func TestSchedulesInUse(t *testing.T) {
 		settle(time.Minute + time.Second)
 		earlier := w.get().LastTask
 		run := func() domain.TaskID {
-			r, err := w.service.RunSchedule(t.Context(), "s")
+			r, err := w.service.RunSchedule(t.Context(), "s", uuid.New())
 			require.NoError(t, err)
 			return r.Firings[len(r.Firings)-1].TaskID
 		}

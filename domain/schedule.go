@@ -171,7 +171,9 @@ func (s *Schedule) validateTask() error {
 	if len(s.Source) > MaxScheduleSource {
 		return rangeError("task", len(s.Source), fmt.Sprintf("must be at most %d bytes", MaxScheduleSource))
 	}
-	err := s.TaskAt(time.Unix(0, 0)).Validate()
+	task := s.Task.Clone()
+	task.ID = s.TaskIDAt(time.Unix(0, 0))
+	err := task.Validate()
 	if v, ok := findError[*ValidationError](err); ok {
 		return &ValidationError{Field: "task." + v.Field, Value: v.Value, Rule: v.Rule}
 	}

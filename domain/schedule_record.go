@@ -44,8 +44,9 @@ type Firing struct {
 	// unique key and was kept or replaced, it is that one.
 	TaskID  TaskID
 	Outcome FiringOutcome `json:",omitempty"`
-	// Manual is whether a person asked for it.
-	Manual bool `json:",omitempty"`
+	// Manual is whether a person asked for it, and Run what names the request.
+	Manual bool      `json:",omitempty"`
+	Run    uuid.UUID `json:",omitzero"`
 	// Detail says why it was not fired.
 	Detail string `json:",omitempty"`
 	// At is when it was decided, by the store's clock.
@@ -65,6 +66,11 @@ type ScheduleRecord struct {
 	// Pending are ticks that are decided to fire; what fires them is repeated until it has
 	// succeeded.
 	Pending []Firing `json:",omitempty"`
+	// Earlier is the task of ticks until EarlierUntil, instead of the schedule's: one of them
+	// may have been enqueued by a process that was lost, and with another key its repeat
+	// might not find the task. Nil for none.
+	Earlier      *Task     `json:",omitempty"`
+	EarlierUntil time.Time `json:",omitzero"`
 	// LastTask is the newest task that a tick enqueued; one that a person asked for does
 	// not count.
 	LastTask TaskID
@@ -85,13 +91,6 @@ var scheduleSpace = uuid.MustParse("5c0e3b8e-06a5-4f5b-9d9a-7f0d7f2c4b61")
 // TaskIDAt is the id of the task of a tick.
 func (s *Schedule) TaskIDAt(tick time.Time) TaskID {
 	return uuid.NewSHA1(scheduleSpace, []byte(s.Name+"\x00"+strconv.FormatInt(tick.UnixMicro(), 10)))
-}
-
-// TaskAt returns the task of a tick.
-func (s *Schedule) TaskAt(tick time.Time) *Task {
-	task := s.Task.Clone()
-	task.ID = s.TaskIDAt(tick)
-	return task
 }
 
 // DueAt is when a tick is to fire: at most Jitter later.
@@ -125,10 +124,34 @@ func (r *ScheduleRecord) Set(s Schedule, table *Timetable, now time.Time) {
 		r.CreatedAt = now
 	}
 	same := r.Revision > 0 && r.Schedule.sameTicks(&s)
+	begun := len(r.Pending) > 0 || !r.ClaimedAt.IsZero()
+	if old := r.Schedule.Task; begun && r.Earlier == nil && (old.Key != s.Task.Key || old.UniqueKey != s.Task.UniqueKey) {
+		r.Earlier, r.EarlierUntil = old, now
+	}
 	r.Schedule, r.SetAt = s, now
 	if !same {
 		r.Since, r.NextTick = now, table.Next(r.from(now))
 	}
+	r.dropEarlier()
+}
+
+// dropEarlier forgets the earlier task once no tick of its time may be fired.
+func (r *ScheduleRecord) dropEarlier() {
+	if r.Earlier != nil && (r.NextTick.IsZero() || r.NextTick.After(r.EarlierUntil)) &&
+		!slices.ContainsFunc(r.Pending, func(f Firing) bool { return !f.Tick.After(r.EarlierUntil) }) {
+		r.Earlier, r.EarlierUntil = nil, time.Time{}
+	}
+}
+
+// TaskOf returns the task of a firing.
+func (r *ScheduleRecord) TaskOf(f Firing) *Task {
+	task := r.Schedule.Task
+	if r.Earlier != nil && !f.Tick.After(r.EarlierUntil) {
+		task = r.Earlier
+	}
+	task = task.Clone()
+	task.ID = f.TaskID
+	return task
 }
 
 // from is now, or the newest tick that was dealt with, if the clock was set back before it.
@@ -155,11 +178,21 @@ func (r *ScheduleRecord) Resume(table *Timetable, now time.Time) {
 	}
 }
 
-// RunNow has the task enqueued once more, whatever the overlap, also in a pause.
-func (r *ScheduleRecord) RunNow(now time.Time) TaskID {
-	id := r.Schedule.TaskIDAt(now)
-	r.Pending = append(r.Pending, Firing{Tick: now, TaskID: id, Manual: true})
-	return id
+// RunNow has the task enqueued once more, whatever the overlap, also in a pause. It
+// reports whether that is new: a repeat of the run changes nothing. One that comes after
+// MaxFirings others has the same task.
+func (r *ScheduleRecord) RunNow(run uuid.UUID, now time.Time) bool {
+	for _, f := range slices.Concat(r.Pending, r.Firings) {
+		if f.Run == run {
+			return false
+		}
+		if f.Tick.Equal(now) {
+			now = now.Add(time.Microsecond) // Pending ticks differ.
+		}
+	}
+	id := uuid.NewSHA1(scheduleSpace, []byte(r.Schedule.Name+"\x00run\x00"+run.String()))
+	r.Pending = append(r.Pending, Firing{Tick: now, TaskID: id, Manual: true, Run: run})
+	return true
 }
 
 // Decide makes Pending of the ticks that are due, or history of those that are left out;
@@ -293,6 +326,7 @@ func (r *ScheduleRecord) Settle(table *Timetable, done []Firing) {
 			r.NextTick = table.Next(f.Tick)
 		}
 	}
+	r.dropEarlier()
 }
 
 // note adds to the history.

@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -290,7 +291,7 @@ func TestTheLifeOfASchedule(t *testing.T) {
 		require.Equal(t, []domain.Firing{done}, r.Firings)
 		require.Equal(t, done.TaskID, r.LastTask)
 	}
-	require.Equal(t, s.TaskAt(first).ID, done.TaskID)
+	require.Equal(t, s.TaskIDAt(first), done.TaskID)
 
 	s.Task = domain.NewTask(uuid.Nil, "other", nil)
 	r.Set(s, table, first.Add(time.Second))
@@ -303,9 +304,14 @@ func TestTheLifeOfASchedule(t *testing.T) {
 
 	r.Pause(now)
 	require.Zero(t, r.DueAt())
-	id := r.RunNow(now)
+	run := uuid.New()
+	require.True(t, r.RunNow(run, now))
+	require.False(t, r.RunNow(run, now))
+	require.True(t, r.RunNow(uuid.New(), now))
 	require.Equal(t, now, r.DueAt(), "a person's word counts in a pause too")
-	r.Settle(table, []domain.Firing{{Tick: now, TaskID: id, Outcome: domain.FiringFired, Manual: true}})
+	require.NotEqual(t, r.Pending[0].Tick, r.Pending[1].Tick)
+	r.Settle(table, slices.Clone(r.Pending))
+	require.False(t, r.RunNow(run, now))
 	later := first.Add(time.Hour)
 	r.Resume(compile(), later)
 	require.True(t, r.NextTick.After(later))
@@ -337,4 +343,36 @@ func TestJitterIsTheSameForAll(t *testing.T) {
 		tick = tick.Add(time.Hour)
 	}
 	require.Greater(t, len(seen), 50)
+}
+
+func TestATickKeepsTheKeyOfItsTime(t *testing.T) {
+	t.Parallel()
+	now := at(t, "2026-01-01T00:00:00Z")
+	s := newSchedule("* * * * *")
+	s.Task.Key = "old"
+	table, err := s.Compile(time.LoadLocation, now)
+	require.NoError(t, err)
+	var r domain.ScheduleRecord
+	r.Set(s, table, now)
+	r.Revision = 1
+	set := func(key string, at time.Time) {
+		s.Task = s.Task.Clone()
+		s.Task.Key = key
+		r.Set(s, table, at)
+	}
+	set("before", now)
+	require.Nil(t, r.Earlier, "nobody is at a tick")
+	first := r.NextTick
+	r.ClaimedAt = first
+	set("new", first.Add(time.Second)) // Somebody may have enqueued the task of the tick.
+	set("newer", first.Add(2*time.Second))
+	r.Decide(table, first.Add(time.Minute), false)
+	keys := make([]string, len(r.Pending))
+	for i, f := range r.Pending {
+		keys[i] = r.TaskOf(f).Key
+		require.Equal(t, f.TaskID, r.TaskOf(f).ID)
+	}
+	require.Equal(t, []string{"before", "newer"}, keys)
+	r.Settle(table, r.Pending[:1])
+	require.Nil(t, r.Earlier)
 }

@@ -142,7 +142,7 @@ func (a *API) scheduleRoutes() []route {
 		{methods: remove, path: schedule, off: off, serve: a.deleteSchedule, role: apikey.Admin, action: "schedule.delete"},
 		{methods: post, path: schedule + ":pause", off: off, serve: a.changeSchedule(ScheduleService.PauseSchedule), role: apikey.Admin, action: "schedule.pause"},
 		{methods: post, path: schedule + ":resume", off: off, serve: a.changeSchedule(ScheduleService.ResumeSchedule), role: apikey.Admin, action: "schedule.resume"},
-		{methods: post, path: schedule + ":run", off: off, serve: a.changeSchedule(runSchedule), role: apikey.Admin, action: "schedule.run"},
+		{methods: post, path: schedule + ":run", off: off, serve: a.runSchedule, role: apikey.Admin, action: "schedule.run"},
 	}
 }
 

@@ -168,17 +168,23 @@ func (a *API) changeSchedule(change func(ScheduleService, context.Context, strin
 	}
 }
 
-// runSchedule tells the audit log of the task.
-func runSchedule(s ScheduleService, ctx context.Context, name string) (domain.ScheduleRecord, error) { //nolint:revive // It is a method expression by its shape.
-	r, err := s.RunSchedule(ctx, name)
-	switch pending, n := len(r.Pending), len(r.Firings); {
-	case err != nil:
-	case pending > 0:
-		auth.RecordOf(ctx).Tasks(r.Pending[pending-1].TaskID)
-	case n > 0:
-		auth.RecordOf(ctx).Tasks(r.Firings[n-1].TaskID)
+// runSchedule runs a schedule once for an Idempotency-Key, also if nobody learned of the
+// first answer, and tells the audit log of the task.
+func (a *API) runSchedule(w http.ResponseWriter, r *http.Request) error {
+	ids, err := taskIDsOf(r)
+	if err != nil {
+		return err
 	}
-	return r, err
+	run := ids.one()
+	return a.changeSchedule(func(s ScheduleService, ctx context.Context, name string) (domain.ScheduleRecord, error) {
+		record, err := s.RunSchedule(ctx, name, run)
+		for _, f := range slices.Concat(record.Pending, record.Firings) {
+			if f.Run == run {
+				auth.RecordOf(ctx).Tasks(f.TaskID)
+			}
+		}
+		return record, err
+	})(w, r)
 }
 
 // scheduleRow shows a schedule as lists do.

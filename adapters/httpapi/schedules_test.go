@@ -52,6 +52,11 @@ func TestSchedulesAreSetAndShown(t *testing.T) {
 	require.Len(t, ran.Firings, 1)
 	require.True(t, ran.Firings[0].Manual)
 	require.Equal(t, "fired", ran.LastFiring.Outcome)
+	for _, key := range []string{"a", "a", "b"} { // The answers of the first are lost, and not kept.
+		ran = apitest.Answer[wire.Schedule](t, w.Do("POST", schedulesPath+"/nightly:run", "", "Idempotency-Key", key), http.StatusOK)
+		w.Idempotent.Calls = map[string]*apitest.IdempotentStubCall{}
+	}
+	require.Len(t, ran.Firings, 3)
 
 	code, _ = putSchedule(w, "made", `{"every_seconds":60,"task":{"type":"echo"}}`)
 	require.Equal(t, http.StatusCreated, code)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	"logsift/adapters/httpapi/ingest"
 	"logsift/domain"
 	"logsift/ports"
@@ -65,8 +67,8 @@ type ScheduleService interface {
 	DeleteSchedule(ctx context.Context, name string) error
 	PauseSchedule(ctx context.Context, name string) (domain.ScheduleRecord, error)
 	ResumeSchedule(ctx context.Context, name string) (domain.ScheduleRecord, error)
-	// RunSchedule enqueues the task of the schedule at once.
-	RunSchedule(ctx context.Context, name string) (domain.ScheduleRecord, error)
+	// RunSchedule enqueues the task of the schedule at once, once for each run.
+	RunSchedule(ctx context.Context, name string, run uuid.UUID) (domain.ScheduleRecord, error)
 	// NextFirings returns when the schedule will fire next, at most n times.
 	NextFirings(r domain.ScheduleRecord, n int) []time.Time
 }

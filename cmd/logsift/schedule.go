@@ -27,7 +27,7 @@ func (e *environment) scheduleCommand() *cobra.Command {
 		e.scheduleSetCommand(), e.scheduleListCommand(), e.scheduleShowCommand(),
 		e.scheduleChangeCommand("pause", "Let a schedule fire no more, until it is resumed"),
 		e.scheduleChangeCommand("resume", "End the pause of a schedule"),
-		e.scheduleChangeCommand("run", "Enqueue the task of a schedule at once"),
+		e.scheduleRunCommand(),
 		e.scheduleDeleteCommand(),
 	)
 	return cmd
@@ -161,6 +161,22 @@ func (e *environment) scheduleChangeCommand(action, short string) *cobra.Command
 		var s wire.Schedule
 		if err := c.do(cmd.Context(), http.MethodPost, schedulePath(args[0])+":"+action, &s); err != nil {
 			return fmt.Errorf("%s schedule %q: %w", action, args[0], err)
+		}
+		return e.printSchedule(s)
+	})
+}
+
+func (e *environment) scheduleRunCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "run NAME", Short: "Enqueue the task of a schedule at once", Args: cobra.ExactArgs(1)}
+	id := cmd.Flags().String("id", "", "name of this run: a repeat with the same one enqueues no second task")
+	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
+		header := http.Header{}
+		if *id != "" {
+			header.Set("Idempotency-Key", *id)
+		}
+		var s wire.Schedule
+		if err := c.send(cmd.Context(), http.MethodPost, schedulePath(args[0])+":run", header, nil, &s); err != nil {
+			return fmt.Errorf("run schedule %q: %w", args[0], err)
 		}
 		return e.printSchedule(s)
 	})

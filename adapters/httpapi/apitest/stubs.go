@@ -421,10 +421,14 @@ func (s *SchedulesStub) ResumeSchedule(_ context.Context, name string) (domain.S
 	return s.change(name, func(r *domain.ScheduleRecord) { r.PausedAt = time.Time{} })
 }
 
-func (s *SchedulesStub) RunSchedule(_ context.Context, name string) (domain.ScheduleRecord, error) {
+func (s *SchedulesStub) RunSchedule(_ context.Context, name string, run uuid.UUID) (domain.ScheduleRecord, error) {
 	return s.change(name, func(r *domain.ScheduleRecord) {
-		r.Firings = append(r.Firings, domain.Firing{Tick: Now, TaskID: r.RunNow(Now), Outcome: domain.FiringFired, Manual: true, At: Now})
-		r.Pending = nil
+		if !r.RunNow(run, Now) {
+			return
+		}
+		f := r.Pending[0]
+		f.Outcome, f.At = domain.FiringFired, Now
+		r.Firings, r.Pending = append(r.Firings, f), nil
 	})
 }
 
