@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"logsift"
 	"logsift/adapters/memstore"
-	"logsift/domain"
 )
 
 // What a program needs to run tasks of its own.
@@ -45,7 +46,7 @@ func ExampleQueue_Use() {
 	q := logsift.New(memstore.New(memstore.Config{}), logsift.Options{})
 
 	q.Use(func(next logsift.Handler) logsift.Handler {
-		return logsift.HandlerFunc(func(ctx context.Context, task *domain.Task) ([]byte, error) {
+		return logsift.HandlerFunc(func(ctx context.Context, task *logsift.StoredTask) ([]byte, error) {
 			begin := time.Now()
 			result, err := next.Process(ctx, task)
 			fmt.Println(task.Type, logsift.Task(ctx).Attempt, time.Since(begin) < time.Minute, err)
@@ -53,7 +54,7 @@ func ExampleQueue_Use() {
 		})
 	})
 	q.Use(func(next logsift.Handler) logsift.Handler {
-		return logsift.HandlerFunc(func(ctx context.Context, task *domain.Task) ([]byte, error) {
+		return logsift.HandlerFunc(func(ctx context.Context, task *logsift.StoredTask) ([]byte, error) {
 			result, err := next.Process(ctx, task)
 			if errors.Is(err, errNoSuchPerson) {
 				err = logsift.Permanent(err)
@@ -73,7 +74,7 @@ func ExampleQueue_Use() {
 	}
 	_, err = task.Wait(ctx)
 	var ended *logsift.NoResultError
-	fmt.Println(errors.As(err, &ended) && ended.Task.Status == domain.TaskStatusFailed)
+	fmt.Println(errors.As(err, &ended) && ended.Task.Status == logsift.StatusFailed)
 	fmt.Println(q.Stop(ctx))
 	// Output:
 	// greet 1 true there is no such person
@@ -117,6 +118,38 @@ func ExampleVersion() {
 	// hello Ada (of version 1) <nil>
 	// hello Ada Lovelace <nil>
 	// <nil>
+}
+
+// Programs on one store have a task enqueued each night, once over all of them.
+func ExampleType_Schedule() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	q := logsift.New(memstore.New(memstore.Config{}), logsift.Options{})
+	report := logsift.Handle(q, "report", func(_ context.Context, month string) (string, error) { return "report of " + month, nil })
+	if err := q.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	nightly := logsift.Cron("0 3 * * *")
+	nightly.Timezone, nightly.Overlap = "Europe/Berlin", logsift.OverlapSkip
+	if err := report.Schedule(ctx, "nightly", nightly, "May"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	ran, err := q.Schedules().RunSchedule(ctx, "nightly", uuid.New()) // also at once
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(report.Task(ran.Firings[0].TaskID).Wait(ctx))
+	fmt.Println(q.Schedules().DeleteSchedule(ctx, "nightly"))
+	_, err = q.Schedules().PauseSchedule(ctx, "nightly")
+	fmt.Println(errors.Is(err, logsift.ErrScheduleNotFound), q.Stop(ctx))
+	// Output:
+	// report of May <nil>
+	// <nil>
+	// true <nil>
 }
 
 // A program that makes tasks and waits for them runs none: other programs on the same

@@ -29,6 +29,7 @@ type Store interface {
 	ports.TaskEventReader
 	ports.RunTracker
 	ports.SchedulerRegistry
+	ports.ScheduleStore
 }
 
 // Handler runs tasks, as [Handle] makes it of a function; middleware is made of it.
@@ -36,7 +37,7 @@ type Store interface {
 type Handler = ports.TaskProcessor
 
 // HandlerFunc is a function that is a [Handler].
-type HandlerFunc func(ctx context.Context, task *domain.Task) (result []byte, err error)
+type HandlerFunc func(ctx context.Context, task *StoredTask) (result []byte, err error)
 
 var _ Handler = HandlerFunc(nil)
 
@@ -75,6 +76,7 @@ type Queue struct {
 	store     Store
 	scheduler *application.DefaultScheduler
 	waiter    *application.TaskWaiter
+	schedules *application.ScheduleService
 
 	mu         sync.Mutex // guards the fields below
 	middleware []func(Handler) Handler
@@ -87,7 +89,7 @@ type Queue struct {
 // and waits declares its types with [Declare], and need not call Start. A wrong option is
 // the error of Start.
 func New(store Store, opts Options) *Queue {
-	q := &Queue{store: store, waiter: application.NewTaskWaiter(store, store)}
+	q := &Queue{store: store, waiter: application.NewTaskWaiter(store, store), schedules: application.NewScheduleService(store, store, nil)}
 	if store == nil {
 		q.err = &domain.ValidationError{Field: "store", Rule: "must not be nil"}
 		return q
@@ -96,7 +98,7 @@ func New(store Store, opts Options) *Queue {
 	q.scheduler, q.err = application.NewScheduler(store, application.SchedulerConfig{
 		Workers: opts.Workers, Queues: opts.Queues, Lease: opts.Lease, Retention: opts.Retention,
 		FailedRetention: opts.FailedRetention, MaxRecoveries: opts.MaxRecoveries,
-		Registry: store, Runs: store, Observer: opts.Observer,
+		Registry: store, Runs: store, Schedules: q.schedules, Observer: opts.Observer,
 		Process: application.ProcessInfo{Host: host, PID: os.Getpid()},
 	}, application.SlogLogger(opts.Logger))
 	return q
@@ -204,13 +206,3 @@ func Task(ctx context.Context) Run {
 func Progress(ctx context.Context, percent int, note string, data []byte) error {
 	return application.Progress(ctx, percent, note, data)
 }
-
-// Permanent wraps an error of a handler: the task fails at once, and is not retried.
-func Permanent(err error) error { return domain.Permanent(err) }
-
-// RetryAfter wraps an error of a handler: the next run is after this delay.
-func RetryAfter(delay time.Duration, err error) error { return domain.RetryAfter(delay, err) }
-
-// Snooze is the error of a handler that cannot do its work yet: the task waits for this
-// delay, and no run is counted.
-func Snooze(delay time.Duration) error { return domain.Snooze(delay) }

@@ -135,6 +135,43 @@ func TestTasksRunOnEachStore(t *testing.T) {
 	})
 }
 
+func TestSchedulesAreFiredByQueues(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, store logsift.Store) {
+		q := logsift.New(store, logsift.Options{})
+		runs := make(chan string, 10)
+		tick := logsift.Handle(q, "tick", func(_ context.Context, what string) (struct{}, error) {
+			runs <- what
+			return struct{}{}, nil
+		}, logsift.Tags("slow"))
+		start(t, q)
+		require.NoError(t, tick.Schedule(t.Context(), "s", logsift.Every(time.Second), "tock"))
+		require.Equal(t, "tock", <-runs)
+		require.NoError(t, q.Schedules().DeleteSchedule(t.Context(), "s"))
+		require.ErrorIs(t, tick.Schedule(t.Context(), "s", logsift.Cron("61 * * * *"), ""), logsift.ErrInvalid)
+		require.ErrorContains(t, tick.Schedule(t.Context(), "s", logsift.Every(time.Hour), "", logsift.At(time.Now())), "task.scheduled_at")
+	})
+}
+
+func TestSchedulesAreTestable(t *testing.T) {
+	t.Parallel()
+	store := queuetest.New(t)
+	q := logsift.New(store, logsift.Options{})
+	ticks := 0
+	tick := logsift.Handle(q, "tick", func(context.Context, struct{}) (struct{}, error) {
+		ticks++
+		return struct{}{}, nil
+	})
+	require.NoError(t, tick.Schedule(t.Context(), "s", logsift.Every(time.Hour), struct{}{}))
+	store.Run(q)
+	require.Zero(t, ticks)
+	for n := range 2 {
+		store.Advance(time.Hour)
+		store.Run(q)
+		require.Equal(t, n+1, ticks)
+	}
+}
+
 func TestAVersionIsLeftToThoseWhoKnowIt(t *testing.T) {
 	t.Parallel()
 	store := queuetest.New(t)

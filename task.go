@@ -59,8 +59,8 @@ func newType[In, Out any](q *Queue, name string, h Handler, opts []Option) *Type
 }
 
 // Enqueue makes a task. Once it returns, the task is as safe as the store is. Errors are
-// those of ports.TaskEnqueuer, such as domain.ErrDuplicateTask, and a
-// *domain.ValidationError for an option or a payload. After domain.ErrStoreUnavailable
+// those of ports.TaskEnqueuer, such as [ErrDuplicateTask], and a
+// *[ValidationError] for an option or a payload. After [ErrStoreUnavailable]
 // the task may exist: [ID] makes it safe to repeat the call.
 func (t *Type[In, Out]) Enqueue(ctx context.Context, in In, opts ...Option) (*Enqueued[Out], error) {
 	tasks, err := t.EnqueueMany(ctx, []In{in}, opts...)
@@ -71,7 +71,7 @@ func (t *Type[In, Out]) Enqueue(ctx context.Context, in In, opts ...Option) (*En
 }
 
 // EnqueueMany makes a task of each payload, many in one step of the store. If some are
-// refused, the others are made: the error is a *domain.BatchError then, and the
+// refused, the others are made: the error is a *[BatchError] then, and the
 // returned slice has nil for those refused.
 func (t *Type[In, Out]) EnqueueMany(ctx context.Context, in []In, opts ...Option) ([]*Enqueued[Out], error) {
 	if t.err != nil {
@@ -79,19 +79,10 @@ func (t *Type[In, Out]) EnqueueMany(ctx context.Context, in []In, opts ...Option
 	}
 	tasks := make([]*domain.Task, len(in))
 	for i := range in {
-		payload, err := json.Marshal(in[i])
-		if err != nil {
-			return nil, &domain.ValidationError{Field: "payload", Rule: "must be JSON: " + err.Error()}
+		var err error
+		if tasks[i], err = t.task(in[i], opts); err != nil {
+			return nil, err
 		}
-		task := t.defaults
-		task.ID, task.Payload = uuid.Must(uuid.NewV7()), payload
-		for _, set := range opts {
-			set(&task)
-		}
-		if task.Type != t.defaults.Type {
-			return nil, &domain.ValidationError{Field: "type", Value: string(task.Type), Rule: "must stay that of Handle or Declare, where Version belongs"}
-		}
-		tasks[i] = &task
 	}
 	stored, err := t.queue.store.Enqueue(ctx, tasks...)
 	out := make([]*Enqueued[Out], len(in))
@@ -102,6 +93,26 @@ func (t *Type[In, Out]) EnqueueMany(ctx context.Context, in []In, opts ...Option
 		}
 	}
 	return out, err
+}
+
+// task is a task of the type that is not stored yet.
+func (t *Type[In, Out]) task(in In, opts []Option) (*domain.Task, error) {
+	if t.err != nil {
+		return nil, t.err
+	}
+	payload, err := json.Marshal(in)
+	if err != nil {
+		return nil, &domain.ValidationError{Field: "payload", Rule: "must be JSON: " + err.Error()}
+	}
+	task := t.defaults
+	task.ID, task.Payload = uuid.Must(uuid.NewV7()), payload
+	for _, set := range opts {
+		set(&task)
+	}
+	if task.Type != t.defaults.Type {
+		return nil, &domain.ValidationError{Field: "type", Value: string(task.Type), Rule: "must stay that of Handle or Declare, where Version belongs"}
+	}
+	return &task, nil
 }
 
 // Task returns a task of the type by its id, to wait for it.
@@ -121,7 +132,7 @@ type Enqueued[Out any] struct {
 
 // Wait waits until the task has ended, in whichever process it runs, and returns its
 // result. It learns of the end as it happens, and does not poll. Errors are a
-// *[NoResultError] for a task that is FAILED or CANCELLED, domain.ErrTaskNotFound for
+// *[NoResultError] for a task that is FAILED or CANCELLED, [ErrTaskNotFound] for
 // one that was removed, those of a store that is away or closed, and that of ctx.
 func (e *Enqueued[Out]) Wait(ctx context.Context) (Out, error) {
 	var out Out
@@ -163,10 +174,7 @@ type Option func(task *domain.Task)
 // MaxRetries is how often the task runs again after a run that failed, 3 unless set.
 func MaxRetries(n int) Option { return func(t *domain.Task) { t.MaxRetries = n } }
 
-// RetryPolicy says how long a failed task waits: 1, 4 and 9 minutes, unless set.
-type RetryPolicy = domain.RetryPolicy
-
-// Backoff is how long the task waits after a run that failed.
+// Backoff is how long the task waits after a run that failed: 1, 4 and 9 minutes unless set.
 func Backoff(p RetryPolicy) Option { return func(t *domain.Task) { t.Backoff = p } }
 
 // Timeout bounds each run, by the end of its context. It is 10 minutes unless set.
@@ -185,19 +193,19 @@ func In(d time.Duration) Option { return func(t *domain.Task) { t.Delay = d } }
 // At has the task wait until then.
 func At(when time.Time) Option { return func(t *domain.Task) { t.ScheduledAt = when } }
 
-// Unique refuses the task with domain.ErrDuplicateTask while an unfinished one has the
+// Unique refuses the task with [ErrDuplicateTask] while an unfinished one has the
 // key, unless [UniqueWhile], [UniqueFor] or [OnConflict] says otherwise.
 func Unique(key string) Option { return func(t *domain.Task) { t.UniqueKey = key } }
 
 // UniqueWhile is until when the task holds its unique key, such as
-// domain.UniqueWhileWaiting.
+// [UniqueWhileWaiting].
 func UniqueWhile(w domain.UniqueWhile) Option { return func(t *domain.Task) { t.UniqueWhile = w } }
 
 // UniqueFor has the task hold its unique key for so long from its enqueue.
 func UniqueFor(d time.Duration) Option { return func(t *domain.Task) { t.UniqueFor = d } }
 
-// OnConflict is what to do if another task holds the unique key: domain.ConflictKeep
-// gives that task, domain.ConflictReplace gives it the new payload, priority and time.
+// OnConflict is what to do if another task holds the unique key: [ConflictKeep]
+// gives that task, [ConflictReplace] gives it the new payload, priority and time.
 func OnConflict(c domain.OnConflict) Option { return func(t *domain.Task) { t.OnConflict = c } }
 
 // Key relates tasks of a queue, such as those of one customer; [Unique] is another key.

@@ -153,13 +153,17 @@ func (s *Store) promote(ctx context.Context) {
 	}
 }
 
-// due reports whether a task runs, or is ready for one that runs it.
+// due reports whether a task runs, is ready for one that runs it, or is to be enqueued by a
+// schedule.
 func (s *Store) due(ctx context.Context) bool {
 	s.tb.Helper()
 	stats, err := s.GetQueueStats(ctx)
 	s.check("look at the tasks", err)
-	if stats.Processing > 0 || stats.Pending == 0 {
-		return stats.Processing > 0
+	if stats.Processing > 0 || s.scheduled(ctx) {
+		return true
+	}
+	if stats.Pending == 0 {
+		return false
 	}
 	pending := s.list(ctx, domain.TaskFilter{Status: domain.TaskStatusPending})
 	s.mu.Lock()
@@ -168,6 +172,17 @@ func (s *Store) due(ctx context.Context) bool {
 		return t.Ready(time.Now().Add(time.Duration(s.offset.Load()))) && slices.ContainsFunc(s.claims, func(c ports.ClaimRequest) bool {
 			return slices.Contains(c.Types, t.Type) && (len(c.Queues) == 0 || slices.Contains(c.Queues, t.Queue))
 		})
+	})
+}
+
+// scheduled reports whether a schedule is due, which a runner notices within a second.
+func (s *Store) scheduled(ctx context.Context) bool {
+	s.tb.Helper()
+	all, err := s.ListSchedules(ctx, "", ports.MaxSchedulePage)
+	s.check("look at the schedules", err)
+	return slices.ContainsFunc(all.Records, func(r domain.ScheduleRecord) bool {
+		due := r.DueAt()
+		return !due.IsZero() && !due.After(all.Now)
 	})
 }
 

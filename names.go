@@ -1,0 +1,64 @@
+package logsift
+
+import (
+	"time"
+
+	"logsift/domain"
+)
+
+// Names of the package domain that a program compares with, or spells.
+type (
+	TaskID          = domain.TaskID
+	StoredTask      = domain.Task
+	RetryPolicy     = domain.RetryPolicy
+	ValidationError = domain.ValidationError
+	DuplicateError  = domain.DuplicateError
+	BatchError      = domain.BatchError
+)
+
+// Errors to be matched with errors.Is.
+var (
+	ErrTaskNotFound     = domain.ErrTaskNotFound
+	ErrTaskExists       = domain.ErrTaskExists
+	ErrDuplicateTask    = domain.ErrDuplicateTask
+	ErrLeaseLost        = domain.ErrLeaseLost
+	ErrScheduleNotFound = domain.ErrScheduleNotFound
+	ErrQueueFull        = domain.ErrQueueFull
+	ErrInvalid          = domain.ErrInvalid
+	ErrStoreUnavailable = domain.ErrStoreUnavailable
+	ErrStoreFull        = domain.ErrStoreFull
+	ErrClosed           = domain.ErrClosed
+)
+
+// Values of options and fields.
+const (
+	StatusFailed    = domain.TaskStatusFailed
+	StatusCancelled = domain.TaskStatusCancelled
+
+	ConflictKeep       = domain.ConflictKeep
+	ConflictReplace    = domain.ConflictReplace
+	UniqueWhileWaiting = domain.UniqueWhileWaiting
+
+	TaskCreated  = domain.EnqueueCreated
+	TaskExisting = domain.EnqueueExisting
+	TaskReplaced = domain.EnqueueReplaced
+
+	RetryQuadratic   = domain.RetryQuadratic
+	RetryExponential = domain.RetryExponential
+	RetryFixed       = domain.RetryFixed
+
+	OverlapSkip    = domain.OverlapSkip
+	OverlapReplace = domain.OverlapReplace
+	MissedSkip     = domain.MissedSkip
+	MissedAll      = domain.MissedAll
+)
+
+// Permanent wraps an error of a handler: the task fails at once, and is not retried.
+func Permanent(err error) error { return domain.Permanent(err) }
+
+// RetryAfter wraps an error of a handler: the next run is after this delay.
+func RetryAfter(delay time.Duration, err error) error { return domain.RetryAfter(delay, err) }
+
+// Snooze is the error of a handler that cannot do its work yet: the task waits for this
+// delay, and no run is counted.
+func Snooze(delay time.Duration) error { return domain.Snooze(delay) }
