@@ -23,7 +23,8 @@ import (
 	"logsift/ports"
 )
 
-// Store keeps the tasks: what redisstore.Open, sqlitestore.Open and memstore.New return.
+// Store keeps the tasks: what redisstore.Open, sqlitestore.Open and memstore.New return. Those
+// are a ports.LogStore too, which keeps what handlers log.
 type Store interface {
 	ports.TaskQueue
 	ports.TaskEventReader
@@ -95,12 +96,16 @@ func New(store Store, opts Options) *Queue {
 		return q
 	}
 	host, _ := os.Hostname() // It is shown to people only.
-	q.scheduler, q.err = application.NewScheduler(store, application.SchedulerConfig{
+	config := application.SchedulerConfig{
 		Workers: opts.Workers, Queues: opts.Queues, Lease: opts.Lease, Retention: opts.Retention,
 		FailedRetention: opts.FailedRetention, MaxRecoveries: opts.MaxRecoveries,
 		Registry: store, Runs: store, Schedules: q.schedules, Observer: opts.Observer,
 		Process: application.ProcessInfo{Host: host, PID: os.Getpid()},
-	}, application.SlogLogger(opts.Logger))
+	}
+	if logs, ok := store.(ports.LogStore); ok {
+		config.RunLog, config.Purger = logs, application.RunLogPurger{Logs: logs}
+	}
+	q.scheduler, q.err = application.NewScheduler(store, config, application.SlogLogger(opts.Logger))
 	return q
 }
 
@@ -186,6 +191,21 @@ type Run struct {
 	MaxRetries int
 	// Deadline is when the context of the run ends.
 	Deadline time.Time
+
+	log *slog.Logger
+}
+
+// Log adds a line to the log of the run, with attributes as slog.Info takes them.
+func (r Run) Log(message string, args ...any) { r.Logger().Info(message, args...) }
+
+// Logger writes to the log of the run, which is stored with the task and shown live on its
+// page, by the API and by "logsift task logs", as application.Log says. It drops all lines
+// outside of a run.
+func (r Run) Logger() *slog.Logger {
+	if r.log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return r.log
 }
 
 // Task returns what is known of the run that ctx belongs to, the zero Run outside of one.
@@ -198,6 +218,7 @@ func Task(ctx context.Context) Run {
 	return Run{
 		ID: task.ID, Type: task.Type, Queue: task.Queue,
 		Attempt: task.Attempt + 1, MaxRetries: task.MaxRetries, Deadline: deadline,
+		log: application.RunLogger(ctx),
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"logsift/application"
 	"logsift/application/queuetest"
 	"logsift/domain"
+	"logsift/ports"
 )
 
 var (
@@ -79,6 +80,7 @@ func TestTasksRunOnEachStore(t *testing.T) {
 		ship := logsift.Handle(q, "ship", func(ctx context.Context, o order) (order, error) {
 			runs <- logsift.Task(ctx)
 			require.NoError(t, logsift.Progress(ctx, 50, "half", nil))
+			logsift.Task(ctx).Log("ships", "count", o.Count)
 			require.ErrorIs(t, logsift.Progress(ctx, 101, "", nil), domain.ErrInvalid)
 			if o.Count < 0 {
 				return o, logsift.Permanent(errors.New("nothing to ship"))
@@ -99,7 +101,11 @@ func TestTasksRunOnEachStore(t *testing.T) {
 		run := <-runs
 		require.WithinDuration(t, time.Now().Add(time.Hour), run.Deadline, time.Minute)
 		run.Deadline = time.Time{}
-		require.Equal(t, logsift.Run{ID: id, Type: "ship", Queue: "mail", Attempt: 1, MaxRetries: 7}, run)
+		require.Equal(t, []any{id, domain.TaskType("ship"), "mail", 1, 7, time.Time{}}, []any{run.ID, run.Type, run.Queue, run.Attempt, run.MaxRetries, run.Deadline})
+		require.Eventually(t, func() bool {
+			lines, _, err := store.(ports.LogStore).ListBatch(t.Context(), id, 0, 10)
+			return err == nil && len(lines) == 1 && lines[0].Attributes["count"] == "1"
+		}, 10*time.Second, 10*time.Millisecond, "what a handler logs is stored")
 		again, err := ship.Enqueue(t.Context(), order{"book", 1}, logsift.ID(id), logsift.Priority(9))
 		require.NoError(t, err)
 		require.Equal(t, id, again.ID, "a repeated enqueue makes no second task")

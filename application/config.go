@@ -108,6 +108,8 @@ type SchedulerConfig struct {
 	// Runs, if set, keeps the progress of runs, and tells of cancelled tasks, whose runs
 	// then end at once and not at the next heartbeat.
 	Runs ports.RunTracker
+	// RunLog, if set, keeps what processors log of their runs, see [Log].
+	RunLog ports.LogStore
 	// History, if set, counts what the scheduler does, and is merged into its store
 	// while that runs and when it stops.
 	History *RunHistory

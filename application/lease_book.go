@@ -45,6 +45,9 @@ type run struct {
 	saved    *domain.Progress
 	savedAt  time.Time
 
+	// log is what the processor has logged, nil for nothing; the saver's lock guards it.
+	log *runLog
+
 	// The book's lock guards these.
 	until  time.Time               // the lease lasts until then at least, by this process's monotonic clock
 	cancel context.CancelCauseFunc // ends the processor's context; nil before it runs

@@ -242,6 +242,16 @@ func (s *LogService) ListLogs(ctx context.Context, filter domain.LogFilter) (dom
 	return s.logs.ListLogs(ctx, filter)
 }
 
+// ListTaskLog returns lines that runs of the task have logged, as ports.LogStore.ListBatch
+// says; a log analysis has none.
+func (s *LogService) ListTaskLog(ctx context.Context, task domain.TaskID, skip, limit int) (lines []domain.LogEntry, next int, err error) {
+	t, err := s.queue.GetTask(ctx, task)
+	if err != nil || t.Type == domain.TaskTypeLogAnalysis {
+		return nil, skip, err
+	}
+	return s.logs.ListBatch(ctx, task, skip, limit)
+}
+
 // ListAnomalies returns a page of anomalies, as ports.AnalysisStore says.
 func (s *LogService) ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
 	return s.logs.ListAnomalies(ctx, filter)

@@ -37,6 +37,7 @@ type DefaultScheduler struct {
 	pool     *pool
 	outbox   *outbox
 	progress *progressSaver // nil if the store keeps none
+	runLogs  *runLogSaver   // nil if nobody keeps them
 	// leasesMissed is whether the store may have let leases end whose workers live.
 	leasesMissed atomic.Bool
 	// id names the scheduler to other processes, whose clock is that of the store.
@@ -92,6 +93,9 @@ func NewScheduler(queue ports.TaskQueue, cfg SchedulerConfig, logger *zap.Logger
 		s.clock = cfg.History.clock
 	}
 	s.leases = newLeaseBook(cfg.Lease, &s.counters.leasesLost)
+	if cfg.RunLog != nil {
+		s.runLogs = &runLogSaver{DefaultScheduler: s, changed: make(chan struct{}, 1)}
+	}
 	if cfg.Runs != nil {
 		s.progress = &progressSaver{DefaultScheduler: s, changed: make(chan struct{}, 1)}
 	}
@@ -132,12 +136,13 @@ func (s *DefaultScheduler) Start(ctx context.Context) error {
 
 // launch starts the goroutines and sets drain, which ends them.
 func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType) {
-	var fetchers, reporters, heartbeats, registrars sync.WaitGroup
+	var fetchers, reporters, heartbeats, registrars, loggers sync.WaitGroup
 	runs, cancelRuns := context.WithCancelCause(base)
 	calls, cancelCalls := context.WithCancel(base)
 	claims, stopClaims := context.WithCancel(calls)
 	beat, stopBeat := context.WithCancel(base)
 	registrar, stopRegistrar := context.WithCancel(base)
+	logger, stopLogger := context.WithCancel(base)
 
 	if s.cfg.workers() > 0 {
 		f := &fetcher{DefaultScheduler: s, types: types}
@@ -145,6 +150,9 @@ func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType)
 		fetchers.Go(func() { s.giveBack(claims) })
 		reporters.Go(func() { s.sendReports(calls) })
 		heartbeats.Go(func() { s.heartbeat(beat) })
+		if s.runLogs != nil {
+			loggers.Go(func() { s.runLogs.run(logger, calls) })
+		}
 		if s.cfg.Runs != nil {
 			checker := &leaseChecker{DefaultScheduler: s, wake: make(chan struct{}, 1)}
 			heartbeats.Go(func() { checker.watch(beat) })
@@ -191,6 +199,8 @@ func (s *DefaultScheduler) launch(base context.Context, types []domain.TaskType)
 		fetchers.Wait()
 		s.outbox.close()
 		reporters.Wait()
+		stopLogger()
+		loggers.Wait()
 		stopRegistrar()
 		registrars.Wait()
 		abort()

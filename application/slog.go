@@ -3,9 +3,12 @@ package application
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"logsift/domain"
 )
 
 // SlogLogger returns a logger that writes to another, which may be nil to log nothing.
@@ -59,3 +62,74 @@ func slogAttrs(fields []zapcore.Field) []slog.Attr {
 
 // noContext is the context of a line, since zap passes none.
 func noContext() context.Context { return context.Background() } //nolint:forbidigo // See above.
+
+// RunLogger returns a logger whose lines are those of [Log], of the run that ctx is of. Its
+// groups are parts of the names of attributes, as in "http.status".
+func RunLogger(ctx context.Context) *slog.Logger { return slog.New(runHandler{ctx: ctx}) }
+
+// runHandler writes to the log of a run.
+type runHandler struct {
+	ctx    context.Context //nolint:containedctx // it names the run
+	attrs  []slog.Attr
+	groups string // ended by "." unless there are none
+}
+
+func (h runHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h runHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h.attrs = slices.Clip(h.attrs)
+	for _, a := range attrs {
+		h.attrs = append(h.attrs, slog.Attr{Key: h.groups + a.Key, Value: a.Value})
+	}
+	return h
+}
+
+func (h runHandler) WithGroup(name string) slog.Handler {
+	if name != "" {
+		h.groups += name + "."
+	}
+	return h
+}
+
+func (h runHandler) Handle(_ context.Context, record slog.Record) error {
+	attributes := make(map[string]string, len(h.attrs)+record.NumAttrs())
+	for _, a := range h.attrs {
+		flatten(attributes, "", a)
+	}
+	record.Attrs(func(a slog.Attr) bool {
+		flatten(attributes, h.groups, a)
+		return true
+	})
+	Log(h.ctx, levelOf(record.Level), record.Message, attributes)
+	return nil
+}
+
+// flatten adds an attribute, or those of a group.
+func flatten(attributes map[string]string, prefix string, a slog.Attr) {
+	value := a.Value.Resolve()
+	if value.Kind() != slog.KindGroup {
+		attributes[prefix+a.Key] = value.String()
+		return
+	}
+	if a.Key != "" {
+		prefix += a.Key + "."
+	}
+	for _, part := range value.Group() {
+		flatten(attributes, prefix, part)
+	}
+}
+
+func levelOf(level slog.Level) domain.LogLevel {
+	switch {
+	case level < slog.LevelDebug:
+		return domain.LogLevelTrace
+	case level < slog.LevelInfo:
+		return domain.LogLevelDebug
+	case level < slog.LevelWarn:
+		return domain.LogLevelInfo
+	case level < slog.LevelError:
+		return domain.LogLevelWarn
+	default:
+		return domain.LogLevelError
+	}
+}

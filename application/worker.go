@@ -125,6 +125,9 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 		cause := context.Cause(task)
 		stop()
 		cancel(nil)
+		if s.runLogs != nil {
+			s.runLogs.end(r)
+		}
 		close(r.returned)
 		if r.settled.CompareAndSwap(false, true) {
 			s.conclude(r, res, true, cause)

@@ -19,6 +19,8 @@ type WorkerServiceConfig struct {
 	RetryPolicy domain.RetryPolicy
 	// Runs keeps how far runs have come; it is needed for that only.
 	Runs ports.RunTracker
+	// RunLog, if set, keeps what workers log of their runs.
+	RunLog ports.LogStore
 	// Types, if set, announces the types that are claimed.
 	Types *TaskTypes
 	// History and Observer, if set, count the runs.

@@ -56,9 +56,9 @@ func newTaskTypes(config Config, schedulers ports.SchedulerRegistry, documents p
 	return application.NewTaskTypes(schedulers, documents, logger, sources, named...)
 }
 
-func newWorkerService(config Config, queue ports.TaskQueue, types *application.TaskTypes, history *application.RunHistory, runs ports.RunTracker, o observers) *application.WorkerService {
+func newWorkerService(config Config, queue ports.TaskQueue, types *application.TaskTypes, history *application.RunHistory, runs ports.RunTracker, logs ports.LogRepository, o observers) *application.WorkerService {
 	return application.NewWorkerService(queue, application.WorkerServiceConfig{
-		Lease: config.Lease, RetryPolicy: config.Retry, Runs: runs, Types: types, History: history, Observer: o.runs,
+		Lease: config.Lease, RetryPolicy: config.Retry, Runs: runs, RunLog: logs, Types: types, History: history, Observer: o.runs,
 	})
 }
 
@@ -75,6 +75,7 @@ type schedulerParams struct {
 	History    *application.RunHistory
 	Types      *application.TaskTypes
 	Served     *application.WorkerService
+	RunLog     ports.LogRepository
 	Logs       *application.LogService
 	Processor  *application.LogAnalysisProcessor
 	Observers  observers
@@ -95,7 +96,7 @@ func newScheduler(p schedulerParams) (*application.DefaultScheduler, error) {
 	s, err := application.NewScheduler(p.Queue, application.SchedulerConfig{
 		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Lease: config.Lease,
 		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, FailedRetention: config.FailedRetention, Purger: p.Logs,
-		Schedules: p.Schedules, Registry: p.Schedulers, Runs: p.Runs, History: p.History, Types: p.Types, Served: p.Served, Process: thisProcess(), Observer: p.Observers.runs,
+		Schedules: p.Schedules, Registry: p.Schedulers, Runs: p.Runs, RunLog: p.RunLog, History: p.History, Types: p.Types, Served: p.Served, Process: thisProcess(), Observer: p.Observers.runs,
 	}, p.Logger)
 	if err != nil {
 		return nil, err

@@ -225,6 +225,22 @@ func (mr *MockLogRepositoryMockRecorder) ListAnomalies(arg0, arg1 interface{}) *
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ListAnomalies", reflect.TypeOf((*MockLogRepository)(nil).ListAnomalies), arg0, arg1)
 }
 
+// ListBatch mocks base method.
+func (m *MockLogRepository) ListBatch(arg0 context.Context, arg1 uuid.UUID, arg2, arg3 int) ([]domain.LogEntry, int, error) {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "ListBatch", arg0, arg1, arg2, arg3)
+	ret0, _ := ret[0].([]domain.LogEntry)
+	ret1, _ := ret[1].(int)
+	ret2, _ := ret[2].(error)
+	return ret0, ret1, ret2
+}
+
+// ListBatch indicates an expected call of ListBatch.
+func (mr *MockLogRepositoryMockRecorder) ListBatch(arg0, arg1, arg2, arg3 interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ListBatch", reflect.TypeOf((*MockLogRepository)(nil).ListBatch), arg0, arg1, arg2, arg3)
+}
+
 // ListLogs mocks base method.
 func (m *MockLogRepository) ListLogs(arg0 context.Context, arg1 domain.LogFilter) (domain.LogPage, error) {
 	m.ctrl.T.Helper()

@@ -37,6 +37,11 @@ type LogStore interface {
 	// gives none. Closing it again gives the same ids, but those of entries that
 	// were purged since.
 	CloseBatch(ctx context.Context, batch domain.BatchID) ([]domain.LogID, error)
+	// ListBatch returns entries of the batch in their order, without the first skip of them:
+	// at most limit, from 1 to domain.MaxPageSize, and no more, but for the last, than have
+	// MaxCallBytes; and what to skip to go on. It closes nothing, so that later calls find what came
+	// since. A batch that never was has none. What is purged does not count any more.
+	ListBatch(ctx context.Context, batch domain.BatchID, skip, limit int) (entries []domain.LogEntry, next int, err error)
 	// GetLogs returns the entries with these ids in the order of the arguments,
 	// without those that are not stored.
 	GetLogs(ctx context.Context, ids ...domain.LogID) ([]domain.LogEntry, error)
@@ -80,6 +85,17 @@ func ValidateLogPurge(age time.Duration, limit int) error {
 		return &domain.ValidationError{Field: "limit", Value: strconv.Itoa(limit), Rule: "must be at least 1"}
 	}
 	return nil
+}
+
+// ValidateBatchPage checks the arguments of ListBatch. The error is a *domain.ValidationError.
+func ValidateBatchPage(batch domain.BatchID, skip, limit int) error {
+	switch {
+	case skip < 0:
+		return &domain.ValidationError{Field: "skip", Value: strconv.Itoa(skip), Rule: "must not be negative"}
+	case limit < 1 || limit > domain.MaxPageSize:
+		return &domain.ValidationError{Field: "limit", Value: strconv.Itoa(limit), Rule: fmt.Sprintf("must be between 1 and %d", domain.MaxPageSize)}
+	}
+	return ValidateBatch(batch)
 }
 
 // MaxSaveLogs is how many entries SaveLogs stores in one step at most.

@@ -38,6 +38,7 @@ const (
 const (
 	OpSaveLogs Operation = iota + QueueOperations
 	OpCloseBatch
+	OpListBatch
 	OpGetLogs
 	OpListLogs
 	OpDeleteBatches

@@ -1,7 +1,11 @@
 package httpapi
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"logsift/adapters/httpapi/request"
 	"logsift/adapters/httpapi/wire"
@@ -18,6 +22,38 @@ func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return wire.Write(w, http.StatusOK, logView(&entry))
+}
+
+// taskLogCursor begins the cursors of the log of a task; how many lines to skip follows.
+const taskLogCursor = "t1."
+
+// listTaskLog lists what the runs of a task have logged.
+func (a *API) listTaskLog(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	q := request.NewQuery(r)
+	limit, cursor := cmp.Or(q.Limit(), domain.DefaultPageSize), q.Cursor()
+	if err := q.Err(); err != nil {
+		return err
+	}
+	skip := 0
+	if cursor != "" {
+		digits, ok := strings.CutPrefix(cursor, taskLogCursor)
+		if skip, err = strconv.Atoi(digits); !ok || err != nil || skip < 0 {
+			return fmt.Errorf("%w: it is not one of this log's", domain.ErrInvalidCursor)
+		}
+	}
+	lines, next, err := a.logs.ListTaskLog(r.Context(), id, skip, limit)
+	if err != nil {
+		return err
+	}
+	out := wire.TaskLog{Logs: make([]wire.LogEntry, len(lines)), NextCursor: taskLogCursor + strconv.Itoa(next), More: next > skip}
+	for i := range lines {
+		out.Logs[i] = logView(&lines[i])
+	}
+	return wire.Write(w, http.StatusOK, out)
 }
 
 // listLogs lists log entries; the level is the least.

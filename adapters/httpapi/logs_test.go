@@ -29,6 +29,21 @@ func TestReadLogs(t *testing.T) {
 		apitest.Problem(t, w.Do("GET", logsPath+"/"+uuid.NewString(), ""), http.StatusNotFound, "log-not-found")
 		apitest.FieldProblem(t, w.Do("GET", logsPath+"/x", ""), "id")
 	})
+	apitest.Run(t, "the log of a task goes on where it was", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		id, path := uuid.New(), tasksPath+"/"
+		w.Logs.Page = domain.LogPage{Logs: []domain.LogEntry{entry}}
+		got := apitest.Answer[wire.TaskLog](t, w.Do("GET", path+id.String()+"/logs", ""), http.StatusOK)
+		require.Equal(t, []any{id, 0, domain.DefaultPageSize}, w.Logs.Asked)
+		require.Equal(t, entry.ID, got.Logs[0].ID)
+		require.True(t, got.More)
+		w.Logs.Page = domain.LogPage{}
+		rest := apitest.Answer[wire.TaskLog](t, w.Do("GET", path+id.String()+"/logs?limit=7&cursor="+got.NextCursor, ""), http.StatusOK)
+		require.Equal(t, []any{id, 1, 7}, w.Logs.Asked)
+		require.Equal(t, wire.TaskLog{Logs: []wire.LogEntry{}, NextCursor: got.NextCursor}, rest)
+		apitest.Problem(t, w.Do("GET", path+id.String()+"/logs?cursor=t1.-1", ""), http.StatusBadRequest, "invalid-cursor")
+		w.Logs.Err = domain.ErrTaskNotFound
+		apitest.Problem(t, w.Do("GET", path+id.String()+"/logs", ""), http.StatusNotFound, "task-not-found")
+	})
 	apitest.Run(t, "every parameter reaches the filter", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		w.Logs.Page = domain.LogPage{Logs: []domain.LogEntry{entry}, NextCursor: "n"}
 		got := apitest.Answer[wire.LogList](t, w.Do("GET", logsPath+"?from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z&level=WARN&source=web&text=a%20b&limit=200&cursor=c", ""), http.StatusOK)

@@ -100,6 +100,7 @@ func (a *API) taskRoutes() []route {
 		{methods: get, path: tasksPath, serve: a.listTasks, role: apikey.Read, query: []string{"status", "type", "queue", "tag", "reason", "created_after", "created_before", "limit", "cursor"}},
 		{methods: post, path: tasksPath + ":batch", serve: a.createTasks, role: apikey.Write, action: "task.create"},
 		{methods: get, path: task, serve: a.getTask, role: apikey.Read, query: []string{"wait"}},
+		{methods: get, path: task + "/logs", serve: a.listTaskLog, role: apikey.Read, query: []string{"limit", "cursor"}},
 		{methods: remove, path: task, serve: a.deleteTask, role: apikey.Admin, action: "task.delete"},
 		{methods: post, path: task + ":retry", serve: a.changeTask(domain.TaskActionRetry, QueueService.RetryTask), role: apikey.Write, action: "task.retry"},
 		{methods: post, path: task + ":cancel", serve: a.changeTask(domain.TaskActionCancel, QueueService.CancelTask), role: apikey.Write, action: "task.cancel"},

@@ -85,6 +85,9 @@ type LogService interface {
 
 	GetLog(ctx context.Context, id domain.LogID) (domain.LogEntry, error)
 	ListLogs(ctx context.Context, filter domain.LogFilter) (domain.LogPage, error)
+	// ListTaskLog returns lines that runs of a task have logged, the oldest first: at most limit,
+	// from 1 to domain.MaxPageSize, without the first skip, and what to skip to go on.
+	ListTaskLog(ctx context.Context, task domain.TaskID, skip, limit int) (lines []domain.LogEntry, next int, err error)
 	ListAnomalies(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error)
 	GetAnomaly(ctx context.Context, id string) (domain.AnomalyHistory, error)
 	// ListAnomalyLogs returns a page of the entries behind an anomaly; the limit is
@@ -100,6 +103,8 @@ type WorkerService interface {
 	ClaimTasks(ctx context.Context, worker string, req ports.ClaimRequest) ([]*domain.Task, error)
 	// ExtendLeases also keeps how far each of the runs has come, unless progress is nil.
 	ExtendLeases(ctx context.Context, worker string, lease time.Duration, progress *domain.Progress, runs ...ports.RunReport) ([]domain.Lease, error)
+	// LogRun adds lines to the log of a run that the worker has claimed.
+	LogRun(ctx context.Context, task *domain.Task, lines ...domain.LogEntry) error
 	ReportRuns(ctx context.Context, worker string, runs ...ports.RunReport) ([]domain.TaskStatus, error)
 	ReleaseTasks(ctx context.Context, worker string, leases ...domain.Lease) error
 }

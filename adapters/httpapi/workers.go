@@ -27,6 +27,8 @@ const (
 	MaxClaimWait = time.Minute
 	// MaxLeases is how many leases or reports a request has.
 	MaxLeases = ports.MaxClaim
+	// MaxHeartbeatLines is how many lines a heartbeat has for the logs of its runs.
+	MaxHeartbeatLines = 100
 )
 
 // noMessage is the message of a failure that its worker says nothing of.
@@ -220,7 +222,21 @@ func (a *API) extendLeases(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	lines, err := linesOf(in.Log)
+	if err != nil {
+		return err
+	}
 	extended, err := a.workers.ExtendLeases(r.Context(), request.Worker(r), lease, progress, runs...)
+	if len(lines) > 0 {
+		for i, run := range runs {
+			if domain.ItemError(err, i) != nil {
+				continue
+			}
+			if err := a.workers.LogRun(r.Context(), run.Task, lines...); err != nil {
+				return err
+			}
+		}
+	}
 	return a.answerLeases(w, len(runs), err, func(i int, result *wire.LeaseResult) {
 		held := result.Problem == nil
 		result.Held = &held
@@ -228,6 +244,29 @@ func (a *API) extendLeases(w http.ResponseWriter, r *http.Request) error {
 			result.ExpiresAt = timeView(extended[i].ExpiresAt)
 		}
 	})
+}
+
+// linesOf reads the lines that runs log.
+func linesOf(in []wire.GivenLine) ([]domain.LogEntry, error) {
+	if err := countBetween("log", len(in), 0, MaxHeartbeatLines); err != nil {
+		return nil, err
+	}
+	out := make([]domain.LogEntry, len(in))
+	for i, line := range in {
+		level, err := domain.LogLevelInfo, error(nil)
+		if line.Level != "" {
+			if level, err = domain.ParseLogLevel(line.Level); err != nil {
+				return nil, within(fmt.Sprintf("log.%d", i), err)
+			}
+		}
+		out[i] = domain.LogEntry{Level: level, Message: line.Message, Timestamp: timeOf(line.Time).Truncate(time.Microsecond)}
+		check := out[i]
+		check.ID = uuid.Max
+		if err := check.Validate(); err != nil {
+			return nil, within(fmt.Sprintf("log.%d", i), err)
+		}
+	}
+	return out, nil
 }
 
 // progressOf reads how far runs have come, nil if the worker does not say.

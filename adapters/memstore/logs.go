@@ -155,6 +155,29 @@ func (r *LogRepository) CloseBatch(ctx context.Context, batch domain.BatchID) ([
 	return ids, nil
 }
 
+func (r *LogRepository) ListBatch(ctx context.Context, batch domain.BatchID, skip, limit int) (entries []domain.LogEntry, next int, err error) {
+	if err := ports.ValidateBatchPage(batch, skip, limit); err != nil {
+		return nil, 0, err
+	}
+	if err := r.begin(ctx, "list batch"); err != nil {
+		return nil, 0, err
+	}
+	defer r.mu.Unlock()
+	b := r.batches[batch]
+	if b == nil {
+		return nil, skip, nil
+	}
+	bytes := 0
+	for _, e := range b.logs[min(skip, len(b.logs)):] {
+		if len(entries) == limit || bytes >= ports.MaxCallBytes {
+			break
+		}
+		bytes += len(e.Message)
+		entries = append(entries, copyLog(e.LogEntry))
+	}
+	return entries, skip + len(entries), nil
+}
+
 func (r *LogRepository) GetLogs(ctx context.Context, ids ...domain.LogID) ([]domain.LogEntry, error) {
 	if err := r.begin(ctx, "get logs"); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ import (
 var storeSpans = map[ports.Operation]string{
 	ports.OpGetTask: "GetTask", ports.OpListTasks: "ListTasks", ports.OpGetQueueStats: "GetQueueStats",
 	ports.OpDeleteTask: "DeleteTask", ports.OpRetryTask: "RetryTask", ports.OpCancelTask: "CancelTask", ports.OpRunTaskNow: "RunTaskNow",
-	ports.OpSaveLogs: "SaveLogs", ports.OpCloseBatch: "CloseBatch", ports.OpGetLogs: "GetLogs", ports.OpListLogs: "ListLogs",
+	ports.OpSaveLogs: "SaveLogs", ports.OpCloseBatch: "CloseBatch", ports.OpListBatch: "ListBatch", ports.OpGetLogs: "GetLogs", ports.OpListLogs: "ListLogs",
 	ports.OpSaveAnalysis: "SaveAnalysis", ports.OpGetAnalysis: "GetAnalysis", ports.OpListAnomalies: "ListAnomalies",
 	// Documents were called states when these names came about.
 	ports.OpLoadDocuments: "LoadStates", ports.OpSaveDocument: "SaveState",
@@ -113,7 +113,7 @@ func commonQueue(tasks []*domain.Task) string {
 
 func storeAttributes(c ports.Call) []attribute.KeyValue {
 	out := []attribute.KeyValue{attribute.String("db.operation.name", storeSpans[c.Op])}
-	if c.Op == ports.OpSaveLogs || c.Op == ports.OpCloseBatch {
+	if c.Op == ports.OpSaveLogs || c.Op == ports.OpCloseBatch || c.Op == ports.OpListBatch {
 		// By which task the entries are analysed, also for a trace that the task is not in.
 		out = append(out, attribute.String("logsift.batch.id", c.Batch.String()))
 	}

@@ -35,6 +35,7 @@ var _ ports.LogRepository = (*LogRepository)(nil)
 var (
 	logsSaveScript    = layout.LoadScript("logs/save")
 	logsCloseScript   = layout.LoadScript("logs/close")
+	logsBatchScript   = layout.LoadScript("logs/batch")
 	logsGetScript     = layout.LoadScript("logs/get")
 	logsListScript    = layout.LoadScript("logs/list")
 	logsDeleteScript  = layout.LoadScript("logs/delete")
@@ -140,6 +141,32 @@ func (r *LogRepository) CloseBatch(ctx context.Context, batch domain.BatchID) ([
 		}
 	}
 	return ids, nil
+}
+
+func (r *LogRepository) ListBatch(ctx context.Context, batch domain.BatchID, skip, limit int) (entries []domain.LogEntry, next int, err error) {
+	if err := ports.ValidateBatchPage(batch, skip, limit); err != nil {
+		return nil, 0, err
+	}
+	reply, err := r.client.RunSlice(ctx, logsBatchScript, []string{r.keys.Entries, r.keys.Batch(string(batch[:]))}, skip, limit, enoughBytes)
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := 0; i+1 < len(reply); i += 2 {
+		record := layout.TextAt(reply, i+1)
+		if record == "" {
+			continue
+		}
+		id, err := uuid.FromBytes([]byte(layout.TextAt(reply, i)))
+		if err != nil {
+			return nil, 0, fmt.Errorf("batch %s: %w: its list has no id", batch, domain.ErrCorruptRecord)
+		}
+		e, err := layout.DecodeLog(id, record)
+		if err != nil {
+			return nil, 0, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, skip + len(reply)/2, nil
 }
 
 func (r *LogRepository) GetLogs(ctx context.Context, ids ...domain.LogID) ([]domain.LogEntry, error) {

@@ -144,6 +144,29 @@ func (r *LogRepository) CloseBatch(ctx context.Context, batch domain.BatchID) ([
 	return ids, err
 }
 
+func (r *LogRepository) ListBatch(ctx context.Context, batch domain.BatchID, skip, limit int) (entries []domain.LogEntry, next int, err error) {
+	if err := ports.ValidateBatchPage(batch, skip, limit); err != nil {
+		return nil, 0, err
+	}
+	err = r.db.read(ctx, "list batch", func(s *statements) error {
+		bytes := 0
+		entries = nil
+		return enough(s.each(func(r *row) error {
+			if bytes >= ports.MaxCallBytes {
+				return errEnough
+			}
+			_, e, err := readLog(r)
+			entries, bytes = append(entries, e), bytes+len(e.Message)
+			return err
+		}, "SELECT "+logColumns+` FROM log_entry e INDEXED BY log_entry_batch
+			WHERE e.batch = (SELECT no FROM log_batch WHERE id = ?) ORDER BY e.no LIMIT ? OFFSET ?`, batch[:], limit, skip))
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return entries, skip + len(entries), nil
+}
+
 const logColumns = `e.no, e.id, e.timestamp_us, e.received_us, e.level, e.source, e.message, e.attributes`
 
 // readLog reads a row of logColumns.

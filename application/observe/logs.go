@@ -35,6 +35,14 @@ func (l *logRepository) CloseBatch(ctx context.Context, batch domain.BatchID) ([
 	})
 }
 
+func (l *logRepository) ListBatch(ctx context.Context, batch domain.BatchID, skip, limit int) (entries []domain.LogEntry, next int, err error) {
+	entries, err = made(ctx, l.observers, ports.Call{Op: ports.OpListBatch, Batch: batch}, func(ctx context.Context) (entries []domain.LogEntry, err error) {
+		entries, next, err = l.LogRepository.ListBatch(ctx, batch, skip, limit)
+		return entries, err
+	})
+	return entries, next, err
+}
+
 func (l *logRepository) GetLogs(ctx context.Context, ids ...domain.LogID) ([]domain.LogEntry, error) {
 	return made(ctx, l.observers, ports.Call{Op: ports.OpGetLogs, Entries: len(ids)}, func(ctx context.Context) ([]domain.LogEntry, error) {
 		return l.LogRepository.GetLogs(ctx, ids...)

@@ -31,7 +31,7 @@ func (e *environment) taskCommand() *cobra.Command {
 		e.taskChangeCommand("retry", "Run failed and cancelled tasks again", "will run again", domain.TaskStatusFailed, domain.TaskStatusCancelled),
 		e.taskChangeCommand("cancel", "End tasks that are not finished", "cancelled", domain.TaskStatusPending, domain.TaskStatusRetrying, domain.TaskStatusProcessing),
 		e.taskChangeCommand("run", "Make waiting tasks ready at once", "is ready", domain.TaskStatusPending, domain.TaskStatusRetrying),
-		e.taskDeleteCommand(), e.taskWatchCommand(), e.taskWaitCommand(),
+		e.taskDeleteCommand(), e.taskWatchCommand(), e.taskWaitCommand(), e.taskLogsCommand(),
 	)
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,6 +37,53 @@ var logBatchCases = []storeCase{
 			}
 			require.Equal(t, logIDs(want), mustClose(t, h.Logs, first))
 			require.Equal(t, logIDs(other), mustClose(t, h.Logs, second))
+		},
+	},
+	{
+		name:    "is listed in its order while it grows, from where one was",
+		promise: "ListBatch returns entries of the batch in their order, without the first skip of them, and what to skip to go on",
+		run: func(t *testing.T, h *storeTest) {
+			batch := uuid.New()
+			list := func(skip, limit int) ([]domain.LogID, int) {
+				t.Helper()
+				entries, next, err := h.Logs.ListBatch(t.Context(), batch, skip, limit)
+				require.NoError(t, err)
+				return logIDs(entries), next
+			}
+			got, next := list(0, 10)
+			require.Empty(t, got)
+			require.Zero(t, next)
+			var want []domain.LogID
+			for _, size := range []int{3, 4} {
+				entries := newLogs(size)
+				for i := range entries {
+					entries[i].Timestamp = logTime.Add(-time.Duration(len(want)+i) * time.Hour)
+				}
+				mustSave(t, h.Logs, batch, entries...)
+				mustSave(t, h.Logs, uuid.New(), newLogs(2)...)
+				want = append(want, logIDs(entries)...)
+				for next < len(want) {
+					got, after := list(next, 2)
+					require.Equal(t, want[next:min(next+2, len(want))], got)
+					require.Equal(t, next+len(got), after)
+					next = after
+				}
+			}
+			entries, _, err := h.Logs.ListBatch(t.Context(), batch, 5, domain.MaxPageSize)
+			require.NoError(t, err)
+			require.Equal(t, mustGet(t, h.Logs, want[5:]...), entries, "they are whole")
+			mustSave(t, h.Logs, batch, newLog("it is open still"))
+
+			large := newLogs(6)
+			for i := range large {
+				large[i].Message = strings.Repeat("x", 1_000_000)
+			}
+			batch = uuid.New()
+			mustSave(t, h.Logs, batch, large...)
+			got, next = list(0, 6)
+			require.Len(t, got, 5)
+			got, _ = list(next, 6)
+			require.Len(t, got, 1)
 		},
 	},
 	{

@@ -304,6 +304,7 @@ func endsWithContext(t *testing.T, h *storeTest) {
 	for name, call := range map[string]func() error{
 		"SaveLogs":      func() error { return errOf(r.SaveLogs(ctx, batch, newLog("late"))) },
 		"CloseBatch":    func() error { return errOf(r.CloseBatch(ctx, batch)) },
+		"ListBatch":     func() error { return listBatch(ctx, &h.Store, batch, 0, 1) },
 		"GetLogs":       func() error { return errOf(r.GetLogs(ctx, entries[0].ID)) },
 		"ListLogs":      func() error { return errOf(r.ListLogs(ctx, domain.LogFilter{})) },
 		"DeleteBatches": func() error { return r.DeleteBatches(ctx, batch) },

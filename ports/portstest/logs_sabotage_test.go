@@ -40,6 +40,7 @@ type brokenLogs struct {
 	anomalies func(ctx context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error)
 	load      func(ctx context.Context, keys []string) ([]domain.Document, error)
 	document  func(ctx context.Context, s documentSave) (int64, error)
+	batch     func(ctx context.Context, batch domain.BatchID, skip, limit int) ([]domain.LogEntry, int, error)
 	// reopen is what another process gets; nil for a store of one process.
 	reopen func() ports.LogRepository
 }
@@ -54,9 +55,13 @@ func newBrokenLogs(r ports.LogRepository) *brokenLogs {
 		document: func(ctx context.Context, s documentSave) (int64, error) {
 			return r.SaveDocument(ctx, s.Document, s.ttl)
 		},
-		closes: r.CloseBatch, list: r.ListLogs, remove: r.DeleteBatches, purge: r.PurgeLogs, forget: r.PurgeAnalyses, analysis: r.SaveAnalysis,
+		batch: r.ListBatch, closes: r.CloseBatch, list: r.ListLogs, remove: r.DeleteBatches, purge: r.PurgeLogs, forget: r.PurgeAnalyses, analysis: r.SaveAnalysis,
 		anomalies: r.ListAnomalies,
 	}
+}
+
+func (r *brokenLogs) ListBatch(ctx context.Context, batch domain.BatchID, skip, limit int) ([]domain.LogEntry, int, error) {
+	return r.batch(ctx, batch, skip, limit)
 }
 
 func (r *brokenLogs) SaveLogs(ctx context.Context, batch domain.BatchID, entries ...domain.LogEntry) (int, error) {
@@ -153,6 +158,14 @@ var logSabotages = map[string]sabotage[*brokenLogs]{
 				return n, nil
 			}
 			return n, err
+		}
+	}},
+	"a batch that is listed takes no more": {"Batches/is_listed_in_its_order_while_it_grows,_from_where_one_was", func(r *brokenLogs) {
+		r.batch = func(ctx context.Context, batch domain.BatchID, skip, limit int) ([]domain.LogEntry, int, error) {
+			if _, err := r.CloseBatch(ctx, batch); err != nil {
+				return nil, 0, err
+			}
+			return r.LogRepository.ListBatch(ctx, batch, skip, limit)
 		}
 	}},
 	"a batch is in the order of its timestamps": {"Batches/keeps_the_order_of_the_calls_and_of_their_arguments", func(r *brokenLogs) {

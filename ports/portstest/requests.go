@@ -238,6 +238,11 @@ func badEventsRequests() []badRequest {
 	}
 }
 
+func listBatch(ctx context.Context, s *Store, batch domain.BatchID, skip, limit int) error {
+	_, _, err := s.Logs.ListBatch(ctx, batch, skip, limit)
+	return err
+}
+
 func badLogsRequests() []badRequest {
 	list := func(field string, f domain.LogFilter) badRequest {
 		return badRequest{"ListLogs", field, func(ctx context.Context, s *Store) error { return errOf(s.Logs.ListLogs(ctx, f)) }}
@@ -255,6 +260,12 @@ func badLogsRequests() []badRequest {
 	out := []badRequest{
 		{"SaveLogs", "batch_id", func(ctx context.Context, s *Store) error {
 			return errOf(s.Logs.SaveLogs(ctx, uuid.Nil, newLog("line")))
+		}},
+		{"ListBatch", "batch_id", func(ctx context.Context, s *Store) error { return listBatch(ctx, s, uuid.Nil, 0, 1) }},
+		{"ListBatch", "skip", func(ctx context.Context, s *Store) error { return listBatch(ctx, s, uuid.New(), -1, 1) }},
+		{"ListBatch", "limit", func(ctx context.Context, s *Store) error { return listBatch(ctx, s, uuid.New(), 0, 0) }},
+		{"ListBatch", "limit", func(ctx context.Context, s *Store) error {
+			return listBatch(ctx, s, uuid.New(), 0, domain.MaxPageSize+1)
 		}},
 		{"CloseBatch", "batch_id", func(ctx context.Context, s *Store) error { return errOf(s.Logs.CloseBatch(ctx, uuid.Nil)) }},
 		{"SaveAnalysis", "task_id", func(ctx context.Context, s *Store) error {

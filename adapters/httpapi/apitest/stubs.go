@@ -223,6 +223,13 @@ func (l *LogsStub) ListLogs(_ context.Context, filter domain.LogFilter) (domain.
 	return l.Page, l.Err
 }
 
+func (l *LogsStub) ListTaskLog(_ context.Context, task domain.TaskID, skip, limit int) (lines []domain.LogEntry, next int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Asked = []any{task, skip, limit}
+	return l.Page.Logs, skip + len(l.Page.Logs), l.Err
+}
+
 func (l *LogsStub) ListAnomalies(_ context.Context, filter domain.AnomalyFilter) (domain.AnomalyPage, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -256,6 +263,15 @@ type WorkersStub struct {
 	Claimed  func([]*domain.Task)
 	Reports  []ports.RunReport // of the newest call
 	Progress *domain.Progress  // of the newest heartbeat
+	Logged   map[domain.TaskID][]domain.LogEntry
+}
+
+func (s *WorkersStub) LogRun(_ context.Context, task *domain.Task, lines ...domain.LogEntry) error {
+	if s.Logged == nil {
+		s.Logged = map[domain.TaskID][]domain.LogEntry{}
+	}
+	s.Logged[task.ID] = append(s.Logged[task.ID], lines...)
+	return s.Err
 }
 
 func (s *WorkersStub) ClaimTasks(ctx context.Context, _ string, req ports.ClaimRequest) ([]*domain.Task, error) {

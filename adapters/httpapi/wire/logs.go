@@ -25,6 +25,15 @@ type LogList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// TaskLog is a part of what the runs of a task have logged, oldest first.
+type TaskLog struct {
+	Logs []LogEntry `json:"logs"`
+	// NextCursor goes on behind these, also with lines that come later.
+	NextCursor string `json:"next_cursor"`
+	// More is whether there may be more now.
+	More bool `json:"more"`
+}
+
 // LogReceipt answers log entries that were handed in.
 type LogReceipt struct {
 	// Accepted is how many entries were stored.

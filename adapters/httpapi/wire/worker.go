@@ -34,6 +34,18 @@ type Heartbeat struct {
 	LeaseSeconds *float64 `json:"lease_seconds,omitempty"`
 	// Progress is how far the runs have come, each of them.
 	Progress *GivenProgress `json:"progress,omitempty"`
+	// Log are lines for the logs of the runs, of each of them, at most 100.
+	Log []GivenLine `json:"log,omitempty"`
+}
+
+// GivenLine is a line that a run logs.
+type GivenLine struct {
+	// Message is kept to 8 KiB.
+	Message string `json:"message"`
+	// Level is info if absent.
+	Level string `json:"level,omitempty"`
+	// Time is that of the arrival if absent. A line that has it and is sent again is kept once.
+	Time *time.Time `json:"time,omitempty"`
 }
 
 // GivenProgress is how far a run has come, as its worker says.

@@ -10,6 +10,7 @@ import { shortcut } from '../keys.js';
 import { paths } from '../paths.js';
 import { statusBadge, taskStatus } from '../components/badge.js';
 import { copyButton } from '../components/copy.js';
+import { logList } from '../components/loglist.js';
 import { confirmDialog } from '../components/dialog.js';
 import { facts, pageHead, panel } from '../components/page.js';
 import { emptyState, errorState, problemText, skeleton } from '../components/states.js';
@@ -22,6 +23,8 @@ import { timeline } from './task-timeline.js';
 const SHOWN = 100_000;
 /** Milliseconds between two looks at a task that runs, whose progress is no event. */
 const PROGRESS = 2000;
+/** Lines of the log of a task that are kept in view, the newest ones. */
+const LINES = 2000;
 const ROLES = { retry: 'write', run: 'write', cancel: 'write', delete: 'admin' };
 
 export function mount(root, ctx) {
@@ -40,6 +43,7 @@ class TaskPage {
   #watch;
   #task = null;
   #again = 0;
+  #log = { list: logList({ label: 'Log of the task' }), lines: [], cursor: undefined };
 
   constructor(root, ctx) {
     this.#root = root;
@@ -76,16 +80,37 @@ class TaskPage {
       }
       throw error;
     }
+    const running = task.status === 'PROCESSING';
+    const ended = this.#task?.status === 'PROCESSING' && !running;
     this.#task = task;
     this.#show(task);
+    await this.#followLog(task, signal);
     clearTimeout(this.#again);
-    if (task.status === 'PROCESSING') {
+    if (running || ended) { // The last lines of a run come a little later.
       this.#again = setTimeout(() => {
         if (!this.#ctx.signal.aborted && !document.hidden) {
           this.#watch.refresh();
         }
       }, PROGRESS);
     }
+  }
+
+  /** Shows what was logged since. */
+  async #followLog(task, signal) {
+    if (task.type === 'log_analysis') {
+      return;
+    }
+    const log = this.#log;
+    let page;
+    do {
+      page = await get(`/queue/tasks/${encodeURIComponent(this.#id)}/logs`, { query: { limit: 200, cursor: log.cursor }, signal });
+      log.cursor = page.next_cursor;
+      log.lines = [...log.lines, ...page.logs].slice(-LINES);
+    } while (page.more);
+    this.#draw('log', log.lines.map((line) => line.id), () => {
+      log.list.setRows(log.lines);
+      replace(this.#sections.log, log.lines.length > 0 ? log.list.element : h('p', { class: 'quiet' }, 'Its runs have logged nothing.'));
+    });
   }
 
   #fail(error, first) {
@@ -136,12 +161,12 @@ class TaskPage {
 
   #build(task) {
     const analysis = task.type === 'log_analysis';
-    const sections = { about: h('div'), life: h('div'), payload: h('div'), result: h('div'), logs: analysis && h('div'), anomalies: analysis && h('div') };
+    const sections = { about: h('div'), life: h('div'), payload: h('div'), result: h('div'), log: h('div'), logs: analysis && h('div'), anomalies: analysis && h('div') };
     replace(this.#body,
       panel('About', sections.about),
       panel('Attempts', sections.life, { className: 'flush' }),
       analysis && panel('Anomalies', sections.anomalies, { className: 'flush', note: 'found by this task' }),
-      analysis && panel('Logs', sections.logs, { className: 'flush' }),
+      analysis ? panel('Logs', sections.logs, { className: 'flush' }) : panel('Log', sections.log, { className: 'flush' }),
       h('div', { class: 'panels' },
         panel('Payload', sections.payload, { className: 'flush', end: copyButton(() => prettyJSON(this.#task.payload), 'Copy the payload') }),
         panel('Result', sections.result, { className: 'flush', end: copyButton(() => prettyJSON(this.#task.result), 'Copy the result') })));
