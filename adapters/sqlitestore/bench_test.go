@@ -73,3 +73,40 @@ func BenchmarkQueues(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkKeys drains tasks of 100 keys by claims of 100, with and without an order of each
+// key, and tasks without keys.
+func BenchmarkKeys(b *testing.B) {
+	for _, of := range []string{"no keys", "keys", "keys in order"} {
+		b.Run(of, func(b *testing.B) {
+			const size = 100
+			db := open(b, filepath.Join(b.TempDir(), "store.db"), sqlitestore.Config{})
+			if of == "keys in order" {
+				require.NoError(b, db.SetLimit(b.Context(), domain.Limit{Name: "order", Scope: domain.LimitKey, Queue: "default", Concurrency: 1}))
+			}
+			for n := 0; n < b.N; n += size {
+				tasks := make([]*domain.Task, min(size, b.N-n))
+				for i := range tasks {
+					if tasks[i] = newTask(); of != "no keys" {
+						tasks[i].Key = strconv.Itoa(i)
+					}
+				}
+				_, err := db.Enqueue(b.Context(), tasks...)
+				require.NoError(b, err)
+			}
+			b.ResetTimer()
+			for done := 0; done < b.N; {
+				claimed, err := db.Dequeue(b.Context(), claim(size, 0))
+				require.NoError(b, err)
+				require.NotEmpty(b, claimed)
+				updates := make([]ports.TaskUpdate, len(claimed))
+				for i, task := range claimed {
+					updates[i] = ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}
+				}
+				require.NoError(b, db.UpdateTask(b.Context(), updates...))
+				done += len(claimed)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
+		})
+	}
+}

@@ -52,7 +52,7 @@ const (
 
 // What is read of a record, in the order of readRecord.
 const (
-	commonColumns = `t.seq, t.id, t.lane, t.unique_key, t.scheduled_us, t.started_us, t.attempt, t.deliveries, t.recoveries, t.failures, t.expires_us, t.retention_us`
+	commonColumns = `t.seq, t.id, t.lane, t.unique_key, t.scheduled_us, t.started_us, t.attempt, t.deliveries, t.recoveries, t.failures, t.expires_us, t.retention_us, t.key`
 	stateColumns  = `, t.state, t.wake_us, t.claim, t.report`
 	askedColumns  = `, c.max_retries, c.timeout_ns, c.delay_ns, c.given_us, c.payload, c.trace, c.options`
 	readColumns   = `, l.queue, l.type, l.priority, CASE WHEN t.state = 5 THEN (SELECT data FROM result r WHERE r.seq = t.seq) END`
@@ -87,7 +87,7 @@ func readRecord(r *row, as shape) *record {
 	if r.values[10] != nil {
 		rec.expires = r.int(10)
 	}
-	next := 12
+	next := 13
 	if as != shapeClaim {
 		rec.state, rec.wake, rec.claim, rec.report = state(r.int(next)), r.int(next+1), r.uuid(next+2), r.int(next+3)
 		next += 4
@@ -108,7 +108,7 @@ func readRecord(r *row, as shape) *record {
 		rec.options, t.TaskOptions = options, options
 		next += 7
 	}
-	t.ExpiresAt = timeOf(rec.expires)
+	t.Key, t.ExpiresAt = string(r.blob(12)), timeOf(rec.expires)
 	if as == shapeWhole {
 		t.Queue, t.Type, t.Priority = r.text(next), domain.TaskType(r.text(next+1)), domain.Priority(r.int(next+2))
 		if result := r.blob(next + 3); len(result) > 0 {

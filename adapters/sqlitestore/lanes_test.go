@@ -16,8 +16,29 @@ import (
 	"logsift/ports"
 )
 
+// withoutLimits takes from a file what its version 12 did not have.
+var withoutLimits = []string{
+	"DROP TABLE line", "DROP TABLE slot", "DROP TABLE task_limit", "ALTER TABLE clock DROP COLUMN limits",
+	"DROP INDEX lane_head", "DROP INDEX lane_type_head",
+	"ALTER TABLE lane RENAME TO new_lane",
+	`CREATE TABLE lane (id INTEGER PRIMARY KEY, queue TEXT NOT NULL, type TEXT NOT NULL, priority INTEGER NOT NULL,
+		ready INTEGER NOT NULL DEFAULT 0, scheduled INTEGER NOT NULL DEFAULT 0, processing INTEGER NOT NULL DEFAULT 0,
+		retrying INTEGER NOT NULL DEFAULT 0, completed INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
+		cancelled INTEGER NOT NULL DEFAULT 0, head INTEGER NOT NULL DEFAULT 0, paused INTEGER NOT NULL DEFAULT 0,
+		UNIQUE (queue, type, priority)) STRICT`,
+	`INSERT INTO lane SELECT min(id), queue, type, priority, sum(ready), sum(scheduled), sum(processing), sum(retrying),
+		sum(completed), sum(failed), sum(cancelled), 0, max(paused) FROM new_lane GROUP BY queue, type, priority`,
+	`UPDATE task SET lane = (SELECT o.id FROM lane o, new_lane n WHERE n.id = task.lane
+		AND o.queue = n.queue AND o.type = n.type AND o.priority = n.priority)`,
+	`UPDATE lane SET head = ifnull((SELECT min(seq) FROM task WHERE state = 1 AND lane = lane.id), 0)`,
+	"DROP TABLE new_lane", "DROP INDEX task_key", "ALTER TABLE task DROP COLUMN key",
+	"CREATE INDEX lane_head ON lane (priority DESC, head) WHERE head > 0 AND paused = 0",
+	"CREATE INDEX lane_type_head ON lane (type, priority DESC, head) WHERE head > 0 AND paused = 0",
+	"PRAGMA user_version = 12",
+}
+
 // withoutHeads takes from a file what its version 6 did not have.
-var withoutHeads = []string{
+var withoutHeads = append(slices.Clone(withoutLimits),
 	"DROP INDEX task_wake", "DROP INDEX task_kept", "DROP INDEX task_expiry",
 	"ALTER TABLE task DROP COLUMN expires_us", "ALTER TABLE task DROP COLUMN retention_us",
 	"CREATE INDEX task_wake ON task (state, wake_us) WHERE state <> 1",
@@ -27,7 +48,7 @@ var withoutHeads = []string{
 	"ALTER TABLE contents DROP COLUMN options",
 	"DROP INDEX lane_head", "DROP INDEX lane_type_head", "ALTER TABLE lane DROP COLUMN head", "ALTER TABLE lane DROP COLUMN paused",
 	"PRAGMA user_version = 6",
-}
+)
 
 // seqsOfTasks are the creation times of tasks.
 func seqsOfTasks(tasks []*domain.Task) []int64 {
@@ -66,6 +87,52 @@ func TestAFileFromBeforeHeadsIsBroughtUpToDate(t *testing.T) {
 	summary, err := db.Verify(t.Context(), ports.VerifyRequest{})
 	require.NoError(t, err)
 	require.True(t, summary.Clean())
+}
+
+func TestAFileFromBeforeLimitsIsBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	old, _ := openIn(t, path)
+	enqueue := func(n int, key string, delay time.Duration) (out []*domain.Task) {
+		for range n {
+			task := domain.NewTask(uuid.New(), "test", nil)
+			task.Key, task.Delay = key, delay
+			out = append(out, task)
+		}
+		out, err := old.Enqueue(t.Context(), out...)
+		require.NoError(t, err)
+		return out
+	}
+	a, plain, b := enqueue(4, "a", 0), enqueue(3, "", 0), enqueue(2, "b\x00ä", 0)
+	enqueue(1, "later", time.Hour)
+	claim := func(db *DB, n int) []int64 {
+		claimed, err := db.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: n, Lease: time.Minute})
+		require.NoError(t, err)
+		return seqsOfTasks(claimed)
+	}
+	require.Equal(t, seqsOfTasks(a[:1]), claim(old, 1))
+	before, err := old.GetQueueStats(t.Context())
+	require.NoError(t, err)
+	write(t, old, withoutLimits...)
+	require.NoError(t, old.Close())
+
+	db, _ := openIn(t, path)
+	verify := func() {
+		var findings []domain.Finding
+		require.NoError(t, errOf(db.Verify(t.Context(), ports.VerifyRequest{Report: func(f domain.Finding) { findings = append(findings, f) }})))
+		require.Empty(t, findings)
+	}
+	verify()
+	after, err := db.GetQueueStats(t.Context())
+	require.NoError(t, err)
+	before.OldestPending, after.OldestPending = 0, 0
+	require.Equal(t, before, after)
+	require.NoError(t, db.SetLimit(t.Context(), domain.Limit{Name: "order", Scope: domain.LimitKey, Queue: "default", Key: "a", Concurrency: 1}))
+	require.Equal(t, seqsOfTasks(plain[:1]), claim(db, 1))
+	require.ElementsMatch(t, append(seqsOfTasks(plain[1:]), seqsOfTasks(b)...), claim(db, 10))
+	require.NoError(t, db.DeleteLimit(t.Context(), "order"))
+	require.Equal(t, seqsOfTasks(a[1:]), claim(db, 10))
+	verify()
 }
 
 // TestClaimsTakeTheOldestOfAllQueues compares each claim with what a scan of all tasks
@@ -190,7 +257,7 @@ func TestAClaimReadsNoMoreLanesThanItTakes(t *testing.T) {
 					require.Contains(t, step, "USING INDEX "+index)
 				}
 				return nil
-			}, "EXPLAIN QUERY PLAN "+selectHeads+from+inOrder+"?", []any{"test", 1}[2-strings.Count(from+inOrder+"?", "?"):]...)
+			}, "EXPLAIN QUERY PLAN "+selectHeads+from+inOrder+"?", []any{0, "test", 1}[3-strings.Count(from+inOrder+"?", "?"):]...)
 		}))
 	}
 }

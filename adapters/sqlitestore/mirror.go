@@ -19,6 +19,14 @@ type mirror struct {
 	// it has to be noted, and clockDirty is set, only when some are removed.
 	lastSeq    int64
 	clockDirty bool
+	// limits are those of the file, nil for none.
+	limits *limits
+	// keys are the keys that the writer met. Not all that are stored.
+	keys map[keyID]*taskKey
+	// steps are those that settleKeys has not brought to keys yet, and dirty the keys that
+	// it has not looked at since they changed.
+	steps []keyStep
+	dirty []*taskKey
 	// log is the row of event_log.
 	log eventLog
 	// version is the change counter when the mirror was read. It does not count
@@ -38,7 +46,15 @@ func (m *mirror) load(q *statements) error {
 	}
 	m.lanes, m.byKey, m.changed = make(map[int64]*lane), make(map[laneKey]*lane), nil
 	m.held = make(map[domain.TaskID]*record)
-	m.lastSeq, _, err = q.number("SELECT max((SELECT last_us FROM clock), ifnull((SELECT max(seq) FROM task), 0))")
+	m.limits, m.keys, m.steps, m.dirty = nil, make(map[keyID]*taskKey), nil, nil
+	limited := false
+	err = q.each(func(r *row) error {
+		m.lastSeq, limited = r.int(0), r.int(1) > 0
+		return r.err
+	}, "SELECT max(last_us, ifnull((SELECT max(seq) FROM task), 0)), limits FROM clock")
+	if err == nil && limited {
+		m.limits, err = readLimits(q)
+	}
 	if err != nil {
 		return err
 	}
@@ -71,6 +87,12 @@ func (m *mirror) store(q *statements) error {
 	if err := m.storeLanes(q); err != nil {
 		return err
 	}
+	if len(m.keys) > maxKeys {
+		clear(m.keys)
+	}
+	if err := m.limits.store(q); err != nil {
+		return err
+	}
 	if m.clockDirty {
 		m.clockDirty = false
 		_, err := q.exec("UPDATE clock SET last_us = ? WHERE id = 1", m.lastSeq)
@@ -99,11 +121,16 @@ func (m *mirror) storeLanes(q *statements) error {
 			completed = ?, failed = ?, cancelled = ? WHERE id = ?`,
 			c[stateReady], c[stateScheduled], c[stateProcessing], c[stateRetrying],
 			c[stateCompleted], c[stateFailed], c[stateCancelled], l.id)
-		// The head alone is in indexes.
-		if err == nil && l.head != l.storedHead {
-			_, err = q.exec("UPDATE lane SET head = ? WHERE id = ?", l.head, l.id)
-			l.storedHead = l.head
+		head, oldest := l.heads()
+		switch {
+		case err != nil:
+		case l.keyed || oldest != l.storedOldest:
+			_, err = q.exec("UPDATE lane SET head = ?, oldest = ?, round = ? WHERE id = ?", head, oldest, l.round, l.id)
+		case head != l.storedHead:
+			// The head alone is in indexes.
+			_, err = q.exec("UPDATE lane SET head = ? WHERE id = ?", head, l.id)
 		}
+		l.storedHead, l.storedOldest = head, oldest
 		if err != nil {
 			return err
 		}
@@ -117,15 +144,30 @@ func (m *mirror) storeLanes(q *statements) error {
 	return nil
 }
 
-// findHeads looks up the oldest ready tasks of the lanes whose own is gone.
+// findHeads looks up the oldest ready tasks of the lanes whose own is gone, and the first
+// ones of keyed lanes.
 func (m *mirror) findHeads(q *statements) error {
-	var gone []int64
+	var gone, first []int64
 	for _, l := range m.changed {
+		if l.firstGone {
+			l.first, l.firstGone = 0, false
+			first = append(first, l.id)
+		}
 		if l.headGone {
 			l.head, l.headGone = 0, false
 			if l.counts[stateReady] > 0 {
 				gone = append(gone, l.id)
 			}
+		}
+	}
+	if len(first) > 0 {
+		err := q.each(func(r *row) error {
+			m.lanes[r.int(0)].first = r.int(1)
+			return r.err
+		}, `SELECT value, ifnull((SELECT next FROM line INDEXED BY line_turn
+			WHERE next > 0 AND lane = j.value ORDER BY turn, next LIMIT 1), 0) FROM json_each(?) j`, seqList(first))
+		if err != nil {
+			return err
 		}
 	}
 	if len(gone) == 0 {

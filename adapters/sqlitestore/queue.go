@@ -72,7 +72,7 @@ type newTask struct {
 // enqueueMany is enqueue for tasks of which none is special.
 func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error) error {
 	tasks := make([]newTask, 0, len(asked))
-	rows := make([]any, 0, 10*len(asked))
+	rows := make([]any, 0, 11*len(asked))
 	for i, t := range asked {
 		if t == nil {
 			continue
@@ -97,9 +97,9 @@ func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error
 		if t.Retention > 0 {
 			retention = t.Retention.Microseconds()
 		}
-		rows = append(rows, n.seq, t.ID[:], n.lane.id, int64(n.state), wake, n.scheduled, n.seq, key, expires, retention)
+		rows = append(rows, n.seq, t.ID[:], n.lane.id, int64(n.state), wake, n.scheduled, n.seq, key, expires, retention, keyBytes(t))
 	}
-	inserted, err := tx.insert("INSERT INTO task (seq, id, lane, state, wake_us, scheduled_us, started_us, unique_key, expires_us, retention_us) VALUES ", 10, rows, " ON CONFLICT DO NOTHING")
+	inserted, err := tx.insert("INSERT INTO task (seq, id, lane, state, wake_us, scheduled_us, started_us, unique_key, expires_us, retention_us, key) VALUES ", 11, rows, " ON CONFLICT DO NOTHING")
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error
 			payload = []byte{} // nil would be NULL.
 		}
 		rows = append(rows, n.seq, int64(t.MaxRetries), int64(t.Timeout), int64(t.Delay), n.given, payload, traceBlob(t.TraceParent), optionsBlob(t.TaskOptions))
-		tx.move(n.lane, n.seq, 0, n.state)
+		tx.move(n.lane, n.seq, t.Key, 0, n.state)
 		tx.emit(t, 0, n.state, "")
 		made := *t
 		made.CreatedAt, made.ScheduledAt, made.OnConflict, made.ExpiresAt = timeOf(n.seq), timeOf(n.scheduled), "", n.expires
@@ -137,7 +137,7 @@ func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error
 
 // newTask decides where and when a task is stored.
 func (tx *transaction) newTask(place int, asked *domain.Task) (newTask, error) {
-	l, err := tx.lane(laneKey{queue: asked.Queue, typ: asked.Type, priority: asked.Priority})
+	l, err := tx.lane(laneKey{queue: asked.Queue, typ: asked.Type, priority: asked.Priority, keyed: asked.Key != ""})
 	if err != nil {
 		return newTask{}, err
 	}
@@ -320,7 +320,7 @@ func (tx *transaction) save(rec *record, report int64) error {
 		}
 		rec.expires = expires
 	}
-	tx.move(rec.lane, rec.seq, rec.state, next)
+	tx.move(rec.lane, rec.seq, t.Key, rec.state, next)
 	if rec.state != next {
 		tx.emit(t, rec.state, next, newestReason(t))
 	}

@@ -82,10 +82,13 @@ func (q *TaskQueue) claimSome(ctx context.Context, req ports.ClaimRequest, wante
 		if _, err := tx.promote(promotePerClaim); err != nil {
 			return err
 		}
+		if err := tx.wakeKeys(); err != nil {
+			return err
+		}
 		// A task that cannot be read makes room for another one.
 		room, passed := req.Room(), 0
 		for len(tasks) < req.Max && room > 0 {
-			granted, found, err := tx.claim(req, req.Max-len(tasks), room, wanted, &expired)
+			granted, found, others, err := tx.claim(req, req.Max-len(tasks), room, wanted, &expired)
 			if err != nil {
 				return err
 			}
@@ -93,7 +96,7 @@ func (q *TaskQueue) claimSome(ctx context.Context, req ports.ClaimRequest, wante
 				room -= len(t.Payload)
 			}
 			tasks = append(tasks, granted...)
-			if found == len(granted) {
+			if found == 0 || found == len(granted) && !others {
 				break
 			}
 			if passed += found - len(granted); passed >= passedPerClaim {
@@ -102,7 +105,7 @@ func (q *TaskQueue) claimSome(ctx context.Context, req ports.ClaimRequest, wante
 			}
 		}
 		if len(tasks) == 0 && !more {
-			next, err = nextWake(tx.statements, stateScheduled, stateRetrying)
+			next, err = nextClaim(tx.statements, tx.limits, tx.now, &wanted)
 		}
 		return err
 	})
@@ -178,21 +181,22 @@ func (tx *transaction) remember(id domain.ClaimID, until int64) error {
 // claim grants leases on at most n ready tasks, and about so many bytes as there is
 // room for. found is how many it looked at, those among them that cannot be read or have
 // expired and were set FAILED, and those that are not ready. It counts the expired ones.
-func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selection, expired *int64) (tasks []*domain.Task, found int, err error) {
-	seqs, err := tx.oldest(wanted, n)
+// others says that there may be more, if all were granted.
+func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selection, expired *int64) (tasks []*domain.Task, found int, others bool, err error) {
+	seqs, others, err := tx.oldest(wanted, n)
 	if err != nil || len(seqs) == 0 {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	recs, full, err := tx.recordsWithin(room, shapeClaim, bySeq, seqList(seqs))
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	if full {
-		seqs = seqs[:len(recs)]
+		seqs, others = seqs[:len(recs)], false
 	}
 	if len(recs) < len(seqs) {
 		if err := tx.doubtHeads(seqs); err != nil {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 	}
 	found = len(seqs)
@@ -200,45 +204,45 @@ func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selecti
 	for _, rec := range recs {
 		if rec.corrupt != nil {
 			if err := tx.quarantine(rec); err != nil {
-				return nil, 0, err
+				return nil, 0, false, err
 			}
 			continue
 		}
 		if rec.task.Expired(timeOf(tx.now)) {
 			*expired++
 			if err := tx.expire(rec); err != nil {
-				return nil, 0, err
+				return nil, 0, false, err
 			}
 			continue
 		}
 		if err := loadFailures(tx.statements, rec); err != nil {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 		if err := rec.task.MarkAsProcessing(req.ID, req.Lease, rec.stepTime(tx.now)); err != nil {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 		// The lease lasts from now, whatever the task's times say.
 		rec.task.Lease.ExpiresAt = timeOf(tx.now + req.Lease.Microseconds())
 		granted, tasks = append(granted, rec.seq), append(tasks, rec.task)
-		tx.move(rec.lane, rec.seq, stateReady, stateProcessing)
+		tx.move(rec.lane, rec.seq, rec.task.Key, stateReady, stateProcessing)
 		tx.emit(rec.task, stateReady, stateProcessing, "")
 		rec.state, rec.claim, rec.report = stateProcessing, req.ID, 0
 		tx.hold(rec)
 	}
 	if len(tasks) == 0 {
-		return nil, found, nil
+		return nil, found, others, nil
 	}
 	until := tx.now + req.Lease.Microseconds()
 	_, err = tx.exec(`UPDATE task SET state = 3, wake_us = ?, claim = ?, deliveries = deliveries + 1,
 		started_us = max(?, started_us), report = 0 WHERE seq IN (SELECT value FROM json_each(?))`,
 		until, req.ID[:], tx.now, seqList(granted))
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	if err := tx.letGoUnique(tasks); err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
-	return tasks, found, tx.remember(req.ID, until)
+	return tasks, found, others, tx.remember(req.ID, until)
 }
 
 // doubtHeads has the lanes look for their oldest ready tasks again that have one of
@@ -253,7 +257,10 @@ func (tx *transaction) doubtHeads(seqs []int64) error {
 		l.headGone = true
 		tx.change(l)
 	}
-	return err
+	if err != nil || !slices.ContainsFunc(lanes, func(l *lane) bool { return l.keyed }) {
+		return err
+	}
+	return tx.doubtLines(seqs)
 }
 
 // quarantine sets a task FAILED whose record cannot be read, so that it stops
@@ -270,7 +277,7 @@ func (tx *transaction) quarantine(rec *record) error {
 		return err
 	}
 	_, err = tx.exec("UPDATE task SET state = 6, wake_us = max(?, started_us), report = 0, failures = ? WHERE seq = ?", tx.now, n, rec.seq)
-	tx.move(rec.lane, rec.seq, rec.state, stateFailed)
+	tx.move(rec.lane, rec.seq, rec.task.Key, rec.state, stateFailed)
 	tx.emit(rec.task, rec.state, stateFailed, e.Reason)
 	delete(tx.held, rec.task.ID)
 	return err

@@ -21,7 +21,7 @@ const (
 
 // selectDue selects the tasks of one state whose attention is due, the first
 // due first.
-const selectDue = "SELECT seq, lane, state, wake_us FROM task INDEXED BY task_wake WHERE state = ? AND state <> 1 AND (state < 5 OR retention_us IS NULL) AND wake_us <= ? ORDER BY wake_us, seq LIMIT ?"
+const selectDue = "SELECT seq, lane, state, wake_us, key FROM task INDEXED BY task_wake WHERE state = ? AND state <> 1 AND (state < 5 OR retention_us IS NULL) AND wake_us <= ? ORDER BY wake_us, seq LIMIT ?"
 
 // dueTask is a row of selectDue.
 type dueTask struct {
@@ -29,6 +29,7 @@ type dueTask struct {
 	laneID int64
 	state  state
 	wake   int64
+	key    string
 }
 
 // due returns at most n tasks in one of the states whose attention is due at
@@ -39,7 +40,7 @@ func (tx *transaction) due(at int64, n int, states ...state) ([]dueTask, error) 
 		// The states are merged: each list is in order already.
 		var merged, list []dueTask
 		err := tx.each(func(r *row) error {
-			list = append(list, dueTask{seq: r.int(0), laneID: r.int(1), state: state(r.int(2)), wake: r.int(3)})
+			list = append(list, dueTask{seq: r.int(0), laneID: r.int(1), state: state(r.int(2)), wake: r.int(3), key: string(r.blob(4))})
 			return r.err
 		}, selectDue, int64(s), at, n)
 		if err != nil {
@@ -83,7 +84,7 @@ func (tx *transaction) promote(n int) (int, error) {
 		return 0, err
 	}
 	for i, d := range tasks {
-		tx.move(lanes[i], d.seq, d.state, stateReady)
+		tx.move(lanes[i], d.seq, d.key, d.state, stateReady)
 	}
 	if err := tx.emitPromoted(tasks); err != nil {
 		return 0, err
@@ -237,6 +238,11 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) (
 			ids = nil
 			if err := tx.forgetUnique(); err != nil {
 				return err
+			}
+			if tx.limits != nil {
+				if err := tx.forgetSlots(); err != nil {
+					return err
+				}
 			}
 			seqs, err := tx.finished(req, n)
 			if err != nil {

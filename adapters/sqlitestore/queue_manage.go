@@ -124,7 +124,7 @@ func (tx *transaction) remove(recs []*record) error {
 	seqs := make([]int64, len(recs))
 	for i, rec := range recs {
 		seqs[i] = rec.seq
-		tx.move(rec.lane, rec.seq, rec.state, 0)
+		tx.move(rec.lane, rec.seq, rec.task.Key, rec.state, 0)
 		tx.emit(rec.task, rec.state, 0, "")
 	}
 	tx.clockDirty = true

@@ -243,7 +243,7 @@ func (q *TaskQueue) GetQueueStats(ctx context.Context) (domain.QueueStats, error
 			return r.err
 		}, `SELECT ifnull(sum(ready), 0), ifnull(sum(scheduled), 0), ifnull(sum(processing), 0), ifnull(sum(retrying), 0),
 			ifnull(sum(completed), 0), ifnull(sum(failed), 0), ifnull(sum(cancelled), 0),
-			ifnull(min(CASE WHEN head > 0 THEN head END), 0) FROM lane`)
+			ifnull(min(CASE WHEN oldest > 0 THEN oldest WHEN head > 0 THEN head END), 0) FROM lane`)
 	})
 	if err != nil {
 		return domain.QueueStats{}, err

@@ -43,7 +43,7 @@ func (q *TaskQueue) ListQueues(ctx context.Context) ([]domain.QueueInfo, error) 
 				info.OldestPending = max(info.OldestPending, age)
 			}
 			return r.err
-		}, "SELECT queue, type, ready, head FROM lane")
+		}, "SELECT queue, type, ready, CASE WHEN oldest > 0 THEN oldest ELSE head END FROM lane")
 	})
 	if err != nil {
 		return nil, err

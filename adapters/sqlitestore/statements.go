@@ -21,6 +21,8 @@ type statements struct {
 	ctx  context.Context //nolint:containedctx // A transaction has one, and database/sql asks for it with each call.
 	on   preparer
 	kept map[string]*sql.Stmt
+	// runs counts what was run.
+	runs int
 }
 
 func newStatements(ctx context.Context, on preparer) *statements {
@@ -28,6 +30,7 @@ func newStatements(ctx context.Context, on preparer) *statements {
 }
 
 func (s *statements) prepare(query string) (*sql.Stmt, error) {
+	s.runs++
 	if stmt, ok := s.kept[query]; ok {
 		return stmt, nil
 	}

@@ -191,7 +191,10 @@ func (tx *transaction) replacedBy(rec *record) (by domain.TaskID, err error) {
 
 // replace changes what a waiting task does, of which rec is of shapeWhole.
 func (tx *transaction) replace(rec *record, by *domain.Task) error {
-	n, err := tx.newTask(0, by)
+	// It keeps its key, and so its place.
+	made := *by
+	made.Key = rec.task.Key
+	n, err := tx.newTask(0, &made)
 	if err != nil {
 		return err
 	}
@@ -208,8 +211,8 @@ func (tx *transaction) replace(rec *record, by *domain.Task) error {
 		return err
 	}
 	if rec.lane != n.lane || rec.state != n.state {
-		tx.move(rec.lane, rec.seq, rec.state, 0)
-		tx.move(n.lane, rec.seq, 0, n.state)
+		tx.move(rec.lane, rec.seq, rec.task.Key, rec.state, 0)
+		tx.move(n.lane, rec.seq, rec.task.Key, 0, n.state)
 	} else {
 		// It may be due sooner.
 		tx.notify(n.lane)

@@ -14,6 +14,10 @@ const (
 	KindFileDamaged = "file_damaged"
 	// KindRuleBroken: rows of the database contradict each other.
 	KindRuleBroken = "rule_broken"
+	// KindSlotWrong: a limit counts other slots than its tasks hold.
+	KindSlotWrong = "slot_wrong"
+	// KindTurnWrong: claims would take other tasks than keys and limits admit.
+	KindTurnWrong = "turn_wrong"
 )
 
 var _ ports.StoreVerifier = (*DB)(nil)
@@ -38,7 +42,7 @@ var rules = []rule{
 			l.failed     <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 6) OR
 			l.cancelled  <> (SELECT count(*) FROM task t WHERE t.lane = l.id AND t.state = 7)`},
 	{"the oldest ready task of a lane is another one", "lane", `
-		SELECT l.id FROM lane l WHERE l.head <> ifnull((SELECT min(t.seq) FROM task t WHERE t.lane = l.id AND t.state = 1), 0)`},
+		SELECT l.id FROM lane l WHERE iif(l.keyed = 1 OR l.turns <> 0, l.oldest, l.head) <> ifnull((SELECT min(t.seq) FROM task t WHERE t.lane = l.id AND t.state = 1), 0)`},
 	{"a lane does not know whether its queue is paused", "lane", `SELECT id FROM lane WHERE paused <> (queue IN (SELECT queue FROM pause))`},
 	{"a lane has no tasks", "lane", `SELECT id FROM lane WHERE id NOT IN (SELECT lane FROM task)`},
 	{"it has no lane", "task", `SELECT seq FROM task WHERE lane NOT IN (SELECT id FROM lane)`},
@@ -81,16 +85,21 @@ const most = 1000
 
 // Verify has SQLite check its file, and compares the rows with each other, all on one
 // consistent view. Writers go on meanwhile,
-// but their write-ahead log is not folded in until it has ended. It mends nothing:
-// a damaged file is to be restored from a copy.
+// but their write-ahead log is not folded in until it has ended. What follows from the
+// tasks alone is mended: KindSlotWrong and KindTurnWrong. All else tells of
+// a damaged file, which is to be restored from a copy.
 func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.VerifySummary, error) {
 	var summary domain.VerifySummary
 	report := func(f domain.Finding) {
 		summary.Findings++
+		if f.Repaired() {
+			summary.Repaired++
+		}
 		if req.Report != nil {
 			req.Report(f)
 		}
 	}
+	var wrong []domain.Finding
 	err := db.search(ctx, "verify", func(s *statements) error {
 		err := s.each(func(r *row) error {
 			if text := r.text(0); text != "ok" {
@@ -102,26 +111,19 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 			return err
 		}
 		for _, rule := range rules {
-			rows, err := s.numbers(rule.query + fmt.Sprintf(" LIMIT %d", most))
+			found, err := rule.check(s, KindRuleBroken)
 			if err != nil {
 				return err
 			}
-			for _, key := range rows {
-				f := domain.Finding{Kind: KindRuleBroken, Place: rule.place, Detail: fmt.Sprintf("row %d: %s", key, rule.text)}
-				if rule.place == "task" {
-					err := s.each(func(r *row) error {
-						f.ID, f.Detail = r.uuid(0), rule.text
-						return r.err
-					}, "SELECT id FROM task WHERE seq = ?", key)
-					if err != nil {
-						return err
-					}
-				}
+			for _, f := range found {
 				report(f)
 			}
 			if req.Progress != nil {
 				req.Progress(summary)
 			}
+		}
+		if wrong, err = checkLimits(s, db.now()); err != nil {
+			return err
 		}
 		for table, count := range map[string]*int64{"task": &summary.Tasks, "log_entry": &summary.Logs, "analysis": &summary.Analyses, "state": &summary.States} {
 			if *count, _, err = s.number("SELECT count(*) FROM " + table); err != nil {
@@ -130,5 +132,38 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 		}
 		return nil
 	})
+	if err == nil && req.Repair && len(wrong) > 0 {
+		if err = db.writer.do(ctx, "verify", (*transaction).rebuildLimits); err == nil {
+			for i := range wrong {
+				wrong[i].Action = "counted again"
+			}
+		}
+	}
+	for _, f := range wrong {
+		report(f)
+	}
 	return summary, err
+}
+
+// check returns what breaks the rule.
+func (rule *rule) check(s *statements, kind string) ([]domain.Finding, error) {
+	rows, err := s.numbers(rule.query + fmt.Sprintf(" LIMIT %d", most))
+	if err != nil {
+		return nil, err
+	}
+	found := make([]domain.Finding, len(rows))
+	for i, key := range rows {
+		f := &found[i]
+		*f = domain.Finding{Kind: kind, Place: rule.place, Detail: fmt.Sprintf("row %d: %s", key, rule.text)}
+		if rule.place == "task" {
+			err := s.each(func(r *row) error {
+				f.ID, f.Detail = r.uuid(0), rule.text
+				return r.err
+			}, "SELECT id FROM task WHERE seq = ?", key)
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return found, nil
 }

@@ -205,18 +205,29 @@ func (db *DB) look(q *statements, version int64) int64 {
 	if err := db.hub.lookCancelled(q); err != nil {
 		return version
 	}
-	due, err := nextWake(q, stateScheduled, stateRetrying)
+	due, limited, err := nextDue(q)
 	if err != nil {
 		return version
 	}
+	var all *limits
+	if limited {
+		if all, err = readLimits(q); err != nil {
+			return version
+		}
+	}
+	now := db.now()
 	for w, until := range db.hub.waiting() {
 		// There may be events: a reader looks faster than it could be told.
 		if w.wanted != nil && due >= until {
-			found, err := firstLanes(q, *w.wanted, 1)
+			classes, token, err := all.openClasses(q, now, w.wanted)
 			if err != nil {
 				return version
 			}
-			if len(found) == 0 {
+			found, err := firstLanes(q, *w.wanted, classes, 1)
+			if err != nil {
+				return version
+			}
+			if len(found) == 0 && token >= until {
 				continue
 			}
 		}
@@ -239,4 +250,33 @@ func nextWake(q *statements, states ...state) (int64, error) {
 		}
 	}
 	return next, nil
+}
+
+// nextDue returns when the next task that waits may be claimed, but for the limits of
+// queues and types, or never, and whether there are limits.
+func nextDue(q *statements) (next int64, limited bool, err error) {
+	next = never
+	err = q.each(func(r *row) error {
+		limited = r.int(0) > 0
+		for i := 1; i < len(r.values); i++ {
+			if r.values[i] != nil {
+				next = min(next, r.int(i))
+			}
+		}
+		return r.err
+	}, `SELECT limits,
+		(SELECT wake_us FROM task INDEXED BY task_wake WHERE state = 2 AND state <> 1 AND state < 5 ORDER BY wake_us LIMIT 1),
+		(SELECT wake_us FROM task INDEXED BY task_wake WHERE state = 4 AND state <> 1 AND state < 5 ORDER BY wake_us LIMIT 1),
+		(SELECT wake_us FROM slot INDEXED BY slot_wake WHERE wake_us > 0 ORDER BY wake_us LIMIT 1) FROM clock`)
+	return next, limited, err
+}
+
+// nextClaim returns when a claim that found nothing is to look again, or never.
+func nextClaim(q *statements, all *limits, now int64, wanted *selection) (int64, error) {
+	next, _, err := nextDue(q)
+	if err != nil || all == nil {
+		return next, err
+	}
+	_, token, err := all.openClasses(q, now, wanted)
+	return min(next, token), err
 }

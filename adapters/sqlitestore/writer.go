@@ -383,16 +383,28 @@ func (tx *transaction) run(begun []*operation) error {
 	if err := tx.storeEvents(); err != nil {
 		return err
 	}
+	if err := tx.settleKeys(); err != nil {
+		return err
+	}
 	return tx.store(tx.statements)
 }
 
-// move counts a task of the lane from one state into another; 0 is no state.
-func (tx *transaction) move(l *lane, seq int64, from, to state) {
+// move counts a task of the lane, with its key, from one state into another; 0 is no state.
+func (tx *transaction) move(l *lane, seq int64, key string, from, to state) {
 	if l == nil || from == to {
 		return
 	}
 	l.move(seq, from, to)
 	tx.change(l)
+	if l.class != 0 {
+		tx.countRun(l, from, to)
+	}
+	if l.keyed || l.turns != 0 {
+		tx.steps = append(tx.steps, keyStep{l, seq, key, from, to})
+		if to == stateReady {
+			return // Those who wait are woken if limits admit it.
+		}
+	}
 	if to == stateReady || to == stateScheduled || to == stateRetrying {
 		tx.notify(l)
 	}
