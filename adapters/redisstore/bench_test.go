@@ -66,6 +66,38 @@ func BenchmarkDrain(b *testing.B) {
 	}
 }
 
+// BenchmarkFanIn measures what a node costs of a workflow whose last task waits for 10,000
+// others, from the creation to the end.
+func BenchmarkFanIn(b *testing.B) {
+	client, err := redisstore.Open(b.Context(), redisstore.Config{URL: redistest.Start(b).URL()})
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, client.Close()) })
+	const before, batch = 10_000, 500
+	for b.Loop() {
+		last := domain.WorkflowNode{Ref: "last", Task: domain.NewTask(uuid.Nil, "work", nil)}
+		flow := &domain.Workflow{ID: uuid.New()}
+		for i := range before {
+			last.After = append(last.After, strconv.Itoa(i))
+			flow.Nodes = append(flow.Nodes, domain.WorkflowNode{Ref: last.After[i], Task: domain.NewTask(uuid.Nil, "work", benchPayload())})
+		}
+		flow.Nodes = append(flow.Nodes, last)
+		_, err := client.CreateWorkflow(b.Context(), flow)
+		require.NoError(b, err)
+		for done := 0; done <= before; {
+			claimed, err := client.Dequeue(b.Context(), ports.ClaimRequest{ID: uuid.New(), Max: batch, Lease: ports.MaxLease})
+			require.NoError(b, err)
+			require.NotEmpty(b, claimed)
+			updates := make([]ports.TaskUpdate, len(claimed))
+			for i, t := range claimed {
+				updates[i] = ports.TaskUpdate{Lease: *t.Lease, Outcome: ports.OutcomeCompleted}
+			}
+			require.NoError(b, client.UpdateTask(b.Context(), updates...))
+			done += len(claimed)
+		}
+	}
+	b.ReportMetric(float64(b.N)*(before+1)/b.Elapsed().Seconds(), "nodes/s")
+}
+
 // serverCPU is the processor time that the server has used, in seconds.
 func serverCPU(b *testing.B, rdb *redis.Client) float64 {
 	b.Helper()

@@ -45,8 +45,13 @@ func (p *partition) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error 
 	})
 }
 
+// byWorkflow is the highest reply for a task whose workflow forbids the step: the status is
+// taken from it.
+const byWorkflow = -10
+
 // manage runs a script over ids and reads its replies: 0 for done, -2 for no
-// such task, the status that forbids the step, or the holder of a unique key.
+// such task, the status that forbids the step, byWorkflow less the status, or the holder of a
+// unique key.
 func (p *partition) manage(ctx context.Context, s *layout.Script, to domain.TaskStatus, ids []domain.TaskID, head func(*readyTable) []any) error {
 	if len(ids) == 0 {
 		return nil
@@ -76,7 +81,11 @@ func (p *partition) manage(ctx context.Context, s *layout.Script, to domain.Task
 		case -2:
 			errs[i] = fmt.Errorf("task %s: %w", id, domain.ErrTaskNotFound)
 		default:
-			errs[i] = &domain.TransitionError{TaskID: id, From: layout.StatusOf[byte(n)], To: to}
+			node := n <= byWorkflow
+			if node {
+				n = byWorkflow - n
+			}
+			errs[i] = &domain.TransitionError{Node: node, TaskID: id, From: layout.StatusOf[byte(n)], To: to}
 		}
 	}
 	return domain.NewBatchError(errs)

@@ -33,6 +33,9 @@ func (p *partition) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task
 	if got[0].err != nil {
 		return nil, got[0].err
 	}
+	if err := p.loadWaiting(ctx, got[0].task); err != nil {
+		return nil, err
+	}
 	return got[0].task, p.loadProgress(ctx, got[0].task)
 }
 

@@ -67,7 +67,7 @@ func (q *TaskQueue) partitionOf(id domain.TaskID) int {
 // place notes where tasks are, if their ids do not say it.
 func (q *TaskQueue) place(p *partition, tasks []*domain.Task) {
 	for _, t := range tasks {
-		if t != nil && (t.Key != "" || t.UniqueKey != "") && layout.PartitionOf(t.ID[:], len(q.parts)) != p.number {
+		if t != nil && (t.Key != "" || t.UniqueKey != "" || t.Workflow != nil) && layout.PartitionOf(t.ID[:], len(q.parts)) != p.number {
 			q.placed.remember(t.ID, p.number)
 		}
 	}

@@ -485,9 +485,9 @@ var workflowCases = []storeCase{
 			}
 			require.Equal(t, int64(1), s.audit(t).Total())
 
+			s.update(t, complete(s.claimOne(t), "")) // the task without a workflow
 			// One that runs again is not finished.
 			id := s.create(t, node("a"), node("b"))
-			s.update(t, complete(s.claimOne(t), "")) // the task without a workflow
 			both := s.claimNodes(t, "a", "b")
 			s.update(t, fail(both["a"], "broken"), complete(both["b"], ""))
 			s.Advance(2 * time.Hour)

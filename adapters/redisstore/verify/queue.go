@@ -463,7 +463,7 @@ func (c *queueCheck) finished() error {
 				return err
 			}
 		}
-		err := c.pages(verifyTerminalScript, []string{k.State}, []any{before}, func(reply []any) error {
+		err := c.pages(verifyTerminalScript, []string{k.State, c.at(k.Nodes)}, []any{before}, func(reply []any) error {
 			var missing []any
 			for _, entry := range texts(reply) {
 				if set.lacks(entry) {

@@ -51,6 +51,11 @@ var queueTable = []Key{
 	{"progress:ID", "string", "fence, time and contents of how far the run of a task has come, for ports.ProgressKept; see codec.go"},
 	{"events", "stream", "steps of tasks while somebody reads them, see events/emit.lua; also the channel of waiting readers"},
 	{"quarantine", "hash", "id: record that could not be read, see the verifier"},
+	{"nodes", "hash", "id of a task of a workflow: id of the workflow, and its place there; see queue/workflows.lua"},
+	{"workflows", "zset", "workflows by creation"},
+	{"workflow:ID", "hash", "a workflow with its nodes"},
+	{"staged:ID", "hash", "the nodes of a workflow that is being created, behind its id and its digest, for an hour"},
+	{"following", "list", "what is still to be done for workflows"},
 	{"aside:NAME", "any", "a key of a wrong type that a repair has renamed"},
 }
 
@@ -107,6 +112,7 @@ type QueueKeys struct {
 	Expiring, Kept, Dead                  string
 	Unique, UniqueOf, Meta, Lanes         string
 	UniqueUntil, Events, Quarantine       string
+	Nodes, Workflows, Following           string
 	// Wake is a channel, not a key: waiting claims listen to it.
 	Wake string
 	// Absent is a key that never is.
@@ -124,6 +130,7 @@ func NewQueueKeys(namespace string, partition int) QueueKeys {
 		Expiring: p + "expiring", Kept: p + "kept", Dead: p + "dead",
 		Unique: p + "unique", UniqueOf: p + "unique_of", Meta: p + "meta", Lanes: p + "lanes", UniqueUntil: p + "unique_until",
 		Events: p + "events", Quarantine: p + "quarantine", Wake: p + "wake", Absent: p + "absent",
+		Nodes: p + "nodes", Workflows: p + "workflows", Following: p + "following",
 	}
 }
 
@@ -161,6 +168,14 @@ func (k *QueueKeys) Ready(list int) string { return k.Prefix + "ready:" + strcon
 
 // Claim is the key that remembers what a claim took.
 func (k *QueueKeys) Claim(id [16]byte) string { return k.Prefix + "claim:" + string(id[:]) }
+
+// Workflow is the key of a workflow with its nodes.
+func (k *QueueKeys) Workflow(id [16]byte) string { return k.Prefix + "workflow:" + string(id[:]) }
+
+// Staged is the key of the nodes of a workflow that is being created.
+func (k *QueueKeys) Staged(id [16]byte, digest [32]byte) string {
+	return k.Prefix + "staged:" + string(id[:]) + string(digest[:])
+}
 
 // Progress is the key of how far the run of a task has come.
 func (k *QueueKeys) Progress(id [16]byte) string { return k.Prefix + "progress:" + string(id[:]) }

@@ -2,6 +2,7 @@ package layout_test
 
 import (
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -65,6 +66,18 @@ func TestTheTablesHaveEachKey(t *testing.T) {
 	_, err = p.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{FailedRetention: time.Hour, Limit: 100})
 	require.NoError(t, err)
 	p.Report(t, p.Claim(t), ports.OutcomeCompleted)
+	flow := &domain.Workflow{ID: uuid.New(), Nodes: []domain.WorkflowNode{{Ref: "first", Task: storetest.NewTask(`{}`)}}}
+	for i := range 2000 {
+		flow.Nodes = append(flow.Nodes, domain.WorkflowNode{Ref: strconv.Itoa(i), Task: bad.Task, After: []string{"first"}})
+	}
+	store := p.Open(t)
+	_, err = store.CreateWorkflow(t.Context(), flow)
+	require.NoError(t, err)
+	require.NoError(t, store.CancelTask(t.Context(), domain.TaskIDOf(flow.ID, "first")))
+	flow.ID = uuid.New()
+	p.Enqueue(t, func(task *domain.Task) { task.ID = domain.TaskIDOf(flow.ID, "first") })
+	_, err = store.CreateWorkflow(t.Context(), flow)
+	require.ErrorIs(t, err, domain.ErrTaskExists)
 	_, err = p.Queue.ReadTaskEvents(t.Context(), ports.EventRequest{Max: 1})
 	require.NoError(t, err)
 

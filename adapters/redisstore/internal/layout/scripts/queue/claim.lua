@@ -89,6 +89,7 @@ if before then
   return out
 end
 
+if follow and string.find(follow, 'W', 1, true) then K.follow(now) end
 local due = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')[2]
 if due and tonumber(due) <= now then
   -- include: queue/common

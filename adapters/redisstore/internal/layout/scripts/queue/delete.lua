@@ -2,7 +2,7 @@
 -- KEYS: as in keys.lua. ARGV: clock offset, epoch, then
 -- ids.
 -- Reply: {-1} if the epoch is stale; else for each 0 if it is gone, -2 if there
--- is no such task, or its status, which forbids it.
+-- is no such task, its status, which forbids it, or -10 - status if its workflow does.
 -- include: queue/common
 -- include: queue/keys
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
@@ -19,6 +19,8 @@ for i = 3, #ARGV do
     out[#out + 1] = gone and 0 or -2
   elseif t.status == PROCESSING then
     out[#out + 1] = t.status
+  elseif node_of(id) then
+    out[#out + 1] = -10 - t.status
   else
     leave(id, t)
     if t.deliveries == 0 then redis.call('ZREM', K.expiring, id) end

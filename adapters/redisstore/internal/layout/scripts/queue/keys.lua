@@ -17,7 +17,18 @@ local emit, emit_all = function() end, function() end
 local function emit_if_read(now)
   local m = redis.call('HMGET', K.meta, 'watch', 'follow')
   local reads, follow = (tonumber(m[1] or 0) or 0) > now, m[2]
+  K.has_nodes = follow and string.find(follow, 'w', 1, true) ~= nil
   -- include: queue/steps
+end
+
+-- node_of returns what is stored of a node, see workflows.lua, and the key and the field where
+-- that is; nil for a task that is none. emit_if_read has found out whether there are any.
+local function node_of(id)
+  local prefix = string.sub(K.meta, 1, -5)
+  local at = K.has_nodes and redis.call('HGET', prefix .. 'nodes', id)
+  if not at then return nil end
+  local flow, field = prefix .. 'workflow:' .. string.sub(at, 1, 16), 'n' .. string.sub(at, 17)
+  return redis.call('HGET', flow, field) or '', flow, field
 end
 
 -- locate returns the state of a task wherever it is, or nil if there is none.

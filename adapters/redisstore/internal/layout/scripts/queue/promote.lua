@@ -33,4 +33,5 @@ emit_all(now)
 if notify then notify_claim(K.meta, ARGV[3]) end
 local next, next_expiry = next_after(K.due, now), next_after(K.expiring, now)
 if next < 0 or next_expiry >= 0 and next_expiry < next then next = next_expiry end
+if K.rest then next = 0 end
 return { #late + n, next, expired }

@@ -8,22 +8,27 @@
 -- include: queue/keys
 local now = store_now(ARGV[1])
 local before, dead_before, limit = now - tonumber(ARGV[2]), now - tonumber(ARGV[3]), tonumber(ARGV[4])
-local ids, ends, entries = {}, {}, {}
+local ids, ends, entries, flows = {}, {}, {}, {}
 local passed = redis.call('ZRANGEBYSCORE', K.unique_until, '-inf', digits(now), 'LIMIT', 0, limit)
 if #passed > 0 then
   call_many('ZREM', K.unique_until, passed)
   call_many('HDEL', K.unique, passed)
 end
 
--- take adds the entries of a list whose time has come, and returns how many.
+-- take adds the entries of a list whose time has come, and returns how many. Those of
+-- workflows end with a letter, and are not those of tasks.
 local function take(key, till)
   local n = 0
   for _, e in ipairs(redis.call('LRANGE', key, 0, limit - #ids - 1)) do
-    local at = #e == 23 and struct.unpack('>I7', e, 17) or 0
-    if at > till then break end
+    local at = #e >= 23 and struct.unpack('>I7', e, 17) or 0
+    if at > till or #flows == limit then break end
     n = n + 1
-    local i = #ids + 1
-    ids[i], ends[i], entries[i] = string.sub(e, 1, 16), at, e
+    if #e == 24 then
+      flows[#flows + 1] = { string.sub(e, 1, 16), at, e, key }
+    else
+      local i = #ids + 1
+      ids[i], ends[i], entries[i] = string.sub(e, 1, 16), at, e
+    end
   end
   return n
 end
@@ -31,14 +36,16 @@ local own = redis.call('ZRANGEBYSCORE', K.kept, '-inf', digits(now), 'LIMIT', 0,
 for i, id in ipairs(own) do ids[i] = id end
 local dead = #ids < limit and take(K.dead, dead_before) or 0
 local finished = #ids < limit and take(K.finished, before) or 0
-if #ids == 0 then return { 0 } end
+if #ids == 0 and #flows == 0 then return { 0 } end
 emit_if_read(now)
-local gone, moved = {}, {}
+local gone, moved, more = {}, {}, false
+local nodes = K.has_nodes and get_many('HMGET', string.sub(K.meta, 1, -5) .. 'nodes', ids) or {}
 local lists = { [COMPLETED] = {}, [FAILED] = {}, [CANCELLED] = {} }
 for i, s in ipairs(get_many('HMGET', K.state, ids)) do
   local t = unpack_state(s)
   local is_own = i <= #own
-  if t and lists[t.status] and t.kept == is_own and (is_own or t.finished == ends[i]) then
+  -- A node goes with its workflow.
+  if t and lists[t.status] and not nodes[i] and t.kept == is_own and (is_own or t.finished == ends[i]) then
     if t.status == FAILED and not is_own and t.finished > dead_before then
       moved[#moved + 1] = entries[i]
     else
@@ -52,6 +59,9 @@ end
 if #own > 0 then call_many('ZREM', K.kept, own) end
 redis.call('LTRIM', K.dead, dead, -1)
 redis.call('LTRIM', K.finished, finished, -1)
+if #flows > 0 then
+  -- include: workflows/purge
+end
 if #moved > 0 then call_many('RPUSH', K.dead, moved) end
 if #lists[COMPLETED] > 0 then call_many('ZREM', K.completed, lists[COMPLETED]) end
 if #lists[FAILED] > 0 then call_many('ZREM', K.failed, lists[FAILED]) end
@@ -62,5 +72,5 @@ if #gone > 0 then
   end
 end
 emit_all(now)
-table.insert(gone, 1, #ids == limit and 1 or 0)
+table.insert(gone, 1, (more or #ids == limit) and 1 or 0)
 return gone

@@ -2,7 +2,7 @@
 -- KEYS: as in keys.lua. ARGV: clock offset, epoch, wake
 -- channel, then ids.
 -- Reply: {-1} if the epoch is stale; else for each 0 if it is ready, -2 if there
--- is no such task, or its status, which forbids it.
+-- is no such task, its status, which forbids it, or -10 - status if its workflow does.
 -- include: queue/common
 -- include: queue/keys
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
@@ -16,6 +16,8 @@ for i = 4, #ARGV do
     out[#out + 1] = -2
   elseif t.status ~= PENDING and t.status ~= RETRYING then
     out[#out + 1] = t.status
+  elseif t.is_scheduled and string.byte(node_of(id) or '') == 1 then
+    out[#out + 1] = -10 - t.status
   else
     if t.is_scheduled or t.status == RETRYING then
       leave(id, t)

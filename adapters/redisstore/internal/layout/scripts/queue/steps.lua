@@ -28,8 +28,11 @@ if follow then
   -- K.follow does so at once, for a script that goes on with what has become of the tasks.
   K.follow = function(now)
     local first = followed + 1
-    if first > #steps then return end
+    if first > #steps and not string.find(follow, 'W', 1, true) then return end
     -- What causes steps of other tasks comes before what only counts them.
+    if string.find(follow, 'w', 1, true) then
+      -- include: queue/workflows
+    end
     if follow_limits then follow_limits(steps, first) end
     followed = #steps
   end

@@ -22,7 +22,7 @@ if pos > 0 and redis.call('LINDEX', KEYS[1], pos - 1) ~= last then
 end
 local bad, good = {}, {}
 for _, e in ipairs(redis.call('LRANGE', KEYS[1], pos, pos + tonumber(ARGV[4]) - 1)) do
-  local at = #e == 23 and struct.unpack('>I7', e, 17)
+  local at = (#e == 23 or #e == 24) and struct.unpack('>I7', e, 17)
   local list = at and at > now + 86400000000 and bad or good
   list[#list + 1] = e
   if list == good or ARGV[5] ~= 'repair' then pos, last = pos + 1, e end

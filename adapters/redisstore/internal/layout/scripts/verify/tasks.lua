@@ -58,6 +58,16 @@ local expiries, kepts = get_many('ZMSCORE', K.expiring, ids), get_many('ZMSCORE'
 for _, part in ipairs(INDEXES) do scores[part] = get_many('ZMSCORE', K[part], ids) end
 local out = { '0' }
 
+-- waiting are the tasks that wait for others of their workflow, see queue/workflows.lua: they
+-- are scheduled, and due at no time.
+local waiting, part_of = {}, string.sub(K.meta, 1, -5)
+if redis.call('TYPE', part_of .. 'nodes').ok == 'hash' then
+  for n, at in ipairs(get_many('HMGET', part_of .. 'nodes', ids)) do
+    local node = at and redis.pcall('HGET', part_of .. 'workflow:' .. string.sub(at, 1, 16), 'n' .. string.sub(at, 17))
+    waiting[n] = type(node) == 'string' and string.byte(node) == 1
+  end
+end
+
 -- new_seq is for a task whose own sequence number is lost.
 local function new_seq()
   last_seq, used = math.max(now - SEQUENCE_START, last_seq + 1), true
@@ -154,12 +164,13 @@ local function is_well(n)
   local is_open = true
   if status == PENDING or status == RETRYING then
     if ready then
-      if status ~= PENDING or score ~= (10 - prio) * WIDTH + seq then return false end
+      if status ~= PENDING or waiting[n] or score ~= (10 - prio) * WIDTH + seq then return false end
     else
       if score ~= seq or not scores[HOME[status] or 'scheduled'][n] then return false end
       due = t and t.scheduled or status == PENDING and tonumber(ARGV[at + 7])
       if not due then return false end
-      if due < 0 then due = SEQUENCE_START + seq - due end
+      if status == PENDING and waiting[n] then due = nil end
+      if due and due < 0 then due = SEQUENCE_START + seq - due end
     end
   elseif status == PROCESSING then
     if not scores.active[n] or t.claim == NO_CLAIM or not (score > 0 and score <= now + longest + DAY / 1440) then return false end
@@ -391,12 +402,13 @@ local function judge(n)
   home = HOME[w.status]
   if w.status == PENDING then
     local ready = 'ready:' .. w.list_no
-    if not score[ready] and not score.scheduled and due_or(nil) ~= time_of(w, f) then
+    if not waiting[n] and not score[ready] and not score.scheduled and due_or(nil) ~= time_of(w, f) then
       w.scheduled = due_or(w.scheduled) -- It was to become ready at this time.
     end
     local later = time_of(w, f) > now
     if score.active and not score.scheduled then later = false end
-    if score[ready] and score.scheduled then home = later and 'scheduled' or ready
+    if waiting[n] then home = 'scheduled'
+    elseif score[ready] and score.scheduled then home = later and 'scheduled' or ready
     elseif score.scheduled then home = 'scheduled'
     elseif in_ready then home = ready
     else home = later and 'scheduled' or ready
@@ -445,7 +457,7 @@ local function judge(n)
 
   -- When it is due.
   local is_due = dues[n] and tonumber(dues[n])
-  if home == 'scheduled' or home == 'retrying' then due = time_of(w, f) end
+  if home == 'scheduled' and not waiting[n] or home == 'retrying' then due = time_of(w, f) end
   if due and is_due ~= due then
     if not reported and score[home] and #others == 0 then
       report(is_due and 'due_wrong' or 'due_missing', 'due', is_due and string.format('it is due at %s and should be at %s', num(is_due), num(due))
