@@ -229,8 +229,16 @@ func (u TaskUpdate) Validate() error {
 // that writes. A lease that has expired but was not yet recovered is still held.
 type TaskConsumer interface {
 	// Dequeue claims ready tasks, the highest priority first and within one the
-	// oldest first, as far as limits let it: see [LimitKeeper]. It returns no tasks and no error if none became ready in
-	// time. A task that has expired is not given out, and ends. Each task is PROCESSING, has its Lease, and counts a delivery.
+	// oldest first, as far as limits let it: see [LimitKeeper]. It returns no tasks and no
+	// error if none became ready in time. A task that has expired is not given out, and
+	// ends. Each task is PROCESSING, has its Lease, and counts a delivery.
+	//
+	// Within a priority, the keys of a queue and type take turns, so that many tasks of one
+	// key hold those of another up by a turn, not by their number: of keys that have ready
+	// tasks which may begin, none is claimed from twice before each of the others is once.
+	// Tasks without a key are one more key in this. A key that had no such tasks for a while
+	// comes in its turn and has no other advantage. Within a key the oldest comes first, also
+	// if it was claimed before.
 	//
 	// When ctx ends while it waits, it returns the context's error and has
 	// claimed nothing. A *domain.ValidationError names a field of req.

@@ -84,8 +84,8 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 				len(req.Types) > 0 && !slices.Contains(req.Types, l.typ) {
 				continue
 			}
-			t, ok := r.heads.peek()
-			if !ok || best != nil && claimOrder(t, best) > 0 {
+			t := r.peek()
+			if t == nil || best != nil && claimOrder(t, best) > 0 {
 				continue
 			}
 			if ok, token := q.lets(l); ok {
@@ -97,7 +97,7 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 		if best == nil || len(out) > 0 && len(best.Payload) > room {
 			break
 		}
-		from.heads.pop()
+		from.take(best)
 		room -= len(best.Payload)
 		started := now
 		if best.CreatedAt.After(now) {

@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"cmp"
 	"iter"
 
 	"logsift/domain"
@@ -13,13 +14,37 @@ type lane struct {
 	typ   domain.TaskType
 }
 
-// readyTasks are those of a lane.
+// readyTasks are those of a lane. Its keys take turns within a priority, and so do the
+// tasks without a key, as one more.
 type readyTasks struct {
-	// heads are the tasks without a key, and of each key the first one while its limit
-	// lets that begin.
-	heads *heap[*domain.Task]
+	q    *TaskQueue
+	lane lane
+	// plain are the tasks without a key, keys the others.
+	plain *heap[*domain.Task]
 	keys  map[string]*heap[*domain.Task]
-	q     *TaskQueue
+	// heads are the keys that may be claimed from.
+	heads *heap[head]
+	turns map[domain.Priority]*turns
+}
+
+// head is a key that waits for its turn, with the task that it offers.
+type head struct {
+	task *domain.Task
+	turn int64
+}
+
+// turns count who of a priority was claimed from last.
+type turns struct {
+	now  int64
+	last map[string]int64
+}
+
+// of is the next turn of a key: the one after its last, but none that has passed.
+func (t *turns) of(key string) int64 {
+	if last, ok := t.last[key]; ok {
+		return max(t.now, last+1)
+	}
+	return t.now
 }
 
 // lane returns the ready tasks of the task's lane, made if there was none.
@@ -27,17 +52,42 @@ func (q *TaskQueue) lane(t *domain.Task) *readyTasks {
 	l := lane{t.Queue, t.Type}
 	r, ok := q.ready[l]
 	if !ok {
-		r = &readyTasks{keys: map[string]*heap[*domain.Task]{}, q: q}
-		r.heads = newHeap(claimOrder, func(t *domain.Task) bool { return q.isReady(t) && (t.Key == "" || q.admits(t)) }, q.size)
+		r = &readyTasks{q: q, lane: l, keys: map[string]*heap[*domain.Task]{}, turns: map[domain.Priority]*turns{}}
+		r.plain = newHeap(claimOrder, q.isReady, q.size)
+		r.heads = newHeap(headOrder, r.offers, q.size)
 		q.ready[l] = r
 	}
 	return r
 }
 
+func headOrder(a, b head) int {
+	return cmp.Or(cmp.Compare(b.task.Priority, a.task.Priority), cmp.Compare(a.turn, b.turn), a.task.CreatedAt.Compare(b.task.CreatedAt))
+}
+
+func (r *readyTasks) turnsOf(p domain.Priority) *turns {
+	t, ok := r.turns[p]
+	if !ok {
+		t = &turns{last: map[string]int64{}}
+		r.turns[p] = t
+	}
+	return t
+}
+
+// offers reports whether the key of the head may be claimed from, and had no turn since
+// the head was made.
+func (r *readyTasks) offers(h head) bool {
+	t := r.next(h.task.Key)
+	if t == nil || t.Priority != h.task.Priority {
+		return false
+	}
+	last, ok := r.turnsOf(t.Priority).last[t.Key]
+	return !ok || h.turn > last
+}
+
 // push adds a ready task.
 func (r *readyTasks) push(t *domain.Task) {
 	if t.Key == "" {
-		r.heads.push(t)
+		r.plain.push(t)
 		return
 	}
 	h, ok := r.keys[t.Key]
@@ -46,9 +96,14 @@ func (r *readyTasks) push(t *domain.Task) {
 		r.keys[t.Key] = h
 	}
 	h.push(t)
-	if first, _ := h.peek(); (first == t || r.q.limits.holds(t)) && r.q.admits(t) {
-		r.heads.push(t)
+	if r.next(t.Key) == t {
+		r.offer(t)
 	}
+}
+
+// offer has the key of a task wait for its turn.
+func (r *readyTasks) offer(t *domain.Task) {
+	r.heads.push(head{t, r.turnsOf(t.Priority).of(t.Key)})
 }
 
 // first returns the first ready task of a key, nil for none.
@@ -65,7 +120,40 @@ func (r *readyTasks) first(key string) *domain.Task {
 	return t
 }
 
+// peek returns the task whose turn it is, nil for none.
+func (r *readyTasks) peek() *domain.Task {
+	plain, _ := r.plain.peek()
+	h, ok := r.heads.peek()
+	if !ok {
+		return plain
+	}
+	t := r.next(h.task.Key)
+	if plain != nil && headOrder(head{plain, r.turnsOf(plain.Priority).of("")}, h) < 0 {
+		return plain
+	}
+	return t
+}
+
+// take notes that the task has its turn. Its key has another one when it is offered again.
+func (r *readyTasks) take(t *domain.Task) {
+	if len(r.keys) == 0 {
+		clear(r.turns)
+		return
+	}
+	turns := r.turnsOf(t.Priority)
+	turns.now = turns.of(t.Key)
+	turns.last[t.Key] = turns.now
+	if len(turns.last) > 2*len(r.keys)+heapSlack {
+		for key, last := range turns.last {
+			if last < turns.now {
+				delete(turns.last, key)
+			}
+		}
+	}
+}
+
 func (r *readyTasks) trim() {
+	r.plain.trim()
 	r.heads.trim()
 	for _, h := range r.keys {
 		h.trim()
@@ -76,7 +164,7 @@ func (r *readyTasks) trim() {
 func (r *readyTasks) all() iter.Seq[*domain.Task] {
 	return func(yield func(*domain.Task) bool) {
 		seen := map[*domain.Task]bool{}
-		heaps := []*heap[*domain.Task]{r.heads}
+		heaps := []*heap[*domain.Task]{r.plain}
 		for _, h := range r.keys {
 			heaps = append(heaps, h)
 		}

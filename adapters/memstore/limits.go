@@ -226,12 +226,6 @@ func (l *limits) of(t *domain.Task) []*limitUse {
 	return out
 }
 
-// holds reports whether the task has a slot of its key.
-func (l *limits) holds(t *domain.Task) bool {
-	u := l.keys[queueKey{t.Queue, t.Key}]
-	return u != nil && u.held[t.ID]
-}
-
 // limit counts a step of a task. The first of the others of its key may be claimable by it.
 func (q *TaskQueue) limit(t *domain.Task, from, to domain.TaskStatus) {
 	at := queueKey{t.Queue, t.Key}
@@ -319,21 +313,25 @@ func (q *TaskQueue) lets(l lane) (ok bool, next time.Time) {
 	return next.IsZero(), next
 }
 
-// admits reports whether the limit of its key lets a ready task begin.
-func (q *TaskQueue) admits(t *domain.Task) bool {
-	at := queueKey{t.Queue, t.Key}
-	limit, limited := q.limits.ofKey(at)
+// next returns the task that the lane gives out of a key next, nil if there is none or the
+// limit of the key forbids it.
+func (r *readyTasks) next(key string) *domain.Task {
+	at := queueKey{r.lane.queue, key}
+	limit, limited := r.q.limits.ofKey(at)
 	if !limited {
-		return true
+		return r.first(key)
 	}
-	u := q.limits.keys[at]
-	switch {
-	case u != nil && (u.dry || limit.Concurrency > 0 && u.leases >= limit.Concurrency):
-		return false
-	case limit.Ordered():
-		return q.firstOfKey(at, u) == t
+	u := r.q.limits.keys[at]
+	if u != nil && (u.dry || limit.Concurrency > 0 && u.leases >= limit.Concurrency) {
+		return nil
 	}
-	return true
+	if !limit.Ordered() {
+		return r.first(key)
+	}
+	if t := r.q.firstOfKey(at, u); t != nil && t.Type == r.lane.typ {
+		return t
+	}
+	return nil
 }
 
 // firstOfKey is the ready task that is the next of a key, of those that have its slot if
@@ -359,21 +357,14 @@ func (q *TaskQueue) firstOfKey(at queueKey, u *limitUse) *domain.Task {
 	return first
 }
 
-// offer puts the first task of the key in each lane among those that can be claimed, as
-// far as its limit lets it.
+// offer has the key wait for its turn in each lane, as far as its limit lets it.
 func (q *TaskQueue) offer(at queueKey) {
-	if u := q.limits.keys[at]; u != nil && len(u.held) > 0 && u.limit.Blocks() {
-		if t := q.firstOfKey(at, u); t != nil && q.admits(t) {
-			q.lane(t).heads.push(t)
-		}
-		return
-	}
 	for l, tasks := range q.ready {
 		if l.queue != at.queue {
 			continue
 		}
-		if t := tasks.first(at.key); t != nil && q.admits(t) {
-			tasks.heads.push(t)
+		if t := tasks.next(at.key); t != nil {
+			tasks.offer(t)
 		}
 	}
 }

@@ -237,13 +237,22 @@ var limitCases = []storeCase{
 		name:    "a task is under all of its limits at once",
 		promise: "A task takes one slot of each limit that it is under: that of its queue, that of its type, and the one for its key in its queue.",
 		run: func(t *testing.T, q *storeTest) {
-			q.limit(t, queueLimit(4), typeLimit(3), ofKeys(2))
-			a, b := q.addOf(t, 4, "a"), q.addOf(t, 4, "b")
-			other := q.addOf(t, 4, "c", withType("other"))
-			first := q.requireClaims(t, a[0], a[1], b[0], other[0])
-			q.complete(t, slices.DeleteFunc(first, func(task *domain.Task) bool { return task.Key != "a" })...)
+			q.limit(t, queueLimit(5), typeLimit(3), ofKeys(2))
+			a, b := q.addOf(t, 4, "a"), q.addOf(t, 1, "b")
+			c := q.addOf(t, 4, "c", withType("other"))
+			d := q.addOf(t, 3, "d", withPriority(domain.PriorityLow))
+			first := q.requireClaims(t, a[0], a[1], b[0], c[0], c[1])
+			of := func(key string) []*domain.Task {
+				return slices.DeleteFunc(slices.Clone(first), func(task *domain.Task) bool { return task.Key != key })
+			}
+			q.complete(t, of("b")...)
+			q.requireClaims(t, d[0])
+			q.complete(t, of("c")...)
+			q.requireClaims(t, c[2], c[3])
+			require.NoError(t, q.Queue.CancelTask(t.Context(), c[2].ID, c[3].ID))
+			require.Empty(t, q.claim(t, 10), "the type has no slot")
+			q.complete(t, of("a")...)
 			q.requireClaims(t, a[2], a[3])
-			require.Empty(t, q.claim(t, 10))
 		},
 	},
 	{
@@ -353,32 +362,39 @@ var limitCases = []storeCase{
 		promise: "From its return on no claim goes beyond it.",
 		run: func(t *testing.T, q *storeTest) {
 			const claimers = 6
-			q.addOf(t, 400, "a")
+			q.addOf(t, 2*claimers, "a")
 			handles := q.handles(t, 1)
 			var set atomic.Bool
-			var before, after atomic.Int64
+			var held, after atomic.Int64
+			begun := make(chan struct{})
 			done := make(chan error, claimers)
-			for i := range claimers {
-				go func() {
-					for range 40 {
-						late := set.Load()
-						got, err := handles[i%len(handles)].Queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: lease})
-						if err != nil {
-							done <- err
-							return
-						}
-						if late {
-							after.Add(int64(len(got)))
-						} else {
-							before.Add(int64(len(got)))
+			run := func(queue ports.TaskQueue) error {
+				for late := 0; late < 20; {
+					if set.Load() {
+						late++
+					}
+					got, err := queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: lease})
+					if err != nil {
+						return err
+					}
+					switch {
+					case len(got) == 0:
+					case late > 0:
+						after.Add(1)
+					case held.Add(1) == 2:
+						close(begun)
+					case held.Load() > 2:
+						if err := queue.ReleaseTask(t.Context(), *got[0].Lease); err != nil {
+							return err
 						}
 					}
-					done <- nil
-				}()
+				}
+				return nil
 			}
-			for before.Load() < 2 {
-				time.Sleep(time.Millisecond) // until the claims are under way
+			for i := range claimers {
+				go func() { done <- run(handles[i%len(handles)].Queue) }()
 			}
+			<-begun
 			q.limit(t, ofKeys(1))
 			set.Store(true)
 			for range claimers {
@@ -749,6 +765,7 @@ func testLimitsUnderLoad(t *testing.T, q *storeTest) {
 			}
 			for j, task := range tasks {
 				count(task, 1)
+				time.Sleep(time.Millisecond) // its work
 				count(task, -1)
 				if (n+j)%5 == 4 {
 					err = queue.ReleaseTask(ctx, *task.Lease)

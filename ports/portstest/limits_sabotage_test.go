@@ -3,7 +3,9 @@ package portstest_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -194,5 +196,40 @@ var limitSabotages = map[string]sabotage[*brokenQueue]{
 		q.limit = func(ctx context.Context, l domain.Limit) error {
 			return q.TaskQueue.SetLimit(context.WithoutCancel(ctx), l)
 		}
+	}},
+}
+
+// aged has the oldest task come first whatever its key is.
+func (q *brokenQueue) aged() {
+	asks(&q.enqueue, everyTask(func(t *domain.Task) { t.Key += "#" + t.ID.String() }))
+	answers(&q.dequeue, func(_ ports.ClaimRequest, tasks *[]*domain.Task) {
+		for _, t := range *tasks {
+			t.Key, _, _ = strings.Cut(t.Key, "#")
+		}
+	})
+}
+
+var turnSabotages = map[string]sabotage[*brokenQueue]{
+	"the oldest comes first": {"Turns/the_keys_of_a_queue_and_type_take_turns", (*brokenQueue).aged},
+	"who comes late waits":   {"Turns/a_key_that_comes_late_takes_its_turn_at_once,_and_has_no_other_advantage", (*brokenQueue).aged},
+	"who was held back catches up": {"Turns/a_key_that_may_not_begin_misses_its_turns", func(q *brokenQueue) {
+		var free atomic.Bool
+		q.unlimit = func(ctx context.Context, name string) error {
+			free.Store(true)
+			return q.TaskQueue.DeleteLimit(ctx, name)
+		}
+		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+			for {
+				got, err := q.TaskQueue.Dequeue(ctx, req)
+				if err != nil || len(got) == 0 || !free.Load() || got[0].Key == "a" {
+					return got, err
+				}
+				defer func() { _ = q.TaskQueue.ReleaseTask(ctx, *got[0].Lease) }()
+				req.ID = uuid.New()
+			}
+		}
+	}},
+	"turns are above priorities": {"Turns/keys_take_turns_within_their_priority,_and_a_key's_own_tasks_keep_their_order", func(q *brokenQueue) {
+		asks(&q.enqueue, everyTask(func(t *domain.Task) { t.Priority = domain.PriorityNormal }))
 	}},
 }

@@ -25,6 +25,8 @@ type Store struct {
 	// Verifier checks the store. It needs the roles Queue and Logs.
 	Verifier ports.StoreVerifier
 
+	// Turns is whether the keys of a queue take turns, as Dequeue promises.
+	Turns bool
 	// Advance moves the store's clock forward. It is required.
 	Advance func(d time.Duration)
 	// Reopen returns another handle on the same store, as another process would have.
@@ -69,6 +71,7 @@ var suites = []struct {
 	{"Enqueue", (*Store).hasQueue, enqueueCases},
 	{"Unique", (*Store).hasQueue, uniqueCases},
 	{"Claim", (*Store).hasQueue, claimCases},
+	{"Turns", (*Store).hasTurns, turnCases},
 	{"Settle", (*Store).hasQueue, settleCases},
 	{"Manage", (*Store).hasQueue, manageCases},
 	{"List", (*Store).hasQueue, listCases},
@@ -96,6 +99,7 @@ var suites = []struct {
 func (s *Store) hasQueue() bool      { return s.Queue != nil }
 func (s *Store) hasQueues() bool     { return s.Queues != nil }
 func (s *Store) hasLimits() bool     { return s.Limits != nil }
+func (s *Store) hasTurns() bool      { return s.Turns && s.hasLimits() }
 func (s *Store) hasSchedulers() bool { return s.Schedulers != nil }
 func (s *Store) hasSchedules() bool  { return s.Schedules != nil }
 func (s *Store) hasWorkflows() bool  { return s.Workflows != nil }
