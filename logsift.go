@@ -52,7 +52,8 @@ type Options struct {
 	// Workers is how many tasks run at once, from 1 to application.MaxWorkers. 0 is
 	// application.DefaultWorkers.
 	Workers int
-	// Queues are those whose tasks run here; empty for all.
+	// Queues are those whose tasks run here; empty for all. They can have weights, such as
+	// "mail=3": see application.SchedulerConfig.
 	Queues []string
 	// Lease is how long a task stays with a process that has died, from ports.MinLease
 	// to ports.MaxLease. 0 is application.DefaultLease.

@@ -178,6 +178,42 @@ func TestSchedulesAreTestable(t *testing.T) {
 	}
 }
 
+func TestQueuesHaveTheirSharesOnEachStore(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, store logsift.Store) {
+		q := logsift.New(store, logsift.Options{Workers: 4, Queues: []string{"reports=0", "mail=3", "default"}})
+		const each, reports = 1000, 20
+		begun := make(chan string, 2*each+reports)
+		logsift.Handle(q, "greet", func(ctx context.Context, queue string) (string, error) {
+			begun <- queue
+			<-time.After(time.Millisecond / 2)
+			return "", nil
+		})
+		for queue, n := range map[string]int{"reports": reports, "mail": each, "default": each} {
+			tasks := make([]*domain.Task, n)
+			for i := range tasks {
+				tasks[i] = domain.NewTask(uuid.Must(uuid.NewV7()), "greet", []byte(`"`+queue+`"`))
+				tasks[i].Queue = queue
+			}
+			_, err := store.Enqueue(t.Context(), tasks...)
+			require.NoError(t, err)
+		}
+		start(t, q)
+		counts := map[string]int{}
+		for n := range 2*each + reports {
+			queue := <-begun
+			counts[queue]++
+			if queue == "reports" {
+				require.Greater(t, n, 2*each-8, "the others were empty")
+			}
+			if n == 1000 {
+				require.InDelta(t, 0.75, float64(counts["mail"])/1001, 0.05)
+			}
+		}
+		require.Equal(t, map[string]int{"reports": reports, "mail": each, "default": each}, counts)
+	})
+}
+
 func TestAVersionIsLeftToThoseWhoKnowIt(t *testing.T) {
 	t.Parallel()
 	store := queuetest.New(t)

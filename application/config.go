@@ -57,7 +57,11 @@ type SchedulerConfig struct {
 	// Maintain makes a scheduler without workers maintain the queue. One with
 	// workers always does.
 	Maintain bool
-	// Queues restricts the claims to these queues; empty for all.
+	// Queues restricts the claims to these queues; empty for all. One with a weight from
+	// 0 to MaxQueueWeight, such as mail=3, has that share of the claims while all have
+	// tasks; without a weight beside others that have one, it weighs 1. Those of weight 0
+	// have their turn, in their order, when the others are empty. Where none has a weight,
+	// priority and age decide, over all queues.
 	Queues []string
 	// Prefetch is how many tasks are always claimed ahead of free workers, from 0
 	// (the default) to MaxPrefetch. They are kept from other processes for as
@@ -162,11 +166,6 @@ func (c SchedulerConfig) validate() error {
 	}
 	if c.Lease < ports.MinLease || c.Lease > ports.MaxLease {
 		return &domain.ValidationError{Field: "lease", Value: c.Lease.String(), Rule: fmt.Sprintf("must be between %v and %v", ports.MinLease, ports.MaxLease)}
-	}
-	for _, q := range c.Queues {
-		if err := domain.ValidateName("queues", q); err != nil {
-			return err
-		}
 	}
 	for _, d := range []struct {
 		field string

@@ -20,6 +20,8 @@ type fetcher struct {
 	claim ports.ClaimRequest
 	// repeated is whether an earlier call for this claim failed.
 	repeated bool
+	// turn is the queue that the claim is made to; nil for all of them.
+	turn *weightedQueue
 	// bytes is how many bytes of tasks a claim asks for: less after one that failed,
 	// since a slow line may be why, and more again after those that came soon.
 	bytes int
@@ -75,12 +77,24 @@ func (f *fetcher) run(claims, calls, runs context.Context) {
 		}
 		wait.reset()
 		f.eager = len(tasks) == f.claim.Max
+		if f.turns != nil {
+			f.turns.took(f.turn, len(tasks), f.isShort(tasks), time.Now())
+		}
 		f.claim, f.repeated = ports.ClaimRequest{}, false
 		f.deliver(runs, tasks, until)
-		if f.gathers(len(tasks)) && !sleepUntil(claims, began.Add(gatherPause)) {
+		if f.turn == nil && f.gathers(len(tasks)) && !sleepUntil(claims, began.Add(gatherPause)) {
 			return
 		}
 	}
+}
+
+// isShort reports whether there were no more tasks for the claim, than these.
+func (f *fetcher) isShort(tasks []*domain.Task) bool {
+	bytes := 0
+	for _, t := range tasks {
+		bytes += len(t.Payload)
+	}
+	return !f.eager && bytes < f.claim.MaxBytes/2
 }
 
 // gathers reports whether the next claim should not begin before gatherPause has passed
@@ -106,10 +120,15 @@ func (f *fetcher) fetch(claims, calls context.Context, room int) ([]*domain.Task
 			ID: f.cfg.NewID(), Max: room, Lease: f.cfg.Lease,
 			Queues: f.cfg.Queues, Types: f.types,
 		}
+		if f.turns != nil {
+			if f.turn, f.claim.Max = f.turns.next(time.Now(), room); f.turn != nil {
+				f.claim.Queues = f.turn.names
+			}
+		}
 	}
 	f.claim.Wait, f.claim.MaxBytes = 0, f.bytes
 	parent := calls
-	if !f.eager && !f.repeated {
+	if !f.eager && !f.repeated && f.turn == nil {
 		f.claim.Wait = f.cfg.PollInterval
 		parent = claims
 	}

@@ -36,6 +36,7 @@ type DefaultScheduler struct {
 	leases   *leaseBook
 	pool     *pool
 	outbox   *outbox
+	turns    *queueTurns    // nil if no queue has a weight
 	progress *progressSaver // nil if the store keeps none
 	runLogs  *runLogSaver   // nil if nobody keeps them
 	// leasesMissed is whether the store may have let leases end whose workers live.
@@ -78,11 +79,16 @@ func NewScheduler(queue ports.TaskQueue, cfg SchedulerConfig, logger *zap.Logger
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("scheduler: %w", err)
 	}
+	var turns *queueTurns
+	var err error
+	if cfg.Queues, turns, err = readQueues("queues", cfg.Queues); err != nil {
+		return nil, fmt.Errorf("scheduler: %w", err)
+	}
 	if logger == nil {
 		logger = zap.NewNop()
 	}
 	s := &DefaultScheduler{
-		queue: queue, cfg: cfg, logger: logger,
+		queue: queue, cfg: cfg, logger: logger, turns: turns,
 		health: newStoreHealth(logger),
 		pool:   newPool(cfg.workers(), cfg.Prefetch, cfg.PrefetchWindow),
 		outbox: newOutbox(),

@@ -23,7 +23,7 @@ func TestNewSchedulerNamesABadSetting(t *testing.T) {
 		"workers":        {Workers: -2},
 		"prefetch":       {Prefetch: -1},
 		"lease":          {Lease: time.Millisecond},
-		"queues":         {Queues: []string{"a b"}},
+		"queues":         {Queues: []string{"a=1", "b=-1"}},
 		"timeout_grace":  {TimeoutGrace: -1},
 		"drain_grace":    {DrainGrace: -1},
 		"retention":      {Retention: -1},
@@ -453,6 +453,83 @@ func TestCallsGatherWhatComesOneAfterAnother(t *testing.T) {
 			require.GreaterOrEqual(t, w.queueStats().Completed, 20*round+12)
 			settle(3 * time.Millisecond)
 		}
+		w.stop()
+	})
+}
+
+func TestQueuesWithWeights(t *testing.T) {
+	t.Parallel()
+	begin := func(t *testing.T, workers int, queues ...string) (*world, *journal) {
+		var runs journal
+		w := newWorld(t, application.SchedulerConfig{Workers: workers, Queues: queues}, func(_ context.Context, task *domain.Task) ([]byte, error) {
+			runs.note(task)
+			pass(10 * time.Millisecond)
+			return nil, nil
+		})
+		return w, &runs
+	}
+	enqueue := func(w *world, queue string, n int) []*domain.Task {
+		tasks := make([]*domain.Task, n)
+		for i := range tasks {
+			tasks[i] = newTestTask(func(t *domain.Task) { t.Queue = queue })
+		}
+		w.enqueue(tasks...)
+		return tasks
+	}
+	// of counts the runs of a queue.
+	of := func(w *world, ids []domain.TaskID, queue string) (n int) {
+		for _, id := range ids {
+			if w.task(id).Queue == queue {
+				n++
+			}
+		}
+		return n
+	}
+	inBubble(t, "each has its share, and what is left over goes to those who wait", func(t *testing.T) {
+		w, runs := begin(t, 1, "a=3", "b", "empty=5", "last=0")
+		enqueue(w, "last", 4)
+		enqueue(w, "b", 40)
+		enqueue(w, "a", 40)
+		require.NoError(t, w.scheduler.Start(t.Context()))
+		settle(time.Minute)
+		require.Len(t, runs.ids, 84)
+		for first := 0; first < 40; first += 8 {
+			require.InDelta(t, 6, of(w, runs.ids[first:first+8], "a"), 1)
+		}
+		require.Equal(t, 4, of(w, runs.ids[80:], "last"))
+		w.stop()
+	})
+	inBubble(t, "a queue has no more for the time when it was empty", func(t *testing.T) {
+		w, runs := begin(t, 10, "a=3", "b", "new=5")
+		enqueue(w, "a", 9000)
+		enqueue(w, "b", 9000)
+		require.NoError(t, w.scheduler.Start(t.Context()))
+		settle(3 * time.Second)
+		enqueue(w, "new", 900)
+		settle(50 * time.Millisecond) // for what was claimed before
+		first := len(runs.ids)
+		settle(100 * time.Millisecond)
+		require.InDelta(t, 50, of(w, runs.ids[first:first+90], "new"), 5)
+		w.stop()
+	})
+	inBubble(t, "the first of strict order goes first, when it comes", func(t *testing.T) {
+		w, runs := begin(t, 1, "a=0", "b=0")
+		enqueue(w, "b", 100)
+		require.NoError(t, w.scheduler.Start(t.Context()))
+		settle(500 * time.Millisecond)
+		id := enqueue(w, "a", 1)[0].ID
+		settle(60 * time.Millisecond)
+		require.Contains(t, runs.ids, id)
+		w.stop()
+	})
+	inBubble(t, "nobody looks again and again where nothing is", func(t *testing.T) {
+		w, runs := begin(t, 1, "a=3", "b", "c=0")
+		require.NoError(t, w.scheduler.Start(t.Context()))
+		settle(time.Minute)
+		require.LessOrEqual(t, w.queue.count("Dequeue"), 20)
+		enqueue(w, "c", 1)
+		synctest.Wait()
+		require.Len(t, runs.ids, 1, "it is waited for")
 		w.stop()
 	})
 }
