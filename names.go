@@ -6,7 +6,7 @@ import (
 	"logsift/domain"
 )
 
-// Names of the package domain that a program compares with, or spells.
+// TaskID and the others are names of the package domain that a program spells.
 type (
 	TaskID          = domain.TaskID
 	StoredTask      = domain.Task

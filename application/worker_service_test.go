@@ -239,8 +239,8 @@ func TestRunsOfWorkersEndWithTheirTimeout(t *testing.T) {
 		task := newTestTask(func(t *domain.Task) { t.Timeout, t.MaxRetries = 10*time.Second, 2 })
 		_, err := store.Enqueue(t.Context(), task)
 		require.NoError(t, err)
-		claim := func() ports.RunReport {
-			tasks, err := one.ClaimTasks(t.Context(), "w", ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Hour, Types: []domain.TaskType{testType}})
+		claim := func(s *application.WorkerService) ports.RunReport {
+			tasks, err := s.ClaimTasks(t.Context(), "w", ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Hour, Types: []domain.TaskType{testType}})
 			require.NoError(t, err)
 			require.Len(t, tasks, 1)
 			return ports.RunReport{Task: tasks[0], Waited: -1}
@@ -263,7 +263,7 @@ func TestRunsOfWorkersEndWithTheirTimeout(t *testing.T) {
 		}
 
 		// A worker that says nothing, on a lease that outlasts the time-out.
-		run := claim()
+		run := claim(one)
 		settle(14 * time.Second)
 		require.NoError(t, heartbeat(two, run), "within the grace; both processes know of the run")
 		settle(4 * time.Second)
@@ -274,15 +274,17 @@ func TestRunsOfWorkersEndWithTheirTimeout(t *testing.T) {
 
 		// One that goes on to send heartbeats, in a process that nobody told of the run.
 		settle(time.Minute)
-		other := application.NewWorkerService(store, application.WorkerServiceConfig{RetryPolicy: domain.RetryPolicy{Kind: domain.RetryFixed, Base: time.Minute}, Observer: counted})
-		run = claim()
+		alone := func() *application.WorkerService {
+			return application.NewWorkerService(store, application.WorkerServiceConfig{RetryPolicy: domain.RetryPolicy{Kind: domain.RetryFixed, Base: time.Minute}, Observer: counted})
+		}
+		run = claim(alone())
 		settle(14 * time.Second)
-		require.NoError(t, heartbeat(other, run))
-		time.Sleep(time.Second)
-		require.ErrorIs(t, heartbeat(other, run), domain.ErrLeaseLost)
+		require.NoError(t, heartbeat(alone(), run))
+		settle(5 * time.Second)
+		require.ErrorIs(t, heartbeat(alone(), run), domain.ErrLeaseLost)
 		ended(domain.TaskStatusRetrying, 2)
 		settle(time.Minute)
-		_ = claim()
+		_ = claim(one)
 		settle(20 * time.Second)
 		ended(domain.TaskStatusFailed, 3)
 	})

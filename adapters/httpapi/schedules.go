@@ -219,10 +219,21 @@ func scheduleRow(r *domain.ScheduleRecord) wire.Schedule {
 // templateView shows the task of a schedule that was made in Go.
 func templateView(t *domain.Task) json.RawMessage {
 	priority, retries, timeout := int(t.Priority), t.MaxRetries, t.Timeout.Seconds()
-	out, err := wire.Encode(wire.CreateTask{
+	in := wire.CreateTask{
 		Type: string(t.Type), Payload: jsonView(t.Payload), Priority: &priority, Queue: t.Queue,
-		MaxRetries: &retries, TimeoutSeconds: &timeout, UniqueKey: t.UniqueKey,
-	})
+		MaxRetries: &retries, TimeoutSeconds: &timeout, UniqueKey: t.UniqueKey, UniqueWhile: string(t.UniqueWhile),
+		UniqueForSeconds: t.UniqueFor.Seconds(), OnConflict: string(t.OnConflict), Key: t.Key, Tags: t.Tags,
+		Backoff: backoffView(t.Backoff), RetentionSeconds: t.Retention.Seconds(),
+	}
+	for _, f := range []struct {
+		d  time.Duration
+		to **float64
+	}{{t.Delay, &in.DelaySeconds}, {t.ExpiresIn, &in.ExpiresInSeconds}} {
+		if seconds := f.d.Seconds(); seconds != 0 {
+			*f.to = &seconds
+		}
+	}
+	out, err := wire.Encode(in)
 	if err != nil {
 		return json.RawMessage("{}")
 	}

@@ -62,10 +62,11 @@ func TestSchedulesAreSetAndShown(t *testing.T) {
 	require.Equal(t, http.StatusCreated, code)
 	made := w.Schedules.Records["made"]
 	made.Schedule.Source = nil
+	made.Schedule.Task.Tags, made.Schedule.Task.Delay = []string{"red"}, time.Second
 	w.Schedules.Records["made"] = made
 	first := apitest.Answer[wire.ScheduleList](t, w.Do("GET", schedulesPath+"?limit=1", ""), http.StatusOK)
 	require.Len(t, first.Schedules, 1)
-	require.JSONEq(t, `{"type":"echo","payload":{},"priority":5,"queue":"default","max_retries":3,"timeout_seconds":600}`, string(first.Schedules[0].Task), "made in Go")
+	require.JSONEq(t, `{"type":"echo","payload":{},"priority":5,"queue":"default","max_retries":3,"timeout_seconds":600,"delay_seconds":1,"tags":["red"]}`, string(first.Schedules[0].Task), "made in Go")
 	second := apitest.Answer[wire.ScheduleList](t, w.Do("GET", schedulesPath+"?cursor="+*first.NextCursor, ""), http.StatusOK)
 	require.Equal(t, "nightly", second.Schedules[0].Name)
 	require.Nil(t, second.NextCursor)
