@@ -33,6 +33,7 @@ func applicationModule() fx.Option {
 			newWorkerService,
 			application.NewOperationsService,
 			application.NewScheduleService,
+			application.NewLimitService,
 			application.NewIdempotentCalls,
 			application.NewLogAnalysisProcessor,
 		),
@@ -47,12 +48,12 @@ func newLogService(logs ports.LogRepository, queue ports.TaskQueue, queues ports
 	}, logger)
 }
 
-func newTaskTypes(config Config, schedulers ports.SchedulerRegistry, documents ports.DocumentStore, schedules ports.ScheduleStore, logger *zap.Logger) *application.TaskTypes {
+func newTaskTypes(config Config, schedulers ports.SchedulerRegistry, documents ports.DocumentStore, schedules ports.ScheduleStore, limits ports.LimitKeeper, logger *zap.Logger) *application.TaskTypes {
 	named := make([]domain.TaskType, len(config.TaskTypes))
 	for i, name := range config.TaskTypes {
 		named[i] = domain.TaskType(name)
 	}
-	sources := []application.TypeSource{application.ScheduledTypes(schedules)}
+	sources := []application.TypeSource{application.ScheduledTypes(schedules), application.LimitedTypes(limits)}
 	return application.NewTaskTypes(schedulers, documents, logger, sources, named...)
 }
 

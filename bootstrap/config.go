@@ -66,6 +66,8 @@ type Config struct {
 	// Schedules are set at the start, by name, if they are others than those stored: each
 	// is what a PUT of the API has, in JSON. The file has them as the mapping schedules.
 	Schedules map[string]json.RawMessage `json:"-" yaml:"-"`
+	// Limits are like Schedules, as the mapping limits.
+	Limits map[string]json.RawMessage `json:"-" yaml:"-"`
 
 	Timezone string
 
@@ -210,7 +212,8 @@ func (c *Config) Load(fs *pflag.FlagSet, path string, getenv func(string) string
 	return c.Validate()
 }
 
-// readFile reads a YAML mapping of names to scalars or lists of scalars, and the schedules.
+// readFile reads a YAML mapping of names to scalars or lists of scalars, and the
+// schedules and limits.
 func (c *Config) readFile(path string) (map[string]string, error) {
 	if path == "" {
 		return nil, nil
@@ -225,8 +228,8 @@ func (c *Config) readFile(path string) (map[string]string, error) {
 	}
 	out := make(map[string]string, len(nodes))
 	for key, node := range nodes {
-		if key == schedulesKey {
-			if c.Schedules, err = readSchedules(&node); err != nil {
+		if named := map[string]*map[string]json.RawMessage{schedulesKey: &c.Schedules, limitsKey: &c.Limits}[key]; named != nil {
+			if *named, err = readNamed(&node); err != nil {
 				return nil, fmt.Errorf("configuration file %s, line %d: %s: %w", path, node.Line, key, err)
 			}
 			continue
@@ -257,7 +260,7 @@ func (c *Config) Validate() error {
 	if err := c.Retry.Validate(); err != nil {
 		errs = append(errs, retrySetting(err))
 	}
-	errs = append(errs, c.validateSchedules())
+	errs = append(errs, c.validateSchedules(), c.validateLimits())
 	// The AI service has to be right also if it is not used, as far as it is set.
 	ai := c.openai()
 	ai.BaseURL, ai.Model = cmp.Or(ai.BaseURL, "http://localhost"), cmp.Or(ai.Model, "none")

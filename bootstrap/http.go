@@ -24,11 +24,12 @@ func httpModule() fx.Option {
 		fx.Provide(newAPI, newAPIServer, newMetricsServer),
 		// The one place where things run: the API first, then the scheduler; they
 		// stop the other way round.
-		fx.Invoke(func(lc fx.Lifecycle, api *httpapi.API, server *apiServer, metrics *metricsServer, scheduler *application.DefaultScheduler, schedules *application.ScheduleService, config Config) {
+		fx.Invoke(func(lc fx.Lifecycle, api *httpapi.API, server *apiServer, metrics *metricsServer, scheduler *application.DefaultScheduler, schedules *application.ScheduleService, limits *application.LimitService, config Config) {
 			lc.Append(fx.StopHook(api.Close)) // again, when its servers have ended
 			lc.Append(fx.StartStopHook(metrics.start, metrics.stop))
 			lc.Append(fx.StartStopHook(server.start, server.stop))
 			lc.Append(fx.StartStopHook(startScheduler(scheduler), stopScheduler(scheduler, config)))
+			lc.Append(fx.StartHook(setLimits(limits, config)))
 			lc.Append(fx.StartHook(setSchedules(schedules, config)))
 		}),
 	)
@@ -43,6 +44,7 @@ type apiParams struct {
 	Queue      *application.QueueService
 	Operations *application.OperationsService
 	Schedules  *application.ScheduleService
+	Limits     *application.LimitService
 	Logs       *application.LogService
 	Workers    *application.WorkerService
 	Documents  ports.DocumentStore
@@ -67,7 +69,7 @@ func newAPI(p apiParams) (*httpapi.API, error) {
 		return nil, err
 	}
 	return httpapi.New(httpapi.Deps{
-		Queue: p.Queue, Operations: p.Operations, Schedules: p.Schedules, Logs: p.Logs, Workers: p.Workers,
+		Queue: p.Queue, Operations: p.Operations, Schedules: p.Schedules, Limits: p.Limits, Logs: p.Logs, Workers: p.Workers,
 		Readiness:  probe{store: p.Store, scheduler: p.Scheduler, degraded: p.State.degraded, keys: p.Keys},
 		Idempotent: p.Idempotent,
 		Settings:   p.Config.Settings(),

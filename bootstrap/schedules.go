@@ -20,15 +20,15 @@ import (
 // schedulesKey is the key of the file that holds the schedules.
 const schedulesKey = "schedules"
 
-// readSchedules makes JSON of a mapping of names to schedules.
-func readSchedules(node *yaml.Node) (map[string]json.RawMessage, error) {
+// readNamed makes JSON of a mapping of names to what the API has as bodies.
+func readNamed(node *yaml.Node) (map[string]json.RawMessage, error) {
 	var byName map[string]map[string]any
 	if err := node.Decode(&byName); err != nil {
 		return nil, err //nolint:wrapcheck // The caller says where.
 	}
 	out := make(map[string]json.RawMessage, len(byName))
-	for name, schedule := range byName {
-		body, err := json.Marshal(schedule)
+	for name, fields := range byName {
+		body, err := json.Marshal(fields)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -41,16 +41,16 @@ func readSchedules(node *yaml.Node) (map[string]json.RawMessage, error) {
 func (c *Config) decodeSchedule(name string) (domain.Schedule, error) {
 	// Who writes the configuration is an administrator.
 	s, err := httpapi.DecodeSchedule(apikey.Admin, name, c.Schedules[name])
-	return s, inSchedule(name, err)
+	return s, inNamed(schedulesKey, name, err)
 }
 
-// inSchedule says in which schedule an error is.
-func inSchedule(name string, err error) error {
+// inNamed says in which entry of the key an error is.
+func inNamed(key, name string, err error) error {
 	if invalid, ok := errors.AsType[*domain.ValidationError](err); ok {
-		return &domain.ValidationError{Field: schedulesKey + "." + name + "." + invalid.Field, Value: invalid.Value, Rule: invalid.Rule}
+		return &domain.ValidationError{Field: key + "." + name + "." + invalid.Field, Value: invalid.Value, Rule: invalid.Rule}
 	}
 	if err != nil {
-		return fmt.Errorf("%s.%s: %w", schedulesKey, name, err)
+		return fmt.Errorf("%s.%s: %w", key, name, err)
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func (c *Config) validateSchedules() error {
 		s, err := c.decodeSchedule(name)
 		if err == nil {
 			_, err = s.Compile(time.LoadLocation, time.Now())
-			err = inSchedule(name, err)
+			err = inNamed(schedulesKey, name, err)
 		}
 		errs = append(errs, err)
 	}
@@ -86,7 +86,7 @@ func setSchedules(service *application.ScheduleService, config Config) func(cont
 				continue
 			}
 			if err != nil {
-				return inSchedule(name, err)
+				return inNamed(schedulesKey, name, err)
 			}
 		}
 		return nil

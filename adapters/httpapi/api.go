@@ -31,6 +31,8 @@ type Deps struct {
 	Workers WorkerService
 	// Schedules serves the schedules. Nil: there are no such paths.
 	Schedules ScheduleService
+	// Limits serves the limits of queues, types and keys. Nil: there are no such paths.
+	Limits LimitService
 	// Dashboard serves the pages for people: / for browsers, and /ui and what is
 	// below it. It sets the headers of its answers by itself. Nil serves none.
 	Dashboard http.Handler
@@ -77,6 +79,7 @@ type API struct {
 	queue      QueueService
 	operations OperationsService
 	schedules  ScheduleService
+	limits     LimitService
 	logs       LogService
 	workers    WorkerService // nil for none
 	readiness  ReadinessProbe
@@ -112,7 +115,7 @@ type API struct {
 func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
-		queue: auditedQueue{deps.Queue}, operations: deps.Operations, schedules: deps.Schedules, logs: deps.Logs, workers: deps.Workers, readiness: deps.Readiness,
+		queue: auditedQueue{deps.Queue}, operations: deps.Operations, schedules: deps.Schedules, limits: deps.Limits, logs: deps.Logs, workers: deps.Workers, readiness: deps.Readiness,
 		idempotent: deps.Idempotent, settings: deps.Settings,
 		dashboard: deps.Dashboard, events: deps.Events, waiter: deps.Waiter,
 		metrics: deps.Metrics, observers: deps.Observers,

@@ -110,6 +110,7 @@ func (a *API) taskRoutes() []route {
 		rows = append(rows, route{methods: post, path: tasksPath + ":" + action.String(), serve: a.changeTasks(action), role: apikey.Admin, action: "task." + action.String()})
 	}
 	rows = append(rows, a.scheduleRoutes()...)
+	rows = append(rows, a.limitRoutes()...)
 	return append(rows,
 		route{methods: get, path: "/api/v1/queue/stats", serve: a.getStats, role: apikey.Read},
 		route{methods: get, path: "/api/v1/queue/events", off: a.events == nil, serve: a.streamEvents, role: apikey.Read, query: []string{"status", "type", "queue", "tag", "task_id"}},
@@ -144,6 +145,17 @@ func (a *API) scheduleRoutes() []route {
 		{methods: post, path: schedule + ":pause", off: off, serve: a.changeSchedule(ScheduleService.PauseSchedule), role: apikey.Admin, action: "schedule.pause"},
 		{methods: post, path: schedule + ":resume", off: off, serve: a.changeSchedule(ScheduleService.ResumeSchedule), role: apikey.Admin, action: "schedule.resume"},
 		{methods: post, path: schedule + ":run", off: off, serve: a.runSchedule, role: apikey.Admin, action: "schedule.run"},
+	}
+}
+
+func (a *API) limitRoutes() []route {
+	const limits, limit = "/api/v1/queue/limits", "/api/v1/queue/limits/{name:[^/:]+}"
+	off := a.limits == nil
+	return []route{
+		{methods: get, path: limits, off: off, serve: a.listLimits, role: apikey.Read},
+		{methods: get, path: limit, off: off, serve: a.getLimit, role: apikey.Read},
+		{methods: put, path: limit, off: off, serve: a.putLimit, role: apikey.Admin, action: "limit.set"},
+		{methods: remove, path: limit, off: off, serve: a.deleteLimit, role: apikey.Admin, action: "limit.delete"},
 	}
 }
 

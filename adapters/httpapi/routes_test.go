@@ -36,7 +36,7 @@ func roleOf(r httpapi.Route) apikey.Role {
 		return apikey.Admin
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
 		return apikey.Read
-	case strings.Contains(r.Path, "/queues/"), strings.Contains(r.Path, "/schedules/"), regexp.MustCompile(`/tasks:(retry|cancel|run|delete)$`).MatchString(r.Path):
+	case strings.Contains(r.Path, "/queues/"), strings.Contains(r.Path, "/schedules/"), strings.Contains(r.Path, "/limits/"), regexp.MustCompile(`/tasks:(retry|cancel|run|delete)$`).MatchString(r.Path):
 		return apikey.Admin
 	default:
 		return apikey.Write

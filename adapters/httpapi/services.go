@@ -73,6 +73,17 @@ type ScheduleService interface {
 	NextFirings(r domain.ScheduleRecord, n int) []time.Time
 }
 
+// LimitService is what the API needs of limits. A name that has none is
+// domain.ErrLimitNotFound.
+type LimitService interface {
+	// PutLimit stores the limit and reports whether its name is new.
+	PutLimit(ctx context.Context, limit domain.Limit) (use domain.LimitUse, created bool, err error)
+	GetLimit(ctx context.Context, name string) (domain.LimitUse, error)
+	// ListLimits returns all limits by name.
+	ListLimits(ctx context.Context) ([]domain.LimitUse, error)
+	DeleteLimit(ctx context.Context, name string) error
+}
+
 // Limits of the parameter minutes of the history.
 const (
 	MaxHistoryMinutes     = 24 * 60

@@ -123,6 +123,15 @@ var docCommands = map[string][]readmeCommand{
 		{"logsift schedule show nightly", runToEnd("paused since", 0)},
 		{"logsift schedule delete nightly", runToEnd("", 0)},
 	},
+	"limits.md": {
+		{"logsift limit set mail --queue mail --concurrency 5", runToEnd("queue mail", 0)},
+		{"logsift limit set ai --type log_analysis --rate 60/1m --burst 5", runToEnd("60/1m, 5 at once", 0)},
+		{"logsift limit set tenants --queue default --each-key --concurrency 1", runToEnd("each key of queue default", 0)},
+		{"logsift limit set acme --queue default --key acme --concurrency 4", runToEnd("key acme of queue default", 0)},
+		{"logsift limit list", runToEnd("tenants", 0)},
+		{"logsift limit show tenants", runToEnd("in order, retries block", 0)},
+		{"logsift limit delete acme", runToEnd("", 0)},
+	},
 	"monitor.md": {
 		{"logsift serve --metrics-addr 127.0.0.1:9464 --audit-log /var/lib/logsift/audit.log", runMeasuredServer},
 		{"curl -s http://127.0.0.1:8080/healthz", runToEnd(`"ok"`, 0)},

@@ -498,3 +498,49 @@ func (k *IdempotentStub) Do(ctx context.Context, scope, key string, request []by
 	k.Calls[name] = &IdempotentStubCall{Request: string(request), Answer: string(answer), Done: true}
 	return answer, false, nil
 }
+
+// LimitsStub is a limit service that keeps limits in a map.
+type LimitsStub struct {
+	mu     sync.Mutex // guards what calls change
+	Limits map[string]domain.LimitUse
+	Err    error
+}
+
+func (s *LimitsStub) PutLimit(_ context.Context, limit domain.Limit) (domain.LimitUse, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	use, stored := s.Limits[limit.Name]
+	if s.Err != nil {
+		return use, false, s.Err
+	}
+	use.Limit = limit
+	s.Limits[limit.Name] = use
+	return use, !stored, nil
+}
+
+func (s *LimitsStub) GetLimit(_ context.Context, name string) (domain.LimitUse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	use, stored := s.Limits[name]
+	if !stored {
+		return use, cmp.Or(s.Err, domain.ErrLimitNotFound)
+	}
+	return use, s.Err
+}
+
+func (s *LimitsStub) ListLimits(context.Context) (out []domain.LimitUse, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.Limits)) {
+		out = append(out, s.Limits[name])
+	}
+	return out, s.Err
+}
+
+func (s *LimitsStub) DeleteLimit(ctx context.Context, name string) error {
+	_, err := s.GetLimit(ctx, name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.Limits, name)
+	return err
+}

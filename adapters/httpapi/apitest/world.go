@@ -34,6 +34,7 @@ type World struct {
 	Queue      *QueueStub
 	Operations *OperationsStub
 	Schedules  *SchedulesStub
+	Limits     *LimitsStub
 	Logs       *LogsStub
 	Workers    *WorkersStub
 	Idempotent *IdempotentStub
@@ -45,10 +46,10 @@ type World struct {
 // New returns an API over stubs.
 func New(cfg httpapi.Config, change ...func(*httpapi.Deps)) *World {
 	core, log := observer.New(zapcore.DebugLevel)
-	w := &World{Queue: &QueueStub{}, Operations: &OperationsStub{}, Schedules: &SchedulesStub{}, Logs: &LogsStub{}, Workers: &WorkersStub{}, Idempotent: &IdempotentStub{}, Log: log}
+	w := &World{Queue: &QueueStub{}, Operations: &OperationsStub{}, Schedules: &SchedulesStub{}, Limits: &LimitsStub{}, Logs: &LogsStub{}, Workers: &WorkersStub{}, Idempotent: &IdempotentStub{}, Log: log}
 	w.Forget()
 	deps := httpapi.Deps{
-		Queue: w.Queue, Operations: w.Operations, Schedules: w.Schedules, Logs: w.Logs, Workers: w.Workers, Idempotent: w.Idempotent, Logger: zap.New(core),
+		Queue: w.Queue, Operations: w.Operations, Schedules: w.Schedules, Limits: w.Limits, Logs: w.Logs, Workers: w.Workers, Idempotent: w.Idempotent, Logger: zap.New(core),
 		States:    memstore.NewLogRepository(memstore.Config{}),
 		Readiness: ProbeFunc(func(context.Context) map[string]error { return w.Ready }),
 		Now:       func() time.Time { return Now },
@@ -69,6 +70,7 @@ func (w *World) Forget() {
 	}
 	*w.Operations = OperationsStub{Queues: map[string]domain.QueueInfo{}}
 	*w.Schedules = SchedulesStub{Records: map[string]domain.ScheduleRecord{}}
+	*w.Limits = LimitsStub{Limits: map[string]domain.LimitUse{}}
 	*w.Logs = LogsStub{}
 	*w.Workers = WorkersStub{TaskQueue: memstore.NewTaskQueue(memstore.Config{})}
 	*w.Idempotent = IdempotentStub{Calls: map[string]*IdempotentStubCall{}}

@@ -109,6 +109,18 @@ var kinds = []Kind{
 		err: domain.ErrScheduleConflict, Name: "schedule-conflict", Title: "Schedule changed meanwhile", Status: http.StatusConflict, Detail: "others changed the schedule meanwhile, again and again",
 		Meaning: "Others changed the schedule so often meanwhile that the change found no gap.", Action: "Send the same request again.",
 	}, {
+		err: domain.ErrWorkflowNotFound, Name: "workflow-not-found", Title: "Workflow not found", Status: http.StatusNotFound, Detail: "no workflow has this id",
+		Meaning: "No workflow has this id.", Action: "Look the id up in the list of workflows. They are removed some time after they have finished.",
+	}, {
+		err: domain.ErrWorkflowExists, Name: "workflow-exists", Title: "Workflow exists", Status: http.StatusConflict, Detail: "another workflow has this id",
+		Meaning: "A workflow with this id, but other contents, exists.", Action: "Leave the id out, or look at the workflow that has it.",
+	}, {
+		err: domain.ErrLimitNotFound, Name: "limit-not-found", Title: "Limit not found", Status: http.StatusNotFound, Detail: "no limit has this name",
+		Meaning: "No limit has this name.", Action: "Look the name up in the list of limits.",
+	}, {
+		err: domain.ErrLimitExists, Name: "limit-exists", Title: "Limit exists", Status: http.StatusConflict, Detail: "a limit of another name is of the same tasks",
+		Meaning: "A limit of another name is of the same tasks.", Action: "Change that limit, or delete it first.",
+	}, {
 		err: domain.ErrUnknownTaskType, Name: "unknown-task-type", Title: "Unknown task type", Status: http.StatusBadRequest,
 		Meaning: "Nobody is known to work on this type of task, so that it might never run: no process has a processor for it, no worker has claimed it within a day, and no schedule names it.", Action: "Use one of the types that the problem names, start a worker of the type, or name it in the server's setting task-types.",
 	}, {
