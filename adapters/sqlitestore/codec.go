@@ -29,13 +29,26 @@ type record struct {
 	claim domain.ClaimID
 	given int64
 	// options are as they were given, expires is when the task still expires, 0 for never.
-	options  domain.TaskOptions
-	expires  int64
+	options domain.TaskOptions
+	expires int64
+	// workflow is that whose node the task is, 0 if it is none, and waits whether it waits for
+	// other nodes.
+	workflow int64
+	waits    bool
 	failures int64
 	report   int64
 	// corrupt says what cannot be read, nil if everything can.
 	corrupt error
 }
+
+// member is a task as its key and its workflow count it, "" and 0 for none.
+type member struct {
+	seq      int64
+	key      string
+	workflow int64
+}
+
+func (rec *record) member() member { return member{rec.seq, rec.task.Key, rec.workflow} }
 
 // shape is how much of a record is read.
 type shape int
@@ -52,7 +65,7 @@ const (
 
 // What is read of a record, in the order of readRecord.
 const (
-	commonColumns = `t.seq, t.id, t.lane, t.unique_key, t.scheduled_us, t.started_us, t.attempt, t.deliveries, t.recoveries, t.failures, t.expires_us, t.retention_us, t.key`
+	commonColumns = `t.seq, t.id, t.lane, t.unique_key, t.scheduled_us, t.started_us, t.attempt, t.deliveries, t.recoveries, t.failures, t.expires_us, t.retention_us, t.key, t.workflow`
 	stateColumns  = `, t.state, t.wake_us, t.claim, t.report`
 	askedColumns  = `, c.max_retries, c.timeout_ns, c.delay_ns, c.given_us, c.payload, c.trace, c.options`
 	readColumns   = `, l.queue, l.type, l.priority, CASE WHEN t.state = 5 THEN (SELECT data FROM result r WHERE r.seq = t.seq) END`
@@ -87,9 +100,13 @@ func readRecord(r *row, as shape) *record {
 	if r.values[10] != nil {
 		rec.expires = r.int(10)
 	}
-	next := 13
+	if r.values[13] != nil {
+		rec.workflow = r.int(13)
+	}
+	next := 14
 	if as != shapeClaim {
 		rec.state, rec.wake, rec.claim, rec.report = state(r.int(next)), r.int(next+1), r.uuid(next+2), r.int(next+3)
+		rec.waits = rec.state == stateScheduled && rec.wake == never
 		next += 4
 	}
 	if as != shapeChange {

@@ -44,6 +44,14 @@
 // processes from SQLite's change counter, which it watches. Network file systems are not
 // supported, since write-ahead logging needs shared memory.
 //
+// # Workflows
+//
+// The tables are in migration/0014_workflow.sql. The tasks of a workflow have creation times in a
+// row, so that the place of a node tells its task. What a step of a task means for its
+// workflow is done at the end of the call that made it, in the same transaction, for up to 500
+// tasks; what is left is stored and goes on with each later transaction. A task of no
+// workflow costs no statement.
+//
 // # Events
 //
 // While somebody reads events, the steps of tasks go to the table event, in the

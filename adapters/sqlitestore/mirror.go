@@ -29,6 +29,9 @@ type mirror struct {
 	dirty []*taskKey
 	// log is the row of event_log.
 	log eventLog
+	// hasWorkflows is whether there may be workflows, stepsLeft whether there are rows in
+	// node_step, and acting whether something is being done to a workflow.
+	hasWorkflows, stepsLeft, acting bool
 	// version is the change counter when the mirror was read. It does not count
 	// the writer's own commits, which the mirror follows by itself.
 	version int64
@@ -50,8 +53,10 @@ func (m *mirror) load(q *statements) error {
 	limited := false
 	err = q.each(func(r *row) error {
 		m.lastSeq, limited = r.int(0), r.int(1) > 0
+		m.hasWorkflows, m.stepsLeft, m.acting = r.int(2) != 0, r.int(3) != 0, r.int(4) != 0
 		return r.err
-	}, "SELECT max(last_us, ifnull((SELECT max(seq) FROM task), 0)), limits FROM clock")
+	}, `SELECT max(last_us, ifnull((SELECT max(seq) FROM task), 0)), limits, EXISTS (SELECT 1 FROM workflow), EXISTS (SELECT 1 FROM node_step),
+		EXISTS (SELECT 1 FROM workflow INDEXED BY workflow_action WHERE action IN (1, 2)) FROM clock`)
 	if err == nil && limited {
 		m.limits, err = readLimits(q)
 	}

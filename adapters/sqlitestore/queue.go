@@ -63,6 +63,8 @@ type newTask struct {
 	lane  *lane
 	seq   int64
 	state state
+	// wake is what the state has to do with time.
+	wake int64
 	// given and scheduled are when the caller, and then the store, said that it
 	// is due.
 	given, scheduled int64
@@ -72,7 +74,7 @@ type newTask struct {
 // enqueueMany is enqueue for tasks of which none is special.
 func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error) error {
 	tasks := make([]newTask, 0, len(asked))
-	rows := make([]any, 0, 11*len(asked))
+	rows := make([]any, 0, 12*len(asked))
 	for i, t := range asked {
 		if t == nil {
 			continue
@@ -81,25 +83,25 @@ func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error
 		if err != nil {
 			return err
 		}
-		wake := tx.now
-		if n.state == stateScheduled {
-			wake = n.scheduled
-		}
 		var key any
 		if t.UniqueKey != "" {
 			key = bytesOf(t.UniqueKey)
 		}
 		tasks = append(tasks, n)
-		var expires, retention any
+		var expires, retention, workflow any
 		if !n.expires.IsZero() {
 			expires = microsOf(n.expires)
 		}
 		if t.Retention > 0 {
 			retention = t.Retention.Microseconds()
 		}
-		rows = append(rows, n.seq, t.ID[:], n.lane.id, int64(n.state), wake, n.scheduled, n.seq, key, expires, retention, keyBytes(t))
+		if t.Workflow != nil {
+			// These are all nodes of one.
+			retention, workflow = keptWithWorkflow, tasks[0].seq
+		}
+		rows = append(rows, n.seq, t.ID[:], n.lane.id, int64(n.state), n.wake, n.scheduled, n.seq, key, expires, retention, keyBytes(t), workflow)
 	}
-	inserted, err := tx.insert("INSERT INTO task (seq, id, lane, state, wake_us, scheduled_us, started_us, unique_key, expires_us, retention_us, key) VALUES ", 11, rows, " ON CONFLICT DO NOTHING")
+	inserted, err := tx.insert("INSERT INTO task (seq, id, lane, state, wake_us, scheduled_us, started_us, unique_key, expires_us, retention_us, key, workflow) VALUES ", 12, rows, " ON CONFLICT DO NOTHING")
 	if err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error
 			payload = []byte{} // nil would be NULL.
 		}
 		rows = append(rows, n.seq, int64(t.MaxRetries), int64(t.Timeout), int64(t.Delay), n.given, payload, traceBlob(t.TraceParent), optionsBlob(t.TaskOptions))
-		tx.move(n.lane, n.seq, t.Key, 0, n.state)
+		tx.move(n.lane, member{seq: n.seq, key: t.Key}, 0, n.state)
 		tx.emit(t, 0, n.state, "")
 		made := *t
 		made.CreatedAt, made.ScheduledAt, made.OnConflict, made.ExpiresAt = timeOf(n.seq), timeOf(n.scheduled), "", n.expires
@@ -147,8 +149,11 @@ func (tx *transaction) newTask(place int, asked *domain.Task) (newTask, error) {
 		// Rounded up: no task is ready before its delay has passed.
 		n.scheduled = tx.now + int64((asked.Delay+time.Microsecond-1)/time.Microsecond)
 	}
-	if n.scheduled > tx.now {
-		n.state = stateScheduled
+	switch n.wake = tx.now; {
+	case len(asked.WaitingFor) > 0:
+		n.state, n.wake, n.scheduled = stateScheduled, never, n.given
+	case n.scheduled > tx.now:
+		n.state, n.wake = stateScheduled, n.scheduled
 	}
 	return n, nil
 }
@@ -296,6 +301,9 @@ const updateTask = `UPDATE task SET state = ?, wake_us = ?, scheduled_us = ?, at
 func (tx *transaction) save(rec *record, report int64) error {
 	t := rec.task
 	next, wake := tx.stateOf(t)
+	if rec.waits && t.Status == domain.TaskStatusPending {
+		next, wake = stateScheduled, never
+	}
 	for _, e := range t.Errors {
 		rec.failures++
 		_, err := tx.exec("INSERT INTO failure (seq, n, attempt, reason, message, stack, started_us, at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -320,7 +328,7 @@ func (tx *transaction) save(rec *record, report int64) error {
 		}
 		rec.expires = expires
 	}
-	tx.move(rec.lane, rec.seq, t.Key, rec.state, next)
+	tx.move(rec.lane, rec.member(), rec.state, next)
 	if rec.state != next {
 		tx.emit(t, rec.state, next, newestReason(t))
 	}

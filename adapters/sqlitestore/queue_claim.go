@@ -104,6 +104,8 @@ func (q *TaskQueue) claimSome(ctx context.Context, req ports.ClaimRequest, wante
 				break
 			}
 		}
+		// What the end of others makes ready is worth a further look.
+		more = more || tx.stepsLeft || tx.acting
 		if len(tasks) == 0 && !more {
 			next, err = nextClaim(tx.statements, tx.limits, tx.now, &wanted)
 		}
@@ -224,7 +226,7 @@ func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selecti
 		// The lease lasts from now, whatever the task's times say.
 		rec.task.Lease.ExpiresAt = timeOf(tx.now + req.Lease.Microseconds())
 		granted, tasks = append(granted, rec.seq), append(tasks, rec.task)
-		tx.move(rec.lane, rec.seq, rec.task.Key, stateReady, stateProcessing)
+		tx.move(rec.lane, rec.member(), stateReady, stateProcessing)
 		tx.emit(rec.task, stateReady, stateProcessing, "")
 		rec.state, rec.claim, rec.report = stateProcessing, req.ID, 0
 		tx.hold(rec)
@@ -277,7 +279,7 @@ func (tx *transaction) quarantine(rec *record) error {
 		return err
 	}
 	_, err = tx.exec("UPDATE task SET state = 6, wake_us = max(?, started_us), report = 0, failures = ? WHERE seq = ?", tx.now, n, rec.seq)
-	tx.move(rec.lane, rec.seq, rec.task.Key, rec.state, stateFailed)
+	tx.move(rec.lane, rec.member(), rec.state, stateFailed)
 	tx.emit(rec.task, rec.state, stateFailed, e.Reason)
 	delete(tx.held, rec.task.ID)
 	return err

@@ -21,7 +21,7 @@ const (
 
 // selectDue selects the tasks of one state whose attention is due, the first
 // due first.
-const selectDue = "SELECT seq, lane, state, wake_us, key FROM task INDEXED BY task_wake WHERE state = ? AND state <> 1 AND (state < 5 OR retention_us IS NULL) AND wake_us <= ? ORDER BY wake_us, seq LIMIT ?"
+const selectDue = "SELECT seq, lane, state, wake_us, key, ifnull(workflow, 0) FROM task INDEXED BY task_wake WHERE state = ? AND state <> 1 AND (state < 5 OR retention_us IS NULL) AND wake_us <= ? ORDER BY wake_us, seq LIMIT ?"
 
 // dueTask is a row of selectDue.
 type dueTask struct {
@@ -30,6 +30,8 @@ type dueTask struct {
 	state  state
 	wake   int64
 	key    string
+	// workflow is as in record.
+	workflow int64
 }
 
 // due returns at most n tasks in one of the states whose attention is due at
@@ -40,7 +42,7 @@ func (tx *transaction) due(at int64, n int, states ...state) ([]dueTask, error) 
 		// The states are merged: each list is in order already.
 		var merged, list []dueTask
 		err := tx.each(func(r *row) error {
-			list = append(list, dueTask{seq: r.int(0), laneID: r.int(1), state: state(r.int(2)), wake: r.int(3), key: string(r.blob(4))})
+			list = append(list, dueTask{seq: r.int(0), laneID: r.int(1), state: state(r.int(2)), wake: r.int(3), key: string(r.blob(4)), workflow: r.int(5)})
 			return r.err
 		}, selectDue, int64(s), at, n)
 		if err != nil {
@@ -84,7 +86,7 @@ func (tx *transaction) promote(n int) (int, error) {
 		return 0, err
 	}
 	for i, d := range tasks {
-		tx.move(lanes[i], d.seq, d.key, d.state, stateReady)
+		tx.move(lanes[i], member{d.seq, d.key, d.workflow}, d.state, stateReady)
 	}
 	if err := tx.emitPromoted(tasks); err != nil {
 		return 0, err
@@ -100,6 +102,9 @@ func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained
 	var done ports.Maintained
 	err := q.db.writer.do(ctx, "promote due tasks", func(tx *transaction) (err error) {
 		done = ports.Maintained{}
+		if err := tx.follow(); err != nil {
+			return err
+		}
 		if done.Expired, err = tx.expireDue(limit); err != nil {
 			return err
 		}
@@ -115,6 +120,9 @@ func (q *TaskQueue) PromoteDue(ctx context.Context, limit int) (ports.Maintained
 			WHERE expires_us > 0 AND state <= 2 AND deliveries = 0 ORDER BY expires_us LIMIT 1`)
 		if in := max(time.Duration(next-tx.now)*time.Microsecond, 0); some && (done.Next < 0 || in < done.Next) {
 			done.Next = in
+		}
+		if tx.stepsLeft || tx.acting {
+			done.Next = 0
 		}
 		return err
 	})
@@ -273,7 +281,12 @@ func (q *TaskQueue) PurgeFinished(ctx context.Context, req ports.PurgeRequest) (
 
 // finished returns at most n finished tasks that are to be removed.
 func (tx *transaction) finished(req ports.PurgeRequest, n int) ([]int64, error) {
-	seqs, err := tx.numbers(selectKept, tx.now, n)
+	seqs, err := tx.endedNodes(req, n)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := tx.numbers(selectKept, tx.now, n-len(seqs))
+	seqs = append(seqs, kept...)
 	states := []state{stateCompleted, stateCancelled}
 	if req.Failed() == req.Retention {
 		states = append(states, stateFailed)

@@ -23,6 +23,8 @@ func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error 
 				errs[i] = taskNotFound(id)
 			case rec.state == stateProcessing:
 				errs[i] = &domain.TransitionError{TaskID: id, From: domain.TaskStatusProcessing}
+			case rec.workflow != 0:
+				errs[i] = &domain.TransitionError{TaskID: id, From: rec.task.Status, Node: true}
 			default:
 				gone = append(gone, rec)
 				delete(recs, id)
@@ -34,6 +36,9 @@ func (q *TaskQueue) DeleteTask(ctx context.Context, ids ...domain.TaskID) error 
 
 func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 	return q.change(ctx, "retry task", ids, func(tx *transaction, rec *record) (refused, err error) {
+		if rec.workflow != 0 {
+			return tx.rerunNode(rec)
+		}
 		if err := rec.task.RunAgain(); err != nil {
 			return err, nil
 		}
@@ -57,6 +62,9 @@ func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error 
 		if rec.state == stateReady {
 			return nil, nil
 		}
+		if rec.waits {
+			return &domain.TransitionError{TaskID: rec.task.ID, From: rec.task.Status, To: domain.TaskStatusPending, Node: true}, nil
+		}
 		return rec.task.RunNow(), nil
 	})
 }
@@ -71,10 +79,19 @@ func (q *TaskQueue) change(ctx context.Context, action string, ids []domain.Task
 	return q.manage(ctx, action, ids, func(tx *transaction, recs map[domain.TaskID]*record, ids []domain.TaskID) ([]error, error) {
 		errs := make([]error, len(ids))
 		for i, id := range ids {
-			rec := recs[id]
+			rec, err := recs[id], error(nil)
 			if rec == nil {
 				errs[i] = taskNotFound(id)
 				continue
+			}
+			if rec.workflow != 0 && i > 0 {
+				// Steps of others of this call may have changed it.
+				if err := tx.follow(); err != nil {
+					return nil, err
+				}
+				if rec, err = tx.reload(rec.seq); err != nil || rec == nil {
+					return nil, err
+				}
 			}
 			before := rec.task.Clone()
 			refused, err := step(tx, rec)
@@ -124,7 +141,7 @@ func (tx *transaction) remove(recs []*record) error {
 	seqs := make([]int64, len(recs))
 	for i, rec := range recs {
 		seqs[i] = rec.seq
-		tx.move(rec.lane, rec.seq, rec.task.Key, rec.state, 0)
+		tx.move(rec.lane, rec.member(), rec.state, 0)
 		tx.emit(rec.task, rec.state, 0, "")
 	}
 	tx.clockDirty = true

@@ -23,6 +23,9 @@ func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task
 		if err := loadProgress(s, rec); err != nil {
 			return err
 		}
+		if err := loadWaitingFor(s, rec); err != nil {
+			return err
+		}
 		return loadFailures(s, rec)
 	})
 	switch {

@@ -114,7 +114,7 @@ func (tx *transaction) settle(rec *record, u ports.TaskUpdate, completed *[]*rec
 		if err := t.MarkAsCompleted(u.Result, at); err != nil {
 			return err, nil
 		}
-		tx.move(rec.lane, rec.seq, t.Key, rec.state, stateCompleted)
+		tx.move(rec.lane, rec.member(), rec.state, stateCompleted)
 		tx.emit(t, rec.state, stateCompleted, "")
 		delete(tx.held, t.ID)
 		rec.state, rec.wake, rec.report = stateCompleted, microsOf(at), 0

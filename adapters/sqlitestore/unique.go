@@ -198,12 +198,8 @@ func (tx *transaction) replace(rec *record, by *domain.Task) error {
 	if err != nil {
 		return err
 	}
-	wake := tx.now
-	if n.state == stateScheduled {
-		wake = n.scheduled
-	}
 	if _, err := tx.exec("UPDATE task SET lane = ?, state = ?, wake_us = ?, scheduled_us = ?, report = 0 WHERE seq = ?",
-		n.lane.id, int64(n.state), wake, n.scheduled, rec.seq); err != nil {
+		n.lane.id, int64(n.state), n.wake, n.scheduled, rec.seq); err != nil {
 		return err
 	}
 	if _, err := tx.exec("UPDATE contents SET delay_ns = ?, given_us = ?, payload = ?, replaced_by = ? WHERE seq = ?",
@@ -211,8 +207,8 @@ func (tx *transaction) replace(rec *record, by *domain.Task) error {
 		return err
 	}
 	if rec.lane != n.lane || rec.state != n.state {
-		tx.move(rec.lane, rec.seq, rec.task.Key, rec.state, 0)
-		tx.move(n.lane, rec.seq, rec.task.Key, 0, n.state)
+		tx.move(rec.lane, rec.member(), rec.state, 0)
+		tx.move(n.lane, rec.member(), 0, n.state)
 	} else {
 		// It may be due sooner.
 		tx.notify(n.lane)

@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"logsift/domain"
 	"logsift/ports"
@@ -52,6 +53,13 @@ var rules = []rule{
 	{"another task holds its unique key for a time", "task", `
 		SELECT t.seq FROM task t JOIN unique_until u ON u.key = t.unique_key WHERE t.state <= 4 AND t.hold < 2`},
 	{"it has no contents", "task", `SELECT seq FROM task WHERE seq NOT IN (SELECT seq FROM contents)`},
+	{"it is no node of its workflow", "task", `SELECT seq FROM task WHERE workflow IS NOT NULL AND (seq NOT IN (SELECT seq FROM node)
+		OR NOT EXISTS (SELECT 1 FROM workflow w WHERE w.seq = task.workflow AND task.seq < w.seq + w.nodes))`},
+	{"a node belongs to no task", "node", `SELECT seq FROM node WHERE seq NOT IN (SELECT seq FROM task WHERE workflow IS NOT NULL)`},
+	{"what a node waits for is that of none", "gate", `SELECT seq FROM gate WHERE seq NOT IN (SELECT seq FROM node)`},
+	{"a workflow does not have its nodes", "workflow", `
+		SELECT w.seq FROM workflow w LEFT JOIN workflow_plan p ON p.seq = w.seq WHERE p.seq IS NULL OR w.action NOT BETWEEN 0 AND 3
+			OR w.nodes <> (SELECT count(*) FROM task t WHERE t.workflow = w.seq AND t.seq >= w.seq AND t.seq < w.seq + w.nodes) + iif(w.action = 3, w.done, 0)`},
 	{"contents belong to no task", "contents", `SELECT seq FROM contents WHERE seq NOT IN (SELECT seq FROM task)`},
 	{"a result belongs to no completed task", "result", `SELECT seq FROM result WHERE seq NOT IN (SELECT seq FROM task WHERE state = 5)`},
 	{"a failure belongs to no task", "failure", `SELECT DISTINCT seq FROM failure WHERE seq NOT IN (SELECT seq FROM task)`},
@@ -86,8 +94,8 @@ const most = 1000
 // Verify has SQLite check its file, and compares the rows with each other, all on one
 // consistent view. Writers go on meanwhile,
 // but their write-ahead log is not folded in until it has ended. What follows from the
-// tasks alone is mended: KindSlotWrong and KindTurnWrong. All else tells of
-// a damaged file, which is to be restored from a copy.
+// tasks alone is mended: KindSlotWrong, KindTurnWrong and KindNodeWrong. All
+// else tells of a damaged file, which is to be restored from a copy.
 func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.VerifySummary, error) {
 	var summary domain.VerifySummary
 	report := func(f domain.Finding) {
@@ -100,6 +108,7 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 		}
 	}
 	var wrong []domain.Finding
+	var nodes []wrongNode
 	err := db.search(ctx, "verify", func(s *statements) error {
 		err := s.each(func(r *row) error {
 			if text := r.text(0); text != "ok" {
@@ -125,6 +134,9 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 		if wrong, err = checkLimits(s, db.now()); err != nil {
 			return err
 		}
+		if nodes, err = checkNodes(s); err != nil {
+			return err
+		}
 		for table, count := range map[string]*int64{"task": &summary.Tasks, "log_entry": &summary.Logs, "analysis": &summary.Analyses, "state": &summary.States} {
 			if *count, _, err = s.number("SELECT count(*) FROM " + table); err != nil {
 				return err
@@ -141,6 +153,17 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 	}
 	for _, f := range wrong {
 		report(f)
+	}
+	for part := range slices.Chunk(nodes, maxFollowed) {
+		if err == nil && req.Repair {
+			err = db.writer.do(ctx, "verify", func(tx *transaction) error { return tx.mendNodes(part) })
+		}
+		for _, f := range part {
+			if err == nil && req.Repair {
+				f.Action = "counted again"
+			}
+			report(f.Finding)
+		}
 	}
 	return summary, err
 }

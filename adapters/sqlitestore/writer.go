@@ -371,6 +371,12 @@ type transaction struct {
 	emitted []emittedStep
 	// cancelled are tasks that were being processed.
 	cancelled []domain.TaskID
+	// workflows are those that the transaction met, by their seq, nil for one that is gone;
+	// nodeSteps the steps of nodes that follow has not followed yet, and followed how many
+	// nodes it has looked at.
+	workflows map[int64]*workflow
+	nodeSteps []nodeStep
+	followed  int
 }
 
 // run runs the operations and writes the lanes and events back.
@@ -379,6 +385,12 @@ func (tx *transaction) run(begun []*operation) error {
 		if err := op.run(tx); err != nil {
 			return err
 		}
+		if err := tx.follow(); err != nil {
+			return err
+		}
+	}
+	if err := tx.storeWorkflows(); err != nil {
+		return err
 	}
 	if err := tx.storeEvents(); err != nil {
 		return err
@@ -389,18 +401,22 @@ func (tx *transaction) run(begun []*operation) error {
 	return tx.store(tx.statements)
 }
 
-// move counts a task of the lane, with its key, from one state into another; 0 is no state.
-func (tx *transaction) move(l *lane, seq int64, key string, from, to state) {
+// move counts a task of the lane from one state into another; 0 is no state. Its key and its
+// workflow follow the step.
+func (tx *transaction) move(l *lane, of member, from, to state) {
+	if of.workflow != 0 && from != to && to != 0 {
+		tx.nodeSteps = append(tx.nodeSteps, nodeStep{workflow: of.workflow, seq: of.seq, from: from, to: to})
+	}
 	if l == nil || from == to {
 		return
 	}
-	l.move(seq, from, to)
+	l.move(of.seq, from, to)
 	tx.change(l)
 	if l.class != 0 {
 		tx.countRun(l, from, to)
 	}
 	if l.keyed || l.turns != 0 {
-		tx.steps = append(tx.steps, keyStep{l, seq, key, from, to})
+		tx.steps = append(tx.steps, keyStep{l, of.seq, of.key, from, to})
 		if to == stateReady {
 			return // Those who wait are woken if limits admit it.
 		}
