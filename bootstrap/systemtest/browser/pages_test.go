@@ -117,5 +117,9 @@ func TestWorkersTellWhatTheyRun(t *testing.T) {
 		c.Analyzer, c.AIBaseURL, c.AIModel = bootstrap.AnalyzerOpenAI, ai.URL+"/v1", "model"
 	})
 	require.Equal(t, http.StatusAccepted, w.call(http.MethodPost, "/api/v1/logs?source=app", "text/plain", strings.NewReader("2026-05-01 08:00:00 INFO started\n2026-05-01 08:00:01 ERROR cannot open /etc/app.conf: permission denied\n"), nil))
-	pageCase{"workers", "/ui/workers", [][2]string{{".worker", "Running"}, {".worker", "1 of 2 workers busy"}, {".worker tbody tr", "log_analysis"}, {"[data-since]", "s"}}}.check(t, w.app.URL())
+	require.Equal(t, http.StatusOK, w.call(http.MethodPost, "/api/v1/worker/tasks:claim", "application/json", strings.NewReader(`{"types":["resize"]}`), nil))
+	pageCase{"workers", "/ui/workers", [][2]string{
+		{".worker", "Running"}, {".worker", "1 of 2 workers busy"}, {".worker tbody tr", "log_analysis"}, {"[data-since]", "s"},
+		{"[aria-label$='over HTTP']", "resize"}, {"[aria-label$='over HTTP']", "0 leases held"}, {".page-head", "1 process, 1 of 2 workers busy, and 1 worker over HTTP"},
+	}}.check(t, w.app.URL())
 }
