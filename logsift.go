@@ -106,6 +106,9 @@ func New(store Store, opts Options) *Queue {
 	if logs, ok := store.(ports.LogStore); ok {
 		config.RunLog, config.Purger = logs, application.RunLogPurger{Logs: logs}
 	}
+	if workflows, ok := store.(ports.WorkflowKeeper); ok {
+		config.Workflows = workflows
+	}
 	q.scheduler, q.err = application.NewScheduler(store, config, application.SlogLogger(opts.Logger))
 	return q
 }

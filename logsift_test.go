@@ -418,3 +418,51 @@ func TestARunSaysHowFarItIsAndEndsWithItsTask(t *testing.T) {
 		require.ErrorIs(t, <-ended, domain.ErrLeaseLost, "not at the next heartbeat, in twenty minutes")
 	})
 }
+
+func TestWorkflowsRunOnEachStore(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, store logsift.Store) {
+		if _, ok := store.(ports.WorkflowKeeper); !ok {
+			t.Skip("the store keeps no workflows")
+		}
+		q := logsift.New(store, logsift.Options{Workers: 4})
+		count := logsift.Handle(q, "count", func(_ context.Context, n int) (int, error) {
+			if n < 0 {
+				return 0, logsift.Permanent(errors.New("too few"))
+			}
+			return n, nil
+		})
+		sum := logsift.Handle(q, "sum", func(ctx context.Context, _ struct{}) (int, error) {
+			all := 0
+			for p, err := range logsift.Predecessors(ctx) {
+				if err != nil {
+					return 0, err
+				}
+				if n, err := logsift.ResultOf[int](ctx, p.Ref); err == nil {
+					all += n
+				}
+			}
+			_, err := logsift.ResultOf[int](ctx, "nobody")
+			require.ErrorIs(t, err, domain.ErrTaskNotFound)
+			return all, nil
+		})
+		start(t, q)
+		a, b, bad := count.Node("a", 3), count.Node("b", 4), count.Node("bad", -1)
+		id, err := q.Submit(t.Context(), "sums", a, b, bad,
+			sum.Node("sum", struct{}{}).After("a", "b"),
+			sum.Node("never", struct{}{}).After("a", "bad"),
+			sum.Node("callback", struct{}{}).AfterFailure("bad"),
+			sum.Node("last", struct{}{}).AfterEnd("sum", "never"))
+		require.NoError(t, err)
+		for ref, want := range map[string]int{"sum": 7, "callback": 0, "last": 7} {
+			got, err := sum.Task(domain.TaskIDOf(id, ref)).Wait(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, want, got, ref)
+		}
+		_, err = sum.Task(domain.TaskIDOf(id, "never")).Wait(t.Context())
+		require.ErrorContains(t, err, `it waited for the success of "bad", which ended FAILED`)
+		require.ErrorContains(t, q.SubmitAs(t.Context(), id, "sums", a), "a different workflow with this id exists")
+		require.ErrorContains(t, q.SubmitAs(t.Context(), uuid.New(), "", a, b.After("a").AfterEnd("a")), `task "b": when must be the same`)
+		require.ErrorContains(t, q.SubmitAs(t.Context(), uuid.New(), "", a, b.After("c")), "tasks[1].after must be the ref of a task")
+	})
+}

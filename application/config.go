@@ -114,6 +114,9 @@ type SchedulerConfig struct {
 	Runs ports.RunTracker
 	// RunLog, if set, keeps what processors log of their runs, see [Log].
 	RunLog ports.LogStore
+	// Workflows, if set, tells processors how the tasks ended that theirs waited for, see
+	// [Predecessors].
+	Workflows ports.WorkflowKeeper
 	// History, if set, counts what the scheduler does, and is merged into its store
 	// while that runs and when it stops.
 	History *RunHistory

@@ -165,7 +165,14 @@ func (s *Store) due(ctx context.Context) bool {
 	if stats.Pending == 0 {
 		return false
 	}
-	pending := s.list(ctx, domain.TaskFilter{Status: domain.TaskStatusPending})
+	pending := slices.DeleteFunc(s.list(ctx, domain.TaskFilter{Status: domain.TaskStatusPending}), func(t *domain.Task) bool {
+		if t.Workflow == nil {
+			return false
+		}
+		node, err := s.GetTask(ctx, t.ID)
+		s.check("look at a task of a workflow", err)
+		return len(node.WaitingFor) > 0
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.ContainsFunc(pending, func(t *domain.Task) bool {
