@@ -17,8 +17,9 @@
 //
 // Tasks with keys have lanes of their own. There, the ready tasks of each key are a line,
 // and each step of a task decides which task of the lines of its key may be claimed next,
-// or none: so what a limit holds back is in no index that a claim looks at. The ready
-// tasks of the lane without keys are one more line. Limits
+// or none: so what a limit holds back is in no index that a claim looks at. Lines are
+// claimed from by their turns, and the ready tasks of the lane without keys are one more
+// line. Limits
 // of queues and types hold back a class of lanes each, which a claim leaves out. The slots
 // that keys hold are rows, those of queues and types are counted with the limit; all of it
 // is written in the transaction that makes the step. A file without limits says so in a row

@@ -270,7 +270,9 @@ func (tx *transaction) stepKey(k *taskKey, s *keyStep) error {
 		l.ready--
 		l.headGone = l.headGone || s.seq == l.head
 	case s.to == stateReady:
-		l.ready++
+		if l.ready++; l.ready == 1 {
+			l.turn = l.lane.round + 1
+		}
 		if l.head == 0 || s.seq < l.head {
 			l.head, l.headGone = s.seq, false
 		}
@@ -287,6 +289,8 @@ func (tx *transaction) stepKey(k *taskKey, s *keyStep) error {
 // serve notes that a task of the line was claimed: the others of the lane have their turns
 // before the next one.
 func (tx *transaction) serve(l *line) {
+	l.lane.round = max(l.lane.round, l.turn)
+	l.turn = l.lane.round + 1
 	l.lane.firstGone = true
 	tx.change(l.lane)
 }
@@ -370,8 +374,12 @@ func (tx *transaction) admit(k *taskKey) error {
 		if err != nil {
 			return err
 		}
+		before := l.ready
 		if l.ready, l.head = 0, 0; plain != nil {
 			l.ready, l.head = plain.counts[stateReady], plain.head
+		}
+		if before == 0 {
+			l.turn = l.lane.round + 1
 		}
 	}
 	limit := tx.limits.ofKey(k.queue, k.key)
@@ -580,38 +588,17 @@ func (tx *transaction) forgetSlots() error {
 	return err
 }
 
-// rebuildKeys has the keys of a queue kept to the limits as they are now. before are the
-// limits that there were.
-func (tx *transaction) rebuildKeys(queue string, before *limits) error {
-	err := tx.each(func(r *row) error {
-		id := keyID{queue: queue, key: string(r.blob(0))}
-		tx.keys[id] = &taskKey{keyID: id}
-		return r.err
-	}, `SELECT key FROM line JOIN lane ON lane.id = line.lane WHERE queue = ?1 AND key <> x'' UNION SELECT key FROM slot WHERE queue = ?1
-		UNION SELECT key FROM task INDEXED BY task_wake JOIN lane ON lane.id = task.lane
-			WHERE state = 3 AND state <> 1 AND state < 5 AND key IS NOT NULL AND queue = ?1`, queue)
-	if err != nil {
+// rebuildKeys has the keys of a queue, or one of them, kept to the limits as they are now.
+// before are the limits that there were.
+func (tx *transaction) rebuildKeys(queue, only string, before *limits) error {
+	if err := tx.knowKeys(queue, only, before); err != nil {
 		return err
-	}
-	if err := tx.learnLines("WHERE key <> x'' AND lane IN (SELECT id FROM lane WHERE queue = ?)", queue); err != nil {
-		return err
-	}
-	if err := tx.learnSlots("WHERE queue = ?", queue); err != nil {
-		return err
-	}
-	if tx.limits != nil {
-		for _, l := range tx.limits.byID {
-			if l.Scope == domain.LimitKey && l.Queue == queue {
-				l.running, l.waiting = 0, 0
-				tx.limits.change(l)
-			}
-		}
 	}
 	for id, k := range tx.keys {
-		if id.queue != queue || id.key == "" {
+		if id.queue != queue || id.key == "" || only != "" && id.key != only {
 			continue
 		}
-		k.running = 0
+		k.running, k.used = 0, keyUse{}
 		was, is := before.ofKey(queue, id.key), tx.limits.ofKey(queue, id.key)
 		if was == nil || is == nil || was.id != is.id || was.Rate != is.Rate {
 			k.full = 0
@@ -621,15 +608,14 @@ func (tx *transaction) rebuildKeys(queue string, before *limits) error {
 		}
 		tx.doubt(k)
 	}
-	err = tx.each(func(r *row) error {
+	err := tx.each(func(r *row) error {
 		k := tx.keys[keyID{queue: queue, key: string(r.blob(0))}]
 		k.running++
 		if l := tx.limits.ofKey(queue, k.key); l != nil && l.Blocks() && k.holder == 0 {
 			k.holder, k.holderLane = r.int(1), holderRuns
 		}
 		return r.err
-	}, `SELECT key, seq FROM task INDEXED BY task_wake JOIN lane ON lane.id = task.lane
-		WHERE state = 3 AND state <> 1 AND state < 5 AND key IS NOT NULL AND queue = ? ORDER BY priority DESC, seq`, queue)
+	}, "SELECT key, seq FROM "+processedOf+" ORDER BY priority DESC, seq", queue, bytesOf(only))
 	if err != nil {
 		return err
 	}
@@ -637,6 +623,59 @@ func (tx *transaction) rebuildKeys(queue string, before *limits) error {
 		return err
 	}
 	return tx.forgetSlots()
+}
+
+// processedOf are the tasks of a queue that are processed and have keys, or one of these.
+const processedOf = `task INDEXED BY task_wake JOIN lane ON lane.id = task.lane
+	WHERE state = 3 AND state <> 1 AND state < 5 AND key IS NOT NULL AND queue = ?1 AND ?2 IN (key, x'')`
+
+// knowKeys reads what rebuildKeys counts again, and takes it off the limits.
+func (tx *transaction) knowKeys(queue, only string, before *limits) error {
+	if only != "" {
+		id := keyID{queue: queue, key: only}
+		if err := tx.learnKeys([]keyID{id}); err != nil {
+			return err
+		}
+		// learnKeys reads no slots if there are no limits any more.
+		if err := tx.learnSlots("WHERE key = ? AND queue = ?", bytesOf(only), queue); err != nil {
+			return err
+		}
+		was := before.ofKey(queue, only)
+		if was == nil {
+			return nil
+		}
+		if still := tx.limits.withID(was.id); still != nil {
+			u := tx.keys[id].use(was)
+			still.running, still.waiting = still.running-u.running, still.waiting-u.waiting
+			tx.limits.change(still)
+		}
+		return nil
+	}
+	err := tx.each(func(r *row) error {
+		id := keyID{queue: queue, key: string(r.blob(0))}
+		tx.keys[id] = &taskKey{keyID: id}
+		return r.err
+	}, `SELECT key FROM line JOIN lane ON lane.id = line.lane WHERE queue = ?1 AND key <> x'' UNION SELECT key FROM slot WHERE queue = ?1
+		UNION SELECT key FROM `+processedOf, queue, bytesOf(""))
+	if err != nil {
+		return err
+	}
+	if err := tx.learnLines("WHERE key <> x'' AND lane IN (SELECT id FROM lane WHERE queue = ?)", queue); err != nil {
+		return err
+	}
+	if err := tx.learnSlots("WHERE queue = ?", queue); err != nil {
+		return err
+	}
+	if tx.limits == nil {
+		return nil
+	}
+	for _, l := range tx.limits.byID {
+		if l.Scope == domain.LimitKey && l.Queue == queue {
+			l.running, l.waiting = 0, 0
+			tx.limits.change(l)
+		}
+	}
+	return nil
 }
 
 // keyBytes is how the key of a task is stored.

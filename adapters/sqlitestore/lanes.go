@@ -340,11 +340,12 @@ type source struct {
 	round int64
 }
 
-// pickedLine is a line that pick takes tasks from.
+// pickedLine is a line that pick takes tasks from. next is 0 if it is not known: one after
+// the task after.
 type pickedLine struct {
-	turn, next, ready int64
-	key               *taskKey
-	tasks             []int64
+	turn, next, after, ready int64
+	key                      *taskKey
+	tasks                    []int64
 }
 
 // pick is oldest for lanes that have keys or are under limits, which are in order. What it
@@ -473,27 +474,40 @@ func (tx *transaction) pickKeyed(s *source, free map[*taskKey]int64, left int) (
 				// Others of the key have taken its slots, or the clock was set back.
 				tx.doubt(l.key)
 				s.lines = slices.Delete(s.lines, i, i+1)
-				s.advance()
-				return 0, nil
+				return 0, tx.advance(s, left)
 			}
 			free[l.key]--
 		}
 		seq = l.next
-		l.next = 0
-		if l.ready--; l.ready > 0 && (limit == nil || free[l.key] > 0 && !limit.Ordered()) {
-			if len(l.tasks) == 0 {
-				if l.tasks, err = tx.nextOfLine(s, l.key, seq, left/len(s.lines)+1); err != nil {
-					return 0, err
-				}
-			}
+		s.round = max(s.round, l.turn)
+		if l.ready--; l.ready == 0 || limit != nil && (free[l.key] <= 0 || limit.Ordered()) {
+			s.lines = slices.Delete(s.lines, i, i+1)
+		} else {
+			l.turn, l.after = s.round+1, seq
 			l.next, l.tasks = shift(l.tasks)
 		}
-		if l.next == 0 {
-			s.lines = slices.Delete(s.lines, i, i+1)
-		}
 	}
-	s.advance()
-	return seq, nil
+	return seq, tx.advance(s, left)
+}
+
+// advance finds the task that the keyed lane gives next, of which left are still to come.
+func (tx *transaction) advance(s *source, left int) error {
+	for s.head = 0; s.head == 0 && len(s.lines) > 0; {
+		i := s.firstLine()
+		l := &s.lines[i]
+		if l.next == 0 {
+			tasks, err := tx.nextOfLine(s, l.key, l.after, left/len(s.lines)+1)
+			if err != nil {
+				return err
+			}
+			if l.next, l.tasks = shift(tasks); l.next == 0 {
+				s.lines = slices.Delete(s.lines, i, i+1)
+				continue
+			}
+		}
+		s.head = l.next
+	}
+	return nil
 }
 
 // nextOfLine returns the first n ready tasks of a line of the lane after one of them.
@@ -512,19 +526,13 @@ func (tx *transaction) nextOfLine(s *source, k *taskKey, after int64, n int) ([]
 	return tx.laneTasks(plain.id, after, n)
 }
 
-// firstLine is which line has its turn.
+// firstLine is which line has its turn. Those whose next task is not known come last.
 func (s *source) firstLine() (first int) {
 	for i := range s.lines {
-		if a, b := &s.lines[i], &s.lines[first]; a.turn < b.turn || a.turn == b.turn && a.next < b.next {
+		a, b := &s.lines[i], &s.lines[first]
+		if a.turn < b.turn || a.turn == b.turn && a.next != 0 && (b.next == 0 || a.next < b.next) {
 			first = i
 		}
 	}
 	return first
-}
-
-// advance finds the task that the keyed lane gives next.
-func (s *source) advance() {
-	if s.head = 0; len(s.lines) > 0 {
-		s.head = s.lines[s.firstLine()].next
-	}
 }

@@ -225,10 +225,7 @@ func (q *TaskQueue) SetLimit(ctx context.Context, l domain.Limit) error {
 		if err := tx.flush(); err != nil {
 			return err
 		}
-		old, n, err := tx.limitNamed(l.Name)
-		if err != nil {
-			return err
-		}
+		old, n := tx.limits.named(l.Name)
 		if other := tx.limits.at(targetOf(&l)); other != nil && other.Name != l.Name {
 			refused = fmt.Errorf("limit %q: %w", other.Name, domain.ErrLimitExists)
 			return nil
@@ -273,12 +270,10 @@ func (q *TaskQueue) DeleteLimit(ctx context.Context, name string) error {
 		if err := tx.flush(); err != nil {
 			return err
 		}
-		old, _, err := tx.limitNamed(name)
-		if err == nil && old == nil {
+		old, _ := tx.limits.named(name)
+		if old == nil {
 			refused = fmt.Errorf("limit %q: %w", name, domain.ErrLimitNotFound)
-		}
-		if err != nil || old == nil {
-			return err
+			return nil
 		}
 		if err := tx.dropLimit(old); err != nil {
 			return err
@@ -291,6 +286,14 @@ func (q *TaskQueue) DeleteLimit(ctx context.Context, name string) error {
 	return refused
 }
 
+// withID returns the limit with an id, nil for none.
+func (l *limits) withID(id int64) *limit {
+	if l == nil {
+		return nil
+	}
+	return l.byID[id]
+}
+
 // at returns the limit of a target, nil for none.
 func (l *limits) at(t target) *limit {
 	if l == nil {
@@ -299,17 +302,17 @@ func (l *limits) at(t target) *limit {
 	return l.byTarget[t]
 }
 
-// limitNamed returns the limit of a name, nil for none, and how many limits there are.
-func (tx *transaction) limitNamed(name string) (found *limit, n int, err error) {
-	if tx.limits == nil {
-		return nil, 0, nil
+// named returns the limit of a name, nil for none, and how many limits there are.
+func (l *limits) named(name string) (found *limit, n int) {
+	if l == nil {
+		return nil, 0
 	}
-	for _, one := range tx.limits.byID {
+	for _, one := range l.byID {
 		if one.Name == name {
 			found = one
 		}
 	}
-	return found, len(tx.limits.byID), nil
+	return found, len(l.byID)
 }
 
 func (tx *transaction) dropLimit(l *limit) error {
@@ -333,28 +336,30 @@ func (tx *transaction) applyLimits(set *domain.Limit, old *limit) error {
 	if set != nil {
 		changed = append(changed, set)
 	}
-	if old != nil {
+	if old != nil && (set == nil || !old.SameTasks(set)) {
 		changed = append(changed, &old.Limit)
 	}
 	if _, err := tx.exec("UPDATE clock SET limits = (SELECT count(*) FROM task_limit)"); err != nil {
 		return err
 	}
 	for _, l := range changed {
-		var err error
 		if l.Scope != domain.LimitKey {
-			err = tx.classLanes(l)
-		}
-		if err != nil {
-			return err
+			if err := tx.classLanes(l); err != nil {
+				return err
+			}
 		}
 	}
 	tx.mirror.valid = false
 	if err := tx.mirror.load(tx.statements); err != nil {
 		return err
 	}
-	for _, l := range changed {
+	for i, l := range changed {
 		if l.Scope == domain.LimitKey {
-			if err := tx.rebuildKeys(l.Queue, before); err != nil {
+			only := l.Key
+			if other := changed[len(changed)-1-i]; other.Scope == l.Scope && other.Queue == l.Queue && other.Key == "" {
+				only = "" // All keys are counted again by the other one, and once more.
+			}
+			if err := tx.rebuildKeys(l.Queue, only, before); err != nil {
 				return err
 			}
 		}

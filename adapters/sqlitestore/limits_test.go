@@ -327,4 +327,21 @@ func TestHeldBackTasksAreNotScanned(t *testing.T) {
 	}
 }
 
+// TestWhoHasNoLimitsRunsNoStatementForThem looks at the statements of tasks without keys.
+func TestWhoHasNoLimitsRunsNoStatementForThem(t *testing.T) {
+	t.Parallel()
+	db, _ := openIn(t, filepath.Join(t.TempDir(), "store.db"))
+	for _, outcome := range []ports.Outcome{ports.OutcomeCompleted, ports.OutcomeSnooze} {
+		require.NoError(t, errOf(db.Enqueue(t.Context(), domain.NewTask(uuid.New(), "test", nil))))
+		claimed, err := db.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 10, Lease: time.Minute})
+		require.NoError(t, err)
+		require.NoError(t, db.UpdateTask(t.Context(), ports.TaskUpdate{Lease: *claimed[0].Lease, Outcome: outcome}))
+		require.NoError(t, errOf(db.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 10, Lease: time.Minute})))
+	}
+	for query := range db.writer.stmts.kept {
+		require.NotRegexp(t, `(FROM|INTO|UPDATE) (line|task_limit)\b|(INTO|UPDATE) slot\b`, query)
+		require.NotContains(t, query, "WITH RECURSIVE")
+	}
+}
+
 func errOf[T any](_ T, err error) error { return err }

@@ -156,7 +156,7 @@ func (tx *transaction) rebuildLimits() error {
 		return err
 	}
 	for _, queue := range queues {
-		if err := tx.rebuildKeys(queue, tx.limits); err != nil {
+		if err := tx.rebuildKeys(queue, "", tx.limits); err != nil {
 			return err
 		}
 	}
