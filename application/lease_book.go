@@ -117,6 +117,13 @@ func (b *leaseBook) end(r *run) bool {
 	return !r.lost
 }
 
+// isLost reports whether the store says that the lease of the run is lost.
+func (b *leaseBook) isLost(r *run) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return r.lost
+}
+
 // settled forgets a run; held is whether the store still had its lease.
 func (b *leaseBook) settled(r *run, held bool) {
 	b.mu.Lock()

@@ -32,6 +32,8 @@ type report struct {
 	run     *run
 	update  ports.TaskUpdate
 	release bool
+	// stopped is whether the release only tells that a run has stopped whose lease is lost.
+	stopped bool
 	// reserved is its size when the pool was told of it.
 	reserved int
 	// share is with how many others it may travel at most, itself included; 0 for any
@@ -150,6 +152,12 @@ func (s *DefaultScheduler) release(runs []*run) {
 			s.report(report{run: r, release: true})
 		}
 	}
+}
+
+// tellStopped has the store told that a run has stopped whose lease is lost: its task may
+// have been cancelled, and shows it.
+func (s *DefaultScheduler) tellStopped(r *run) {
+	s.outbox.put(report{run: r, release: true, stopped: true})
 }
 
 // sendReports tells the queue how runs ended, until ctx ends or the outbox is closed
@@ -302,6 +310,7 @@ func (s *DefaultScheduler) acknowledge(ctx context.Context, call string, items [
 	for i, rep := range items {
 		item := domain.ItemError(err, i)
 		switch {
+		case rep.stopped && (item == nil || errors.Is(item, domain.ErrLeaseLost)):
 		case item == nil:
 			if rep.release {
 				s.counters.released.Add(1)
@@ -312,6 +321,9 @@ func (s *DefaultScheduler) acknowledge(ctx context.Context, call string, items [
 		case errors.Is(item, domain.ErrLeaseLost):
 			s.logger.Debug("lease was lost before the report", taskFields(rep.run)...)
 			s.forget(rep, false)
+			if !rep.release {
+				s.tellStopped(rep.run)
+			}
 		case errors.Is(item, domain.ErrInvalid) && rep.replaced == nil && !rep.release:
 			rep.err = item
 			rep.replace()

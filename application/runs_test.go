@@ -84,6 +84,7 @@ func TestACancelledRunEndsWithinASecond(t *testing.T) {
 		w, _ := startTracked(t, func(ctx context.Context, task *domain.Task) ([]byte, error) {
 			<-ctx.Done()
 			ended <- context.Cause(ctx)
+			pass(3 * time.Second)
 			return nil, ctx.Err()
 		})
 		task, other := newTestTask(), newTestTask()
@@ -93,6 +94,10 @@ func TestACancelledRunEndsWithinASecond(t *testing.T) {
 		require.NoError(t, w.queue.CancelTask(t.Context(), task.ID))
 		require.ErrorIs(t, <-ended, domain.ErrLeaseLost)
 		require.Less(t, time.Since(begun), time.Second)
+		settle(2 * time.Second)
+		require.True(t, w.task(task.ID).Stopping)
+		settle(2 * time.Second)
+		require.False(t, w.task(task.ID).Stopping, "its worker says that it has stopped, long before the lease ends")
 		require.Equal(t, domain.TaskStatusProcessing, w.task(other.ID).Status)
 		require.NoError(t, w.queue.CancelTask(t.Context(), other.ID))
 		<-ended

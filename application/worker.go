@@ -134,6 +134,9 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 			next = s.pool.exit()
 		} else {
 			s.logger.Info("stuck processor returned", taskFields(r)...)
+			if s.leases.isLost(r) {
+				s.tellStopped(r)
+			}
 			next = s.pool.exitStuck()
 		}
 		if res.exited && next != nil {
@@ -174,6 +177,9 @@ func (s *DefaultScheduler) conclude(r *run, res runResult, returned bool, cause 
 	r.took = time.Since(r.began)
 	if !s.leases.end(r) {
 		s.noteStopped(r, returned)
+		if returned {
+			s.tellStopped(r)
+		}
 		return
 	}
 	if len(res.result) > domain.MaxResult {

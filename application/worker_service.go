@@ -222,6 +222,7 @@ func (s *WorkerService) ReportRuns(ctx context.Context, worker string, runs ...p
 		updates[i] = s.updateOf(run)
 	}
 	statuses, errs := make([]domain.TaskStatus, len(runs)), make([]error, len(runs))
+	var lost []domain.Lease
 	for done := 0; done < len(updates); {
 		part, size := partOf(updates[done:])
 		call, cancel := context.WithTimeout(ctx, callTimeout+ports.TransferTime(size))
@@ -242,9 +243,14 @@ func (s *WorkerService) ReportRuns(ctx context.Context, worker string, runs ...p
 				statuses[done+i] = s.noteEnded(worker, run, part[i])
 			} else if errors.Is(errs[done+i], domain.ErrLeaseLost) {
 				s.book.drops(worker, run.Task.Lease, func(stats *domain.SchedulerStats) { stats.LeasesLost++ })
+				lost = append(lost, *run.Task.Lease)
 			}
 		}
 		done += len(part)
+	}
+	if len(lost) > 0 {
+		// Cancelled ones have stopped. It is shown to people only, and so left if the store is away.
+		_ = s.ReleaseTasks(ctx, worker, lost...)
 	}
 	return statuses, domain.NewBatchError(errs)
 }

@@ -103,6 +103,9 @@ type Task struct {
 
 	// Lease is held by the worker of a PROCESSING task, else nil.
 	Lease *Lease
+	// Stopping is whether the run of a CANCELLED task may go on yet: its worker has not told that
+	// it has stopped, and its lease has not ended.
+	Stopping bool
 	// Progress is how far a PROCESSING task has come, nil if its processor does not say.
 	// Stores show it in one task, not in lists.
 	Progress *Progress
@@ -356,7 +359,7 @@ func (t *Task) step(next TaskStatus) error {
 	if !t.Status.CanBecome(next) {
 		return &TransitionError{TaskID: t.ID, From: t.Status, To: next}
 	}
-	t.Status, t.Progress = next, nil
+	t.Status, t.Progress, t.Stopping = next, nil, false
 	return nil
 }
 

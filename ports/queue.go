@@ -256,7 +256,8 @@ type TaskConsumer interface {
 	UpdateTask(ctx context.Context, updates ...TaskUpdate) error
 
 	// ReleaseTask gives tasks back unfinished: PENDING again, ready at once,
-	// nothing counted but the delivery.
+	// nothing counted but the delivery. A release of the lease of a run that was cancelled
+	// is refused as any other, and tells that the run has stopped: the task is not Stopping any more.
 	ReleaseTask(ctx context.Context, leases ...domain.Lease) error
 }
 
@@ -292,7 +293,8 @@ type TaskManager interface {
 	// (UniqueFor) does neither.
 	RetryTask(ctx context.Context, ids ...domain.TaskID) error
 	// CancelTask ends PENDING, RETRYING and PROCESSING tasks. The worker of a
-	// PROCESSING one learns of it by domain.ErrLeaseLost.
+	// PROCESSING one learns of it by domain.ErrLeaseLost; the task is Stopping until that
+	// worker releases the lease, or the lease would have ended.
 	CancelTask(ctx context.Context, ids ...domain.TaskID) error
 	// RunTaskNow makes scheduled and RETRYING tasks ready at once; a task that
 	// is ready already stays as it is.

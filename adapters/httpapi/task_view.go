@@ -34,7 +34,7 @@ func (a *API) taskView(t *domain.Task) wire.Task {
 		Deliveries: t.Deliveries, Recoveries: t.Recoveries,
 		CreatedAt: timeView(t.CreatedAt), ScheduledAt: timeView(t.ScheduledAt),
 		StartedAt: timeView(t.StartedAt), CompletedAt: timeView(t.CompletedAt), KeptUntil: kept,
-		Result: jsonView(t.Result), LastError: t.LastError(), Errors: errs,
+		Stopping: t.Stopping, Result: jsonView(t.Result), LastError: t.LastError(), Errors: errs,
 	}
 }
 

@@ -357,3 +357,15 @@ func TestATaskThatRunsShowsItsProgress(t *testing.T) {
 	got := apitest.Answer[wire.Task](t, w.Do("GET", tasksPath+"/"+task.ID.String(), ""), http.StatusOK).Progress
 	require.Equal(t, &wire.Progress{Percent: 42, Note: "half way", Data: []byte(`{"n":1}`), At: got.At}, got)
 }
+
+func TestACancelledTaskSaysThatItsRunMayGoOn(t *testing.T) {
+	t.Parallel()
+	apitest.Run(t, "until it has stopped", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		task := w.Add(func(t *domain.Task) { t.Status, t.Stopping = domain.TaskStatusCancelled, true })
+		path := tasksPath + "/" + task.ID.String()
+		require.Contains(t, w.Do("GET", path, "").Body.String(), `"stopping":true`)
+		task.Stopping = false
+		w.Queue.Tasks[task.ID] = task
+		require.NotContains(t, w.Do("GET", path, "").Body.String(), "stopping")
+	})
+}

@@ -75,10 +75,15 @@ func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error 
 	now := q.cfg.now()
 	var running []domain.TaskID
 	err := q.manage(ctx, "cancel task", ids, func(t *domain.Task) error {
-		if t.Status == domain.TaskStatusProcessing {
-			running = append(running, t.ID)
+		lease := t.Lease
+		if err := q.step(t, func() error { return t.MarkAsCancelled(now) }); err != nil {
+			return err
 		}
-		return q.step(t, func() error { return t.MarkAsCancelled(now) })
+		if lease != nil {
+			running = append(running, t.ID)
+			q.reported[t.ID] = report{*lease, domain.TaskStatusCancelled}
+		}
+		return nil
 	})
 	q.tellCancelled(running)
 	return err

@@ -23,9 +23,17 @@ func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task
 	if !ok {
 		return nil, fmt.Errorf("task %s: %w", id, domain.ErrTaskNotFound)
 	}
-	out := t.Clone()
+	out := q.shown(t)
 	out.WaitingFor = q.waitingFor(t)
 	return out, nil
+}
+
+// shown returns a copy of the task that says whether it is stopping.
+func (q *TaskQueue) shown(t *domain.Task) *domain.Task {
+	c := t.Clone()
+	r, ok := q.reported[t.ID]
+	c.Stopping = ok && r.status == domain.TaskStatusCancelled && r.lease.ExpiresAt.After(q.cfg.now())
+	return c
 }
 
 func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (domain.TaskPage, error) {
@@ -56,7 +64,7 @@ func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (do
 			break
 		}
 		bytes += len(t.Payload) + len(t.Result) + len(t.Errors)*domain.MaxErrorMessage
-		page.Tasks = append(page.Tasks, t.Clone())
+		page.Tasks = append(page.Tasks, q.shown(t))
 	}
 	return page, nil
 }

@@ -123,6 +123,9 @@ func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) err
 		t, err := q.leased(l)
 		if err != nil {
 			errs[i] = err
+			if r, ok := q.reported[l.TaskID]; ok && r.status == domain.TaskStatusCancelled && r.lease.SameFence(l) {
+				delete(q.reported, l.TaskID)
+			}
 			continue
 		}
 		q.release(t)

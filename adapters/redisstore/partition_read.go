@@ -44,7 +44,7 @@ func (p *partition) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task
 // it could be.
 func (p *partition) getTasks(ctx context.Context, ids ...domain.TaskID) ([]found, error) {
 	reply, err := p.withTable(ctx, func(table *readyTable) ([]any, error) {
-		args := []any{table.epoch, ports.MaxCallBytes}
+		args := []any{table.epoch, ports.MaxCallBytes, p.client.Offset()}
 		for _, id := range ids {
 			args = append(args, id[:])
 		}

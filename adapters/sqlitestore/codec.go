@@ -37,6 +37,9 @@ type record struct {
 	waits    bool
 	failures int64
 	report   int64
+	// stops is, for a run that is being cancelled, when its lease ends. It takes the place of
+	// report, which no report made.
+	stops int64
 	// corrupt says what cannot be read, nil if everything can.
 	corrupt error
 }
@@ -212,6 +215,11 @@ func (rec *record) holds(lease domain.Lease) bool {
 // granted reports whether the newest claim granted the lease.
 func (rec *record) granted(lease domain.Lease) bool {
 	return rec.claim == lease.ClaimID && rec.claim != uuid.Nil && rec.task.Deliveries == lease.Delivery
+}
+
+// stopping reports whether a run may go on that was cancelled.
+func (rec *record) stopping(now int64) bool {
+	return rec.state == stateCancelled && rec.report > max(now, reportReleased)
 }
 
 // timeOf returns a stored time; 0 is the zero time.

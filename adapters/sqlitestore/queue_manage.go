@@ -51,7 +51,9 @@ func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error 
 		running := rec.state == stateProcessing
 		refused = rec.task.MarkAsCancelled(rec.stepTime(tx.now))
 		if running && refused == nil {
-			err = tx.cancelRunning(rec.task.ID)
+			if err = tx.cancelRunning(rec.task.ID); err == nil {
+				rec.stops, _, err = tx.number("SELECT wake_us FROM task WHERE seq = ?", rec.seq)
+			}
 		}
 		return refused, err
 	})
@@ -102,7 +104,7 @@ func (q *TaskQueue) change(ctx context.Context, action string, ids []domain.Task
 				errs[i], rec.task = refused, before
 				continue
 			}
-			if err := tx.save(rec, 0); err != nil {
+			if err := tx.save(rec, rec.stops); err != nil {
 				return nil, err
 			}
 		}

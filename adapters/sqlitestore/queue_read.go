@@ -20,6 +20,7 @@ func (q *TaskQueue) GetTask(ctx context.Context, id domain.TaskID) (*domain.Task
 			return err
 		}
 		rec = recs[0]
+		rec.task.Stopping = rec.stopping(q.db.now())
 		if err := loadProgress(s, rec); err != nil {
 			return err
 		}
@@ -79,6 +80,7 @@ func (q *TaskQueue) ListTasks(ctx context.Context, filter domain.TaskFilter) (do
 			if err := loadFailures(s, rec); err != nil {
 				return err
 			}
+			rec.task.Stopping = rec.stopping(q.db.now())
 			page.Tasks = append(page.Tasks, rec.task)
 		}
 		switch {

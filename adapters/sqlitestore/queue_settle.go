@@ -190,6 +190,12 @@ func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) err
 			rec := recs[lease.TaskID]
 			if rec == nil || !rec.granted(lease) || rec.state != stateProcessing && rec.report != reportReleased {
 				errs[i] = leaseLost(lease)
+				if rec != nil && rec.granted(lease) && rec.stopping(0) {
+					if _, err := tx.exec("UPDATE task SET report = 0 WHERE seq = ?", rec.seq); err != nil {
+						return err
+					}
+					rec.report = 0
+				}
 				continue
 			}
 			if rec.state != stateProcessing {

@@ -150,7 +150,11 @@ func (e *environment) printTask(t *wire.Task) error {
 	row("id", t.ID.String())
 	row("type", t.Type)
 	row("queue", t.Queue)
-	row("status", t.Status)
+	if t.Stopping {
+		row("status", t.Status+", but its run may not have stopped")
+	} else {
+		row("status", t.Status)
+	}
 	row("unique key", uniqueText(t))
 	row("key", t.Key)
 	row("tags", strings.Join(t.Tags, ", "))

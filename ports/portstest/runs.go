@@ -71,6 +71,56 @@ var runCases = []storeCase{
 		},
 	},
 	{
+		name:    "a cancelled run is stopping until it is released or its lease has ended",
+		promise: "A CANCELLED task is Stopping until its worker releases the lease, or the lease would have ended.",
+		run: func(t *testing.T, q *storeTest) {
+			cancelRun := func() *domain.Task {
+				t.Helper()
+				q.add(t)
+				task := q.claimOne(t)
+				require.False(t, q.get(t, task.ID).Stopping, "it runs")
+				require.NoError(t, q.Queue.CancelTask(t.Context(), task.ID))
+				require.True(t, q.get(t, task.ID).Stopping)
+				return task
+			}
+			stopped := func(l domain.Lease) {
+				t.Helper()
+				require.ErrorIs(t, domain.ItemError(q.Queue.ReleaseTask(t.Context(), l), 0), domain.ErrLeaseLost)
+			}
+			task := cancelRun()
+			require.True(t, q.listAll(t, domain.TaskFilter{})[0].Stopping, "lists show it too")
+			other := *task.Lease
+			other.Delivery++
+			stopped(other)
+			require.True(t, q.get(t, task.ID).Stopping, "another run has stopped")
+			require.ErrorIs(t, domain.ItemError(q.Queue.CancelTask(t.Context(), task.ID), 0), domain.ErrInvalidTransition)
+			require.True(t, q.get(t, task.ID).Stopping)
+			for range 2 {
+				stopped(*task.Lease)
+				got := q.get(t, task.ID)
+				require.False(t, got.Stopping)
+				require.Equal(t, domain.TaskStatusCancelled, got.Status)
+			}
+
+			ends := cancelRun()
+			again := cancelRun()
+			require.NoError(t, q.Queue.RetryTask(t.Context(), again.ID))
+			require.False(t, q.get(t, again.ID).Stopping)
+			stopped(*again.Lease)
+			require.Equal(t, domain.TaskStatusPending, q.get(t, again.ID).Status)
+			require.NoError(t, q.Queue.CancelTask(t.Context(), again.ID))
+			require.False(t, q.get(t, again.ID).Stopping, "it never ran again")
+			require.NoError(t, q.Queue.DeleteTask(t.Context(), cancelRun().ID))
+			q.Advance(lease + time.Second)
+			require.False(t, q.get(t, ends.ID).Stopping)
+			q.audit(t)
+			if q.Verifier != nil {
+				found, _ := q.verify(t, false)
+				require.Empty(t, found)
+			}
+		},
+	},
+	{
 		name:    "progress extends no lease and is no event",
 		promise: "SaveProgress is no step of the task, and no lease is extended. The others of a call are carried out.",
 		run: func(t *testing.T, q *storeTest) {

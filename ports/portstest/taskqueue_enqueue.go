@@ -331,7 +331,7 @@ var callerFields = []string{"ID", "Type", "Queue", "Payload", "Priority", "MaxRe
 
 // storeFields are those that belong to the store.
 var storeFields = []string{
-	"Status", "Attempt", "Deliveries", "Recoveries", "CreatedAt", "ScheduledAt", "StartedAt", "CompletedAt", "Lease", "Progress", "WaitingFor", "Result", "Errors",
+	"Status", "Attempt", "Deliveries", "Recoveries", "CreatedAt", "ScheduledAt", "StartedAt", "CompletedAt", "Lease", "Stopping", "Progress", "WaitingFor", "Result", "Errors",
 }
 
 // fillTask gives every exported field a value that is not its default, so that a

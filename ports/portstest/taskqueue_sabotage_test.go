@@ -183,6 +183,11 @@ var queueSabotages = map[string]sabotage[*brokenQueue]{
 			return q.TaskQueue.SaveProgress(ctx, progress...)
 		}
 	}},
+	"a run that has stopped is stopping still": {"Runs/a_cancelled_run_is_stopping_until_it_is_released_or_its_lease_has_ended", func(q *brokenQueue) {
+		q.release = func(_ context.Context, leases ...domain.Lease) error {
+			return domain.NewBatchError(slices.Repeat([]error{domain.ErrLeaseLost}, len(leases)))
+		}
+	}},
 	"progress extends the lease": {"Runs/progress_extends_no_lease_and_is_no_event", func(q *brokenQueue) {
 		q.save = func(ctx context.Context, progress ...ports.RunProgress) error {
 			for _, p := range progress {

@@ -107,6 +107,9 @@ type Task struct {
 	// Outcome is what scheduling the task did: created, existing or replaced. It is there
 	// in the answer to that alone.
 	Outcome string `json:"outcome,omitempty"`
+	// Stopping is true while the run of a cancelled task may go on: its worker has not told that it
+	// has stopped, and its lease has not ended.
+	Stopping bool `json:"stopping,omitempty"`
 	// Progress is there where one task is shown that runs, if its processor says how far
 	// it has come.
 	Progress *Progress `json:"progress,omitempty"`

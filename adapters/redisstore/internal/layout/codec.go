@@ -277,7 +277,8 @@ func AppendFence(b []byte, l domain.Lease) []byte {
 type StoredTask struct {
 	ID                             domain.TaskID
 	Record, State, Results, Errors string
-	// LeaseEnds is in microseconds since 1970, 0 if there is no lease.
+	// LeaseEnds is in microseconds since 1970, 0 if there is no lease; of a CANCELLED task that of a
+	// run which may not have stopped.
 	LeaseEnds int64
 }
 
@@ -314,6 +315,7 @@ func DecodeTask(s StoredTask) (*domain.Task, error) {
 	if status == domain.TaskStatusProcessing {
 		t.Lease = &domain.Lease{TaskID: s.ID, ClaimID: st.claim, Delivery: st.deliveries, ExpiresAt: MicroTime(s.LeaseEnds)}
 	}
+	t.Stopping = status == domain.TaskStatusCancelled && s.LeaseEnds != 0
 	if s.Results != "" {
 		t.Result = []byte(s.Results)
 	}

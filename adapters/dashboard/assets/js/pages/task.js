@@ -80,8 +80,8 @@ class TaskPage {
       }
       throw error;
     }
-    const running = task.status === 'PROCESSING';
-    const ended = this.#task?.status === 'PROCESSING' && !running;
+    const running = task.status === 'PROCESSING' || Boolean(task.stopping);
+    const ended = !running && (this.#task?.status === 'PROCESSING' || this.#task?.stopping);
     this.#task = task;
     this.#show(task);
     await this.#followLog(task, signal);
@@ -239,6 +239,7 @@ function factsOf(task, list) {
     ['Created', [timeFull(task.created_at), ' ', h('span', { class: 'muted' }, timeAgo(task.created_at))]],
     ['Due', waits && task.scheduled_at ? [timeFull(task.scheduled_at), ' ', h('span', { class: 'muted' }, timeAgo(task.scheduled_at))] : null],
     ['Finished', task.completed_at ? [timeFull(task.completed_at), ' ', h('span', { class: 'muted' }, timeAgo(task.completed_at))] : null],
+    ['Run', task.stopping ? 'It was cancelled, and may go on until its worker stops it.' : null, 'long'],
     ['Progress', task.progress ? progressOf(task.progress) : null, 'long'],
     ['Waited', ran ? duration(ran.waited) : null],
     ['Ran', ran?.endedAt ? duration(between(ran.startedAt, ran.endedAt)) : null],

@@ -17,11 +17,15 @@ for i = 4, #ARGV do
   elseif t.status ~= PENDING and t.status ~= RETRYING and t.status ~= PROCESSING then
     out[#out + 1] = t.status
   else
+    local ends, claim = t.status == PROCESSING and tonumber(redis.call('ZSCORE', K.active, id) or 0), NO_CLAIM
     leave(id, t)
-    if t.status == PROCESSING then running[#running + 1] = id end
+    if ends then
+      running[#running + 1] = id
+      if ends > now then claim = STOPPING .. struct.pack('>I7', ends) end
+    end
     if t.deliveries == 0 then redis.call('ZREM', K.expiring, id) end
     emit(id, t.status, CANCELLED, t.attempt, t.list_no)
-    t.status, t.finished, t.claim = CANCELLED, math.max(now, t.started), NO_CLAIM
+    t.status, t.finished, t.claim = CANCELLED, math.max(now, t.started), claim
     redis.call('HSET', K.state, id, pack_state(t))
     redis.call('ZADD', K.cancelled, digits(t.seq), id)
     finish(K, id, t)

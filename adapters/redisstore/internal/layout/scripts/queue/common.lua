@@ -14,12 +14,16 @@ local PENDING, PROCESSING, COMPLETED, FAILED, RETRYING, CANCELLED = 1, 2, 3, 4, 
 --   6  sequence number, 7 bytes         the record says
 --  13  started at, 7 bytes
 --
+-- In place of a claim id a CANCELLED task has STOPPING and the time, in 7 bytes, when the lease
+-- ends of a run that may not have stopped.
+--
 -- Numbers are big-endian; times are microseconds since 1970, 0 for none. The
 -- fence of a lease is deliveries and claim id as they stand here. 44 bytes are
 -- the most that Redis' allocator puts into 48.
 local STATE = '>BHBBI7I7I7Hc16'
 local STATE_SIZE = 44
 local NO_CLAIM = string.rep('\0', 16)
+local STOPPING = string.rep('\0', 8) .. '\1'
 
 -- The fixed head of a record: version, ready list, priority, scheduled_at (negative: a
 -- delay), all written by the client and never changed.

@@ -1,4 +1,5 @@
--- Gives tasks back unfinished: PENDING, ready at once, nothing counted.
+-- Gives tasks back unfinished: PENDING, ready at once, nothing counted. A run that was
+-- cancelled has stopped then.
 -- KEYS: as in keys.lua. ARGV: clock offset, epoch, wake
 -- channel, then for each lease task id and fence in one.
 -- Reply: {-1} if the epoch is stale; else for each 1, or 0 if it is not held.
@@ -7,7 +8,7 @@
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
 local now = store_now(ARGV[1])
 emit_if_read(now)
-local out, freed = {}, {}
+local out, freed, stopped = {}, {}, {}
 for i = 4, #ARGV do
   local id, fence = string.sub(ARGV[i], 1, 16), string.sub(ARGV[i], 17)
   local s = redis.call('HGET', K.state, id)
@@ -18,9 +19,16 @@ for i = 4, #ARGV do
   elseif t and t.status == PENDING then
     out[#out + 1] = 1
   else
+    t = unpack_state(s)
+    if t and t.status == CANCELLED and t.claim ~= NO_CLAIM and struct.pack('>H', t.deliveries) == string.sub(fence, 1, 2) then
+      t.claim = NO_CLAIM
+      stopped[#stopped + 1] = id
+      stopped[#stopped + 1] = pack_state(t)
+    end
     out[#out + 1] = 0
   end
 end
+if #stopped > 0 then call_many('HSET', K.state, stopped) end
 for _, f in ipairs(freed) do
   redis.call('ZREM', K.active, f[1])
   make_ready(f[1], f[2])
