@@ -67,6 +67,18 @@ const (
 	KindUniqueWrong = "unique_wrong"
 	// KindUniqueStray: a unique key is held by no unfinished task.
 	KindUniqueStray = "unique_stray"
+	// KindLimitDamaged: a limit is stored, and claims do not keep to it.
+	KindLimitDamaged = "limit_damaged"
+	// KindLimitCountWrong: what is counted of a limit or a key is not what its tasks say.
+	KindLimitCountWrong = "limit_count_wrong"
+	// KindLimitSlotStray: a task holds a slot of its key and does not run.
+	KindLimitSlotStray = "limit_slot_stray"
+	// KindLimitSlotMissing: a task runs and holds no slot of its key.
+	KindLimitSlotMissing = "limit_slot_missing"
+	// KindLimitTaskMissing: a ready task is not where claims find it by its limit.
+	KindLimitTaskMissing = "limit_task_missing"
+	// KindLimitTaskStray: claims find a task by its limit that is not ready.
+	KindLimitTaskStray = "limit_task_stray"
 
 	// KindLogCorrupt: the record of a log entry cannot be read.
 	KindLogCorrupt = "log_corrupt"

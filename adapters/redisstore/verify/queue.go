@@ -60,7 +60,7 @@ func (c *queueCheck) run() error {
 		return nil
 	}
 	for _, step := range []func() error{
-		c.lists, c.readyTypes, c.tasks, c.members, c.leftovers, c.uniqueKeys, c.finished, c.meta, c.counts,
+		c.lists, c.readyTypes, c.tasks, c.members, c.leftovers, c.uniqueKeys, c.finished, c.meta, c.counts, c.limits,
 	} {
 		if err := step(); err != nil {
 			return err

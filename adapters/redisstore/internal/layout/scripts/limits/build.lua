@@ -53,7 +53,7 @@ phases.active = function()
     local name = list and list.queue == queue and not holder(ids[i]) and key_of(ids[i])
     local known = name and key_state(queue, name)
     if known and known.limit then
-      redis.call('HSET', key('slots:' .. queue.name), ids[i], name)
+      redis.call('HSET', key('slots:' .. queue.name), ids[i], slot_of(name))
       known.held, known.running = known.held + 1, known.running + 1
     end
   end
@@ -85,7 +85,7 @@ end
 phases.slots = function()
   local page = redis.call('HSCAN', key('slots:' .. queue.name), at, 'COUNT', 200)
   for i = 1, #page[2], 2 do
-    local id, s = page[2][i], key_state(queue, page[2][i + 1])
+    local id, s = page[2][i], key_state(queue, slot_key(page[2][i + 1]))
     local raw = redis.call('HGET', key('state'), id)
     local status = status_of(raw)
     if status ~= 2 and not (s.limit and s.limit.blocks and (status == 1 or status == 5)) then

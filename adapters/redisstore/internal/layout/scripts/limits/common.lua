@@ -20,13 +20,17 @@
 --
 --    1  number of its limit           21  how many of its tasks run
 --    5  when its bucket is full, a    25  how many hold slots
---       double                        29  for each ready list: its number, 2 bytes, how
+--       double                        66  for each ready list: its number, 2 bytes, how
 --   13  when "tokens" has it, a           many are ready and how many of these are open,
 --       double                            4 bytes each
 --
+-- Redis would search a small hash from one end to the other if all its values had at most
+-- 64 bytes: the 37 bytes before 66 are 0, and a key in "slots:QUEUE" has NULs behind it up
+-- to 65.
+--
 -- A bucket is the time when it is full, in microseconds since SEQUENCE_START: of a queue or
 -- a type in the hash "buckets", behind the number of its limit.
-local KEY_STATE, KEY_STATE_SIZE = '>I4ddI4I4', 28
+local KEY_STATE, KEY_STATE_SIZE, PADDING = '>I4ddI4I4c37', 65, string.rep('\0', 65)
 -- A task that has a slot already comes before all others of its key.
 local AHEAD = 11 * WIDTH
 -- How many tasks of a key are opened or closed in one step.
@@ -103,25 +107,21 @@ end
 -- key_in is the key that a record says, as it stands in its JSON, nil for none. The layout
 -- of a record is in codec.go.
 local function key_in(record)
-  local flags = (string.byte(record or '') or 0) - 1
+  local byte, flags = string.byte, (string.byte(record or '') or 0) - 1
   if flags < 0 or flags % 4 < 2 then return nil end
-  local at, byte = flags % 32 >= 16 and 29 or 13, string.byte
-  local function number()
-    local n, scale, b = 0, 1, nil
-    repeat
-      b = byte(record, at) or 0
-      n, scale, at = n + b % 128 * scale, scale * 128, at + 1
-    until b < 128
-    return n
+  local at = flags % 32 >= 16 and 29 or 13
+  -- Two numbers, three texts, and the size of the options come before them.
+  for part = 1, 6 do
+    local b, size, scale = byte(record, at) or 0, 0, 1
+    at = at + 1
+    while b > 127 do
+      size, scale = size + (b - 128) * scale, scale * 128
+      b, at = byte(record, at) or 0, at + 1
+    end
+    if part > 2 and part < 6 then at = at + size + b * scale end
   end
-  number()
-  number()
-  for _ = 1, 3 do
-    local length = number()
-    at = at + length
-  end
-  number()
-  if string.sub(record, at, at + 7) ~= '{"key":"' then return nil end
+  local name = string.match(record, '^{"key":"([^"\\]*)"', at)
+  if name or string.sub(record, at, at + 7) ~= '{"key":"' then return name end
   local from = at + 8
   while true do
     local stop = string.find(record, '["\\]', from)
@@ -131,17 +131,21 @@ local function key_in(record)
   end
 end
 
+local function slot_of(name) return name .. string.sub(PADDING, #name + 1) end
+local function slot_key(slot) return slot and string.match(slot, '^%Z+') end
+
 local function key_of(id) return key_in(K.records and K.records[id] or redis.call('HGET', key('tasks'), id)) end
 
 -- key_state is what is known of a key. It is tracked if it has a limit, or had one of which
 -- something is left.
-local keys, touched = {}, {}
-local function key_state(queue, name)
-  local id = queue.name .. '|' .. name
-  local s = keys[id]
+local touched = {}
+local function key_state(queue, name, raw)
+  queue.keys = queue.keys or {}
+  local s = queue.keys[name]
   if not s then
+    local id = queue.name .. '|' .. name
     s = { queue = queue, name = name, id = id, number = 0, full = 0, at = 0, running = 0, held = 0, lists = {} }
-    local raw = redis.call('HGET', key('keys:' .. queue.name), name)
+    if raw == nil then raw = redis.call('HGET', key('keys:' .. queue.name), name) end
     if raw and #raw >= KEY_STATE_SIZE then
       s.tracked = true
       s.number, s.full, s.at, s.running, s.held = struct.unpack(KEY_STATE, raw)
@@ -153,7 +157,7 @@ local function key_state(queue, name)
     s.limit = queue.exceptions > 0 and limit_of(redis.call('HGET', limited, 'k:' .. id)) or queue.rule
     if s.limit and s.limit.number ~= s.number then s.number, s.full = s.limit.number, 0 end
     s.tracked = s.tracked or s.limit ~= nil
-    keys[id] = s
+    queue.keys[name] = s
   end
   if s.tracked and not s.touched then
     s.touched = true
@@ -164,6 +168,14 @@ end
 
 local function open_key(list_no) return key('open:' .. list_no) end
 local function keyed_key(s, list_no) return key('keyed:' .. list_no .. ':' .. s.id) end
+
+-- What is opened and closed is written once for all keys.
+local opening, closing = {}, {}
+local function write_open()
+  for list_no, ids in pairs(closing) do call_many('ZREM', open_key(list_no), ids) end
+  for list_no, values in pairs(opening) do call_many('ZADD', open_key(list_no), values) end
+  opening, closing = {}, {}
+end
 
 -- remove takes a task out of those of its key, of which the claim took it from the
 -- open ones already if taken.
@@ -224,17 +236,20 @@ local function settle(s)
     if limit and limit.ordered and list_no ~= first then want = 0 end
     if g.open < want then
       local till = math.min(want, g.open + MOST_MOVES)
-      local found, add = redis.call('ZRANGE', keyed_key(s, list_no), g.open, till - 1, 'WITHSCORES'), {}
+      local found = redis.call('ZRANGE', keyed_key(s, list_no), g.open, till - 1, 'WITHSCORES')
+      local add = opening[list_no] or {}
+      opening[list_no] = add
       for i = 1, #found, 2 do
-        local score = tonumber(found[i + 1])
-        add[i], add[i + 1] = digits(score < 0 and score + AHEAD or score), found[i]
+        local score = found[i + 1]
+        if string.byte(score) == 45 then score = digits(score + AHEAD) end
+        add[#add + 1] = score
+        add[#add + 1] = found[i]
       end
-      if #add > 0 then call_many('ZADD', open_key(list_no), add) end
       g.open, opened = till, true
     elseif g.open > want then
       local till = math.max(want, g.open - MOST_MOVES)
-      local found = redis.call('ZRANGE', keyed_key(s, list_no), till, g.open - 1)
-      if #found > 0 then call_many('ZREM', open_key(list_no), found) end
+      closing[list_no] = closing[list_no] or {}
+      for _, id in ipairs(redis.call('ZRANGE', keyed_key(s, list_no), till, g.open - 1)) do table.insert(closing[list_no], id) end
       g.open = till
     end
     more = more or g.open ~= want
@@ -266,11 +281,12 @@ local function store_keys()
       table.insert(gone[of], s.name)
       s.tracked = limit ~= nil
     else
-      local packed = { struct.pack(KEY_STATE, s.number, s.full, at, math.max(s.running, 0), math.max(s.held, 0)) }
-      for list_no, g in pairs(s.lists) do packed[#packed + 1] = struct.pack('>HI4I4', list_no, g.ready, g.open) end
-      sets[of] = sets[of] or {}
-      table.insert(sets[of], s.name)
-      table.insert(sets[of], table.concat(packed))
+      local packed = struct.pack(KEY_STATE, s.number, s.full, at, math.max(s.running, 0), math.max(s.held, 0), PADDING)
+      for list_no, g in pairs(s.lists) do packed = packed .. struct.pack('>HI4I4', list_no, g.ready, g.open) end
+      local set = sets[of] or {}
+      sets[of] = set
+      set[#set + 1] = s.name
+      set[#set + 1] = packed
     end
     if at ~= s.at then
       if at > 0 then
@@ -283,6 +299,7 @@ local function store_keys()
     end
   end
   touched = {}
+  write_open()
   for of, names in pairs(gone) do call_many('HDEL', key('keys:' .. of), names) end
   for of, values in pairs(sets) do call_many('HSET', key('keys:' .. of), values) end
   if #looks > 0 then call_many('ZADD', key('tokens'), looks) end

@@ -56,8 +56,27 @@ follow_limits = function(steps, first)
   for of, ids in pairs(asked) do
     local is_slots = string.sub(of, 1, 6) == 'slots:'
     for i, v in ipairs(get_many(is_slots and 'HMGET' or 'ZMSCORE', key(of), ids)) do
-      if is_slots then slots[ids[i]] = v else scores[ids[i]] = v and tonumber(v) end
+      if is_slots then slots[ids[i]] = slot_key(v) else scores[ids[i]] = v and tonumber(v) end
     end
+  end
+
+  local names, known = {}, {}
+  for n = first, #steps do
+    local id, from, to, _, list_no = unpack(steps[n])
+    local queue = lists[list_no] and lists[list_no].queue
+    if queue and queue.stage then
+      local name = slots[id] or (from == 1 or to == 2 or scores[id]) and key_of(id)
+      names[n] = name
+      if name and not (queue.keys and queue.keys[name]) then
+        known[queue] = known[queue] or {}
+        known[queue][name] = true
+      end
+    end
+  end
+  for queue, all in pairs(known) do
+    local list = {}
+    for name in pairs(all) do list[#list + 1] = name end
+    for i, raw in ipairs(get_many('HMGET', key('keys:' .. queue.name), list)) do key_state(queue, list[i], raw) end
   end
 
   local took, left, opens, closes = {}, {}, {}, {}
@@ -71,7 +90,7 @@ follow_limits = function(steps, first)
     local queue = lists[list_no] and lists[list_no].queue
     if queue and queue.stage then
       local holds, score = slots[id], to == 1 and scores[id]
-      local name = holds or (from == 1 or to == 2 or score) and key_of(id)
+      local name = names[n]
       local s = name and key_state(queue, name)
       local taken = to == 2 and queue.open
       if s and s.tracked then
@@ -86,7 +105,7 @@ follow_limits = function(steps, first)
           s.running = s.running + 1
           if not holds then
             s.held = s.held + 1
-            note(took, queue.name, id, name)
+            note(took, queue.name, id, slot_of(name))
           end
           if limit and limit.every > 0 then s.full = take(limit, s.full, 1) end
         end

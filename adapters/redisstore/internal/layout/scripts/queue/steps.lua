@@ -20,7 +20,8 @@ if follow then
     if #id == 16 then steps[#steps + 1] = { id, from, to, attempt, list_no } end
     if emit_event then emit_event(id, from, to, attempt, list_no, reason) end
   end
-  local function key(name) return string.sub(K.meta, 1, -5) .. name end
+  local prefix = string.sub(K.meta, 1, -5)
+  local function key(name) return prefix .. name end
   local follow_limits
   if string.find(follow, 'l', 1, true) then
     -- include: limits/follow

@@ -1,0 +1,169 @@
+-- Compares one page of what is known of the limits of a queue's keys with the tasks, and
+-- mends what is wrong if it is asked to. Each page is seen between two steps.
+-- KEYS: ready lists, meta. ARGV: cursor, how much to look at, clock offset, queue, what to
+-- look at: 'open', 'ready', 'active', 'slots' or 'keys'; ready list (of the first two),
+-- 'repair' or ''.
+-- Reply: the next cursor, the bytes that were read, then for each finding: id, kind, place,
+-- detail, action.
+-- include: queue/common
+local meta, K, cursor, size = KEYS[2], {}, ARGV[1], ARGV[2]
+local now, list_no, repair = store_now(ARGV[3]), tonumber(ARGV[6]), ARGV[7] == 'repair'
+local function key(name) return string.sub(meta, 1, -5) .. name end
+-- include: limits/common
+local queue, out = learn_queue(ARGV[4]), { '0', 0 }
+-- While limits are changed, what is known of keys is not what it will be.
+if not queue.open then return out end
+local function report(id, kind, place, detail, action)
+  for _, v in ipairs({ id, kind, place, detail, repair and action or '' }) do out[#out + 1] = v end
+end
+local slots_key, keys_key = 'slots:' .. queue.name, 'keys:' .. queue.name
+local function page_of(command, name)
+  local page = redis.call(command, key(name), cursor, 'COUNT', size)
+  out[1] = page[1]
+  return page[2]
+end
+-- holds reports whether a task may have the slot that it has.
+local function holds(id, name)
+  local t = unpack_state(redis.call('HGET', key('state'), id))
+  local limit = key_state(queue, name).limit
+  return t and (t.status == PROCESSING or limit and limit.blocks and (t.status == PENDING or t.status == RETRYING)), t
+end
+local checks = {}
+
+checks.open = function()
+  local page = page_of('ZSCAN', 'open:' .. list_no)
+  for i = 1, #page, 2 do
+    if not redis.call('ZSCORE', key('ready:' .. list_no), page[i]) then
+      report(page[i], 'limit_task_stray', 'open:' .. list_no, 'it may begin by its limit, and is not ready', 'removed')
+      if repair then redis.call('ZREM', open_key(list_no), page[i]) end
+    end
+  end
+end
+
+checks.ready = function()
+  local page = page_of('ZSCAN', 'ready:' .. list_no)
+  for i = 1, #page, 2 do
+    local id, score = page[i], tonumber(page[i + 1])
+    local name = key_of(id)
+    local s = name and key_state(queue, name)
+    if s and s.tracked then
+      local has = redis.call('HGET', key(slots_key), id)
+      local at = redis.call('ZSCORE', keyed_key(s, list_no), id)
+      if not at or tonumber(at) ~= (has and score - AHEAD or score) then
+        report(id, 'limit_task_missing', 'keyed:' .. list_no .. ':' .. s.id, 'it is ready, and not at its place among the tasks of its key', 'put in its place')
+        if repair then insert(s, list_no, id, score, has, true) end
+      end
+    elseif not redis.call('ZSCORE', open_key(list_no), id) then
+      report(id, 'limit_task_missing', 'open:' .. list_no, 'it is ready and under no limit of keys, and held back', 'put among those that may begin')
+      if repair then redis.call('ZADD', open_key(list_no), digits(score), id) end
+    end
+  end
+end
+
+checks.active = function()
+  local page = page_of('ZSCAN', 'active')
+  for i = 1, #page, 2 do
+    local t = unpack_state(redis.call('HGET', key('state'), page[i]))
+    learn({ t and t.list_no })
+    local mine = t and t.status == PROCESSING and lists[t.list_no] and lists[t.list_no].queue.name == queue.name
+    local name = mine and key_of(page[i])
+    local s = name and key_state(queue, name)
+    if s and s.limit and not redis.call('HGET', key(slots_key), page[i]) then
+      report(page[i], 'limit_slot_missing', slots_key, 'it runs, and has no slot of its key', 'given one')
+      if repair then
+        redis.call('HSET', key(slots_key), page[i], slot_of(name))
+        s.held, s.running = s.held + 1, s.running + 1
+      end
+    end
+  end
+end
+
+checks.slots = function()
+  local page = page_of('HSCAN', slots_key)
+  for i = 1, #page, 2 do
+    local id, name = page[i], slot_key(page[i + 1]) or ''
+    local s = key_state(queue, name)
+    local may, t = holds(id, name)
+    if not may then
+      report(id, 'limit_slot_stray', slots_key, 'it has a slot of its key, and ' .. (t and 'does not run' or 'never ran'), 'freed the slot')
+      if repair then
+        redis.call('HDEL', key(slots_key), id)
+        s.held = s.held - 1
+        local score = t and t.status == PENDING and redis.call('ZSCORE', key('ready:' .. t.list_no), id)
+        if score then insert(s, t.list_no, id, tonumber(score), false, true) end
+      end
+    end
+  end
+end
+
+checks.keys = function()
+  local held, running, names, all = {}, {}, {}, redis.call('HGETALL', key(slots_key))
+  for i = 1, #all, 2 do
+    local name, s = slot_key(all[i + 1]) or '', redis.call('HGET', key('state'), all[i])
+    held[name] = (held[name] or 0) + 1
+    running[name] = (running[name] or 0) + (s and #s >= 44 and string.byte(s) % 8 == PROCESSING and 1 or 0)
+  end
+  if cursor == '0' then
+    for name in pairs(held) do names[name] = true end
+  end
+  local page, numbers = page_of('HSCAN', keys_key), {}
+  for i = 1, #page, 2 do names[page[i]] = true end
+  local tables = redis.call('HGETALL', KEYS[1])
+  for i = 1, #tables, 2 do
+    local n = tonumber(tables[i + 1])
+    if n and string.match(tables[i], '^(.-)|') == queue.name then numbers[#numbers + 1] = n < 0 and -1 - n or n end
+  end
+  for name in pairs(names) do
+    local s = key_state(queue, name)
+    local wrong = s.held ~= (held[name] or 0) or s.running ~= (running[name] or 0)
+    for _, n in ipairs(numbers) do
+      local g, of = s.lists[n] or { ready = 0, open = 0 }, keyed_key(s, n)
+      -- All of a key are looked at, and they may be many: a page has fewer keys then.
+      local ids = redis.call('ZRANGE', of, 0, -1)
+      local ready, open, strays, opens = get_many('ZMSCORE', key('ready:' .. n), ids), get_many('ZMSCORE', open_key(n), ids), {}, 0
+      out[2] = out[2] + 16 * #ids
+      for i, id in ipairs(ids) do
+        if not ready[i] then
+          report(id, 'limit_task_stray', 'keyed:' .. n .. ':' .. s.id, 'it is among the tasks of its key that wait, and is not ready', 'removed')
+          strays[#strays + 1] = id
+        end
+        wrong = wrong or (open[i] and true or false) ~= (i <= g.open)
+        opens = opens + (open[i] and 1 or 0)
+      end
+      wrong = wrong or g.ready ~= #ids or g.open ~= opens
+      if repair and (wrong or #strays > 0) and #ids > 0 then
+        call_many('ZREM', open_key(n), ids)
+        if #strays > 0 then call_many('ZREM', of, strays) end
+        s.lists[n] = #ids > #strays and { ready = #ids - #strays, open = 0 } or nil
+      elseif repair and wrong then
+        s.lists[n] = nil
+      end
+    end
+    if s.at > 0 and not redis.call('ZSCORE', key('tokens'), s.id) then
+      wrong, s.at = true, 0
+    end
+    -- What a token lets begin is opened by the next claim.
+    if not wrong and not (s.limit and s.limit.every > 0) then wrong = (settle(s)) end
+    opening, closing = {}, {}
+    if wrong then
+      report('', 'limit_count_wrong', keys_key, string.format('what is known of key %.80q is not what its tasks say', name), 'counted anew')
+      s.held, s.running = held[name] or 0, running[name] or 0
+      if repair then
+        for _, g in pairs(s.lists) do g.open = math.min(g.open, g.ready) end
+        for n, g in pairs(s.lists) do
+          if g.open > 0 then
+            call_many('ZREM', open_key(n), redis.call('ZRANGE', keyed_key(s, n), 0, -1))
+            g.open = 0
+          end
+        end
+      end
+    end
+  end
+end
+
+checks[ARGV[5]]()
+if repair then
+  store_keys()
+  wake()
+end
+return out

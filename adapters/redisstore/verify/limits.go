@@ -1,0 +1,79 @@
+package verify
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"logsift/adapters/redisstore/internal/layout"
+	"logsift/domain"
+)
+
+var (
+	verifyLimitsScript    = layout.LoadScript("verify/limits")
+	verifyLimitRunsScript = layout.LoadScript("verify/limit_runs")
+)
+
+// limits compares what is known of limits with the tasks, which are sound by then.
+func (c *queueCheck) limits() error {
+	k := &c.keys
+	for _, part := range []string{"meta", "lanes", "limits", "limited", "running", "buckets", "tokens", "active"} {
+		if c.foreign[c.place(part)] {
+			return nil
+		}
+	}
+	reply, err := c.call(verifyLimitRunsScript, []string{k.Meta}, c.client.Offset(), c.mode())
+	if err != nil {
+		return err
+	}
+	lists := [3][]string{}
+	for i := range lists {
+		part, _ := reply[i].([]any)
+		lists[i] = texts(part)
+	}
+	for _, name := range lists[1] {
+		c.report(domain.Finding{Kind: KindLimitDamaged, Place: c.place("limited"), Detail: fmt.Sprintf("limit %s is not kept to: set it again", name)})
+	}
+	for _, name := range lists[2] {
+		c.report(domain.Finding{
+			Kind: KindLimitCountWrong, Place: c.place("running"),
+			Detail: fmt.Sprintf("the tasks that run under limit %s are others than those counted", name), Action: c.done("counted anew"),
+		})
+	}
+	for _, queue := range lists[0] {
+		if err := c.keyLimits(queue); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keyLimits does so for the limits of the keys of a queue.
+func (c *queueCheck) keyLimits(queue string) error {
+	type step struct {
+		what string
+		list int
+	}
+	steps := []step{{"active", 0}, {"slots", 0}}
+	for n, name := range c.names {
+		if strings.HasPrefix(name, queue+"|") {
+			steps = append(steps, step{"open", n}, step{"ready", n})
+		}
+	}
+	for _, s := range append(steps, step{"keys", 0}) {
+		args := []any{c.client.Offset(), queue, s.what, strconv.Itoa(s.list), c.mode()}
+		err := c.pages(verifyLimitsScript, c.keys.ForTable(), args, func(reply []any) error {
+			for i := 0; i+4 < len(reply); i += 5 {
+				c.report(domain.Finding{
+					ID: idOf(layout.TextAt(reply, i)), Kind: layout.TextAt(reply, i+1), Place: c.place(layout.TextAt(reply, i+2)),
+					Detail: layout.TextAt(reply, i+3), Action: layout.TextAt(reply, i+4),
+				})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
