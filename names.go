@@ -6,15 +6,23 @@ import (
 	"logsift/domain"
 )
 
-// TaskID and the others are names of the package domain that a program spells.
-type (
-	TaskID          = domain.TaskID
-	StoredTask      = domain.Task
-	RetryPolicy     = domain.RetryPolicy
-	ValidationError = domain.ValidationError
-	DuplicateError  = domain.DuplicateError
-	BatchError      = domain.BatchError
-)
+// TaskID names a task; it is a UUID.
+type TaskID = domain.TaskID
+
+// StoredTask is a task as the store has it.
+type StoredTask = domain.Task
+
+// RetryPolicy says how long a task waits after a run that failed.
+type RetryPolicy = domain.RetryPolicy
+
+// ValidationError names the field that breaks a rule; it is an ErrInvalid.
+type ValidationError = domain.ValidationError
+
+// DuplicateError names the task that holds the unique key; it is an ErrDuplicateTask.
+type DuplicateError = domain.DuplicateError
+
+// BatchError has an error for each of several tasks.
+type BatchError = domain.BatchError
 
 // Errors to be matched with errors.Is.
 var (

@@ -13,6 +13,9 @@ import (
 	"logsift/ports"
 )
 
+// leaseSlack is how long a lease may outlast its run's time-out and grace.
+const leaseSlack = 10 * time.Second
+
 // What a process knows of the workers of other programs is bounded. Beyond it tasks are
 // given out as ever, and the workers and runs are not shown.
 const (
@@ -109,7 +112,7 @@ func (b *workerBook) holds(name string, lease time.Duration, runs ...ports.RunRe
 	w := b.worker(name)
 	now := time.Now()
 	for i, run := range runs {
-		r := bookRun{RunReport: run, ends: now.Add(lease), over: now.Add(timeLeft(run.Task, lease))}
+		r := bookRun{RunReport: run, ends: now.Add(longest(run.Task, lease)), over: now.Add(timeLeft(run.Task, lease))}
 		if !r.over.After(now) {
 			over = append(over, i)
 		}
@@ -138,6 +141,12 @@ func (b *workerBook) holds(name string, lease time.Duration, runs ...ports.RunRe
 func timeLeft(task *domain.Task, lease time.Duration) time.Duration {
 	now := task.Lease.ExpiresAt.Add(-lease)
 	return task.StartedAt.Add(orDefault(task.Timeout, domain.DefaultTimeout) + DefaultTimeoutGrace).Sub(now)
+}
+
+// longest is how long the lease may last at most: a while beyond the end of the run, in
+// which the process that knows of the run ends it. It is in whole seconds.
+func longest(task *domain.Task, lease time.Duration) time.Duration {
+	return min(lease, max(timeLeft(task, lease), 0).Truncate(time.Second)+leaseSlack)
 }
 
 // drops notes that a worker holds the lease no longer.

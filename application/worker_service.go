@@ -72,6 +72,7 @@ func (s *WorkerService) ClaimTasks(ctx context.Context, worker string, req ports
 		runs[i] = runOf(t)
 	}
 	fresh, _ := s.book.holds(worker, req.Lease, runs...)
+	s.shorten(ctx, req.Lease, runs...)
 	for _, i := range fresh {
 		if runs[i].Waited >= 0 {
 			s.cfg.History.started(runs[i].Waited)
@@ -137,6 +138,11 @@ func (s *WorkerService) ExtendLeases(ctx context.Context, worker string, lease t
 			extended[i] = domain.Lease{}
 		}
 	}
+	for h, shorter := range s.shorten(ctx, lease, held...) {
+		if i := places[h]; errs[i] == nil {
+			extended[i] = shorter
+		}
+	}
 	if progress == nil {
 		return extended, domain.NewBatchError(errs)
 	}
@@ -153,6 +159,32 @@ func (s *WorkerService) ExtendLeases(ctx context.Context, worker string, lease t
 		}
 	}
 	return extended, domain.NewBatchError(errs)
+}
+
+// shorten has leases that were set to last for lease end soon after the time of their runs,
+// where that is earlier. A process that sees to the end of a run may be lost; then the task
+// is taken back when its lease ends. Where the store fails, the lease is as long as it is.
+// It returns the leases that are shorter now.
+func (s *WorkerService) shorten(ctx context.Context, lease time.Duration, runs ...ports.RunReport) map[int]domain.Lease {
+	shorter, out := map[time.Duration][]int{}, map[int]domain.Lease{}
+	for i, run := range runs {
+		if most := longest(run.Task, lease); most < lease {
+			shorter[most] = append(shorter[most], i)
+		}
+	}
+	for most, places := range shorter {
+		leases := make([]domain.Lease, len(places))
+		for n, i := range places {
+			leases[n] = *runs[i].Task.Lease
+		}
+		got, err := s.queue.ExtendLease(ctx, most, leases...)
+		for n := range got {
+			if domain.ItemError(err, n) == nil {
+				out[places[n]] = got[n]
+			}
+		}
+	}
+	return out
 }
 
 // overdueError is the error of a run that its worker did not end in time.

@@ -279,7 +279,9 @@ func TestRunsOfWorkersEndWithTheirTimeout(t *testing.T) {
 		}
 		run = claim(alone())
 		settle(14 * time.Second)
-		require.NoError(t, heartbeat(alone(), run))
+		held, err := alone().ExtendLeases(t.Context(), "w", time.Hour, nil, run)
+		require.NoError(t, err)
+		require.Less(t, time.Until(held[0].ExpiresAt), 15*time.Second, "it is told when the lease ends")
 		settle(5 * time.Second)
 		require.ErrorIs(t, heartbeat(alone(), run), domain.ErrLeaseLost)
 		ended(domain.TaskStatusRetrying, 2)
@@ -287,6 +289,20 @@ func TestRunsOfWorkersEndWithTheirTimeout(t *testing.T) {
 		_ = claim(one)
 		settle(20 * time.Second)
 		ended(domain.TaskStatusFailed, 3)
+
+		// One that says nothing, of a process that is gone.
+		task = newTestTask(func(t *domain.Task) { t.Timeout = 10 * time.Second })
+		_, err = store.Enqueue(t.Context(), task)
+		require.NoError(t, err)
+		_ = claim(alone())
+		settle(24 * time.Second)
+		got, err := store.GetTask(t.Context(), task.ID)
+		require.NoError(t, err)
+		require.Equal(t, domain.TaskStatusProcessing, got.Status)
+		settle(5 * time.Second)
+		got, err = store.GetTask(t.Context(), task.ID)
+		require.NoError(t, err)
+		require.Equal(t, []any{domain.TaskStatusPending, 1}, []any{got.Status, got.Recoveries})
 	})
 }
 
