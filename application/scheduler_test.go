@@ -409,6 +409,7 @@ func TestReportsTravelTogether(t *testing.T) {
 func TestCallsGatherWhatComesOneAfterAnother(t *testing.T) {
 	t.Parallel()
 	begin := func(t *testing.T) *world {
+		t.Helper()
 		w := startWorld(t, application.SchedulerConfig{Workers: 50}, func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
 		w.queue.set(func(q *faultyQueue) {
 			q.delay["Dequeue"], q.delay["UpdateTask"] = 200*time.Microsecond, 200*time.Microsecond
@@ -460,6 +461,7 @@ func TestCallsGatherWhatComesOneAfterAnother(t *testing.T) {
 func TestQueuesWithWeights(t *testing.T) {
 	t.Parallel()
 	begin := func(t *testing.T, workers int, queues ...string) (*world, *journal) {
+		t.Helper()
 		var runs journal
 		w := newWorld(t, application.SchedulerConfig{Workers: workers, Queues: queues}, func(_ context.Context, task *domain.Task) ([]byte, error) {
 			runs.note(task)
