@@ -281,7 +281,7 @@ func (tx *transaction) stepKey(k *taskKey, s *keyStep) error {
 		tx.serve(l)
 	}
 	if lim := tx.limits.ofKey(k.queue, k.key); lim != nil {
-		k.slot.step(lim, s, tx.now)
+		k.step(lim, s, tx.now)
 	}
 	return nil
 }

@@ -349,8 +349,8 @@ func (tx *transaction) applyLimits(set *domain.Limit, old *limit) error {
 			}
 		}
 	}
-	tx.mirror.valid = false
-	if err := tx.mirror.load(tx.statements); err != nil {
+	tx.valid = false
+	if err := tx.load(tx.statements); err != nil {
 		return err
 	}
 	for i, l := range changed {

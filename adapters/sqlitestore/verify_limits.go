@@ -151,8 +151,8 @@ func (tx *transaction) rebuildLimits() error {
 	if err != nil {
 		return err
 	}
-	tx.mirror.valid = false
-	if err := tx.mirror.load(tx.statements); err != nil {
+	tx.valid = false
+	if err := tx.load(tx.statements); err != nil {
 		return err
 	}
 	for _, queue := range queues {
@@ -166,6 +166,6 @@ func (tx *transaction) rebuildLimits() error {
 	if _, err := tx.exec("UPDATE lane SET head = ifnull((SELECT next FROM line WHERE lane = lane.id AND next > 0 ORDER BY turn, next LIMIT 1), 0) WHERE keyed = 1"); err != nil {
 		return err
 	}
-	tx.mirror.valid = false
-	return tx.mirror.load(tx.statements)
+	tx.valid = false
+	return tx.load(tx.statements)
 }
