@@ -31,6 +31,7 @@ type Store interface {
 	ports.RunTracker
 	ports.SchedulerRegistry
 	ports.ScheduleStore
+	ports.LimitKeeper
 }
 
 // Handler runs tasks, as [Handle] makes it of a function; middleware is made of it.

@@ -31,6 +31,8 @@ var (
 	ErrDuplicateTask    = domain.ErrDuplicateTask
 	ErrLeaseLost        = domain.ErrLeaseLost
 	ErrScheduleNotFound = domain.ErrScheduleNotFound
+	ErrLimitNotFound    = domain.ErrLimitNotFound
+	ErrLimitExists      = domain.ErrLimitExists
 	ErrQueueFull        = domain.ErrQueueFull
 	ErrInvalid          = domain.ErrInvalid
 	ErrStoreUnavailable = domain.ErrStoreUnavailable
@@ -55,10 +57,15 @@ const (
 	RetryExponential = domain.RetryExponential
 	RetryFixed       = domain.RetryFixed
 
-	OverlapSkip    = domain.OverlapSkip
-	OverlapReplace = domain.OverlapReplace
-	MissedSkip     = domain.MissedSkip
-	MissedAll      = domain.MissedAll
+	OverlapSkip     = domain.OverlapSkip
+	OverlapReplace  = domain.OverlapReplace
+	LimitQueue      = domain.LimitQueue
+	LimitType       = domain.LimitType
+	LimitKey        = domain.LimitKey
+	RetriesOvertake = domain.RetriesOvertake
+
+	MissedSkip = domain.MissedSkip
+	MissedAll  = domain.MissedAll
 )
 
 // Permanent wraps an error of a handler: the task fails at once, and is not retried.

@@ -139,12 +139,12 @@ func (t telemetry) observers() observers {
 }
 
 // collectMetrics adds what is read when somebody asks.
-func collectMetrics(t telemetry, queue ports.TaskQueue, queues ports.QueueController, scheduler *application.DefaultScheduler, state analyzerState, keys apiKeys, config Config) error {
+func collectMetrics(t telemetry, queue ports.TaskQueue, queues ports.QueueController, limits ports.LimitKeeper, scheduler *application.DefaultScheduler, state analyzerState, keys apiKeys, config Config) error {
 	m := t.metrics
 	if m == nil {
 		return nil
 	}
-	if err := m.CollectStore(queue, queues); err != nil {
+	if err := m.CollectStore(queue, queues, limits); err != nil {
 		return err
 	}
 	if err := m.CollectScheduler(scheduler.GetSchedulerStats); err != nil {

@@ -19,6 +19,8 @@ const (
 	// storeInterval is how old what is told of the store may be, so that scrapes
 	// put a bounded load on it, however many ask.
 	storeInterval = time.Second
+	// maxLimitSeries is how many limits are told of, the first by name.
+	maxLimitSeries = 100
 )
 
 // refresher is what is brought up to date before a scrape.
@@ -32,11 +34,13 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 type storeCollector struct {
 	queue  ports.TaskReader
 	queues ports.QueueController // nil if the store has none
+	limits ports.LimitKeeper     // nil if the store has none
 	m      *Metrics
 	now    func() time.Time
 
 	up, tasks, oldest           *prometheus.Desc
 	pending, queueOldest, pause *prometheus.Desc
+	running, waiting            *prometheus.Desc
 
 	// gate is held by who asks the store, which may take time.
 	gate chan struct{}
@@ -45,21 +49,25 @@ type storeCollector struct {
 	readAt time.Time  // zero until the first read
 	stats  domain.QueueStats
 	list   []domain.QueueInfo
+	uses   []domain.LimitUse
 	err    error
 }
 
 // CollectStore has [Metrics.Handler] tell how many tasks are in which state, and
-// how old the oldest ready one is; and by queue, if queues is not nil. It reads at
+// how old the oldest ready one is; by queue, if queues is not nil; and how much of its
+// limits is used, if limits is not nil. It reads at
 // most once a second and waits at most 2 s. If the store does not answer, these are
 // left out, and logsift_store_up is 0.
-func (m *Metrics) CollectStore(queue ports.TaskReader, queues ports.QueueController) error {
+func (m *Metrics) CollectStore(queue ports.TaskReader, queues ports.QueueController, limits ports.LimitKeeper) error {
 	c := &storeCollector{
-		queue: queue, queues: queues, m: m, now: time.Now, gate: make(chan struct{}, 1),
+		queue: queue, queues: queues, limits: limits, m: m, now: time.Now, gate: make(chan struct{}, 1),
 		up:          desc("store_up", "Whether the store answered when it was last asked for its statistics."),
 		tasks:       desc("tasks", "Tasks in the store, by state. Pending ones are ready; scheduled ones wait for their time.", "state"),
 		oldest:      desc("oldest_pending_task_age_seconds", "How long the ready task that waits longest has been ready; 0 if none waits."),
 		pending:     desc("queue_pending_tasks", "Ready tasks, by queue and type.", "queue", "type"),
 		queueOldest: desc("queue_oldest_pending_task_age_seconds", "How long the ready task of the queue that waits longest has been ready.", "queue"),
+		running:     desc("limit_running", "Slots of the limit that are held; of a rule of keys, by all keys together.", "limit"),
+		waiting:     desc("limit_waiting", "Ready tasks that have no slot of the limit, for limits of keys.", "limit"),
 		pause:       desc("queue_paused", "Whether the queue is paused.", "queue"),
 	}
 	r := &registration{to: m.registerer}
@@ -86,13 +94,17 @@ func (c *storeCollector) refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	var list []domain.QueueInfo
+	var uses []domain.LimitUse
 	stats, err := c.queue.GetQueueStats(ctx)
 	if err == nil && c.queues != nil {
 		list, err = c.queues.ListQueues(ctx)
 	}
+	if err == nil && c.limits != nil {
+		uses, err = c.limits.ListLimits(ctx)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stats, c.list, c.err, c.readAt = stats, list, err, c.now()
+	c.stats, c.list, c.uses, c.err, c.readAt = stats, list, uses, err, c.now()
 }
 
 func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
@@ -103,6 +115,10 @@ func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 		for _, d := range []*prometheus.Desc{c.pending, c.queueOldest, c.pause} {
 			ch <- d
 		}
+	}
+	if c.limits != nil {
+		ch <- c.running
+		ch <- c.waiting
 	}
 }
 
@@ -136,6 +152,12 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(c.oldest, c.stats.OldestPending.Seconds())
 	c.collectQueues(gauge)
+	for _, l := range c.uses[:min(len(c.uses), maxLimitSeries)] {
+		gauge(c.running, float64(l.Running), l.Name)
+		if l.Scope == domain.LimitKey {
+			gauge(c.waiting, float64(l.Waiting), l.Name)
+		}
+	}
 }
 
 // collectQueues tells of the queues; those without series of their own are told of

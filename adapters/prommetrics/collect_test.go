@@ -44,8 +44,14 @@ func TestTheStoreIsToldOf(t *testing.T) {
 		{Name: "c", Pending: map[domain.TaskType]int64{"x": 1}, OldestPending: time.Minute},
 		{Name: "d", Paused: true, Pending: map[domain.TaskType]int64{"x": 2}, OldestPending: time.Hour},
 	}, nil)
-	require.NoError(t, w.CollectStore(store, queues))
+	limits := mocks.NewMockLimitKeeper(gomock.NewController(t))
+	limits.EXPECT().ListLimits(gomock.Any()).AnyTimes().Return([]domain.LimitUse{
+		{Limit: domain.Limit{Name: "k", Scope: domain.LimitKey}, Running: 2, Waiting: 3}, {Limit: domain.Limit{Name: "q", Scope: domain.LimitQueue}, Running: 4},
+	}, nil)
+	require.NoError(t, w.CollectStore(store, queues, limits))
 	w.require(t, "logsift_store_up", "logsift_store_up 1")
+	w.require(t, "logsift_limit_running", `logsift_limit_running{limit="k"} 2`, `logsift_limit_running{limit="q"} 4`)
+	w.require(t, "logsift_limit_waiting", `logsift_limit_waiting{limit="k"} 3`)
 	w.require(t, "logsift_tasks",
 		`logsift_tasks{state="pending"} 1`, `logsift_tasks{state="scheduled"} 2`, `logsift_tasks{state="processing"} 3`,
 		`logsift_tasks{state="retrying"} 4`, `logsift_tasks{state="completed"} 5`, `logsift_tasks{state="failed"} 6`, `logsift_tasks{state="cancelled"} 7`)
@@ -69,7 +75,7 @@ func TestTheStoreIsAskedOnceASecond(t *testing.T) {
 			<-time.After(100 * time.Millisecond)
 			return domain.QueueStats{}, nil
 		}}
-		require.NoError(t, w.CollectStore(store, nil))
+		require.NoError(t, w.CollectStore(store, nil, nil))
 		var scrapes sync.WaitGroup
 		for range 3 {
 			scrapes.Go(func() { w.require(t, "logsift_store_up", "logsift_store_up 1") })
@@ -91,7 +97,7 @@ func TestAStoreThatDoesNotAnswerIsDown(t *testing.T) {
 		w := newWorld(t, prommetrics.Config{})
 		answer := func(context.Context) (domain.QueueStats, error) { return domain.QueueStats{Pending: 1}, nil }
 		store := &statsReader{read: func(ctx context.Context) (domain.QueueStats, error) { return answer(ctx) }}
-		require.NoError(t, w.CollectStore(store, nil))
+		require.NoError(t, w.CollectStore(store, nil, nil))
 		w.require(t, "logsift_store_up", "logsift_store_up 1")
 
 		<-time.After(time.Minute)
@@ -166,8 +172,8 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	require.ErrorContains(t, err, "register metrics")
 	require.NoError(t, w.CollectScheduler(func() domain.SchedulerStats { return domain.SchedulerStats{} }))
 	require.Error(t, w.CollectScheduler(func() domain.SchedulerStats { return domain.SchedulerStats{} }))
-	require.NoError(t, w.CollectStore(&statsReader{}, nil))
-	require.Error(t, w.CollectStore(&statsReader{}, nil))
+	require.NoError(t, w.CollectStore(&statsReader{}, nil, nil))
+	require.Error(t, w.CollectStore(&statsReader{}, nil, nil))
 	require.NoError(t, w.CollectAI(aiState{}, domain.Cost{}))
 	require.Error(t, w.CollectAI(aiState{}, domain.Cost{}))
 }

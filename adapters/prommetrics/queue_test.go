@@ -149,7 +149,7 @@ func TestQueuesThatOnlyStandThereTakeNoPlaceForEver(t *testing.T) {
 		junk[i] = domain.QueueInfo{Name: fmt.Sprintf("junk%d", i), Pending: map[domain.TaskType]int64{"t": 1}}
 	}
 	queues.EXPECT().ListQueues(gomock.Any()).AnyTimes().Return(junk, nil)
-	require.NoError(t, w.CollectStore(store, queues))
+	require.NoError(t, w.CollectStore(store, queues, nil))
 	for range 20 {
 		w.scrape(t, "")
 	}

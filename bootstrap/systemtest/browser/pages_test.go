@@ -51,6 +51,7 @@ func TestPagesShowTheirData(t *testing.T) {
 	const body = `{"every_seconds":3600,"task":{"type":"log_analysis","queue":"reports","payload":{"batch_id":"018f3c2e-0000-7000-8000-000000000001"}}}`
 	require.Equal(t, http.StatusCreated, w.call(http.MethodPut, "/api/v1/queue/schedules/nightly", "application/json", strings.NewReader(body), nil))
 	require.Equal(t, http.StatusOK, w.call(http.MethodPost, "/api/v1/queue/schedules/nightly:run", "", nil, nil))
+	require.Equal(t, http.StatusCreated, w.call(http.MethodPut, "/api/v1/queue/limits/senders", "application/json", strings.NewReader(`{"scope":"key","queue":"mail","concurrency":2}`), nil))
 	anomaly, entries := explained(time.Now().Add(-25 * time.Minute))
 	w.anomalyOf(anomaly, entries...)
 	for _, p := range []pageCase{
@@ -62,7 +63,7 @@ func TestPagesShowTheirData(t *testing.T) {
 		{"anomalies", "/ui/anomalies", [][2]string{{"tbody tr", "pool exhausted"}, {"tbody tr", "redis"}, {"tbody tr svg.sparkline", ""}}},
 		{"anomaly", "/ui/anomalies/an-explained-one", [][2]string{{"h1", "pool exhausted"}, {".page-head", "Error burst"}, {".panel", "Explained by an AI service"}, {".log-line", "pool exhausted"}, {"svg.chart path", ""}}},
 		{"logs", "/ui/logs?level=info", [][2]string{{".log-line", "pool exhausted"}}},
-		{"queues", "/ui/queues", [][2]string{{"tbody tr", "mail"}, {"tbody .chip", "email.send 7"}}},
+		{"queues", "/ui/queues", [][2]string{{"tbody tr", "mail"}, {"tbody .chip", "email.send 7"}, {"tbody tr", "each key of mail"}}},
 		{"schedules", "/ui/schedules", [][2]string{{"tbody tr", "nightly"}, {"tbody tr", "every 1"}, {"tbody .badge", "fired"}, {"tbody button", "Pause"}}},
 		{"schedule", "/ui/schedules/nightly", [][2]string{{"h1", "nightly"}, {"main", "log_analysis"}, {"tbody tr", "run by hand"}}},
 		{"settings", "/ui/settings", [][2]string{{".panel", "No key is needed"}, {".setting.changed", "--store"}, {".setting", "--retry-base"}}},

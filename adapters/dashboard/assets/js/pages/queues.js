@@ -1,4 +1,4 @@
-// The queues: what waits in them, and whether they give out tasks.
+// The queues: what waits in them, whether they give out tasks, and the use of the limits.
 import { address, get, post, session } from '../api.js';
 import { tag } from '../components/badge.js';
 import { confirmDialog } from '../components/dialog.js';
@@ -30,12 +30,26 @@ export function mount(root, ctx) {
       { name: 'action', label: 'Action', class: 'num', cell: (row) => action(row, () => watcher.refresh()) },
     ],
   });
-  root.append(pageHead('Queues', { meta }), notice, h('section', { class: 'panel', 'aria-label': 'Queues' }, body));
+  const limits = table({
+    label: 'Limits', key: (row) => row.name,
+    columns: [
+      { name: 'name', label: 'Limit', cell: (row) => userText(row.name) },
+      { name: 'of', label: 'Of', cell: limited },
+      { name: 'concurrency', label: 'Running', class: 'num nowrap', cell: (row) => `${number(row.running)}${row.concurrency ? ` of ${number(row.concurrency)}` : ''}${row.scope === 'key' && !row.key && row.concurrency ? ' each' : ''}` },
+      { name: 'rate', label: 'Rate', class: 'nowrap', cell: (row) => (row.rate ? `${number(row.rate.count)} in ${duration(row.rate.per_seconds * 1000)}` : '–') },
+      { name: 'waiting', label: 'Held back', class: 'num', cell: (row) => (row.waiting === undefined ? '–' : number(row.waiting)) },
+    ],
+  });
+  const limitsPanel = h('section', { class: 'panel', 'aria-label': 'Limits' }, h('div', { class: 'panel-body flush' }, limits.element));
+  limitsPanel.hidden = true;
+  root.append(pageHead('Queues', { meta }), notice, h('section', { class: 'panel', 'aria-label': 'Queues' }, body), limitsPanel);
 
   const watcher = ctx.watch({
     async refresh(signal) {
-      const { queues } = await get('/queue/queues', { signal });
+      const [{ queues }, { limits: uses }] = await Promise.all([get('/queue/queues', { signal }), get('/queue/limits', { signal })]);
       replace(notice);
+      limits.setRows(uses);
+      limitsPanel.hidden = uses.length === 0;
       if (queues.length === 0) {
         setText(meta, '');
         replace(body, nothing());
@@ -56,6 +70,17 @@ export function mount(root, ctx) {
       }
     },
   });
+}
+
+/** The tasks that a limit is of. */
+function limited(row) {
+  if (row.scope === 'type') {
+    return h('span', null, 'type ', userText(row.type));
+  }
+  if (row.scope === 'queue') {
+    return h('span', null, 'queue ', userText(row.queue));
+  }
+  return h('span', null, row.key ? 'key ' : 'each key', row.key && userText(row.key), ' of ', userText(row.queue));
 }
 
 function state(row) {
