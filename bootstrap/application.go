@@ -34,6 +34,7 @@ func applicationModule() fx.Option {
 			application.NewOperationsService,
 			application.NewScheduleService,
 			application.NewLimitService,
+			application.NewWorkflowService,
 			application.NewIdempotentCalls,
 			application.NewLogAnalysisProcessor,
 		),
@@ -73,6 +74,7 @@ type schedulerParams struct {
 	Schedulers ports.SchedulerRegistry
 	Runs       ports.RunTracker
 	Schedules  *application.ScheduleService
+	Workflows  ports.WorkflowKeeper
 	History    *application.RunHistory
 	Types      *application.TaskTypes
 	Served     *application.WorkerService
@@ -97,7 +99,7 @@ func newScheduler(p schedulerParams) (*application.DefaultScheduler, error) {
 	s, err := application.NewScheduler(p.Queue, application.SchedulerConfig{
 		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Lease: config.Lease,
 		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, FailedRetention: config.FailedRetention, Purger: p.Logs,
-		Schedules: p.Schedules, Registry: p.Schedulers, Runs: p.Runs, RunLog: p.RunLog, History: p.History, Types: p.Types, Served: p.Served, Process: thisProcess(), Observer: p.Observers.runs,
+		Schedules: p.Schedules, Workflows: p.Workflows, Registry: p.Schedulers, Runs: p.Runs, RunLog: p.RunLog, History: p.History, Types: p.Types, Served: p.Served, Process: thisProcess(), Observer: p.Observers.runs,
 	}, p.Logger)
 	if err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ type apiParams struct {
 	Operations *application.OperationsService
 	Schedules  *application.ScheduleService
 	Limits     *application.LimitService
+	Workflows  *application.WorkflowService
 	Logs       *application.LogService
 	Workers    *application.WorkerService
 	Documents  ports.DocumentStore
@@ -69,7 +70,7 @@ func newAPI(p apiParams) (*httpapi.API, error) {
 		return nil, err
 	}
 	return httpapi.New(httpapi.Deps{
-		Queue: p.Queue, Operations: p.Operations, Schedules: p.Schedules, Limits: p.Limits, Logs: p.Logs, Workers: p.Workers,
+		Queue: p.Queue, Operations: p.Operations, Schedules: p.Schedules, Limits: p.Limits, Workflows: p.Workflows, Logs: p.Logs, Workers: p.Workers,
 		Readiness:  probe{store: p.Store, scheduler: p.Scheduler, degraded: p.State.degraded, keys: p.Keys},
 		Idempotent: p.Idempotent,
 		Settings:   p.Config.Settings(),

@@ -28,6 +28,7 @@ type store struct {
 	Schedulers ports.SchedulerRegistry
 	Schedules  ports.ScheduleStore
 	Limits     ports.LimitKeeper
+	Workflows  ports.WorkflowKeeper
 	Logs       ports.LogRepository
 	Ready      storeReady
 }
@@ -100,7 +101,7 @@ func newRedisStore(o *opened, ctx startContext, config Config, logger *zap.Logge
 		logger.Warn(w)
 	}
 	o.add(client.Close)
-	return store{Queue: client, Queues: client, Events: client, Runs: client, Schedulers: client, Schedules: client, Limits: client, Logs: client, Ready: recent(client.Ready)}, nil
+	return store{Queue: client, Queues: client, Events: client, Runs: client, Schedulers: client, Schedules: client, Limits: client, Workflows: client, Logs: client, Ready: recent(client.Ready)}, nil
 }
 
 func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
@@ -116,13 +117,13 @@ func newSQLiteStore(o *opened, ctx startContext, config Config) (store, error) {
 		return store{}, err
 	}
 	o.add(db.Close)
-	return store{Queue: db, Queues: db, Events: db, Runs: db, Schedulers: db, Schedules: db, Limits: db, Logs: db, Ready: recent(db.Ready)}, nil
+	return store{Queue: db, Queues: db, Events: db, Runs: db, Schedulers: db, Schedules: db, Limits: db, Workflows: db, Logs: db, Ready: recent(db.Ready)}, nil
 }
 
 func newMemoryStore(logger *zap.Logger) store {
 	logger.Warn("the store memory: keeps nothing when the program ends")
 	m := memstore.New(memstore.Config{})
-	return store{Queue: m, Queues: m, Events: m, Runs: m, Schedulers: m, Schedules: m, Limits: m, Logs: m, Ready: recent(readable(m))}
+	return store{Queue: m, Queues: m, Events: m, Runs: m, Schedulers: m, Schedules: m, Limits: m, Workflows: m, Logs: m, Ready: recent(readable(m))}
 }
 
 // probe tells the readiness of the components.

@@ -31,6 +31,8 @@ type Deps struct {
 	Workers WorkerService
 	// Schedules serves the schedules. Nil: there are no such paths.
 	Schedules ScheduleService
+	// Workflows serves the workflows. Nil: there are no such paths.
+	Workflows WorkflowService
 	// Limits serves the limits of queues, types and keys. Nil: there are no such paths.
 	Limits LimitService
 	// Dashboard serves the pages for people: / for browsers, and /ui and what is
@@ -80,6 +82,7 @@ type API struct {
 	operations OperationsService
 	schedules  ScheduleService
 	limits     LimitService
+	workflows  WorkflowService
 	logs       LogService
 	workers    WorkerService // nil for none
 	readiness  ReadinessProbe
@@ -115,7 +118,7 @@ type API struct {
 func New(deps Deps, cfg Config) *API {
 	cfg = cfg.withDefaults()
 	a := &API{
-		queue: auditedQueue{deps.Queue}, operations: deps.Operations, schedules: deps.Schedules, limits: deps.Limits, logs: deps.Logs, workers: deps.Workers, readiness: deps.Readiness,
+		queue: auditedQueue{deps.Queue}, operations: deps.Operations, schedules: deps.Schedules, limits: deps.Limits, workflows: deps.Workflows, logs: deps.Logs, workers: deps.Workers, readiness: deps.Readiness,
 		idempotent: deps.Idempotent, settings: deps.Settings,
 		dashboard: deps.Dashboard, events: deps.Events, waiter: deps.Waiter,
 		metrics: deps.Metrics, observers: deps.Observers,

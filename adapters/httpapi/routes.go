@@ -111,6 +111,7 @@ func (a *API) taskRoutes() []route {
 	}
 	rows = append(rows, a.scheduleRoutes()...)
 	rows = append(rows, a.limitRoutes()...)
+	rows = append(rows, a.workflowRoutes()...)
 	return append(rows,
 		route{methods: get, path: "/api/v1/queue/stats", serve: a.getStats, role: apikey.Read},
 		route{methods: get, path: "/api/v1/queue/events", off: a.events == nil, serve: a.streamEvents, role: apikey.Read, query: []string{"status", "type", "queue", "tag", "task_id"}},
@@ -145,6 +146,21 @@ func (a *API) scheduleRoutes() []route {
 		{methods: post, path: schedule + ":pause", off: off, serve: a.changeSchedule(ScheduleService.PauseSchedule), role: apikey.Admin, action: "schedule.pause"},
 		{methods: post, path: schedule + ":resume", off: off, serve: a.changeSchedule(ScheduleService.ResumeSchedule), role: apikey.Admin, action: "schedule.resume"},
 		{methods: post, path: schedule + ":run", off: off, serve: a.runSchedule, role: apikey.Admin, action: "schedule.run"},
+	}
+}
+
+func (a *API) workflowRoutes() []route {
+	const workflow, predecessors = workflowsPath + "/{id:[^/:]+}", "/tasks/{id:[^/:]+}/predecessors"
+	off := a.workflows == nil
+	page := []string{"limit", "cursor"}
+	return []route{
+		{methods: post, path: workflowsPath, off: off, serve: a.createWorkflow, role: apikey.Write, action: "workflow.create"},
+		{methods: get, path: workflowsPath, off: off, serve: a.listWorkflows, role: apikey.Read, query: page},
+		{methods: get, path: workflow, off: off, serve: a.getWorkflow, role: apikey.Read, query: page},
+		{methods: post, path: workflow + ":cancel", off: off, serve: a.changeWorkflow(WorkflowService.CancelWorkflow), role: apikey.Write, action: "workflow.cancel"},
+		{methods: post, path: workflow + ":retry", off: off, serve: a.changeWorkflow(WorkflowService.RetryWorkflow), role: apikey.Write, action: "workflow.retry"},
+		{methods: get, path: "/api/v1/queue" + predecessors, off: off, serve: a.listPredecessors, role: apikey.Read, query: page},
+		{methods: get, path: "/api/v1/worker" + predecessors, off: off, serve: a.listPredecessors, role: apikey.Worker, query: page},
 	}
 }
 

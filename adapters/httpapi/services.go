@@ -84,6 +84,17 @@ type LimitService interface {
 	DeleteLimit(ctx context.Context, name string) error
 }
 
+// WorkflowService is what the API needs of workflows. Its methods are those of
+// ports.WorkflowKeeper; a type of a task that nobody works on is a *domain.UnknownTypeError.
+type WorkflowService interface {
+	CreateWorkflow(ctx context.Context, w *domain.Workflow) (domain.WorkflowInfo, error)
+	GetWorkflow(ctx context.Context, id domain.WorkflowID, page ports.PlacePage) (domain.WorkflowPage, error)
+	ListWorkflows(ctx context.Context, page ports.WorkflowRequest) (domain.WorkflowList, error)
+	CancelWorkflow(ctx context.Context, id domain.WorkflowID) (domain.WorkflowInfo, error)
+	RetryWorkflow(ctx context.Context, id domain.WorkflowID) (domain.WorkflowInfo, error)
+	GetPredecessors(ctx context.Context, id domain.TaskID, page ports.PlacePage) (domain.Predecessors, error)
+}
+
 // Limits of the parameter minutes of the history.
 const (
 	MaxHistoryMinutes     = 24 * 60

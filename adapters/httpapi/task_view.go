@@ -24,7 +24,12 @@ func (a *API) taskView(t *domain.Task) wire.Task {
 	if t.Retention > 0 || a.cfg.Retention > 0 {
 		kept = timeView(t.KeptUntil(a.cfg.Retention, a.cfg.FailedRetention))
 	}
+	var workflow *wire.WorkflowRef
+	if ref := t.Workflow; ref != nil {
+		workflow = &wire.WorkflowRef{ID: ref.ID, Ref: ref.Ref}
+	}
 	return wire.Task{
+		Workflow: workflow, WaitingFor: t.WaitingFor,
 		ID: t.ID, Type: string(t.Type), Queue: t.Queue, Payload: jsonView(t.Payload),
 		Status: t.Status.String(), Priority: int(t.Priority), Attempt: t.Attempt, MaxRetries: t.MaxRetries,
 		TimeoutSeconds: t.Timeout.Seconds(), UniqueKey: t.UniqueKey,

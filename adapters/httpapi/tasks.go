@@ -109,6 +109,11 @@ func decodeTask(role apikey.Role, data []byte, id domain.TaskID) (*domain.Task, 
 	if err := request.Decode(data, &in); err != nil {
 		return nil, err
 	}
+	return newTask(role, &in, id)
+}
+
+// newTask makes a valid task of a decoded body, as decodeTask does.
+func newTask(role apikey.Role, in *wire.CreateTask, id domain.TaskID) (*domain.Task, error) {
 	if in.Type == "" {
 		return nil, &domain.ValidationError{Field: "type", Rule: "is required"}
 	}
@@ -131,10 +136,10 @@ func decodeTask(role apikey.Role, data []byte, id domain.TaskID) (*domain.Task, 
 	if in.MaxRetries != nil {
 		task.MaxRetries = *in.MaxRetries
 	}
-	if err := setOptions(task, &in); err != nil {
+	if err := setOptions(task, in); err != nil {
 		return nil, err
 	}
-	if err := setTimes(task, &in); err != nil {
+	if err := setTimes(task, in); err != nil {
 		return nil, err
 	}
 	if err := task.Validate(); err != nil {

@@ -123,6 +123,10 @@ var docCommands = map[string][]readmeCommand{
 		{"logsift schedule show nightly", runToEnd("paused since", 0)},
 		{"logsift schedule delete nightly", runToEnd("", 0)},
 	},
+	"workflows.md": {
+		{`echo '{"name":"two","tasks":[{"ref":"a","type":"log_analysis","payload":{"batch_id":"0198c5a2-0000-7000-8000-000000000001"}},{"ref":"b","type":"log_analysis","payload":{"batch_id":"0198c5a2-0000-7000-8000-000000000002"},"after":["a"]}]}' | logsift workflow submit -`, runToEnd("two", 0)},
+		{"logsift workflow list", runToEnd("two", 0)},
+	},
 	"limits.md": {
 		{"logsift limit set mail --queue mail --concurrency 5", runToEnd("queue mail", 0)},
 		{"logsift limit set ai --type log_analysis --rate 60/1m --burst 5", runToEnd("60/1m, 5 at once", 0)},

@@ -120,7 +120,7 @@ LOGSIFT_BATCH_SIZE), over a YAML file (batch_size), over defaults.`,
 	root.AddCommand(
 		e.demoCommand(), e.analyzeCommand(), e.followCommand(),
 		e.serveCommand(), e.workerCommand(), e.healthCommand(),
-		e.taskCommand(), e.deadCommand(), e.queueCommand(), e.scheduleCommand(), e.limitCommand(), e.statsCommand(),
+		e.taskCommand(), e.deadCommand(), e.queueCommand(), e.scheduleCommand(), e.limitCommand(), e.workflowCommand(), e.statsCommand(),
 		e.anomaliesCommand(), e.logsCommand(),
 		e.keyCommand(), e.configCommand(),
 		e.verifyCommand(), e.benchCommand(),

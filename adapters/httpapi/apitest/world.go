@@ -35,6 +35,7 @@ type World struct {
 	Operations *OperationsStub
 	Schedules  *SchedulesStub
 	Limits     *LimitsStub
+	Workflows  *memstore.TaskQueue
 	Logs       *LogsStub
 	Workers    *WorkersStub
 	Idempotent *IdempotentStub
@@ -46,10 +47,10 @@ type World struct {
 // New returns an API over stubs.
 func New(cfg httpapi.Config, change ...func(*httpapi.Deps)) *World {
 	core, log := observer.New(zapcore.DebugLevel)
-	w := &World{Queue: &QueueStub{}, Operations: &OperationsStub{}, Schedules: &SchedulesStub{}, Limits: &LimitsStub{}, Logs: &LogsStub{}, Workers: &WorkersStub{}, Idempotent: &IdempotentStub{}, Log: log}
+	w := &World{Queue: &QueueStub{}, Operations: &OperationsStub{}, Schedules: &SchedulesStub{}, Limits: &LimitsStub{}, Workflows: memstore.NewTaskQueue(memstore.Config{Now: func() time.Time { return Now }}), Logs: &LogsStub{}, Workers: &WorkersStub{}, Idempotent: &IdempotentStub{}, Log: log}
 	w.Forget()
 	deps := httpapi.Deps{
-		Queue: w.Queue, Operations: w.Operations, Schedules: w.Schedules, Limits: w.Limits, Logs: w.Logs, Workers: w.Workers, Idempotent: w.Idempotent, Logger: zap.New(core),
+		Queue: w.Queue, Operations: w.Operations, Schedules: w.Schedules, Limits: w.Limits, Workflows: w.Workflows, Logs: w.Logs, Workers: w.Workers, Idempotent: w.Idempotent, Logger: zap.New(core),
 		States:    memstore.NewLogRepository(memstore.Config{}),
 		Readiness: ProbeFunc(func(context.Context) map[string]error { return w.Ready }),
 		Now:       func() time.Time { return Now },

@@ -110,6 +110,10 @@ type Task struct {
 	// Stopping is true while the run of a cancelled task may go on: its worker has not told that it
 	// has stopped, and its lease has not ended.
 	Stopping bool `json:"stopping,omitempty"`
+	// Workflow is the node that the task is, absent for other tasks; WaitingFor are the refs
+	// of the first 100 tasks that it waits for, where one task is shown.
+	Workflow   *WorkflowRef `json:"workflow,omitempty"`
+	WaitingFor []string     `json:"waiting_for,omitempty"`
 	// Progress is there where one task is shown that runs, if its processor says how far
 	// it has come.
 	Progress *Progress `json:"progress,omitempty"`

@@ -1,0 +1,193 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"logsift/adapters/httpapi/request"
+	"logsift/adapters/httpapi/wire"
+	"logsift/domain"
+	"logsift/ports"
+)
+
+const workflowsPath = "/api/v1/queue/workflows"
+
+// createWorkflow stores a graph of tasks. With an Idempotency-Key its id is made of that, so
+// that the store itself recognises a repeat.
+func (a *API) createWorkflow(w http.ResponseWriter, r *http.Request) error {
+	if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
+		return err
+	}
+	ids, err := taskIDsOf(r)
+	if err != nil {
+		return err
+	}
+	data, free, err := a.bodies.Read(w, r, a.cfg.MaxBodyBytes)
+	if err != nil {
+		return err
+	}
+	defer free()
+	var in wire.CreateWorkflow
+	if request.FirstByte(data) != '{' {
+		return &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
+	}
+	if err := request.Decode(data, &in); err != nil {
+		return err
+	}
+	if n := len(in.Tasks); n < 1 || n > domain.MaxWorkflowTasks {
+		return &domain.ValidationError{Field: "tasks", Value: strconv.Itoa(n), Rule: fmt.Sprintf("must be from 1 to %d", domain.MaxWorkflowTasks)}
+	}
+	workflow := &domain.Workflow{ID: ids.one(), Name: in.Name}
+	role := request.HolderOf(r.Context()).Role
+	for i := range in.Tasks {
+		t := &in.Tasks[i]
+		when, err := domain.ParseWhen(t.When)
+		if err != nil {
+			return inTask(i, err)
+		}
+		task, err := newTask(role, &t.CreateTask, workflow.ID)
+		if err != nil {
+			return inTask(i, err)
+		}
+		workflow.Nodes = append(workflow.Nodes, domain.WorkflowNode{Ref: t.Ref, Task: task, After: t.After, When: when})
+	}
+	if err := workflow.Validate(); err != nil {
+		return err
+	}
+	return a.once(w, r, data, func(ctx context.Context) (reply, error) {
+		info, err := a.workflows.CreateWorkflow(ctx, workflow)
+		if err != nil {
+			return reply{}, err
+		}
+		answer, err := newReply(http.StatusCreated, workflowView(&info))
+		answer.Location = workflowsPath + "/" + info.ID.String()
+		return answer, err
+	})
+}
+
+// inTask has an error name the task of the request that it is about.
+func inTask(i int, err error) error {
+	if invalid, ok := errors.AsType[*domain.ValidationError](err); ok {
+		return &domain.ValidationError{Field: fmt.Sprintf("tasks[%d].%s", i, invalid.Field), Value: invalid.Value, Rule: invalid.Rule}
+	}
+	return err
+}
+
+func (a *API) listWorkflows(w http.ResponseWriter, r *http.Request) error {
+	q := request.NewQuery(r)
+	page := ports.WorkflowRequest{Limit: cmp.Or(q.Limit(), domain.DefaultPageSize), Cursor: q.Cursor()}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	list, err := a.workflows.ListWorkflows(r.Context(), page)
+	if err != nil {
+		return err
+	}
+	out := wire.WorkflowList{Workflows: make([]wire.Workflow, len(list.Workflows))}
+	for i := range list.Workflows {
+		out.Workflows[i] = workflowView(&list.Workflows[i])
+	}
+	if list.NextCursor != "" {
+		out.NextCursor = &list.NextCursor
+	}
+	return wire.Write(w, http.StatusOK, out)
+}
+
+// getWorkflow shows a workflow with a page of its tasks.
+func (a *API) getWorkflow(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	places, err := placePage(r)
+	if err != nil {
+		return err
+	}
+	page, err := a.workflows.GetWorkflow(r.Context(), id, places)
+	if err != nil {
+		return err
+	}
+	out := workflowView(&page.WorkflowInfo)
+	out.Tasks, out.NextCursor = make([]wire.WorkflowNode, len(page.Nodes)), placeCursor(page.Next)
+	for i, n := range page.Nodes {
+		out.Tasks[i] = wire.WorkflowNode{
+			Ref: n.Ref, TaskID: n.TaskID, Type: string(n.Type), Queue: n.Queue, After: append([]string{}, n.After...), When: n.When.String(),
+			Status: n.Status.String(), Waiting: n.Waiting,
+		}
+	}
+	return wire.Write(w, http.StatusOK, out)
+}
+
+// changeWorkflow makes a handler of a change of a workflow, which answers with it.
+func (a *API) changeWorkflow(change func(WorkflowService, context.Context, domain.WorkflowID) (domain.WorkflowInfo, error)) handlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := pathID(r)
+		if err != nil {
+			return err
+		}
+		return a.once(w, r, nil, func(ctx context.Context) (reply, error) {
+			info, err := change(a.workflows, ctx, id)
+			if err != nil {
+				return reply{}, err
+			}
+			return newReply(http.StatusOK, workflowView(&info))
+		})
+	}
+}
+
+// listPredecessors shows how the tasks ended that a task waited for, with their results.
+func (a *API) listPredecessors(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	places, err := placePage(r)
+	if err != nil {
+		return err
+	}
+	page, err := a.workflows.GetPredecessors(r.Context(), id, places)
+	if err != nil {
+		return err
+	}
+	out := wire.PredecessorList{Predecessors: make([]wire.Predecessor, len(page.Predecessors)), NextCursor: placeCursor(page.Next)}
+	for i, p := range page.Predecessors {
+		out.Predecessors[i] = wire.Predecessor{Ref: p.Ref, TaskID: p.TaskID, Status: p.Status.String(), Result: jsonView(p.Result), Error: p.Error}
+	}
+	return wire.Write(w, http.StatusOK, out)
+}
+
+// placePage reads limit and cursor of a list whose cursor is a place.
+func placePage(r *http.Request) (ports.PlacePage, error) {
+	q := request.NewQuery(r)
+	page := ports.PlacePage{Limit: cmp.Or(q.Limit(), domain.DefaultPageSize)}
+	cursor := q.Cursor()
+	if err := q.Err(); err != nil {
+		return page, err
+	}
+	if cursor != "" {
+		var err error
+		if page.From, err = strconv.Atoi(cursor); err != nil || page.From < 0 {
+			return page, domain.ErrInvalidCursor
+		}
+	}
+	return page, nil
+}
+
+func placeCursor(next int) *string {
+	if next == 0 {
+		return nil
+	}
+	cursor := strconv.Itoa(next)
+	return &cursor
+}
+
+func workflowView(w *domain.WorkflowInfo) wire.Workflow {
+	return wire.Workflow{
+		ID: w.ID, Name: w.Name, CreatedAt: timeView(w.CreatedAt), FinishedAt: timeView(w.FinishedAt),
+		Total: w.Counts.Total(), Counts: wire.WorkflowCounts(w.Counts),
+	}
+}
