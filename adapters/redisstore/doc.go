@@ -74,6 +74,15 @@
 // not know of limits refuse. A report that such a program makes of a task that it had claimed
 // before is not counted, so that its slot stays taken: verify --repair frees it.
 //
+// # Workflows
+//
+// All tasks of a workflow are in the partition of its id. A node counts its predecessors that
+// have not finished, and those that ended otherwise than it asks for, so that a fan-in over
+// thousands costs each of them the same; queue/workflows.lua follows the steps of tasks
+// and keeps these counts. What is more than a thousand edges in one call is kept in a list, which later
+// calls go on with. Before a workflow is created, what only it needs is written under a
+// name that nobody looks at; a workflow that is refused after that leaves it for an hour.
+//
 // # Cluster
 //
 // With one partition the whole queue is on one node; with N it is on as many nodes

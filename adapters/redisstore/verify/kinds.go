@@ -80,6 +80,20 @@ const (
 	// KindLimitTaskStray: claims find a task by its limit that is not ready.
 	KindLimitTaskStray = "limit_task_stray"
 
+	// KindWorkflowCorrupt: what is kept of a workflow, or of one of its nodes, cannot be read.
+	KindWorkflowCorrupt = "workflow_corrupt"
+	// KindWorkflowNotListed: a workflow is missing from the list of all.
+	KindWorkflowNotListed = "workflow_not_listed"
+	// KindWorkflowCounts: the counts of a workflow, or its end, are not those of its tasks.
+	KindWorkflowCounts = "workflow_counts_wrong"
+	// KindWorkflowGate: a node counts other predecessors as unfinished, or as not having
+	// ended as it asks for, than their states say.
+	KindWorkflowGate = "workflow_gate_wrong"
+	// KindWorkflowTaskMissing: the task of a node is gone.
+	KindWorkflowTaskMissing = "workflow_task_missing"
+	// KindWorkflowStray: a task is said to be of a workflow that is not there.
+	KindWorkflowStray = "workflow_stray"
+
 	// KindLogCorrupt: the record of a log entry cannot be read.
 	KindLogCorrupt = "log_corrupt"
 	// KindLogNotIndexed: a log entry is missing from an index or its batch.

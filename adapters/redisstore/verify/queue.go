@@ -60,7 +60,7 @@ func (c *queueCheck) run() error {
 		return nil
 	}
 	for _, step := range []func() error{
-		c.lists, c.readyTypes, c.tasks, c.members, c.leftovers, c.uniqueKeys, c.finished, c.meta, c.counts, c.limits,
+		c.lists, c.readyTypes, c.tasks, c.members, c.leftovers, c.uniqueKeys, c.workflows, c.finished, c.meta, c.counts, c.limits,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -463,7 +463,7 @@ func (c *queueCheck) finished() error {
 				return err
 			}
 		}
-		err := c.pages(verifyTerminalScript, []string{k.State, c.at(k.Nodes)}, []any{before}, func(reply []any) error {
+		add := func(reply []any) error {
 			var missing []any
 			for _, entry := range texts(reply) {
 				if set.lacks(entry) {
@@ -471,8 +471,11 @@ func (c *queueCheck) finished() error {
 				}
 			}
 			return c.addFinished(missing)
-		})
-		if err != nil {
+		}
+		if err := c.pages(verifyTerminalScript, []string{k.State, c.at(k.Nodes)}, []any{before}, add); err != nil {
+			return err
+		}
+		if err := c.pages(verifyWorkflowEndsScript, []string{c.at(k.Workflows), k.Meta}, []any{before}, add); err != nil {
 			return err
 		}
 	}
@@ -512,7 +515,7 @@ func (c *queueCheck) addFinished(entries []any) error {
 		return nil
 	}
 	k := &c.keys
-	reply, err := c.call(repairFinishedScript, []string{k.Tasks, k.State, k.FinList}, append([]any{c.mode()}, entries...)...)
+	reply, err := c.call(repairFinishedScript, []string{k.Tasks, k.State, k.FinList, k.Meta}, append([]any{c.mode()}, entries...)...)
 	if err != nil {
 		return err
 	}

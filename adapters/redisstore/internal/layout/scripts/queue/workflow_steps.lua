@@ -226,6 +226,31 @@ local function retry_all(w, item)
   return { item[1], item[2], 0, 2, at }
 end
 
+-- settle_all does what the counts of the next nodes ask for, which a verifier has mended.
+local function settle_all(w, item)
+  local at, total, places = item[5], 0, {}
+  for i = 1, 7 do total = total + w.counts[i] end
+  local till = math.min(total, at + left)
+  for n = at, till - 1 do places[#places + 1] = n end
+  left = left - math.max(#places, 1)
+  load_nodes(w, places)
+  for _, n in ipairs(places) do
+    local node = w.nodes[n]
+    if node and node.gate == GATE_WAITING and node.unmet > 0 then
+      local t = states_of({ node })[1]
+      node.gate, node.dropped, w.changed[n] = GATE_CLOSED, true, node
+      if t and not is_end(t.status) then
+        cancel_node(node, t, 'predecessor\0predecessor: one that it waited for ended otherwise\0', 'predecessor')
+        note()
+      end
+    elseif node and node.gate == GATE_WAITING and node.unfinished == 0 then
+      node.gate, w.changed[n] = GATE_OPEN, node
+      release(w, { node })
+    end
+  end
+  if till < total then return { item[1], item[2], 0, 3, till } end
+end
+
 -- What is to be done: first what is left from before, then what is new; what something
 -- causes comes before what comes after that.
 local stack, new = {}, {}
@@ -255,6 +280,7 @@ while left > 0 do
       local more
       if item[3] ~= 0 then more = follow_edges(w, item)
       elseif item[4] == 1 then more = cancel_all(w, item)
+      elseif item[4] == 3 then more = settle_all(w, item)
       else more = retry_all(w, item)
       end
       if more then stack[#stack + 1] = more end

@@ -1,0 +1,106 @@
+package verify_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/redisstore/internal/storetest"
+	"logsift/adapters/redisstore/verify"
+	"logsift/domain"
+	"logsift/ports"
+)
+
+func TestBrokenWorkflowsAreFoundAndMended(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		// harm breaks a workflow of a, b after a, and c after b, of which a is completed.
+		harm func(p *storetest.Patient, flow, id string)
+		want string
+		// lost is whether there is nothing left to run.
+		lost bool
+	}{
+		"sound":  {func(*storetest.Patient, string, string) {}, "", false},
+		"counts": {func(p *storetest.Patient, flow, _ string) { p.Do(t, "HSET", flow, "c", string(make([]byte, 28))) }, verify.KindWorkflowCounts, false},
+		"an end": {func(p *storetest.Patient, flow, _ string) { p.Do(t, "HSET", flow, "f", "1") }, verify.KindWorkflowCounts, false},
+		"a gate that counts too many": {func(p *storetest.Patient, flow, _ string) {
+			setNode(t, p, flow, 2, func(node []byte) { node[5] = 9 })
+		}, verify.KindWorkflowGate, false},
+		"a gate that is open too early": {func(p *storetest.Patient, flow, _ string) {
+			setNode(t, p, flow, 2, func(node []byte) { node[5], node[9] = 0, 1 })
+		}, verify.KindWorkflowGate, false},
+		"a wait that does not end": {func(p *storetest.Patient, flow, _ string) {
+			b := domain.TaskIDOf(uuid.UUID([]byte(flow[len(flow)-16:])), "b")
+			score, err := p.Redis.ZScore(t.Context(), p.Key("workflows"), flow[len(flow)-16:]).Result()
+			require.NoError(t, err)
+			p.Do(t, "ZADD", p.Key("scheduled"), strconv.FormatInt(int64(score)+1, 10), b)
+			p.Do(t, "ZREM", p.Key("ready:0"), b)
+			setNode(t, p, flow, 1, func(node []byte) { node[0] = 1 })
+		}, verify.KindWorkflowGate, false},
+		"a workflow that is not listed": {func(p *storetest.Patient, _, id string) { p.Do(t, "ZREM", p.Key("workflows"), id) }, verify.KindWorkflowNotListed, false},
+		"a head":                        {func(p *storetest.Patient, flow, _ string) { p.Do(t, "HSET", flow, "h", "x") }, verify.KindWorkflowCorrupt, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := storetest.NewPatient(t)
+			store := p.Open(t)
+			flow := &domain.Workflow{ID: uuid.New()}
+			for _, n := range []struct {
+				ref   string
+				after []string
+			}{{"a", nil}, {"b", []string{"a"}}, {"c", []string{"b"}}} {
+				flow.Nodes = append(flow.Nodes, domain.WorkflowNode{Ref: n.ref, Task: storetest.NewTask(`{}`), After: n.after})
+			}
+			_, err := store.CreateWorkflow(t.Context(), flow)
+			require.NoError(t, err)
+			p.Report(t, p.Claim(t), ports.OutcomeCompleted)
+			require.Empty(t, p.Verify(t, false))
+			id := string(flow.ID[:])
+			c.harm(p, p.Key("workflow:"+id), id)
+			found := storetest.Kinds(p.Verify(t, false))
+			if c.want == "" {
+				require.Empty(t, found)
+			} else {
+				require.Contains(t, found, c.want)
+			}
+			if c.lost {
+				return
+			}
+			p.Verify(t, true)
+			_, err = store.PromoteDue(t.Context(), 10)
+			require.NoError(t, err)
+			require.Empty(t, p.Verify(t, false))
+			for range 2 {
+				p.Report(t, p.Claim(t), ports.OutcomeCompleted)
+			}
+			page, err := store.GetWorkflow(t.Context(), flow.ID, ports.PlacePage{Limit: 3})
+			require.NoError(t, err)
+			require.Equal(t, domain.WorkflowCounts{Completed: 3}, page.Counts)
+			require.Empty(t, p.Verify(t, false))
+
+			// What was finished is to be removed one day.
+			p.Do(t, "DEL", p.Key("finished"))
+			p.Do(t, "HSET", p.Key("nodes"), uuid.NewString()[:16], "x")
+			p.Advance(time.Second)
+			require.ElementsMatch(t, []string{verify.KindFinishedMissing, verify.KindWorkflowStray}, storetest.Kinds(p.Verify(t, true)))
+			p.Advance(time.Hour)
+			gone, err := store.PurgeFinished(t.Context(), ports.PurgeRequest{Limit: 10})
+			require.NoError(t, err)
+			require.Len(t, gone, 3)
+			require.Empty(t, p.Verify(t, false))
+		})
+	}
+}
+
+// setNode changes what is stored of a node.
+func setNode(t *testing.T, p *storetest.Patient, flow string, place byte, change func(node []byte)) {
+	t.Helper()
+	field := "n\x00\x00\x00" + string(place)
+	node, err := p.Redis.HGet(t.Context(), flow, field).Bytes()
+	require.NoError(t, err)
+	change(node)
+	p.Do(t, "HSET", flow, field, node)
+}
