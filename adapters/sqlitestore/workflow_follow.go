@@ -84,11 +84,11 @@ func (tx *transaction) storeGate(g *gate) error {
 // follow does what the steps of nodes mean for those behind them, and goes on with what
 // earlier transactions left, as far as maxFollowed allows.
 func (tx *transaction) follow() error {
-	for len(tx.nodeSteps) > 0 || (tx.stepsLeft || tx.acting) && tx.followed < maxFollowed {
+	for len(tx.nodeSteps) > 0 || (tx.stepsLeft || tx.acting) && tx.followed < tx.maxFollowed {
 		if err := tx.tell(); err != nil {
 			return err
 		}
-		if tx.stepsLeft || !tx.acting || tx.followed >= maxFollowed {
+		if tx.stepsLeft || !tx.acting || tx.followed >= tx.maxFollowed {
 			continue
 		}
 		// All steps are told: what is being done to workflows goes on.
@@ -168,14 +168,14 @@ func (tx *transaction) tell() error {
 			queue = append(queue, nodeStep{r.int(1), r.int(2), state(r.int(3)), state(r.int(4)), r.int(5)})
 			last = r.int(0)
 			return r.err
-		}, "SELECT no, workflow, seq, was, became, told FROM node_step ORDER BY no LIMIT ?", maxFollowed)
+		}, "SELECT no, workflow, seq, was, became, told FROM node_step ORDER BY no LIMIT ?", tx.maxFollowed)
 		if err != nil {
 			return err
 		}
 		if _, err := tx.exec("DELETE FROM node_step WHERE no <= ?", last); err != nil {
 			return err
 		}
-		stored, all = len(queue), len(queue) < maxFollowed
+		stored, all = len(queue), len(queue) < tx.maxFollowed
 	}
 	for {
 		ends, err := tx.countSteps()
@@ -187,7 +187,7 @@ func (tx *transaction) tell() error {
 		} else {
 			rest = append(rest, ends...)
 		}
-		if len(queue) == 0 || tx.followed >= maxFollowed {
+		if len(queue) == 0 || tx.followed >= tx.maxFollowed {
 			break
 		}
 		n, err := tx.visit(queue)
@@ -260,7 +260,7 @@ collect:
 			if near[seq] {
 				continue
 			}
-			if tx.followed+len(seqs) >= maxFollowed {
+			if tx.followed+len(seqs) >= tx.maxFollowed {
 				break collect
 			}
 			near[seq] = true
@@ -372,7 +372,7 @@ func (tx *transaction) act(seq int64) error {
 
 func (tx *transaction) cancelNodes(w *workflow) error {
 	seqs, err := tx.numbers("SELECT seq FROM task NOT INDEXED WHERE seq >= ? AND seq < ? AND state <= 4 ORDER BY seq LIMIT ?",
-		w.seq+w.done, w.seq+w.nodes, maxFollowed-tx.followed)
+		w.seq+w.done, w.seq+w.nodes, tx.maxFollowed-tx.followed)
 	if err != nil {
 		return err
 	}
@@ -416,7 +416,7 @@ func (tx *transaction) rerunNodes(w *workflow) error {
 		candidates = append(candidates, candidate{r.int(0), r.int(1)})
 		return r.err
 	}, `SELECT j.key, t.seq FROM workflow_plan p CROSS JOIN json_each(CAST(p.places AS TEXT)) j CROSS JOIN task t ON t.seq = p.seq + j.value
-		WHERE p.seq = ? AND j.key >= ? AND t.state IN (6, 7) ORDER BY j.key LIMIT ?`, w.seq, w.done, maxFollowed-tx.followed)
+		WHERE p.seq = ? AND j.key >= ? AND t.state IN (6, 7) ORDER BY j.key LIMIT ?`, w.seq, w.done, tx.maxFollowed-tx.followed)
 	if err != nil {
 		return err
 	}
@@ -427,7 +427,7 @@ func (tx *transaction) rerunNodes(w *workflow) error {
 	for _, c := range candidates {
 		// What is behind those that run again must know of that before its turn.
 		if w.done = c.n; len(tx.nodeSteps) > 0 {
-			if err := tx.tell(); err != nil || tx.stepsLeft || tx.followed >= maxFollowed {
+			if err := tx.tell(); err != nil || tx.stepsLeft || tx.followed >= tx.maxFollowed {
 				return err
 			}
 		}

@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -128,6 +129,78 @@ func TestWorkflowsGoOnInBoundedTransactions(t *testing.T) {
 		}
 	}
 	requireSound(t, db)
+}
+
+// TestWorkflowsEndAsTheRulesSayHoweverSmallTheSteps runs random graphs, and what failed again,
+// where each transaction follows a few nodes only.
+func TestWorkflowsEndAsTheRulesSayHoweverSmallTheSteps(t *testing.T) {
+	t.Parallel()
+	for most := 1; most <= 4; most++ {
+		db, _ := openIn(t, filepath.Join(t.TempDir(), "store.db"))
+		db.writer.maxFollowed = most
+		r := rand.New(rand.NewPCG(uint64(most), 5)) //nolint:gosec // it is to be the same each time
+		const n = 16
+		w, fails := fan(n-2), make([]bool, n)
+		for i := range w.Nodes {
+			node := &w.Nodes[i]
+			node.After, fails[i] = nil, r.IntN(4) == 0
+			for j := range i {
+				if r.IntN(i+1) < 3 {
+					node.After = append(node.After, w.Nodes[j].Ref)
+				}
+			}
+			if len(node.After) > 0 {
+				node.When = []domain.When{domain.WhenSuccess, domain.WhenSuccess, domain.WhenFailure, domain.WhenDone}[r.IntN(4)]
+			}
+		}
+		_, err := db.CreateWorkflow(t.Context(), w)
+		require.NoError(t, err)
+		ends := map[string]domain.TaskStatus{}
+		for round := range 3 {
+			for i, node := range w.Nodes {
+				if ends[node.Ref] == domain.TaskStatusCompleted {
+					continue
+				}
+				ends[node.Ref] = domain.TaskStatusCompleted
+				if fails[i] && round < 2 {
+					ends[node.Ref] = domain.TaskStatusFailed
+				}
+				for _, ref := range node.After {
+					if !node.When.Met(ends[ref]) {
+						ends[node.Ref] = domain.TaskStatusCancelled
+					}
+				}
+			}
+			for {
+				tasks, err := db.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1 + r.IntN(3), Lease: time.Minute})
+				require.NoError(t, err)
+				requireSound(t, db)
+				if len(tasks) == 0 {
+					break
+				}
+				for _, task := range tasks {
+					u := ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}
+					if ends[task.Workflow.Ref] == domain.TaskStatusFailed {
+						u.Outcome, u.Failure.Message = ports.OutcomeFailed, "broken"
+					}
+					require.NoError(t, db.UpdateTask(t.Context(), u))
+				}
+			}
+			page, err := db.GetWorkflow(t.Context(), w.ID, ports.PlacePage{Limit: n})
+			require.NoError(t, err)
+			got := map[string]domain.TaskStatus{}
+			for _, node := range page.Nodes {
+				got[node.Ref] = node.Status
+			}
+			require.Equal(t, ends, got, "round %d of steps of %d", round, most)
+			if round == 0 {
+				_, err = db.CancelWorkflow(t.Context(), w.ID)
+				require.NoError(t, err)
+			}
+			_, err = db.RetryWorkflow(t.Context(), w.ID)
+			require.NoError(t, err)
+		}
+	}
 }
 
 func TestALongChainIsDroppedInParts(t *testing.T) {

@@ -61,6 +61,8 @@ type writer struct {
 	ctx    context.Context //nolint:containedctx // It belongs to no call.
 	stmts  *statements
 	mirror mirror
+	// maxFollowed is that constant, or less for tests.
+	maxFollowed int
 	// committed is told which lanes a commit gave tasks to, and whether there are
 	// events.
 	committed func(lanes []*lane, events bool, cancelled []domain.TaskID)
@@ -85,7 +87,7 @@ type writer struct {
 
 // newWriter connects, switches the file to write-ahead logging and migrates it.
 func newWriter(ctx context.Context, pool *sql.DB, files *files, config Config) (*writer, error) {
-	w := &writer{pool: pool, files: files, config: config, ctx: context.WithoutCancel(ctx), arrived: make(chan struct{}, 1)}
+	w := &writer{pool: pool, files: files, config: config, maxFollowed: maxFollowed, ctx: context.WithoutCancel(ctx), arrived: make(chan struct{}, 1)}
 	err := w.retryBusy(ctx, func() (err error) {
 		w.conn, err = pool.Conn(ctx)
 		return err
@@ -325,7 +327,7 @@ func (w *writer) attempt(group []*operation) (begun []*operation, err error) {
 	if err != nil {
 		return begun, fmt.Errorf("%w: %w", errNotBegun, err)
 	}
-	tx := &transaction{statements: w.stmts, mirror: &w.mirror, now: w.config.Now().UnixMicro()}
+	tx := &transaction{statements: w.stmts, mirror: &w.mirror, now: w.config.Now().UnixMicro(), maxFollowed: w.maxFollowed}
 	if err = w.mirror.load(w.stmts); err == nil {
 		err = tx.run(begun)
 	}
@@ -377,6 +379,8 @@ type transaction struct {
 	workflows map[int64]*workflow
 	nodeSteps []nodeStep
 	followed  int
+	// maxFollowed is how many it may look at.
+	maxFollowed int
 }
 
 // run runs the operations and writes the lanes and events back.
