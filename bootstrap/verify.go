@@ -17,8 +17,6 @@ import (
 type Verifier struct {
 	store ports.StoreVerifier
 	close func() error
-	// Repairs reports whether this kind of store can be mended.
-	Repairs bool
 }
 
 // OpenVerifier opens the store of the configuration to check it; nothing works on
@@ -35,7 +33,7 @@ func OpenVerifier(ctx context.Context, config Config) (*Verifier, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Verifier{store: redisstore.NewVerifier(client), close: client.Close, Repairs: true}, nil
+		return &Verifier{store: redisstore.NewVerifier(client), close: client.Close}, nil
 	case storeSQLite:
 		if _, err := os.Stat(rest); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("there is no store at %s: name one with --store", rest)
@@ -50,9 +48,8 @@ func OpenVerifier(ctx context.Context, config Config) (*Verifier, error) {
 	}
 }
 
-// Verify checks the store, and mends it with repair where Repairs says that it
-// can be. It calls report with each finding, and progress now and then with what
-// was looked at so far.
+// Verify checks the store, and mends with repair what can be mended. It calls report with
+// each finding, and progress now and then with what was looked at so far.
 func (v *Verifier) Verify(ctx context.Context, repair bool, report func(domain.Finding), progress func(domain.VerifySummary)) (domain.VerifySummary, error) {
 	return v.store.Verify(ctx, ports.VerifyRequest{Repair: repair, Report: report, Progress: progress})
 }

@@ -22,8 +22,8 @@ a person or a lost write has broken. It may run while the store is in use.
 
 With --repair it mends a Redis: each task moves to where its state says, nothing that
 still has its contents is lost, and a record that cannot be read is set aside and its
-task becomes FAILED. Each finding says what was done. For an SQLite file, verify only
-reports what is broken.
+task becomes FAILED. In an SQLite file it counts again what limits and workflows know of
+their tasks; all else that is broken it only reports. Each finding says what was done.
 
 Exit status: 0 if nothing is broken or all was repaired, 1 if something is still
 broken, 2 for wrong use.`,
@@ -47,9 +47,6 @@ func (e *environment) verify(cmd *cobra.Command, config bootstrap.Config, repair
 		return err
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
-	if repair && !v.Repairs {
-		return usageError("--repair needs a Redis store: restore an SQLite file from a copy")
-	}
 	bar := newProgress(e.stderr)
 	out := findingsWriter{printer: printer{w: e.stdout}, json: e.output == formatJSON}
 	out.begin()
@@ -68,7 +65,7 @@ func (e *environment) verify(cmd *cobra.Command, config bootstrap.Config, repair
 		return out.err
 	}
 	if !summary.Clean() {
-		if v.Repairs && !repair {
+		if !repair {
 			e.note("logsift: --repair mends what can be mended")
 		}
 		return &exitError{status: exitFailed}
