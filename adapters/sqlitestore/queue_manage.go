@@ -81,19 +81,21 @@ func (q *TaskQueue) change(ctx context.Context, action string, ids []domain.Task
 	return q.manage(ctx, action, ids, func(tx *transaction, recs map[domain.TaskID]*record, ids []domain.TaskID) ([]error, error) {
 		errs := make([]error, len(ids))
 		for i, id := range ids {
-			rec, err := recs[id], error(nil)
-			if rec == nil {
-				errs[i] = taskNotFound(id)
-				continue
-			}
-			if rec.workflow != 0 && i > 0 {
+			rec := recs[id]
+			if rec != nil && rec.workflow != 0 && i > 0 {
 				// Steps of others of this call may have changed it.
 				if err := tx.follow(); err != nil {
 					return nil, err
 				}
-				if rec, err = tx.reload(rec.seq); err != nil || rec == nil {
+				now, err := tx.reload(rec.seq)
+				if err != nil {
 					return nil, err
 				}
+				rec = now
+			}
+			if rec == nil {
+				errs[i] = taskNotFound(id)
+				continue
 			}
 			before := rec.task.Clone()
 			refused, err := step(tx, rec)

@@ -52,18 +52,16 @@ func (tx *transaction) gates(seqs []int64) (map[int64]*gate, error) {
 // stores it.
 func (w *workflow) changeGate(g *gate, change func()) {
 	before := g.State
-	if change(); g.State == before {
-		return
-	}
-	w.changed = true
-	switch domain.GateWaiting {
-	case before:
+	change()
+	if before == domain.GateWaiting {
 		w.Counts.Waiting--
 		w.Counts.Pending++
-	case g.State:
+	}
+	if g.State == domain.GateWaiting {
 		w.Counts.Waiting++
 		w.Counts.Pending--
 	}
+	w.changed = w.changed || g.State != before
 }
 
 // finish notes whether all tasks have finished.

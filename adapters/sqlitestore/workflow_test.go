@@ -33,22 +33,22 @@ func fan(n int) *domain.Workflow {
 }
 
 // runTasks completes up to n tasks.
-func runTasks(t testing.TB, db *DB, n int) {
-	t.Helper()
-	tasks, err := db.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: n, Lease: time.Minute})
-	require.NoError(t, err)
-	require.Len(t, tasks, n)
+func runTasks(tb testing.TB, db *DB, n int) {
+	tb.Helper()
+	tasks, err := db.Dequeue(tb.Context(), ports.ClaimRequest{ID: uuid.New(), Max: n, Lease: time.Minute})
+	require.NoError(tb, err)
+	require.Len(tb, tasks, n)
 	updates := make([]ports.TaskUpdate, n)
 	for i, task := range tasks {
 		updates[i] = ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}
 	}
-	require.NoError(t, db.UpdateTask(t.Context(), updates...))
+	require.NoError(tb, db.UpdateTask(tb.Context(), updates...))
 }
 
-func countsOf(t testing.TB, db *DB, id domain.WorkflowID) domain.WorkflowCounts {
-	t.Helper()
-	page, err := db.GetWorkflow(t.Context(), id, ports.PlacePage{Limit: 1})
-	require.NoError(t, err)
+func countsOf(tb testing.TB, db *DB, id domain.WorkflowID) domain.WorkflowCounts {
+	tb.Helper()
+	page, err := db.GetWorkflow(tb.Context(), id, ports.PlacePage{Limit: 1})
+	require.NoError(tb, err)
 	return page.Counts
 }
 
@@ -138,7 +138,7 @@ func TestWorkflowsEndAsTheRulesSayHoweverSmallTheSteps(t *testing.T) {
 	for most := 1; most <= 4; most++ {
 		db, _ := openIn(t, filepath.Join(t.TempDir(), "store.db"))
 		db.writer.maxFollowed = most
-		r := rand.New(rand.NewPCG(uint64(most), 5)) //nolint:gosec // it is to be the same each time
+		r := rand.New(rand.NewPCG(uint64(most), 5))
 		const n = 16
 		w, fails := fan(n-2), make([]bool, n)
 		for i := range w.Nodes {
