@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -100,7 +101,7 @@ func TestARunsLogIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, logs := startLogged(t, func(ctx context.Context, _ *domain.Task) ([]byte, error) {
 			for i := range application.MaxRunLines + 7 {
-				application.Log(ctx, domain.LogLevelInfo, fmt.Sprint(i), nil)
+				application.Log(ctx, domain.LogLevelInfo, strconv.Itoa(i), nil)
 			}
 			return nil, domain.Snooze(time.Second)
 		})

@@ -100,7 +100,7 @@ func (h runHandler) Handle(_ context.Context, record slog.Record) error {
 		flatten(attributes, h.groups, a)
 		return true
 	})
-	Log(h.ctx, levelOf(record.Level), record.Message, attributes)
+	Log(h.ctx, levelOf(record.Level), record.Message, attributes) //nolint:contextcheck // The run is that of the logger.
 	return nil
 }
 

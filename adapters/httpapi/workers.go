@@ -253,8 +253,9 @@ func linesOf(in []wire.GivenLine) ([]domain.LogEntry, error) {
 	}
 	out := make([]domain.LogEntry, len(in))
 	for i, line := range in {
-		level, err := domain.LogLevelInfo, error(nil)
+		level := domain.LogLevelInfo
 		if line.Level != "" {
+			var err error
 			if level, err = domain.ParseLogLevel(line.Level); err != nil {
 				return nil, within(fmt.Sprintf("log.%d", i), err)
 			}

@@ -330,7 +330,7 @@ func (tx *transaction) save(rec *record, report int64) error {
 	}
 	tx.move(rec.lane, rec.member(), rec.state, next)
 	if rec.state != next {
-		tx.emit(t, rec.state, next, newestReason(t))
+		tx.emit(t, rec.state, next, t.LastReason())
 	}
 	if next != stateProcessing {
 		delete(tx.held, t.ID)
@@ -338,14 +338,6 @@ func (tx *transaction) save(rec *record, report int64) error {
 	// The record goes on as it is stored: a call may name a task twice.
 	rec.state, rec.wake, rec.report, t.Errors = next, wake, report, nil
 	return nil
-}
-
-// newestReason is the reason of the newest error of the task, "" if it has none.
-func newestReason(t *domain.Task) domain.FailureReason {
-	if len(t.Errors) == 0 {
-		return ""
-	}
-	return t.Errors[len(t.Errors)-1].Reason
 }
 
 // stateOf returns the state of a task, and what that has to do with time.

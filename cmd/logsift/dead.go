@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +53,7 @@ func (e *environment) printDead(tasks []wire.Task) error {
 			reason = t.Errors[n-1].Reason
 		}
 		rows = append(rows, []string{
-			t.ID.String(), t.Type, t.Queue, reason, fmt.Sprint(t.Attempt), optionalTime(t.CompletedAt), optionalTime(t.KeptUntil), fit(t.LastError, shownWidth),
+			t.ID.String(), t.Type, t.Queue, reason, strconv.Itoa(t.Attempt), optionalTime(t.CompletedAt), optionalTime(t.KeptUntil), fit(t.LastError, shownWidth),
 		})
 	}
 	return columns(e.stdout, rows)
