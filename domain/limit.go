@@ -38,6 +38,8 @@ const (
 	MaxRateCount = 1_000_000
 	MinRatePer   = time.Second
 	MaxRatePer   = 24 * time.Hour
+	// MaxRateFill bounds how long an empty bucket needs to be full.
+	MaxRateFill = 30 * 24 * time.Hour
 )
 
 // Rate is how many tasks may begin in a time: a bucket of at most Burst tokens, to which
@@ -149,6 +151,8 @@ func (r Rate) validate() error {
 		return &ValidationError{Field: "rate.per_seconds", Value: r.Per.String(), Rule: fmt.Sprintf("must be between %v and %v", MinRatePer, MaxRatePer)}
 	case r.Burst < 0 || r.Burst > MaxRateCount:
 		return rangeError("rate.burst", r.Burst, fmt.Sprintf("must be between 1 and %d", MaxRateCount))
+	case time.Duration(r.Size()) > MaxRateFill/r.Interval():
+		return rangeError("rate.burst", r.Burst, fmt.Sprintf("must be what comes within %v", MaxRateFill))
 	}
 	return nil
 }

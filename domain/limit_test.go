@@ -49,6 +49,7 @@ func TestALimitNamesTheFieldThatIsWrong(t *testing.T) {
 		{"rate.per_seconds", perType, func(l *domain.Limit) { l.Rate.Per = domain.MaxRatePer + 1 }},
 		{"rate.burst", perType, func(l *domain.Limit) { l.Rate.Burst = -1 }},
 		{"rate.burst", perType, func(l *domain.Limit) { l.Rate.Burst = domain.MaxRateCount + 1 }},
+		{"rate.burst", perType, func(l *domain.Limit) { l.Rate = domain.Rate{Count: 1, Per: 24 * time.Hour, Burst: 31} }},
 	} {
 		l := c.of
 		c.change(&l)
