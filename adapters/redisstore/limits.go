@@ -53,7 +53,10 @@ func (q *TaskQueue) changeLimit(ctx context.Context, name string, limit *domain.
 	}
 	for i, p := range parts {
 		err := p.changeLimit(ctx, name, limit)
-		if missing := i < len(parts)-1 && limit == nil; err != nil && !(missing && errors.Is(err, domain.ErrLimitNotFound)) {
+		if limit == nil && i < len(parts)-1 && errors.Is(err, domain.ErrLimitNotFound) {
+			continue // A delete that was cut off has been here.
+		}
+		if err != nil {
 			return err
 		}
 	}
