@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"logsift/adapters/redisstore/internal/layout"
 	"logsift/domain"
@@ -55,7 +56,7 @@ func (q *TaskQueue) ListWorkflows(ctx context.Context, req ports.WorkflowRequest
 	}
 	high := "+inf"
 	if behind {
-		high = fmt.Sprint(layout.TimeMicro(created) - layout.SequenceStart)
+		high = strconv.FormatInt(layout.TimeMicro(created)-layout.SequenceStart, 10)
 	}
 	// One more tells whether there are more, and one may be that of the cursor.
 	lists, err := fromEach(q, func(p *partition) ([]domain.WorkflowInfo, error) { return p.listWorkflows(ctx, high, req.Limit+2) })

@@ -597,7 +597,7 @@ var workflowCases = []storeCase{
 		promise: "Each task runs only after its predecessors ended as it asks for, and nothing is stuck.",
 		run: func(t *testing.T, s *storeTest) {
 			for seed := range uint64(12) {
-				s.runGraph(t, rand.New(rand.NewPCG(seed, 7))) //nolint:gosec // it is to be the same each time
+				s.runGraph(t, rand.New(rand.NewPCG(seed, 7)))
 			}
 			s.audit(t)
 		},
