@@ -238,7 +238,8 @@ type TaskConsumer interface {
 	// tasks which may begin, none is claimed from twice before each of the others is once.
 	// Tasks without a key are one more key in this. A key that had no such tasks for a while
 	// comes in its turn and has no other advantage. Within a key the oldest comes first, also
-	// if it was claimed before.
+	// if it was claimed before. A store may do without turns, as Redis does now: then the
+	// oldest comes first, whatever its key.
 	//
 	// When ctx ends while it waits, it returns the context's error and has
 	// claimed nothing. A *domain.ValidationError names a field of req.
