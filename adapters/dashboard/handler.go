@@ -17,7 +17,7 @@ const assetsPrefix = "/ui/assets/"
 // not empty. They are those of assets/js/routes.js.
 var pagePaths = []string{
 	"/", "/ui/tasks", "/ui/tasks/*", "/ui/dead", "/ui/anomalies", "/ui/anomalies/*",
-	"/ui/logs", "/ui/workers", "/ui/queues", "/ui/schedules", "/ui/schedules/*", "/ui/settings",
+	"/ui/logs", "/ui/workers", "/ui/queues", "/ui/schedules", "/ui/schedules/*", "/ui/workflows", "/ui/workflows/*", "/ui/settings",
 }
 
 // contentSecurity keeps everything out of the pages that is not a file of theirs.

@@ -38,7 +38,7 @@ func TestEachPageHasTheDocument(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{
 		"/", "/ui/tasks", "/ui/tasks/01a20d74-8b2e-7c6e-b985-37c9220c6814", "/ui/tasks?status=FAILED",
-		"/ui/anomalies", "/ui/anomalies/abc", "/ui/logs", "/ui/workers", "/ui/queues", "/ui/schedules", "/ui/schedules/nightly", "/ui/settings",
+		"/ui/anomalies", "/ui/anomalies/abc", "/ui/logs", "/ui/workers", "/ui/queues", "/ui/schedules", "/ui/schedules/nightly", "/ui/workflows", "/ui/settings",
 	} {
 		res := ask(t, http.MethodGet, path, nil)
 		require.Equal(t, http.StatusOK, res.Code, path)

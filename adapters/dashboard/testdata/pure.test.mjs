@@ -6,6 +6,7 @@ import { address, getPage, Problem } from './assets/js/api.js';
 import { allowedActions, attempts, otherFailures, spans } from './assets/js/attempts.js';
 import { safeHref } from './assets/js/dom.js';
 import * as format from './assets/js/format.js';
+import { places } from './assets/js/graph.js';
 import { paths } from './assets/js/paths.js';
 import { matchRoute, routes } from './assets/js/routes.js';
 import * as series from './assets/js/series.js';
@@ -169,4 +170,13 @@ test('empty pages of a list are passed over', async (t) => {
   const page = await getPage('/queue/tasks', 'tasks', { query: { type: 'x' } });
   assert.deepEqual(page.tasks, [{ id: 1 }]);
   assert.deepEqual(asked, ['/api/v1/queue/tasks?type=x', '/api/v1/queue/tasks?type=x&cursor=c1', '/api/v1/queue/tasks?type=x&cursor=c2']);
+});
+
+test('a graph has each task right of those that it waits for', () => {
+  const at = places([
+    { ref: 'sum', after: ['north', 'south'] }, { ref: 'north', after: [] }, { ref: 'south', after: ['north'] },
+    { ref: 'end', after: ['sum', 'unread'] },
+  ]);
+  assert.deepEqual([...at.entries()].map(([ref, place]) => [ref, place.column, place.row]),
+    [['sum', 2, 0], ['north', 0, 0], ['south', 1, 0], ['end', 3, 0]]);
 });

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"logsift/adapters/httpapi/wire"
 	"logsift/bootstrap"
 )
 
@@ -52,6 +53,10 @@ func TestPagesShowTheirData(t *testing.T) {
 	require.Equal(t, http.StatusCreated, w.call(http.MethodPut, "/api/v1/queue/schedules/nightly", "application/json", strings.NewReader(body), nil))
 	require.Equal(t, http.StatusOK, w.call(http.MethodPost, "/api/v1/queue/schedules/nightly:run", "", nil, nil))
 	require.Equal(t, http.StatusCreated, w.call(http.MethodPut, "/api/v1/queue/limits/senders", "application/json", strings.NewReader(`{"scope":"key","queue":"mail","concurrency":2}`), nil))
+	const node = `"type":"log_analysis","payload":{"batch_id":"018f3c2e-0000-7000-8000-000000000001"}`
+	const graph = `{"name":"daily","tasks":[{"ref":"load",` + node + `},{"ref":"mail",` + node + `,"after":["load"]},{"ref":"alarm",` + node + `,"after":["load"],"when":"failure"}]}`
+	var flow wire.Workflow
+	require.Equal(t, http.StatusCreated, w.call(http.MethodPost, "/api/v1/queue/workflows", "application/json", strings.NewReader(graph), &flow))
 	anomaly, entries := explained(time.Now().Add(-25 * time.Minute))
 	w.anomalyOf(anomaly, entries...)
 	for _, p := range []pageCase{
@@ -66,6 +71,8 @@ func TestPagesShowTheirData(t *testing.T) {
 		{"queues", "/ui/queues", [][2]string{{"tbody tr", "mail"}, {"tbody .chip", "email.send 7"}, {"tbody tr", "each key of mail"}}},
 		{"schedules", "/ui/schedules", [][2]string{{"tbody tr", "nightly"}, {"tbody tr", "every 1"}, {"tbody .badge", "fired"}, {"tbody button", "Pause"}}},
 		{"schedule", "/ui/schedules/nightly", [][2]string{{"h1", "nightly"}, {"main", "log_analysis"}, {"tbody tr", "run by hand"}}},
+		{"workflows", "/ui/workflows", [][2]string{{"tbody tr", "daily"}, {"tbody tr", "of 3"}}},
+		{"workflow", "/ui/workflows/" + flow.ID.String(), [][2]string{{".page-head", "daily"}, {"svg.graph text", "load"}, {"tbody tr", "alarm"}, {"tbody .badge", ""}}},
 		{"settings", "/ui/settings", [][2]string{{".panel", "No key is needed"}, {".setting.changed", "--store"}, {".setting", "--retry-base"}}},
 	} {
 		t.Run(p.name, func(t *testing.T) {
@@ -95,6 +102,7 @@ func TestEmptyPagesSayWhatToDo(t *testing.T) {
 		{"filtered logs", "/ui/logs?text=nothing", [][2]string{{".empty button", "Clear filters"}}},
 		{"queues", "/ui/queues", [][2]string{{".empty", "No queues yet"}}},
 		{"schedules", "/ui/schedules", [][2]string{{".empty", "No schedules yet"}}},
+		{"workflows", "/ui/workflows", [][2]string{{".empty", "No workflows yet"}}},
 		{"no page", "/ui/nowhere", [][2]string{{"main", "no page"}}},
 	} {
 		tb.open(p.path)

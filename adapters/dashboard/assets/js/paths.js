@@ -4,6 +4,7 @@
 export const paths = {
   task: (id) => `/ui/tasks/${encodeURIComponent(id)}`,
   schedule: (name) => `/ui/schedules/${encodeURIComponent(name)}`,
+  workflow: (id) => `/ui/workflows/${encodeURIComponent(id)}`,
   anomaly: (id) => `/ui/anomalies/${encodeURIComponent(id)}`,
   /** A list with filters: list('/ui/tasks', {status: 'FAILED'}). */
   list(path, query) {

@@ -17,6 +17,8 @@ export const routes = [
   { path: '/ui/queues', title: 'Queues', nav: 'Queues', icon: 'queues', key: 'q', section: '/ui/queues', load: () => import('./pages/queues.js') },
   { path: '/ui/schedules', title: 'Schedules', nav: 'Schedules', icon: 'schedules', key: 'c', section: '/ui/schedules', load: () => import('./pages/schedules.js') },
   { path: '/ui/schedules/:name', title: 'Schedule', section: '/ui/schedules', load: () => import('./pages/schedule.js') },
+  { path: '/ui/workflows', title: 'Workflows', nav: 'Workflows', icon: 'workflows', key: 'f', section: '/ui/workflows', load: () => import('./pages/workflows.js') },
+  { path: '/ui/workflows/:id', title: 'Workflow', section: '/ui/workflows', load: () => import('./pages/workflow.js') },
   { path: '/ui/settings', title: 'Settings', nav: 'Settings', icon: 'settings', key: 's', section: '/ui/settings', load: () => import('./pages/settings.js') },
 ];
 

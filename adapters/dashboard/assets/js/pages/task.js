@@ -234,6 +234,8 @@ function factsOf(task, list) {
       : task.unique_while ? ` while ${task.unique_while}` : ''] : null],
     ['Key', task.key ? userText(task.key) : null],
     ['Tags', task.tags?.join(', ')],
+    ['Workflow', task.workflow ? [h('a', { href: paths.workflow(task.workflow.id) }, userText(task.workflow.ref)),
+      task.waiting_for?.length > 0 && h('span', { class: 'muted' }, ' waits for ', userText(task.waiting_for.slice(0, 5).join(', ')), task.waiting_for.length > 5 && ' and more')] : null],
     ['Expires', waits && task.expires_at && !ran ? [timeFull(task.expires_at), ' ', h('span', { class: 'muted' }, timeAgo(task.expires_at))] : null],
     ['Kept when finished for', task.retention_seconds ? duration(task.retention_seconds * 1000) : null],
     ['Created', [timeFull(task.created_at), ' ', h('span', { class: 'muted' }, timeAgo(task.created_at))]],
