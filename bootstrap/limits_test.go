@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -61,7 +62,7 @@ func TestLimitsHoldOverAllProcesses(t *testing.T) {
 		const keys, each = 5, 10
 		var batch []wire.CreateTask
 		for i := range keys * each {
-			batch = append(batch, wire.CreateTask{Type: "note", Key: fmt.Sprint("k", i%keys), Payload: json.RawMessage(fmt.Sprint(i / keys))})
+			batch = append(batch, wire.CreateTask{Type: "note", Key: fmt.Sprint("k", i%keys), Payload: json.RawMessage(strconv.Itoa(i / keys))})
 		}
 		body, err := json.Marshal(batch)
 		require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -181,7 +182,7 @@ var limitCases = []storeCase{
 		run: func(t *testing.T, q *storeTest) {
 			require.NoError(t, errors.Join(atOnce(4, func(i int) error {
 				for n := i; n < ports.MaxLimits; n += 4 {
-					if err := q.Limits.SetLimit(t.Context(), keyLimit(fmt.Sprint(n), 2)); err != nil {
+					if err := q.Limits.SetLimit(t.Context(), keyLimit(strconv.Itoa(n), 2)); err != nil {
 						return err
 					}
 				}
@@ -765,7 +766,7 @@ func testLimitsUnderLoad(t *testing.T, q *storeTest) {
 			}
 			for j, task := range tasks {
 				count(task, 1)
-				time.Sleep(time.Millisecond) // its work
+				<-time.After(time.Millisecond) // its work
 				count(task, -1)
 				if (n+j)%5 == 4 {
 					err = queue.ReleaseTask(ctx, *task.Lease)
