@@ -69,7 +69,7 @@ func decodeBulk(data []byte, action domain.TaskAction) (domain.BulkRequest, erro
 	if request.FirstByte(data) != '{' {
 		return req, &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
 	}
-	if err := request.Decode(data, &in); err != nil {
+	if err := request.Decode(data, &in, request.AtMost[[]string](domain.MaxBulk)); err != nil {
 		return req, err
 	}
 	req.DryRun = in.DryRun
@@ -92,8 +92,6 @@ func bulkIDs(in *wire.BulkTasks) ([]domain.TaskID, error) {
 	switch {
 	case len(in.IDs) == 0:
 		return nil, &domain.ValidationError{Field: "ids", Rule: "must name at least one task"}
-	case len(in.IDs) > domain.MaxBulk:
-		return nil, &domain.ValidationError{Field: "ids", Rule: fmt.Sprintf("must be at most %d", domain.MaxBulk)}
 	case in.All:
 		return nil, &domain.ValidationError{Field: "all", Rule: "goes with an empty filter only"}
 	case in.Cursor != "":

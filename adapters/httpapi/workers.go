@@ -43,7 +43,7 @@ const (
 )
 
 // readJSON reads a body of JSON, of at most limit bytes, into v.
-func (a *API) readJSON(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
+func (a *API) readJSON(w http.ResponseWriter, r *http.Request, limit int64, v any, lists ...request.ListLimit) error {
 	if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (a *API) readJSON(w http.ResponseWriter, r *http.Request, limit int64, v an
 	if request.FirstByte(data) != '{' {
 		return &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
 	}
-	return request.Decode(data, v)
+	return request.Decode(data, v, lists...)
 }
 
 // claimTasks gives tasks to a worker. The Idempotency-Key names the claim in the store, so
@@ -207,7 +207,7 @@ func noteTasks(r *http.Request, leases []domain.Lease) {
 
 func (a *API) extendLeases(w http.ResponseWriter, r *http.Request) error {
 	var in wire.Heartbeat
-	if err := a.readJSON(w, r, a.cfg.MaxTaskBytes, &in); err != nil {
+	if err := a.readJSON(w, r, a.cfg.MaxTaskBytes, &in, request.AtMost[[]string](MaxLeases), request.AtMost[[]wire.GivenLine](MaxHeartbeatLines)); err != nil {
 		return err
 	}
 	lease, err := leaseOf(in.LeaseSeconds)
@@ -298,7 +298,7 @@ func (a *API) releaseTasks(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) reportRuns(w http.ResponseWriter, r *http.Request) error {
 	var in wire.ReportRuns
-	if err := a.readJSON(w, r, a.cfg.MaxBodyBytes, &in); err != nil {
+	if err := a.readJSON(w, r, a.cfg.MaxBodyBytes, &in, request.AtMost[[]wire.RunReport](MaxLeases)); err != nil {
 		return err
 	}
 	if err := countBetween("reports", len(in.Reports), 1, MaxLeases); err != nil {

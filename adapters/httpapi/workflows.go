@@ -35,7 +35,9 @@ func (a *API) createWorkflow(w http.ResponseWriter, r *http.Request) error {
 	if request.FirstByte(data) != '{' {
 		return &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
 	}
-	if err := request.Decode(data, &in); err != nil {
+	err = request.Decode(data, &in, request.AtMost[[]wire.WorkflowTask](domain.MaxWorkflowTasks),
+		request.AtMost[wire.Refs](domain.MaxWorkflowEdges), request.AtMost[[]string](domain.MaxWorkflowTasks*domain.MaxTags))
+	if err != nil {
 		return err
 	}
 	if n := len(in.Tasks); n < 1 || n > domain.MaxWorkflowTasks {

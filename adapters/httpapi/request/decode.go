@@ -25,14 +25,45 @@ const MaxDepth = 32
 // take otherwise: fields that are unknown, given twice or in another case, other
 // types, invalid UTF-8, and anything behind the value. The error is a
 // *domain.ValidationError for the field, or for "body".
-func Decode(data []byte, v any) error {
+func Decode(data []byte, v any, lists ...ListLimit) error {
 	if Deeper(data, MaxDepth) {
 		return &domain.ValidationError{Field: "body", Rule: fmt.Sprintf("must be nested at most %d deep", MaxDepth)}
 	}
-	if err := jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true)); err != nil {
+	if err := jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true), jsonv2.WithUnmarshalers(jsonv2.JoinUnmarshalers(lists...))); err != nil {
 		return DecodeError(err)
 	}
 	return nil
+}
+
+// ListLimit bounds lists while they are read: an element may take a hundred times the memory
+// of its text. It is for one call of [Decode].
+type ListLimit = *jsonv2.Unmarshalers
+
+// AtMost bounds how many elements all lists of a type have together.
+func AtMost[L ~[]E, E any](most int) ListLimit {
+	read := 0
+	return jsonv2.UnmarshalFromFunc(func(dec *jsontext.Decoder, list *L) error {
+		if dec.PeekKind() != jsontext.KindBeginArray {
+			return errors.ErrUnsupported
+		}
+		field := dec.StackPointer()
+		if _, err := dec.ReadToken(); err != nil {
+			return err
+		}
+		*list = L{}
+		for dec.PeekKind() != jsontext.KindEndArray {
+			if read++; read > most {
+				return fieldError(field, fmt.Sprintf("must have at most %d elements", most))
+			}
+			var element E
+			if err := jsonv2.UnmarshalDecode(dec, &element); err != nil {
+				return err
+			}
+			*list = append(*list, element)
+		}
+		_, err := dec.ReadToken()
+		return err
+	})
 }
 
 // DecodeError tells of an error of the decoder in terms of the JSON.
@@ -46,6 +77,9 @@ func DecodeError(err error) error {
 			return &domain.ValidationError{Field: "body", Rule: "must be complete JSON"}
 		}
 		return fieldError(syntactic.JSONPointer, fmt.Sprintf("must be valid JSON in UTF-8: byte %d of the body is not", syntactic.ByteOffset))
+	}
+	if invalid, ok := errors.AsType[*domain.ValidationError](err); ok {
+		return invalid
 	}
 	var semantic *jsonv2.SemanticError
 	if !errors.As(err, &semantic) {

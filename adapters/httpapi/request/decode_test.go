@@ -93,3 +93,32 @@ func sameByBoth[T any](t *testing.T, body []byte) {
 	require.NoError(t, dec.Decode(&theirs))
 	require.Equal(t, ours, theirs)
 }
+
+func TestListsStopAtTheirLimit(t *testing.T) {
+	t.Parallel()
+	for body, field := range map[string]string{
+		`{"tasks":[{"ref":"a","tags":null},{"ref":"b","after":["a"],"tags":["x"]}]}`: "",
+		`{"tasks":null}`:                               "",
+		`{"tasks":[{},{},{},{"unread`:                  "tasks",
+		`{"tasks":[{"after":["a"]},{"after":["b","c"`:  "tasks.1.after",
+		`{"tasks":[{"ref":"a"},{"ref":"b","tags":[1]}`: "tasks.1.tags.0",
+		`{"tasks":[{"ref":"a","tags":["x","x"`:         "tasks.0.tags",
+		`{"tasks":[{"ref":"a"},{"ref":"b","ref":"b"}]`: "tasks.1.ref",
+		`{"tasks":[{"ref":"a"},{"Ref":"b"}]}`:          "tasks.1.Ref",
+		`{"tasks":{"ref":"a"}}`:                        "tasks",
+		`{"tasks":[{"ref":"a"}`:                        "body",
+	} {
+		var in wire.CreateWorkflow
+		err := Decode([]byte(body), &in, AtMost[[]wire.WorkflowTask](3), AtMost[wire.Refs](2), AtMost[[]string](1))
+		if field == "" {
+			require.NoError(t, err, body)
+			continue
+		}
+		var invalid *domain.ValidationError
+		require.ErrorAs(t, err, &invalid, body)
+		require.Equal(t, field, invalid.Field, body)
+	}
+	var in wire.CreateWorkflow
+	require.NoError(t, Decode([]byte(`{"tasks":[{"ref":"a"},{"ref":"b","after":["a"],"tags":["x"]}]}`), &in, AtMost[[]wire.WorkflowTask](3), AtMost[wire.Refs](2)))
+	require.Equal(t, []wire.WorkflowTask{{Ref: "a"}, {Ref: "b", After: wire.Refs{"a"}, CreateTask: wire.CreateTask{Tags: []string{"x"}}}}, in.Tasks)
+}

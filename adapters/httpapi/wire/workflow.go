@@ -20,10 +20,13 @@ type WorkflowTask struct {
 	Ref string `json:"ref"`
 	// After are the refs of the tasks that it waits for, and When how each of these must
 	// end: success (the default), failure or done.
-	After []string `json:"after,omitempty"`
-	When  string   `json:"when,omitempty"`
+	After Refs   `json:"after,omitempty"`
+	When  string `json:"when,omitempty"`
 	CreateTask
 }
+
+// Refs are refs of tasks, a type of their own to be bounded by.
+type Refs []string
 
 // Workflow is a workflow as the API shows it.
 type Workflow struct {
