@@ -379,7 +379,7 @@ func TestDocsJSONIsThatOfTheAPI(t *testing.T) {
 	}
 	runServer(t, r.reader, "logsift serve --store sqlite:json.db --workers 1")
 	rows := regexp.MustCompile("(?m)^\\| `(logsift [^`]+)` \\| `([A-Za-z]+)` \\|").FindAllStringSubmatch(guides(t)["command-line.md"], -1)
-	require.Len(t, rows, 12)
+	require.Len(t, rows, 14)
 	for _, row := range rows {
 		schema, ok := document.Components.Schemas[row[2]]
 		require.True(t, ok, "the API's document has no schema %s", row[2])
