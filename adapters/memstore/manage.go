@@ -72,21 +72,26 @@ func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 }
 
 func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
-	now := q.cfg.now()
 	var running []domain.TaskID
-	err := q.manage(ctx, "cancel task", ids, func(t *domain.Task) error {
-		lease := t.Lease
-		if err := q.step(t, func() error { return t.MarkAsCancelled(now) }); err != nil {
-			return err
-		}
-		if lease != nil {
-			running = append(running, t.ID)
-			q.reported[t.ID] = report{*lease, domain.TaskStatusCancelled}
-		}
-		return nil
+	err := q.manage(ctx, "cancel task", ids, func(t *domain.Task) (err error) {
+		running, err = q.cancel(t, running)
+		return err
 	})
 	q.tellCancelled(running)
 	return err
+}
+
+// cancel cancels a task, and adds it to those that were running if it was.
+func (q *TaskQueue) cancel(t *domain.Task, running []domain.TaskID) ([]domain.TaskID, error) {
+	lease := t.Lease
+	if err := q.step(t, func() error { return t.MarkAsCancelled(q.cfg.now()) }); err != nil {
+		return running, err
+	}
+	if lease != nil {
+		running = append(running, t.ID)
+		q.reported[t.ID] = report{*lease, domain.TaskStatusCancelled}
+	}
+	return running, nil
 }
 
 func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {

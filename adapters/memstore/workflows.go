@@ -291,11 +291,9 @@ func (q *TaskQueue) CancelWorkflow(ctx context.Context, id domain.WorkflowID) (d
 		w.stopped = true
 		for i := range w.nodes {
 			t := w.nodes[i].task
-			if t.Status == domain.TaskStatusProcessing {
-				running = append(running, t.ID)
-			}
 			if !t.Status.Terminal() {
-				_ = q.step(t, func() error { return t.MarkAsCancelled(q.cfg.now()) })
+				// Such a task can always be cancelled.
+				running, _ = q.cancel(t, running)
 			}
 		}
 		w.stopped = false

@@ -47,16 +47,19 @@ func (q *TaskQueue) RetryTask(ctx context.Context, ids ...domain.TaskID) error {
 }
 
 func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error {
-	return q.change(ctx, "cancel task", ids, func(tx *transaction, rec *record) (refused, err error) {
-		running := rec.state == stateProcessing
-		refused = rec.task.MarkAsCancelled(rec.stepTime(tx.now))
-		if running && refused == nil {
-			if err = tx.cancelRunning(rec.task.ID); err == nil {
-				rec.stops, _, err = tx.number("SELECT wake_us FROM task WHERE seq = ?", rec.seq)
-			}
+	return q.change(ctx, "cancel task", ids, (*transaction).cancel)
+}
+
+// cancel cancels a task, which the caller saves.
+func (tx *transaction) cancel(rec *record) (refused, err error) {
+	running := rec.state == stateProcessing
+	refused = rec.task.MarkAsCancelled(rec.stepTime(tx.now))
+	if running && refused == nil {
+		if err = tx.cancelRunning(rec.task.ID); err == nil {
+			rec.stops, _, err = tx.number("SELECT wake_us FROM task WHERE seq = ?", rec.seq)
 		}
-		return refused, err
-	})
+	}
+	return refused, err
 }
 
 func (q *TaskQueue) RunTaskNow(ctx context.Context, ids ...domain.TaskID) error {

@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -396,15 +397,10 @@ func (tx *transaction) cancelNode(rec *record) error {
 	if rec.corrupt != nil {
 		return tx.quarantine(rec)
 	}
-	if rec.state == stateProcessing {
-		if err := tx.cancelRunning(rec.task.ID); err != nil {
-			return err
-		}
-	}
-	if err := rec.task.MarkAsCancelled(rec.stepTime(tx.now)); err != nil {
+	if err := cmp.Or(tx.cancel(rec)); err != nil {
 		return err
 	}
-	return tx.save(rec, 0)
+	return tx.save(rec, rec.stops)
 }
 
 func (tx *transaction) rerunNodes(w *workflow) error {

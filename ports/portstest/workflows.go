@@ -420,7 +420,7 @@ var workflowCases = []storeCase{
 				t.Skip("the store does not track runs")
 			}
 			id := s.create(t, node("a"))
-			s.claimNodes(t, "a")
+			lease := *s.claimNodes(t, "a")["a"].Lease
 			ctx, told := soonContext(t), make(chan domain.TaskID, 10)
 			began := make(chan struct{}, 10)
 			watch := make(chan error, 1)
@@ -444,6 +444,9 @@ var workflowCases = []storeCase{
 			}
 			stop()
 			require.Error(t, <-watch)
+			require.True(t, s.get(t, domain.TaskIDOf(id, "a")).Stopping)
+			require.ErrorIs(t, s.Queue.ReleaseTask(t.Context(), lease), domain.ErrLeaseLost)
+			require.False(t, s.get(t, domain.TaskIDOf(id, "a")).Stopping)
 		},
 	},
 	{

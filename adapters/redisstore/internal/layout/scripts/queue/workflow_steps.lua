@@ -59,7 +59,10 @@ end
 
 -- cancel_node takes a task out of where it waits, and cancels it.
 local function cancel_node(node, t, failure, reason)
+  local claim = NO_CLAIM
   if t.status == PROCESSING then
+    local ends = tonumber(redis.call('ZSCORE', key('active'), node.id) or 0)
+    if ends > now then claim = STOPPING .. struct.pack('>I7', ends) end
     redis.call('ZREM', key('active'), node.id)
     watched[#watched + 1] = node.id
   elseif t.status == RETRYING then
@@ -77,7 +80,7 @@ local function cancel_node(node, t, failure, reason)
     local errors = key('errors')
     redis.call('HSET', errors, node.id, append_error(redis.call('HGET', errors, node.id), t.attempt, t.started, now, failure))
   end
-  t.status, t.finished, t.claim = CANCELLED, math.max(now, t.started), NO_CLAIM
+  t.status, t.finished, t.claim = CANCELLED, math.max(now, t.started), claim
   redis.call('HSET', state, node.id, pack_state(t))
   redis.call('ZADD', key('cancelled'), digits(t.seq), node.id)
 end
