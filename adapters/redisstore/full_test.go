@@ -133,6 +133,18 @@ func TestWhatMustWorkWorksOnAFullServer(t *testing.T) {
 				f.status(t, id, domain.TaskStatusPending)
 			}
 		},
+		"a task is given back with a cancelled one": func(t *testing.T, f *fullServer) func() {
+			t.Helper()
+			f.add(t, 2)
+			claimed := claim(t, f.tasks, 2)
+			require.NoError(t, f.tasks.CancelTask(t.Context(), claimed[0].ID))
+			return func() {
+				require.ErrorIs(t, f.tasks.ReleaseTask(t.Context(), *claimed[0].Lease), domain.ErrLeaseLost)
+				require.ErrorIs(t, f.tasks.ReleaseTask(t.Context(), *claimed[0].Lease, *claimed[1].Lease), domain.ErrLeaseLost)
+				f.status(t, claimed[0].ID, domain.TaskStatusCancelled)
+				f.status(t, claimed[1].ID, domain.TaskStatusPending)
+			}
+		},
 		"an expired lease is recovered": func(t *testing.T, f *fullServer) func() {
 			t.Helper()
 			f.add(t, 2)

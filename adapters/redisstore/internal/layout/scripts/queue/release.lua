@@ -28,11 +28,15 @@ for i = 4, #ARGV do
     out[#out + 1] = 0
   end
 end
-if #stopped > 0 then call_many('HSET', K.state, stopped) end
 for _, f in ipairs(freed) do
   redis.call('ZREM', K.active, f[1])
   make_ready(f[1], f[2])
   emit(f[1], PROCESSING, PENDING, f[2].attempt, f[2].list_no)
+end
+if #stopped > 0 then
+  -- A removal first lets the rest through when memory is full.
+  redis.call('HDEL', K.meta, '')
+  call_many('HSET', K.state, stopped)
 end
 emit_all(now)
 if #freed > 0 then notify_claim(K.meta, ARGV[3]) end
