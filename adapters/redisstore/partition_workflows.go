@@ -92,8 +92,9 @@ func (p *partition) stage(ctx context.Context, id domain.WorkflowID, digest [32]
 		_, err = p.client.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for part := range slices.Chunk(fields, 2*ports.MaxNodePage) {
 				pipe.HSet(ctx, staged, part...)
+				// After the first already: a program that ends here leaves nothing for good.
+				pipe.PExpire(ctx, staged, stagedFor)
 			}
-			pipe.PExpire(ctx, staged, stagedFor)
 			return nil
 		})
 	}
