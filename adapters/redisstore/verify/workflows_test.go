@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"encoding/binary"
 	"strconv"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"logsift/adapters/redisstore"
 	"logsift/adapters/redisstore/internal/storetest"
 	"logsift/adapters/redisstore/verify"
 	"logsift/domain"
@@ -103,4 +105,93 @@ func setNode(t *testing.T, p *storetest.Patient, flow string, place byte, change
 	require.NoError(t, err)
 	change(node)
 	p.Do(t, "HSET", flow, field, node)
+}
+
+// large is a workflow of these nodes with so many tasks between them that what is done to the whole needs
+// several calls.
+func large(first, last []domain.WorkflowNode) *domain.Workflow {
+	w := &domain.Workflow{ID: uuid.New(), Nodes: first}
+	for i := range 1500 {
+		n := nodeAfter("f" + strconv.Itoa(i))
+		n.Task.Priority = domain.PriorityLow
+		w.Nodes = append(w.Nodes, n)
+	}
+	w.Nodes = append(w.Nodes, last...)
+	return w
+}
+
+func nodeAfter(ref string, after ...string) domain.WorkflowNode {
+	return domain.WorkflowNode{Ref: ref, Task: storetest.NewTask(`{}`), After: after}
+}
+
+const cancels, retries = 1, 2
+
+// begin does what the first write of workflows/change.lua does, and nothing more.
+func begin(t *testing.T, p *storetest.Patient, id domain.WorkflowID, what byte) {
+	t.Helper()
+	item := append(id[:], 0, 0, 0, 0, 0, what)
+	p.Do(t, "HSET", p.Key("workflow:"+string(id[:])), map[byte]string{cancels: "x", retries: "y"}[what], "1")
+	p.Do(t, "RPUSH", p.Key("following"), binary.BigEndian.AppendUint32(item, 0))
+	p.Do(t, "HSET", p.Key("meta"), "follow", "wW")
+}
+
+// goOn has other calls do all that is left to do for workflows.
+func goOn(t *testing.T, p *storetest.Patient, store *redisstore.Client) {
+	t.Helper()
+	for p.Redis.Exists(t.Context(), p.Key("following")).Val() == 1 {
+		_, err := store.PromoteDue(t.Context(), 1)
+		require.NoError(t, err)
+	}
+}
+
+func TestStepsAreToldInTheirOrderWhileAWorkflowIsRetried(t *testing.T) {
+	t.Parallel()
+	p := storetest.NewPatient(t)
+	store := p.Open(t)
+	w := large(nil, []domain.WorkflowNode{nodeAfter("a"), nodeAfter("b", "a")})
+	w.Nodes[1500].Task.Priority = domain.PriorityHigh
+	_, err := store.CreateWorkflow(t.Context(), w)
+	require.NoError(t, err)
+	a, b := p.Claim(t), domain.TaskIDOf(w.ID, "b")
+	require.Equal(t, domain.TaskIDOf(w.ID, "a"), a.ID)
+	begin(t, p, w.ID, retries)
+	p.Report(t, a, ports.OutcomeFailed) // The retry comes to it later, and runs it again.
+	goOn(t, p, store)
+	task, err := store.GetTask(t.Context(), b)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, task.WaitingFor)
+	require.Empty(t, p.Verify(t, false))
+	a = p.Claim(t)
+	require.Equal(t, domain.TaskIDOf(w.ID, "a"), a.ID)
+	p.Report(t, a, ports.OutcomeCompleted)
+	task, err = store.GetTask(t.Context(), b)
+	require.NoError(t, err)
+	require.Equal(t, domain.TaskStatusPending, task.Status)
+	require.Empty(t, task.WaitingFor)
+	require.Empty(t, p.Verify(t, false))
+}
+
+func TestAWorkflowThatIsCancelledAgainRunsNothingInBetween(t *testing.T) {
+	t.Parallel()
+	p := storetest.NewPatient(t)
+	store := p.Open(t)
+	callback := nodeAfter("callback", "a")
+	callback.When = domain.WhenFailure
+	w := large([]domain.WorkflowNode{nodeAfter("a")}, []domain.WorkflowNode{callback})
+	_, err := store.CreateWorkflow(t.Context(), w)
+	require.NoError(t, err)
+	for _, what := range []byte{cancels, retries, cancels} {
+		begin(t, p, w.ID, what)
+	}
+	for p.Redis.Exists(t.Context(), p.Key("following")).Val() == 1 {
+		tasks, err := store.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute})
+		require.NoError(t, err)
+		for _, task := range tasks {
+			require.NotEqual(t, "callback", task.Workflow.Ref)
+		}
+	}
+	page, err := store.GetWorkflow(t.Context(), w.ID, ports.PlacePage{Limit: 1})
+	require.NoError(t, err)
+	require.Equal(t, domain.WorkflowCounts{Cancelled: 1502}, page.Counts)
+	require.Empty(t, p.Verify(t, false))
 }

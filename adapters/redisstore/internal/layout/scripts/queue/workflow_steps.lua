@@ -2,7 +2,9 @@
 -- there is time for; what is left goes to the list "following".
 -- include: queue/common
 local following, tasks, state, scheduled_key = key('following'), key('tasks'), key('state'), key('scheduled')
-local left, notify, watched = BUDGET, false, {}
+local left, notify, watched = K.left or BUDGET, false, {}
+-- What is being done to whole workflows, first to last.
+local acts = {}
 
 local function pack_item(i) return struct.pack(ITEM, i[1], i[2], i[3], i[4], i[5]) end
 
@@ -165,16 +167,21 @@ local function follow_edges(w, item)
   if till < total then return { item[1], place, from, to, till } end
 end
 
+-- end_action notes that an action of a workflow is done, unless the same is to be done again.
+local function end_action(w, field, what)
+  for i = 2, #acts do
+    if acts[i][1] == w.id and acts[i][4] == what then return end
+  end
+  redis.call('HDEL', w.key, field)
+  if what == 1 then w.stopped = nil end
+end
+
 -- cancel_all cancels the next nodes of a workflow, and lets it go on when all are.
 local function cancel_all(w, item)
   local at = item[5]
   local places, total = {}, 0
   for i = 1, 7 do total = total + w.counts[i] end
-  if at >= total then
-    redis.call('HDEL', w.key, 'x')
-    w.stopped = nil
-    return
-  end
+  if at >= total then return end_action(w, 'x', 1) end
   local till = math.min(total, at + left)
   for n = at, till - 1 do places[#places + 1] = n end
   left = left - #places
@@ -197,14 +204,11 @@ local function cancel_all(w, item)
 end
 
 -- retry_all runs the next nodes of a workflow again, predecessors first, up to one for
--- which others may have to wait.
+-- which others may have to wait. A cancellation that was asked for later is all that is left to do.
 local function retry_all(w, item)
   local at, total = item[5], 0
   for i = 1, 7 do total = total + w.counts[i] end
-  if at >= total then
-    redis.call('HDEL', w.key, 'y')
-    return
-  end
+  if at >= total or w.stopped then return end_action(w, 'y', 2) end
   local before = #todo
   while at < total and left > 0 and #todo == before do
     local part = redis.call('HGET', w.key, 'o' .. place_of(math.floor(at / PART))) or ''
@@ -254,48 +258,72 @@ local function settle_all(w, item)
   if till < total then return { item[1], item[2], 0, 3, till } end
 end
 
--- What is to be done: first what is left from before, then what is new; what something
--- causes comes before what comes after that.
-local stack, new = {}, {}
-if rest then
-  for i, item in ipairs(todo) do new[i] = pack_item(item) end
-  if #new > 0 then call_many('RPUSH', following, new) end
-else
-  for i = #todo, 1, -1 do stack[#stack + 1] = todo[i] end
-end
-todo = {}
-while left > 0 do
-  if #stack == 0 then
-    if not rest then break end
-    local items = redis.call('LRANGE', following, 0, 63)
-    if #items == 0 then
-      rest = false
-      break
-    end
-    redis.call('LTRIM', following, #items, -1)
-    for i = #items, 1, -1 do
-      if #items[i] == 26 then stack[#stack + 1] = { struct.unpack(ITEM, items[i]) } end
-    end
+-- What is to be done: each step is told in its turn, behind those that came before it, and
+-- only when all are told goes on what is being done to whole workflows.
+local tells, told, count_tells = {}, 0, 0
+local unread = rest
+local function put(items)
+  if unread then
+    for i, item in ipairs(items) do items[i] = pack_item(item) end
+    if #items > 0 then call_many('RPUSH', following, items) end
   else
-    local item = table.remove(stack)
-    local w = flow_of(item[1])
-    if w and not w.removed then
-      local more
-      if item[3] ~= 0 then more = follow_edges(w, item)
-      elseif item[4] == 1 then more = cancel_all(w, item)
-      elseif item[4] == 3 then more = settle_all(w, item)
-      else more = retry_all(w, item)
-      end
-      if more then stack[#stack + 1] = more end
-      for i = #todo, 1, -1 do stack[#stack + 1] = todo[i] end
-      todo = {}
+    for _, item in ipairs(items) do
+      count_tells = count_tells + 1
+      tells[count_tells] = item
     end
   end
 end
+put(todo)
+todo = {}
+while left > 0 do
+  local item, w, more
+  if told < count_tells then
+    item = tells[told + 1]
+    w = flow_of(item[1])
+    if w and not w.removed then more = follow_edges(w, item) else left = left - 1 end
+    if more then
+      tells[told + 1] = more
+    else
+      told = told + 1
+      tells[told] = nil
+    end
+  elseif unread then
+    local items = redis.call('LRANGE', following, 0, 63)
+    unread = #items > 0
+    if unread then redis.call('LTRIM', following, #items, -1) end
+    for _, s in ipairs(items) do
+      if #s == 26 then
+        item = { struct.unpack(ITEM, s) }
+        if item[3] == 0 then
+          acts[#acts + 1] = item
+        else
+          count_tells = count_tells + 1
+          tells[count_tells] = item
+        end
+      end
+    end
+  elseif acts[1] then
+    item = acts[1]
+    w = flow_of(item[1])
+    if w and not w.removed then
+      if item[4] == 1 then more = cancel_all(w, item)
+      elseif item[4] == 3 then more = settle_all(w, item)
+      else more = retry_all(w, item)
+      end
+    end
+    if more then acts[1] = more else table.remove(acts, 1) end
+  else
+    break
+  end
+  put(todo)
+  todo = {}
+end
+K.left = left
 local back = {}
-for i, item in ipairs(stack) do back[i] = pack_item(item) end
+for i = #acts, 1, -1 do back[#back + 1] = pack_item(acts[i]) end
+for i = count_tells, told + 1, -1 do back[#back + 1] = pack_item(tells[i]) end
 if #back > 0 then call_many('LPUSH', following, back) end
-rest = #back > 0 or rest and redis.call('EXISTS', following) == 1
+rest = #back > 0 or unread and redis.call('EXISTS', following) == 1
 K.rest = rest
 local marked = string.find(follow, 'W', 1, true) ~= nil
 if rest ~= marked then

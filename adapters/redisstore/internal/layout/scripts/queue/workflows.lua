@@ -19,7 +19,8 @@
 --
 -- The list "following" has what is still to be done, first to last: workflow, place, status
 -- before and after (or 0 and what to do to the whole workflow: 1 cancel, 2 retry, 3 what a verifier has mended),
--- and the place among the successors (or nodes) to go on at. If it has any, meta's field
+-- and the place among the successors (or nodes) to go on at. What is to be done to whole workflows
+-- comes after all else. If it has any, meta's field
 -- "follow" has a "W" behind the "w", and every script that follows does a part of it.
 local NODE, NODE_SIZE, ITEM = '>BBI4I4HBd', 21, '>c16I4BBI4'
 local GATE_OPEN, GATE_WAITING, GATE_CLOSED = 0, 1, 2
