@@ -75,7 +75,7 @@ func (g *NodeGate) Follow(when When, from, to TaskStatus, stopped bool) NodeStep
 	case g.State == GateWaiting && g.Unfinished == 0:
 		g.State = GateOpen
 		return NodeReady
-	case g.State == GateClosed && g.Unmet == 0:
+	case g.State == GateClosed && g.Unmet == 0 && g.Unfinished > 0:
 		g.State = GateWaiting
 		return NodeWaits
 	}

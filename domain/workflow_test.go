@@ -153,6 +153,9 @@ func TestNodeGate(t *testing.T) {
 	require.Equal(t, NodeDropped, g.Retry())
 	g.Close()
 	require.Equal(t, NodeWaits, g.Follow(WhenSuccess, failed, pending, false))
+	g.Close()
+	require.Equal(t, NodeStays, g.Follow(WhenSuccess, running, completed, false), "there is nothing to wait for")
+	require.Equal(t, NodeReady, g.Retry())
 }
 
 func TestTasksOfWorkflows(t *testing.T) {

@@ -475,17 +475,21 @@ func (tx *transaction) rerunNode(rec *record) (refused, err error) {
 	if err != nil {
 		return nil, err
 	}
+	byWorkflow := &domain.TransitionError{TaskID: rec.task.ID, From: status, To: domain.TaskStatusPending, Node: true}
+	if w == nil || w.action == actionRemove || w.action == actionCancel {
+		return byWorkflow, nil
+	}
 	gates, err := tx.gates([]int64{rec.seq})
 	if err != nil {
 		return nil, err
 	}
 	g := gates[rec.seq]
 	step := domain.NodeReady
-	if g != nil && w != nil {
+	if g != nil {
 		w.changeGate(g, func() { step = g.Retry() })
 	}
-	if step == domain.NodeDropped || w == nil || w.action == actionRemove {
-		return &domain.TransitionError{TaskID: rec.task.ID, From: status, To: domain.TaskStatusPending, Node: true}, nil
+	if step == domain.NodeDropped {
+		return byWorkflow, nil
 	}
 	if g != nil {
 		rec.waits = step == domain.NodeWaits

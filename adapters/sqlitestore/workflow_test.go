@@ -108,6 +108,11 @@ func TestWorkflowsGoOnInBoundedTransactions(t *testing.T) {
 	tasks, err := db.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute})
 	require.NoError(t, err)
 	require.Len(t, tasks, 1, "what has not come to its cancellation is claimed")
+	var refused *domain.TransitionError
+	require.ErrorAs(t, db.RetryTask(t.Context(), domain.TaskIDOf(w.ID, "n0")), &refused)
+	require.Equal(t, domain.TaskStatusCancelled, refused.From)
+	require.True(t, refused.Node)
+	requireSound(t, db)
 	grows(func(c domain.WorkflowCounts) int { return c.Cancelled })
 	_, err = db.CancelWorkflow(t.Context(), w.ID)
 	require.NoError(t, err)

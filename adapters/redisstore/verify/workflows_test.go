@@ -171,6 +171,35 @@ func TestStepsAreToldInTheirOrderWhileAWorkflowIsRetried(t *testing.T) {
 	require.Empty(t, p.Verify(t, false))
 }
 
+func TestNoTaskIsRetriedWhileItsWorkflowIsCancelled(t *testing.T) {
+	t.Parallel()
+	p := storetest.NewPatient(t)
+	store := p.Open(t)
+	w := large([]domain.WorkflowNode{nodeAfter("b", "a")}, []domain.WorkflowNode{nodeAfter("a")})
+	_, err := store.CreateWorkflow(t.Context(), w)
+	require.NoError(t, err)
+	begin(t, p, w.ID, cancels)
+	_, err = store.PromoteDue(t.Context(), 1)
+	require.NoError(t, err)
+	status := func(id domain.TaskID) domain.TaskStatus {
+		task, err := store.GetTask(t.Context(), id)
+		require.NoError(t, err)
+		return task.Status
+	}
+	a, b := domain.TaskIDOf(w.ID, "a"), domain.TaskIDOf(w.ID, "b")
+	require.Equal(t, domain.TaskStatusPending, status(a), "the cancellation has not come to it")
+	require.Equal(t, domain.TaskStatusCancelled, status(b))
+	var refused *domain.TransitionError
+	require.ErrorAs(t, store.RetryTask(t.Context(), b), &refused)
+	require.True(t, refused.Node)
+	goOn(t, p, store)
+	require.NoError(t, store.RetryTask(t.Context(), a, b))
+	p.Report(t, p.Claim(t), ports.OutcomeCompleted)
+	p.Report(t, p.Claim(t), ports.OutcomeCompleted)
+	require.Equal(t, domain.TaskStatusCompleted, status(b))
+	require.Empty(t, p.Verify(t, false))
+}
+
 func TestAWorkflowThatIsCancelledAgainRunsNothingInBetween(t *testing.T) {
 	t.Parallel()
 	p := storetest.NewPatient(t)

@@ -21,9 +21,9 @@ for i = 4, #ARGV do
   if t and is_done(t) then
     node, flow, field = node_of(id)
     if node then
-      -- See NODE in workflows.lua. One of a workflow that is being removed runs no more.
+      -- See NODE in workflows.lua. One of a workflow that is being removed or cancelled runs no more.
       unfinished, unmet = struct.unpack('>I4I4', #node > 10 and node or string.rep('\255', 10), 3)
-      if redis.call('HEXISTS', flow, 'z') == 1 then unmet = 1 end
+      if redis.call('HEXISTS', flow, 'z') + redis.call('HEXISTS', flow, 'x') > 0 then unmet = 1 end
     end
   end
   if not t then
@@ -60,6 +60,8 @@ for i = 4, #ARGV do
       make_ready(id, t)
       notify = true
     end
+    -- The next may be of those that wait for it.
+    if node and i < #ARGV then K.follow(now) end
     out[#out + 1] = 0
   end
 end

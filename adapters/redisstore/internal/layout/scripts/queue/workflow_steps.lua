@@ -138,7 +138,7 @@ local function follow_edges(w, item)
       elseif node.gate == GATE_WAITING and node.unfinished == 0 then
         node.gate = GATE_OPEN
         ready[#ready + 1] = node
-      elseif node.gate == GATE_CLOSED and node.unmet == 0 then
+      elseif node.gate == GATE_CLOSED and node.unmet == 0 and node.unfinished > 0 then
         node.gate = GATE_WAITING
         again[#again + 1] = node
       end
