@@ -39,9 +39,10 @@ const (
 //     *domain.TransitionError with Node set. CancelTask cancels one that waits.
 //   - One that expires while it waits ends FAILED, as any.
 //   - TaskManager.RetryTask has it ready at once, or wait if predecessors have not finished. It
-//     refuses one with a predecessor that did not end as it asks for (Node is set). With a
-//     retried task, the ones wait again that were dropped because of it, unless another
-//     predecessor forbids it; those that wait for it because of its end wait for its next end. What has
+//     refuses one with a predecessor that did not end as it asks for, and any while the workflow
+//     is being cancelled (Node is set). Of several in one call, the later ones see the steps of
+//     those before. With a retried task, the ones wait again that were dropped because of it, unless
+//     another predecessor forbids it; those that wait for it because of its end wait for its next end. What has
 //     begun, or is ready, goes on.
 //   - QueueMaintainer.PurgeFinished keeps them all until the workflow has been finished for
 //     the retention, or the failed retention if one of its tasks is FAILED. Then it
@@ -73,7 +74,8 @@ type WorkflowKeeper interface {
 	RetryWorkflow(ctx context.Context, id domain.WorkflowID) (domain.WorkflowInfo, error)
 	// GetPredecessors returns how the predecessors of a task ended, or are, from a
 	// place on. A page ends early, with a Next, once its results have MaxCallBytes. A task without
-	// predecessors has none. Errors: domain.ErrInvalid, domain.ErrTaskNotFound.
+	// predecessors has none. While PurgeFinished removes the workflow, some or all may be missing, or the
+	// task. Errors: domain.ErrInvalid, domain.ErrTaskNotFound.
 	GetPredecessors(ctx context.Context, id domain.TaskID, page PlacePage) (domain.Predecessors, error)
 }
 

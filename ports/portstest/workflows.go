@@ -376,6 +376,17 @@ var workflowCases = []storeCase{
 			require.NoError(t, s.Queue.CancelTask(t.Context(), b))
 			require.NoError(t, s.Queue.RetryTask(t.Context(), b))
 			s.runNodes(t, "b")
+
+			// The later ones of a call see what became of those before.
+			id = s.create(t, node("x"), node("y", "x"), node("z", "y"))
+			x, y, z := domain.TaskIDOf(id, "x"), domain.TaskIDOf(id, "y"), domain.TaskIDOf(id, "z")
+			require.NoError(t, s.Queue.CancelTask(t.Context(), z, y, x))
+			requireRefusedNode(t, s.Queue.RetryTask(t.Context(), y))
+			require.NoError(t, s.Queue.RetryTask(t.Context(), x, y, z))
+			s.requireNodes(t, id, map[string]domain.TaskStatus{"x": pending, "y": none, "z": none})
+			s.runNodes(t, "x")
+			s.runNodes(t, "y")
+			s.runNodes(t, "z")
 			s.audit(t)
 		},
 	},
@@ -490,18 +501,27 @@ var workflowCases = []storeCase{
 
 			s.update(t, complete(s.claimOne(t), "")) // the task without a workflow
 			// One that runs again is not finished.
-			id := s.create(t, node("a"), node("b"))
+			id := s.create(t, nodeWhen("last", domain.WhenDone, "a", "b"), node("a"), node("b"))
 			both := s.claimNodes(t, "a", "b")
 			s.update(t, fail(both["a"], "broken"), complete(both["b"], ""))
 			s.Advance(2 * time.Hour)
 			require.NoError(t, s.Queue.RetryTask(t.Context(), domain.TaskIDOf(id, "a")))
 			s.Advance(2 * time.Hour)
 			require.Equal(t, 1, purge())
-			s.runNodes(t, "a")
+			s.runNodes(t, "a", "last")
 			s.Advance(time.Hour - time.Minute)
 			require.Zero(t, purge())
 			s.Advance(time.Minute)
-			require.Equal(t, 2, purge())
+			for range 3 {
+				ids, err := s.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{Retention: time.Hour, Limit: 1})
+				require.NoError(t, err)
+				require.Len(t, ids, 1)
+				before, err := s.Workflows.GetPredecessors(t.Context(), domain.TaskIDOf(id, "last"), ports.PlacePage{Limit: 2})
+				if err != nil {
+					require.ErrorIs(t, err, domain.ErrTaskNotFound)
+				}
+				require.Less(t, len(before.Predecessors), 2)
+			}
 			require.Zero(t, s.audit(t).Total())
 		},
 	},

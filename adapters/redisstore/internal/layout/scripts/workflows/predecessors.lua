@@ -1,6 +1,6 @@
 -- Reads how the predecessors of a task ended.
 -- KEYS: as in keys.lua. ARGV: id, place of the first, most, and how many bytes are enough.
--- Reply: {-2} if there is no such task; else how many there are in all, then for each ref, id, status,
+-- Reply: {-2} if there is no such task, or its workflow is being removed; else how many there are in all, then for each ref, id, status,
 -- result and errors.
 -- include: queue/common
 -- include: queue/keys
@@ -10,6 +10,7 @@ if redis.call('HEXISTS', K.tasks, id) == 0 then return { -2 } end
 local at = redis.call('HGET', key('nodes'), id)
 if not at then return { 0 } end
 local flow = key('workflow:' .. string.sub(at, 1, 16))
+if redis.call('HEXISTS', flow, 'z') == 1 then return { -2 } end
 local before = redis.call('HGET', flow, 'p' .. string.sub(at, 17)) or ''
 local _, ids, refs = nodes_at(flow, string.sub(before, 4 * from + 1, 4 * (from + tonumber(ARGV[3]))))
 local out = { math.floor(#before / 4) }
