@@ -359,6 +359,48 @@ var limitCases = []storeCase{
 		},
 	},
 	{
+		name:    "a call that ends a run twice frees one slot",
+		promise: "A slot is held until the lease ends: by a report, a release, a cancellation. So at no moment do more tasks of a limit hold leases than its Concurrency.",
+		run: func(t *testing.T, q *storeTest) {
+			for _, l := range q.scopes(1) {
+				for _, free := range []func(task *domain.Task){
+					func(task *domain.Task) {
+						require.NoError(t, q.Queue.ReleaseTask(t.Context(), *task.Lease, *task.Lease))
+					},
+					func(task *domain.Task) { q.complete(t, task, task) },
+					func(task *domain.Task) { q.update(t, complete(task, ""), complete(task, "")) },
+					func(task *domain.Task) { _ = q.Queue.CancelTask(t.Context(), task.ID, task.ID) },
+				} {
+					q.limit(t, l)
+					tasks := q.addOf(t, 4, "a")
+					free(q.claimOne(t))
+					require.Len(t, q.claim(t, 10), 1, l.Name)
+					_ = q.Queue.CancelTask(t.Context(), idsOf(tasks)...)
+					q.unlimit(t, l.Name)
+				}
+			}
+		},
+	},
+	{
+		name:    "a limit of many keys that was deleted is set again",
+		promise: "DeleteLimit removes the limit. What nothing else holds back is ready at once. SetLimit: what a limit admits begins.",
+		run: func(t *testing.T, q *storeTest) {
+			q.limit(t, ofKeys(1))
+			tasks := make([]*domain.Task, 3000)
+			for i := range tasks {
+				tasks[i] = newTask(ofKey(strconv.Itoa(i)))
+			}
+			q.enqueue(t, tasks...)
+			q.unlimit(t, "keys")
+			q.limit(t, ofKeys(1))
+			n := 0
+			for got := q.claim(t, 1000); len(got) > 0; got = q.claim(t, 1000) {
+				n += len(got)
+			}
+			require.Len(t, tasks, n)
+		},
+	},
+	{
 		name:    "no claim of many slips through when a limit is set",
 		promise: "From its return on no claim goes beyond it.",
 		run: func(t *testing.T, q *storeTest) {

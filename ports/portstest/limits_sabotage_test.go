@@ -2,6 +2,7 @@ package portstest_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -105,6 +106,22 @@ var limitSabotages = map[string]sabotage[*brokenQueue]{
 				return err
 			}
 			return q.TaskQueue.SetLimit(ctx, l)
+		}
+	}},
+	"a task that is given back twice frees two slots": {"Limits/a_call_that_ends_a_run_twice_frees_one_slot", func(q *brokenQueue) {
+		q.release = func(ctx context.Context, leases ...domain.Lease) error {
+			list, _ := q.TaskQueue.ListLimits(ctx)
+			for _, l := range list {
+				l.Concurrency, l.Retries = 2, ""
+				_ = q.TaskQueue.SetLimit(ctx, l.Limit)
+			}
+			return q.TaskQueue.ReleaseTask(ctx, leases...)
+		}
+	}},
+	"a limit that is set again admits less": {"Limits/a_limit_of_many_keys_that_was_deleted_is_set_again", func(q *brokenQueue) {
+		q.limit = func(ctx context.Context, l domain.Limit) error {
+			_, err := q.TaskQueue.Dequeue(ctx, ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Hour})
+			return errors.Join(err, q.TaskQueue.SetLimit(ctx, l))
 		}
 	}},
 	"a limit comes later than it says": {"Limits/no_claim_of_many_slips_through_when_a_limit_is_set", func(q *brokenQueue) {

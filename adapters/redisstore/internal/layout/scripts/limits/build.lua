@@ -27,17 +27,18 @@ local phases = {}
 phases.clear = function()
   if stage() ~= '' and string.sub(stage(), 1, 1) ~= '0' then return 'active', '0' end
   local of = key('keys:' .. queue.name)
-  local page = redis.call('HSCAN', of, 0, 'COUNT', 100)[2]
+  local reply = redis.call('HSCAN', of, at, 'COUNT', 100)
+  local page = reply[2]
   for i = 1, #page, 2 do
     local id = queue.name .. '|' .. page[i]
-    for _, n in ipairs(numbers) do redis.call('DEL', key('keyed:' .. n .. ':' .. id)) end
+    for _, n in ipairs(numbers) do redis.call('UNLINK', key('keyed:' .. n .. ':' .. id)) end
     redis.call('ZREM', key('tokens'), id)
     redis.call('HDEL', of, page[i])
   end
-  rest = rest - #page
-  if #page > 0 then return 'clear', '0' end
-  redis.call('DEL', key('slots:' .. queue.name))
-  for _, n in ipairs(numbers) do redis.call('DEL', open_key(n)) end
+  rest = rest - math.max(#page, 100)
+  if reply[1] ~= '0' then return 'clear', reply[1] end
+  redis.call('UNLINK', key('slots:' .. queue.name))
+  for _, n in ipairs(numbers) do redis.call('UNLINK', open_key(n)) end
   if stage() == '' then return '', '0' end
   redis.call('HSET', limited, 'm:' .. queue.name, '1' .. string.sub(stage(), 2))
   queue.stage = 1
@@ -61,11 +62,16 @@ phases.active = function()
   return 'ready', '0 0'
 end
 
--- The place in this phase is that of the list among those of the queue, and a cursor.
+-- The place in this phase is the list with that number, or the next one, and a cursor.
 phases.ready = function()
-  local nth, cursor = string.match(at, '^(%d+) (%d+)$')
-  local list_no = numbers[nth + 1]
+  local from, cursor = string.match(at, '^(%d+) (%d+)$')
+  from = tonumber(from)
+  local list_no
+  for _, n in ipairs(numbers) do
+    if n >= from and not list_no then list_no = n end
+  end
   if not list_no then return 'slots', '0' end
+  if list_no ~= from then cursor = '0' end
   local page = redis.call('ZSCAN', key('ready:' .. list_no), cursor, 'COUNT', 200)
   for i = 1, #page[2], 2 do
     local id, score = page[2][i], tonumber(page[2][i + 1])
@@ -78,8 +84,8 @@ phases.ready = function()
     end
   end
   rest = rest - #page[2] / 2
-  if page[1] ~= '0' then return 'ready', nth .. ' ' .. page[1] end
-  return 'ready', nth + 1 .. ' 0'
+  if page[1] ~= '0' then return 'ready', list_no .. ' ' .. page[1] end
+  return 'ready', list_no + 1 .. ' 0'
 end
 
 phases.slots = function()
@@ -116,7 +122,7 @@ phases.keys = function()
 end
 
 repeat
-  if phase ~= 'clear' and string.sub(stage(), 2) ~= since_stage then phase, at = 'clear', '0' end
+  if string.sub(stage(), 2) ~= since_stage then phase, at = 'clear', '0' end
   phase, at = phases[phase]()
   since_stage = string.sub(stage(), 2)
   store_keys()

@@ -8,12 +8,15 @@
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
 local now = store_now(ARGV[1])
 emit_if_read(now)
-local out, freed, stopped = {}, {}, {}
+local out, freed, stopped, seen = {}, {}, {}, {}
 for i = 4, #ARGV do
   local id, fence = string.sub(ARGV[i], 1, 16), string.sub(ARGV[i], 17)
   local s = redis.call('HGET', K.state, id)
   local t = s and string.sub(s, 27, 44) == fence and unpack_state(s)
-  if t and t.status == PROCESSING then
+  if t and seen[id] then
+    out[#out + 1] = 1
+  elseif t and t.status == PROCESSING then
+    seen[id] = true
     freed[#freed + 1] = { id, t }
     out[#out + 1] = 1
   elseif t and t.status == PENDING then
