@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"logsift/adapters/redisstore"
+	"logsift/adapters/sqlitestore"
 	"logsift/application"
 	"logsift/bootstrap"
 	"logsift/domain"
@@ -40,6 +41,10 @@ type ChildConfig struct {
 	Store      string   `json:"store"`
 	Partitions int      `json:"partitions,omitempty"`
 	Settings   Settings `json:"settings"`
+	// SQLite is whether Store is a file of sqlitestore.
+	SQLite bool `json:"sqlite,omitempty"`
+	// Types are those that a worker runs, those of log lines if there are none.
+	Types []domain.TaskType `json:"types,omitempty"`
 	// Skew moves the clock that a worker gives to the scripts. It is a mutant: the
 	// product always uses that of Redis.
 	Skew time.Duration `json:"skew,omitempty"`
@@ -116,19 +121,33 @@ func serve(ctx context.Context, config ChildConfig) error {
 	return app.Run(ctx, nil, ready)
 }
 
-// work is the program's worker, with a processor that does as the tasks ask, and
-// with the recording decorator.
-func work(ctx context.Context, config ChildConfig) error {
+// workerStore is what a worker needs of a store.
+type workerStore interface {
+	ports.TaskQueue
+	ports.RunTracker
+	ports.LogRepository
+	Close() error
+}
+
+func openStore(ctx context.Context, config ChildConfig) (workerStore, error) {
+	if config.SQLite {
+		return sqlitestore.Open(ctx, config.Store, sqlitestore.Config{})
+	}
 	c := redisstore.Config{URL: config.Store, Partitions: config.Partitions, CallTimeout: config.Settings.callTimeout()}
 	if config.Skew != 0 {
 		c.ClockOffset = func() time.Duration { return config.Skew }
 	}
-	client, err := redisstore.Open(ctx, c)
+	return redisstore.Open(ctx, c)
+}
+
+// work is the program's worker, with a processor that does as the tasks ask, and
+// with the recording decorator.
+func work(ctx context.Context, config ChildConfig) error {
+	client, err := openStore(ctx, config)
 	if err != nil {
 		return errors.Join(errNotStarted, err)
 	}
 	defer func() { _ = client.Close() }()
-	queue := client.TaskQueue
 	recorder, err := NewRecorder(config.Dir, config.Name)
 	if err != nil {
 		return err
@@ -143,7 +162,7 @@ func work(ctx context.Context, config ChildConfig) error {
 	if err != nil {
 		return err
 	}
-	scheduler, err := application.NewScheduler(&Recorded{TaskQueue: queue, Recorder: recorder}, application.SchedulerConfig{
+	scheduler, err := application.NewScheduler(&Recorded{TaskQueue: client, Recorder: recorder}, application.SchedulerConfig{
 		Workers: config.Settings.Slots, Lease: config.Settings.Lease, RetryPolicy: config.Settings.retry(),
 		MaxRecoveries: config.Settings.MaxRecoveries, Retention: config.Settings.Retention,
 		Runs: client, PurgeInterval: 500 * time.Millisecond, TimeoutGrace: 500 * time.Millisecond,
@@ -151,8 +170,11 @@ func work(ctx context.Context, config ChildConfig) error {
 	if err != nil {
 		return err
 	}
-	if err := scheduler.RegisterProcessor(domain.TaskTypeLogAnalysis, newProcessor(config.Name, runs, client)); err != nil {
-		return err
+	processor := newProcessor(config.Name, runs, client)
+	for _, typ := range append(config.Types, domain.TaskTypeLogAnalysis) {
+		if err := scheduler.RegisterProcessor(typ, processor); err != nil {
+			return err
+		}
 	}
 	if err := scheduler.Start(ctx); err != nil {
 		return err

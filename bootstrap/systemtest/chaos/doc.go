@@ -22,6 +22,9 @@
 // TestAnOlderBuildBeside runs two builds of the whole program on one Redis
 // ([Upgrade]). Their workers write no history, so less is judged.
 //
+// TestChaosOfLimits has three workers on Redis, and on a file of SQLite, run tasks that are
+// under limits, while they are killed and paused and the limits change ([LimitStorm]).
+//
 // Every client of the queue writes its own history, a file of JSON lines
 // ([Event]), before and after each call: the workers by [Recorded], a decorator
 // of ports.TaskQueue, the client by itself. Processors write when they start and
