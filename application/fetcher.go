@@ -38,7 +38,7 @@ type fetcher struct {
 const (
 	// gatherPause is between the begins of two claims while tasks come one after another,
 	// so that one call has what came meanwhile.
-	gatherPause = 500 * time.Microsecond
+	gatherPause = 200 * time.Microsecond
 	// steadyGap is between two claims with tasks at most for more to be expected soon.
 	steadyGap = 3 * time.Millisecond
 	// enoughForCall is how many tasks or reports are worth a call at once: what one call

@@ -412,7 +412,7 @@ func TestCallsGatherWhatComesOneAfterAnother(t *testing.T) {
 		t.Helper()
 		w := startWorld(t, application.SchedulerConfig{Workers: 50}, func(context.Context, *domain.Task) ([]byte, error) { return nil, nil })
 		w.queue.set(func(q *faultyQueue) {
-			q.delay["Dequeue"], q.delay["UpdateTask"] = 200*time.Microsecond, 200*time.Microsecond
+			q.delay["Dequeue"], q.delay["UpdateTask"] = 100*time.Microsecond, 100*time.Microsecond
 		})
 		settle(time.Second)
 		w.queue.set(func(q *faultyQueue) { clear(q.calls) })
@@ -423,7 +423,7 @@ func TestCallsGatherWhatComesOneAfterAnother(t *testing.T) {
 		w := begin(t)
 		for range n {
 			w.enqueue(newTestTask())
-			pass(250 * time.Microsecond)
+			pass(100 * time.Microsecond)
 		}
 		settle(3 * time.Millisecond)
 		require.EqualValues(t, n, w.queueStats().Completed)
