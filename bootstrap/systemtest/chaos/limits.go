@@ -89,7 +89,7 @@ func limitSettings() Settings {
 // NewLimitStorm starts three workers on the store, which child says how to open. Close it.
 func NewLimitStorm(store LimitStore, child ChildConfig, seed uint64) (*LimitStorm, error) {
 	s := &LimitStorm{
-		store: store, dir: child.Dir, r: rand.New(rand.NewPCG(seed, seed)), //nolint:gosec // It is a test.
+		store: store, dir: child.Dir, r: rand.New(rand.NewPCG(seed, seed)),
 		bounds: map[string]*bound{}, tasks: map[string]*limitedTask{},
 	}
 	for i := range 3 {
@@ -171,7 +171,7 @@ func (s *LimitStorm) Run(ctx context.Context) ([]Violation, error) {
 	var looked, loaded error
 	others.Go(func() { looked = s.look(looking) })
 	done := make(chan struct{})
-	loader := rand.New(rand.NewPCG(s.r.Uint64(), 0)) //nolint:gosec // It is a test.
+	loader := rand.New(rand.NewPCG(s.r.Uint64(), 0))
 	go func() {
 		defer close(done)
 		loaded = s.load(ctx, loader)
@@ -355,10 +355,10 @@ func (s *LimitStorm) look(ctx context.Context) error {
 				processing[group] = max(processing[group], n)
 			}
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // The storm is over, which ends a look.
+		case err != nil:
 			return err
 		}
 		for _, u := range uses {
