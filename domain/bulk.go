@@ -62,6 +62,9 @@ func (a TaskAction) Allowed(t *Task) error {
 		if t.Status == TaskStatusProcessing {
 			return &TransitionError{TaskID: t.ID, From: t.Status}
 		}
+		if t.Workflow != nil {
+			return &TransitionError{TaskID: t.ID, From: t.Status, Node: true}
+		}
 		return nil
 	default:
 		return &ValidationError{Field: "action", Rule: "must be one of retry, cancel, run, delete"}

@@ -21,3 +21,13 @@ func TestActionsHaveNames(t *testing.T) {
 	require.False(t, seen[none.String()])
 	require.ErrorIs(t, none.Allowed(&domain.Task{}), domain.ErrInvalid)
 }
+
+func TestATaskOfAWorkflowIsNotRemovedByItself(t *testing.T) {
+	t.Parallel()
+	task := &domain.Task{Status: domain.TaskStatusCompleted}
+	require.NoError(t, domain.TaskActionDelete.Allowed(task))
+	task.Workflow = &domain.WorkflowRef{Ref: "a"}
+	require.Equal(t, &domain.TransitionError{From: domain.TaskStatusCompleted, Node: true}, domain.TaskActionDelete.Allowed(task))
+	task.Status = domain.TaskStatusProcessing
+	require.Equal(t, &domain.TransitionError{From: domain.TaskStatusProcessing}, domain.TaskActionDelete.Allowed(task))
+}

@@ -21,7 +21,7 @@ func (a *API) taskView(t *domain.Task) wire.Task {
 		}
 	}
 	var kept *time.Time
-	if t.Retention > 0 || a.cfg.Retention > 0 {
+	if t.Workflow == nil && (t.Retention > 0 || a.cfg.Retention > 0) { // A node is kept with its workflow.
 		kept = timeView(t.KeptUntil(a.cfg.Retention, a.cfg.FailedRetention))
 	}
 	var workflow *wire.WorkflowRef

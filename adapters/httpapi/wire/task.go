@@ -98,7 +98,7 @@ type Task struct {
 	ScheduledAt *time.Time `json:"scheduled_at"`
 	StartedAt   *time.Time `json:"started_at"`
 	CompletedAt *time.Time `json:"completed_at"`
-	// KeptUntil is when a finished task is to be removed, absent for others.
+	// KeptUntil is when a finished task is to be removed, absent for others and for those of a workflow.
 	KeptUntil *time.Time      `json:"kept_until,omitempty"`
 	Result    json.RawMessage `json:"result"`
 	// LastError is the message of the newest of Errors, "" if there is none.
