@@ -86,6 +86,9 @@ type runLog struct {
 	ended bool
 }
 
+// endedLog is the log of all runs that have ended and logged nothing.
+var endedLog = &runLog{ended: true}
+
 // runLogSaver saves what runs log, that of all runs of a process.
 type runLogSaver struct {
 	*DefaultScheduler
@@ -158,8 +161,11 @@ func runLogSize(e *domain.LogEntry) int {
 func (s *runLogSaver) end(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.log == nil {
+		r.log = endedLog
+	}
 	l := r.log
-	if l == nil || l.ended {
+	if l.ended {
 		return
 	}
 	l.ended = true

@@ -96,6 +96,25 @@ func TestARunsLogIsStoredWhileItRuns(t *testing.T) {
 	})
 }
 
+func TestNothingIsLoggedBehindARun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, logs := startLogged(t, func(ctx context.Context, _ *domain.Task) ([]byte, error) {
+			go func() {
+				pass(2 * time.Second)
+				application.Log(ctx, domain.LogLevelInfo, "late", nil)
+			}()
+			return nil, nil
+		})
+		task := newTestTask()
+		w.enqueue(task)
+		settle(5 * time.Second)
+		texts, _ := logs.lines(t, task.ID)
+		require.Empty(t, texts)
+		w.stop()
+	})
+}
+
 func TestARunsLogIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -16,6 +16,10 @@ import (
 // leaseSlack is how long a lease may outlast its run's time-out and grace.
 const leaseSlack = 10 * time.Second
 
+// reportLease is how long the lease of such a run lasts at most while its end is reported, a little
+// after its time-out and grace: no longer than leaseSlack after them.
+const reportLease = leaseSlack / 2
+
 // What a process knows of the workers of other programs is bounded. Beyond it tasks are
 // given out as ever, and the workers and runs are not shown.
 const (

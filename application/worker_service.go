@@ -213,7 +213,7 @@ func (s *WorkerService) endOverdue(ctx context.Context) error {
 		for i, run := range runs {
 			leases[i] = *run.Task.Lease
 		}
-		_, err := s.queue.ExtendLease(ctx, s.cfg.Lease, leases...)
+		_, err := s.queue.ExtendLease(ctx, min(s.cfg.Lease, reportLease), leases...)
 		var held []ports.RunReport
 		for i, run := range runs {
 			switch item := domain.ItemError(err, i); {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,6 +229,42 @@ func (c *timedRuns) ObserveRun(run ports.RunEnd) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended[run.Reason]++
+}
+
+// lastLease remembers when the newest lease that was extended ends.
+type lastLease struct {
+	ports.TaskQueue
+
+	ends atomic.Pointer[time.Time]
+}
+
+func (q *lastLease) ExtendLease(ctx context.Context, lease time.Duration, leases ...domain.Lease) ([]domain.Lease, error) {
+	out, err := q.TaskQueue.ExtendLease(ctx, lease, leases...)
+	if err == nil && len(out) > 0 {
+		q.ends.Store(&out[0].ExpiresAt)
+	}
+	return out, err
+}
+
+// A process that is lost while it reports such a run leaves a lease that ends as soon as any.
+func TestNoLeaseOutlastsATimeoutForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New(memstore.Config{})
+		queue := &lastLease{TaskQueue: store}
+		s := served(t, queue, store, nil)
+		task := newTestTask(func(t *domain.Task) { t.Timeout = 10 * time.Second })
+		_, err := store.Enqueue(t.Context(), task)
+		require.NoError(t, err)
+		begin := time.Now()
+		_, err = s.ClaimTasks(t.Context(), "w", ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Hour, Types: []domain.TaskType{testType}})
+		require.NoError(t, err)
+		settle(20 * time.Second)
+		got, err := store.GetTask(t.Context(), task.ID)
+		require.NoError(t, err)
+		require.Equal(t, domain.ReasonTimeout, got.Errors[0].Reason)
+		require.LessOrEqual(t, queue.ends.Load().Sub(begin), task.Timeout+15*time.Second)
+	})
 }
 
 func TestRunsOfWorkersEndWithTheirTimeout(t *testing.T) {
