@@ -160,7 +160,7 @@ func (a *API) workflowRoutes() []route {
 		{methods: post, path: workflow + ":cancel", off: off, serve: a.changeWorkflow(WorkflowService.CancelWorkflow), role: apikey.Write, action: "workflow.cancel"},
 		{methods: post, path: workflow + ":retry", off: off, serve: a.changeWorkflow(WorkflowService.RetryWorkflow), role: apikey.Write, action: "workflow.retry"},
 		{methods: get, path: "/api/v1/queue" + predecessors, off: off, serve: a.listPredecessors, role: apikey.Read, query: page},
-		{methods: get, path: "/api/v1/worker" + predecessors, off: off, serve: a.listPredecessors, role: apikey.Worker, query: page},
+		{methods: get, path: "/api/v1/worker" + predecessors, off: off || a.workers == nil, serve: a.listHeldPredecessors, role: apikey.Worker, query: append(page, "lease")},
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 	MaxClaimWait = time.Minute
 	// MaxLeases is how many leases or reports a request has.
 	MaxLeases = ports.MaxClaim
-	// MaxHeartbeatLines is how many lines a heartbeat has for the logs of its runs.
+	// MaxHeartbeatLines is how many lines a heartbeat has for the log of its run.
 	MaxHeartbeatLines = 100
 )
 
@@ -226,15 +226,13 @@ func (a *API) extendLeases(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if len(lines) > 0 && len(runs) > 1 {
+		return &domain.ValidationError{Field: "log", Rule: "goes with one lease only: send a heartbeat for each run that logs"}
+	}
 	extended, err := a.workers.ExtendLeases(r.Context(), request.Worker(r), lease, progress, runs...)
-	if len(lines) > 0 {
-		for i, run := range runs {
-			if domain.ItemError(err, i) != nil {
-				continue
-			}
-			if err := a.workers.LogRun(r.Context(), run.Task, lines...); err != nil {
-				return err
-			}
+	if len(lines) > 0 && err == nil {
+		if err := a.workers.LogRun(r.Context(), runs[0].Task, lines...); err != nil {
+			return err
 		}
 	}
 	return a.answerLeases(w, len(runs), err, func(i int, result *wire.LeaseResult) {

@@ -104,9 +104,9 @@ func TestAWorkersDay(t *testing.T) {
 	results(t, w, "heartbeat", wire.Heartbeat{Leases: leases[:1], Progress: &wire.GivenProgress{Percent: 40, Note: "resizing", Data: json.RawMessage(`[ 1 ]`)}})
 	require.Equal(t, domain.Progress{Percent: 40, Note: "resizing", Data: []byte("[1]")}, *w.Workers.Progress)
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	results(t, w, "heartbeat", wire.Heartbeat{Leases: leases[:2], Log: []wire.GivenLine{{Message: "one"}, {Message: "two", Level: "WARN", Time: &at}}})
+	results(t, w, "heartbeat", wire.Heartbeat{Leases: leases[1:2], Log: []wire.GivenLine{{Message: "one"}, {Message: "two", Level: "WARN", Time: &at}}})
 	require.Equal(t, []domain.LogEntry{{Level: domain.LogLevelInfo, Message: "one"}, {Level: domain.LogLevelWarn, Message: "two", Timestamp: at}}, w.Workers.Logged[ids[1]])
-	require.Len(t, w.Workers.Logged, 2)
+	require.Len(t, w.Workers.Logged, 1)
 
 	reports := wire.ReportRuns{Reports: []wire.RunReport{
 		{Lease: leases[0], Outcome: "completed", Result: json.RawMessage(`{ "width": 100 }`)},
@@ -139,8 +139,9 @@ func TestAWorkersDay(t *testing.T) {
 
 	// The old lease is lost, for each call, and the others go on.
 	clear(w.Workers.Logged)
-	lost := results(t, w, "heartbeat", wire.Heartbeat{Leases: []string{leases[3], again[0].Lease}, Log: []wire.GivenLine{{Message: "late"}}})
-	require.Len(t, w.Workers.Logged, 1, "a run that has lost its lease logs nothing")
+	results(t, w, "heartbeat", wire.Heartbeat{Leases: leases[3:], Log: []wire.GivenLine{{Message: "late"}}})
+	require.Empty(t, w.Workers.Logged, "a run that has lost its lease logs nothing")
+	lost := results(t, w, "heartbeat", wire.Heartbeat{Leases: []string{leases[3], again[0].Lease}})
 	require.Equal(t, "urn:logsift:problem:lease-lost", lost[0].Problem.Type)
 	require.Equal(t, []bool{false, true}, []bool{*lost[0].Held, *lost[1].Held})
 	require.Equal(t, 409, results(t, w, "release", wire.ReleaseTasks{Leases: leases[3:]})[0].Status)
@@ -205,6 +206,7 @@ func TestWorkersAreToldTheField(t *testing.T) {
 		"a line of blanks":     {"heartbeat", `{"leases":["` + lease + `"],"log":[{"message":"a"},{"message":" "}]}`, "log.1.message", ""},
 		"a level that is none": {"heartbeat", `{"leases":["` + lease + `"],"log":[{"message":"a","level":"loud"}]}`, "log.0.level", ""},
 		"many lines":           {"heartbeat", `{"leases":["` + lease + `"],"log":[` + strings.TrimSuffix(strings.Repeat(`{"message":"a"},`, 101), ",") + `]}`, "log", ""},
+		"lines of two runs":    {"heartbeat", `{"leases":["` + lease + `","` + lease + `"],"log":[{"message":"a"}]}`, "log", ""},
 		"no lease at all":      {"heartbeat", `{"leases":["` + lease + `",""]}`, "leases.1", ""},
 		"a cut lease":          {"release", `{"leases":["` + lease[:40] + `"]}`, "leases.0", ""},
 		"a forged lease":       {"release", `{"leases":["` + forged + `"]}`, "leases.0", ""},

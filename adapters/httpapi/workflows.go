@@ -162,6 +162,29 @@ func (a *API) listPredecessors(w http.ResponseWriter, r *http.Request) error {
 	return wire.Write(w, http.StatusOK, out)
 }
 
+// listHeldPredecessors is listPredecessors for the worker that holds the lease of the task.
+func (a *API) listHeldPredecessors(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	run, err := parseLeaseToken(request.CallerID(r.Context()), r.URL.Query().Get("lease"))
+	if err == nil && run.Task.ID != id {
+		err = errLeaseToken
+	}
+	if err != nil {
+		return &domain.ValidationError{Field: "lease", Rule: err.Error()}
+	}
+	task, err := a.queue.GetTask(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if task.Lease == nil || !task.Lease.SameFence(*run.Task.Lease) {
+		return domain.ErrLeaseLost
+	}
+	return a.listPredecessors(w, r)
+}
+
 // placePage reads limit and cursor of a list whose cursor is a place.
 func placePage(r *http.Request) (ports.PlacePage, error) {
 	q := request.NewQuery(r)

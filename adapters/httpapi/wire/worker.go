@@ -34,7 +34,7 @@ type Heartbeat struct {
 	LeaseSeconds *float64 `json:"lease_seconds,omitempty"`
 	// Progress is how far the runs have come, each of them.
 	Progress *GivenProgress `json:"progress,omitempty"`
-	// Log are lines for the logs of the runs, of each of them, at most 100.
+	// Log are lines for the log of the run, at most 100. They go with one lease only.
 	Log []GivenLine `json:"log,omitempty"`
 }
 
