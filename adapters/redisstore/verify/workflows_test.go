@@ -107,11 +107,11 @@ func setNode(t *testing.T, p *storetest.Patient, flow string, place byte, change
 	p.Do(t, "HSET", flow, field, node)
 }
 
-// large is a workflow of these nodes with so many tasks between them that what is done to the whole needs
-// several calls.
-func large(first, last []domain.WorkflowNode) *domain.Workflow {
+// large is a workflow of these nodes with so many tasks between them, of 1500 or more, that what is
+// done to the whole needs several calls.
+func large(between int, first, last []domain.WorkflowNode) *domain.Workflow {
 	w := &domain.Workflow{ID: uuid.New(), Nodes: first}
-	for i := range 1500 {
+	for i := range between {
 		n := nodeAfter("f" + strconv.Itoa(i))
 		n.Task.Priority = domain.PriorityLow
 		w.Nodes = append(w.Nodes, n)
@@ -148,7 +148,7 @@ func TestStepsAreToldInTheirOrderWhileAWorkflowIsRetried(t *testing.T) {
 	t.Parallel()
 	p := storetest.NewPatient(t)
 	store := p.Open(t)
-	w := large(nil, []domain.WorkflowNode{nodeAfter("a"), nodeAfter("b", "a")})
+	w := large(1500, nil, []domain.WorkflowNode{nodeAfter("a"), nodeAfter("b", "a")})
 	w.Nodes[1500].Task.Priority = domain.PriorityHigh
 	_, err := store.CreateWorkflow(t.Context(), w)
 	require.NoError(t, err)
@@ -175,7 +175,7 @@ func TestNoTaskIsRetriedWhileItsWorkflowIsCancelled(t *testing.T) {
 	t.Parallel()
 	p := storetest.NewPatient(t)
 	store := p.Open(t)
-	w := large([]domain.WorkflowNode{nodeAfter("b", "a")}, []domain.WorkflowNode{nodeAfter("a")})
+	w := large(1500, []domain.WorkflowNode{nodeAfter("b", "a")}, []domain.WorkflowNode{nodeAfter("a")})
 	_, err := store.CreateWorkflow(t.Context(), w)
 	require.NoError(t, err)
 	begin(t, p, w.ID, cancels)
@@ -206,7 +206,7 @@ func TestAWorkflowThatIsCancelledAgainRunsNothingInBetween(t *testing.T) {
 	store := p.Open(t)
 	callback := nodeAfter("callback", "a")
 	callback.When = domain.WhenFailure
-	w := large([]domain.WorkflowNode{nodeAfter("a")}, []domain.WorkflowNode{callback})
+	w := large(3500, []domain.WorkflowNode{nodeAfter("a")}, []domain.WorkflowNode{callback})
 	_, err := store.CreateWorkflow(t.Context(), w)
 	require.NoError(t, err)
 	for _, what := range []byte{cancels, retries, cancels} {
@@ -221,6 +221,6 @@ func TestAWorkflowThatIsCancelledAgainRunsNothingInBetween(t *testing.T) {
 	}
 	page, err := store.GetWorkflow(t.Context(), w.ID, ports.PlacePage{Limit: 1})
 	require.NoError(t, err)
-	require.Equal(t, domain.WorkflowCounts{Cancelled: 1502}, page.Counts)
+	require.Equal(t, domain.WorkflowCounts{Cancelled: 3502}, page.Counts)
 	require.Empty(t, p.Verify(t, false))
 }
