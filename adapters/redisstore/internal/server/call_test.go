@@ -2,31 +2,26 @@ package server
 
 import (
 	"context"
+	"net"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"logsift/adapters/redisstore/internal/layout"
 )
 
-func TestTheContextOfACall(t *testing.T) {
+func TestACallEndsInTimeWhenItsDialHangs(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		parent, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		short, long := within(parent, time.Second), within(parent, time.Hour)
-		at, ok := short.Deadline()
-		require.True(t, ok)
-		require.Equal(t, time.Second, time.Until(at))
-		at, _ = long.Deadline()
-		require.Equal(t, time.Minute, time.Until(at), "a call ends with what it is of")
-
-		require.NoError(t, short.Err())
-		<-time.After(time.Second)
-		require.ErrorIs(t, short.Err(), context.DeadlineExceeded)
-		require.NoError(t, long.Err())
-		cancel()
-		<-long.Done()
-		require.ErrorIs(t, long.Err(), context.Canceled)
-	})
+	rdb := redis.NewClient(&redis.Options{Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}})
+	t.Cleanup(func() { _ = rdb.Close() })
+	c := &Client{Redis: rdb, Config: Config{CallTimeout: 50 * time.Millisecond}}
+	began := time.Now()
+	_, err := c.Run(t.Context(), layout.LoadScript("queue/ready"), nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Less(t, time.Since(began), 2*time.Second)
 }

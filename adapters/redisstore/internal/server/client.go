@@ -158,7 +158,9 @@ func (c *Client) Run(ctx context.Context, s *layout.Script, keys []string, args 
 
 // RunWithin is run with a time limit of its own.
 func (c *Client) RunWithin(ctx context.Context, limit time.Duration, s *layout.Script, keys []string, args ...any) (any, error) {
-	ctx = within(ctx, limit)
+	// A dial that hangs, too, is waited for until the end of the context alone.
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	rdb := c.Redis
 	if s.Leases {
 		rdb = c.leases
@@ -168,34 +170,6 @@ func (c *Client) RunWithin(ctx context.Context, limit time.Duration, s *layout.S
 		return nil, fmt.Errorf("redis script %s: %w", s.Name, c.Translate(ctx, err))
 	}
 	return reply, nil
-}
-
-// callContext is the context of a call. It ends with the one that it is of, and has a
-// deadline, which connections heed. No timer runs for it, as context.WithTimeout starts
-// one, since few calls come close to their time limits.
-type callContext struct {
-	context.Context //nolint:containedctx // It is one.
-
-	deadline time.Time
-}
-
-func within(ctx context.Context, limit time.Duration) context.Context {
-	deadline := time.Now().Add(limit)
-	if earlier, ok := ctx.Deadline(); ok && earlier.Before(deadline) {
-		deadline = earlier
-	}
-	return &callContext{ctx, deadline}
-}
-
-// Deadline is that of the call.
-func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, true }
-
-// Err says that the deadline has passed, too.
-func (c *callContext) Err() error {
-	if err := c.Context.Err(); err != nil || time.Now().Before(c.deadline) {
-		return err
-	}
-	return context.DeadlineExceeded
 }
 
 // RunShared is run for scripts that many callers call at the same time: their calls
