@@ -25,6 +25,8 @@ type limit struct {
 	// full is when the bucket of a queue or a type is full, in nanoseconds since 1970.
 	full    int64
 	changed bool
+	// damaged is that it is known of which tasks it is and no more: it holds nothing back.
+	damaged bool
 	// waiters stands for all lanes under the limit, where those who wait are woken.
 	waiters *lane
 }
@@ -52,13 +54,15 @@ func readLimits(q *statements) (*limits, error) {
 	all := &limits{byID: map[int64]*limit{}, byTarget: map[target]*limit{}}
 	err := q.each(func(r *row) error {
 		l := &limit{id: r.int(0), running: r.int(2), waiting: r.int(3), full: r.int(4)}
-		if err := json.Unmarshal(r.blob(1), &l.Limit); err != nil && r.err == nil {
-			r.err = fmt.Errorf("%w: limit %d: %w", domain.ErrCorruptRecord, l.id, err)
+		of := domain.Limit{Name: r.text(5), Scope: domain.LimitScope(r.text(6)), Queue: r.text(7), Type: domain.TaskType(r.text(8)), Key: string(r.blob(9))}
+		err := json.Unmarshal(r.blob(1), &l.Limit)
+		if l.damaged = err != nil || l.Validate() != nil || l.Name != of.Name || !l.SameTasks(&of); l.damaged {
+			l.Limit = of
 		}
 		l.waiters = &lane{laneKey: laneKey{queue: l.Queue, typ: l.Type}}
 		all.byID[l.id], all.byTarget[targetOf(&l.Limit)] = l, l
 		return r.err
-	}, "SELECT id, body, running, waiting, full_ns FROM task_limit")
+	}, "SELECT id, body, running, waiting, full_ns, name, scope, queue, type, key FROM task_limit")
 	return all, err
 }
 
@@ -391,6 +395,9 @@ func (q *TaskQueue) ListLimits(ctx context.Context) ([]domain.LimitUse, error) {
 			return err
 		}
 		for _, l := range all.byID {
+			if l.damaged {
+				continue // The verifier tells of it.
+			}
 			out = append(out, domain.LimitUse{Limit: l.Limit, Running: l.running, Waiting: l.waiting})
 		}
 		slices.SortFunc(out, func(a, b domain.LimitUse) int { return cmp.Compare(a.Name, b.Name) })

@@ -345,3 +345,48 @@ func TestWhoHasNoLimitsRunsNoStatementForThem(t *testing.T) {
 }
 
 func errOf[T any](_ T, err error) error { return err }
+
+func TestALimitThatCannotBeReadHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	for _, l := range []domain.Limit{
+		{Name: "one", Scope: domain.LimitQueue, Queue: domain.DefaultQueue, Concurrency: 1},
+		{Name: "one", Scope: domain.LimitKey, Queue: domain.DefaultQueue, Concurrency: 1},
+	} {
+		db, _ := openStore(t, Config{})
+		q := db.TaskQueue
+		claim := func() []*domain.Task {
+			got, err := q.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 5, Lease: time.Minute})
+			require.NoError(t, err)
+			return got
+		}
+		add := func() {
+			task := domain.NewTask(uuid.New(), "test", []byte(`{}`))
+			task.Key = "a"
+			_, err := q.Enqueue(t.Context(), task)
+			require.NoError(t, err)
+		}
+		harm := func() {
+			require.NoError(t, db.writer.do(t.Context(), "harm", func(tx *transaction) error {
+				_, err := tx.exec("UPDATE task_limit SET body = x'78'")
+				tx.valid = false
+				return err
+			}))
+		}
+		require.NoError(t, q.SetLimit(t.Context(), l))
+		harm()
+		var found []string
+		_, err := db.Verify(t.Context(), ports.VerifyRequest{Report: func(f domain.Finding) { found = append(found, f.Kind) }})
+		require.NoError(t, err)
+		require.Equal(t, []string{KindRuleBroken}, found)
+		add()
+		add()
+		require.Len(t, claim(), 2)
+		require.NoError(t, q.SetLimit(t.Context(), l))
+		list, err := q.ListLimits(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.Equal(t, l, list[0].Limit)
+		harm()
+		require.NoError(t, q.DeleteLimit(t.Context(), "one"))
+	}
+}

@@ -131,8 +131,12 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 				req.Progress(summary)
 			}
 		}
-		if wrong, err = checkLimits(s, db.now()); err != nil {
+		var damaged []domain.Finding
+		if wrong, damaged, err = checkLimits(s, db.now()); err != nil {
 			return err
+		}
+		for _, f := range damaged {
+			report(f)
 		}
 		if nodes, err = checkNodes(s); err != nil {
 			return err

@@ -59,18 +59,24 @@ const (
 		WHERE t.seq = s.holder AND t.key = s.key AND l.queue = s.queue AND t.state <= 4)`
 )
 
-// checkLimits returns what is wrong with lines, slots and limits.
-func checkLimits(s *statements, now int64) (wrong []domain.Finding, err error) {
+// checkLimits returns what is wrong with lines, slots and limits, and which limits cannot be
+// read.
+func checkLimits(s *statements, now int64) (wrong, damaged []domain.Finding, err error) {
 	for _, r := range limitRules {
 		found, err := r.check(s, r.kind)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		wrong = append(wrong, found...)
 	}
 	all, err := readLimits(s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	for _, l := range all.byID {
+		if l.damaged {
+			damaged = append(damaged, domain.Finding{Kind: KindRuleBroken, Place: "task_limit", Detail: fmt.Sprintf("limit %s cannot be read and is not kept to: set it again", l.Name)})
+		}
 	}
 	uses := map[*limit]keyUse{}
 	// The rows come by key and queue.
@@ -117,7 +123,7 @@ func checkLimits(s *statements, now int64) (wrong []domain.Finding, err error) {
 			})
 		}
 	}
-	return wrong, err
+	return wrong, damaged, err
 }
 
 // rebuildLimits makes lines, slots and the counts of limits anew from the tasks. Of a slot

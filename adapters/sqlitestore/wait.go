@@ -16,6 +16,9 @@ import (
 // both stay below 1 % of a core.
 const watchInterval = 50 * time.Millisecond
 
+// tokenWait is the shortest time that a claim waits for tokens.
+const tokenWait = 5 * time.Millisecond
+
 // never is a due time that does not come.
 const never = math.MaxInt64
 
@@ -278,5 +281,6 @@ func nextClaim(q *statements, all *limits, now int64, wanted *selection) (int64,
 		return next, err
 	}
 	_, token, err := all.openClasses(q, now, wanted)
-	return min(next, token), err
+	// Tokens that come one right after another are waited for together.
+	return max(min(next, token), now+int64(tokenWait/time.Microsecond)), err
 }
