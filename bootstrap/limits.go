@@ -30,7 +30,8 @@ func (c *Config) validateLimits() error {
 }
 
 // setLimits stores the limits of the configuration that are others than those stored, if
-// this process stays.
+// this process stays. Those of keys may be stored and not yet kept to everywhere, if a
+// process that set them has died: a repeat ends that, or does nothing.
 func setLimits(service *application.LimitService, config Config) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if config.Addr == "" && config.Workers == 0 || len(config.Limits) == 0 {
@@ -46,7 +47,7 @@ func setLimits(service *application.LimitService, config Config) func(context.Co
 			if err != nil {
 				return err
 			}
-			if slices.ContainsFunc(stored, func(s domain.LimitUse) bool { return s.Limit == l }) {
+			if slices.ContainsFunc(stored, func(s domain.LimitUse) bool { return s.Limit == l && l.Scope != domain.LimitKey }) {
 				continue
 			}
 			if _, _, err := service.PutLimit(ctx, l); err != nil {

@@ -181,6 +181,18 @@ func TestWhatMustWorkWorksOnAFullServer(t *testing.T) {
 			f.add(t, 1)
 			return func() { require.Len(t, claim(t, f.tasks, 1), 1) }
 		},
+		"a task is claimed when there is a token for its key": func(t *testing.T, f *fullServer) func() {
+			t.Helper()
+			require.NoError(t, f.tasks.SetLimit(t.Context(), domain.Limit{
+				Name: "rate", Scope: domain.LimitKey, Queue: domain.DefaultQueue, Rate: domain.Rate{Count: 1, Per: time.Minute},
+			}))
+			f.add(t, 2, func(task *domain.Task) { task.Key = "a" })
+			require.Len(t, claim(t, f.tasks, 2), 1)
+			return func() {
+				f.Advance(time.Hour)
+				require.Len(t, claim(t, f.tasks, 1), 1)
+			}
+		},
 		"a due task is claimed": func(t *testing.T, f *fullServer) func() {
 			t.Helper()
 			f.add(t, 1, func(task *domain.Task) { task.Delay = time.Minute })

@@ -161,7 +161,7 @@ func (p *partition) listLimits(ctx context.Context) ([]domain.LimitUse, error) {
 	for i := 0; i+2 < len(reply); i += 3 {
 		var l domain.LimitUse
 		if err := json.Unmarshal([]byte(layout.TextAt(reply, i)), &l.Limit); err != nil {
-			return nil, fmt.Errorf("%w: a limit: %w", domain.ErrCorruptRecord, err)
+			continue // It is kept to by nobody, and the verifier tells of it.
 		}
 		l.Running, _ = layout.IntAt(reply, i+1)
 		l.Waiting, _ = layout.IntAt(reply, i+2)

@@ -655,6 +655,23 @@ var limitCases = []storeCase{
 				require.GreaterOrEqual(t, got[0].StartedAt.Sub(first.StartedAt), 333*time.Millisecond, "never early")
 				q.unlimit(t, l.Name)
 			}
+			// When the claim began to wait, no token was to come.
+			l := ofKeys(1)
+			l.Rate = domain.Rate{Count: 3, Burst: 1, Per: time.Second}
+			q.limit(t, l)
+			before := q.add(t, ofKey("b"))
+			behind := q.add(t, ofKey("b"), withType("other"))
+			done := make(chan []*domain.Task, 1)
+			ctx := soonContext(t)
+			go func() {
+				got, _ := q.Queue.Dequeue(ctx, ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: lease, Wait: time.Minute, Types: []domain.TaskType{"other"}})
+				done <- got
+			}()
+			<-time.After(50 * time.Millisecond)
+			q.complete(t, q.requireClaims(t, before)...)
+			begin := time.Now()
+			require.Equal(t, []domain.TaskID{behind.ID}, idsOf(<-done))
+			require.Less(t, time.Since(begin), soon)
 		},
 	},
 	{

@@ -17,7 +17,7 @@ var (
 // limits compares what is known of limits with the tasks, which are sound by then.
 func (c *queueCheck) limits() error {
 	k := &c.keys
-	for _, part := range []string{"meta", "lanes", "limits", "limited", "running", "buckets", "tokens", "active"} {
+	for _, part := range []string{"meta", "lanes", "limits", "limited", "running", "buckets", "active"} {
 		if c.foreign[c.place(part)] {
 			return nil
 		}
@@ -26,13 +26,16 @@ func (c *queueCheck) limits() error {
 	if err != nil {
 		return err
 	}
-	lists := [3][]string{}
+	lists := [4][]string{}
 	for i := range lists {
 		part, _ := reply[i].([]any)
 		lists[i] = texts(part)
 	}
 	for _, name := range lists[1] {
 		c.report(domain.Finding{Kind: KindLimitDamaged, Place: c.place("limited"), Detail: fmt.Sprintf("limit %s is not kept to: set it again", name)})
+	}
+	for _, name := range lists[3] {
+		c.report(domain.Finding{Kind: KindLimitDamaged, Place: c.place("limited"), Detail: fmt.Sprintf("limit %s is not kept to yet by all tasks that were there before it: set it again", name)})
 	}
 	for _, name := range lists[2] {
 		c.report(domain.Finding{

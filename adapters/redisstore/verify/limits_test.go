@@ -1,8 +1,12 @@
 package verify_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/redisstore/internal/storetest"
@@ -74,5 +78,93 @@ func TestBrokenLimitsAreFoundAndMended(t *testing.T) {
 			require.Equal(t, second, p.Claim(t).ID)
 			require.Empty(t, p.Verify(t, false))
 		})
+	}
+}
+
+func TestALimitThatCannotBeReadHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	for _, l := range []domain.Limit{
+		{Name: "one", Scope: domain.LimitQueue, Queue: domain.DefaultQueue, Concurrency: 1},
+		{Name: "one", Scope: domain.LimitKey, Queue: domain.DefaultQueue, Concurrency: 1},
+	} {
+		for _, part := range []string{"limited", "limits"} {
+			p := storetest.NewPatient(t)
+			ofKey := func(task *domain.Task) { task.Key = "a" }
+			field := map[string]string{"limits": "one", "limited": string(l.Scope[:1]) + ":default"}[part]
+			if part == "limited" && l.Scope == domain.LimitKey {
+				field = "r:default"
+			}
+			require.NoError(t, p.Queue.SetLimit(t.Context(), l))
+			p.Enqueue(t, ofKey)
+			first := p.Claim(t)
+			p.Enqueue(t, ofKey)
+			p.Do(t, "HSET", p.Key(part), field, "x")
+			require.Contains(t, storetest.Kinds(p.Verify(t, false)), verify.KindLimitDamaged)
+			p.Enqueue(t, ofKey)
+			_, err := p.Queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute})
+			require.NoError(t, err)
+			require.NoError(t, p.Queue.SetLimit(t.Context(), l))
+			list, err := p.Queue.ListLimits(t.Context())
+			require.NoError(t, err)
+			require.Len(t, list, 1)
+			p.Report(t, first, ports.OutcomeCompleted)
+			require.Empty(t, p.Verify(t, false))
+			p.Do(t, "HSET", p.Key(part), field, "x")
+			require.NoError(t, p.Queue.DeleteLimit(t.Context(), "one"))
+			require.Empty(t, p.Verify(t, false))
+		}
+	}
+}
+
+func TestATaskThatIsGoneDoesNotBlockItsKey(t *testing.T) {
+	t.Parallel()
+	p := storetest.NewPatient(t)
+	ofKey := func(task *domain.Task) { task.Key = "a" }
+	require.NoError(t, p.Queue.SetLimit(t.Context(), domain.Limit{Name: "one", Scope: domain.LimitKey, Queue: domain.DefaultQueue, Concurrency: 1}))
+	gone := p.Enqueue(t, ofKey)
+	second := p.Enqueue(t, ofKey)
+	p.Do(t, "HDEL", p.Key("tasks"), gone)
+	got, err := p.Queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute})
+	require.NoError(t, err)
+	require.Empty(t, got)
+	p.Enqueue(t, ofKey)
+	require.Equal(t, second, p.Claim(t).ID)
+	require.Empty(t, p.Verify(t, false))
+}
+
+// cut ends a context after so many looks at it.
+type cut struct {
+	context.Context //nolint:containedctx // It is one.
+
+	left atomic.Int64
+}
+
+func (c *cut) Err() error {
+	if c.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return c.Context.Err()
+}
+
+func TestALimitThatWasSetByHalfIsTold(t *testing.T) {
+	t.Parallel()
+	p := storetest.NewPatient(t)
+	l := domain.Limit{Name: "one", Scope: domain.LimitKey, Queue: domain.DefaultQueue, Concurrency: 1}
+	p.Enqueue(t, func(task *domain.Task) { task.Key = "a" })
+	for concurrency := 1; concurrency <= 2; concurrency++ {
+		l.Concurrency = concurrency
+		for looks := int64(1); ; looks++ {
+			ctx := &cut{Context: t.Context()}
+			ctx.left.Store(looks)
+			require.Error(t, p.Queue.SetLimit(ctx, l))
+			list, err := p.Queue.ListLimits(t.Context())
+			require.NoError(t, err)
+			if len(list) > 0 && list[0].Limit == l {
+				break
+			}
+		}
+		require.Equal(t, []string{verify.KindLimitDamaged}, storetest.Kinds(p.Verify(t, false)))
+		require.NoError(t, p.Queue.SetLimit(t.Context(), l))
+		require.Empty(t, p.Verify(t, false))
 	}
 }

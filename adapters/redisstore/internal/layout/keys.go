@@ -46,7 +46,7 @@ var queueTable = []Key{
 	{"keyed:LIST:QUEUE|KEY", "zset", "ready tasks of a limited key in their order"},
 	{"slots:QUEUE", "hash", "id of a task that holds a slot of its key: that key, as in JSON"},
 	{"keys:QUEUE", "hash", "key, as in JSON: what is known of it, see limits/common.lua"},
-	{"tokens", "zset", "QUEUE|KEY by when it has another token, or all of them"},
+	{"tokens:QUEUE", "zset", "key, as in JSON, by when it has another token, or all of them"},
 	{"claim:ID", "string", "what a claim took, for as long as its lease and a minute"},
 	{"progress:ID", "string", "fence, time and contents of how far the run of a task has come, for ports.ProgressKept; see codec.go"},
 	{"events", "stream", "steps of tasks while somebody reads them, see events/emit.lua; also the channel of waiting readers"},

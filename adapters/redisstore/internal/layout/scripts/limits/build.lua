@@ -19,6 +19,7 @@ table.sort(numbers)
 learn(numbers)
 
 local function stage() return redis.call('HGET', limited, 'm:' .. queue.name) or '' end
+local function stage_number() return string.match(stage(), '%d+', 2) or '' end
 local function holder(id) return redis.call('HGET', key('slots:' .. queue.name), id) end
 local function status_of(s) return s and #s >= 44 and string.byte(s) % 8 end
 
@@ -32,7 +33,7 @@ phases.clear = function()
   for i = 1, #page, 2 do
     local id = queue.name .. '|' .. page[i]
     for _, n in ipairs(numbers) do redis.call('UNLINK', key('keyed:' .. n .. ':' .. id)) end
-    redis.call('ZREM', key('tokens'), id)
+    redis.call('ZREM', tokens_key(queue), page[i])
     redis.call('HDEL', of, page[i])
   end
   rest = rest - math.max(#page, 100)
@@ -117,14 +118,16 @@ phases.keys = function()
     return 'keys', at
   end
   if page[1] ~= '0' then return 'keys', page[1] end
-  if string.sub(stage(), 1, 1) == '1' then redis.call('HSET', limited, 'm:' .. queue.name, '2' .. string.sub(stage(), 2)) end
+  if stage() ~= '' then redis.call('HSET', limited, 'm:' .. queue.name, '2' .. stage_number()) end
   return '', '0'
 end
 
+-- A removal first lets the rest through when memory is full.
+redis.call('HDEL', meta, '')
 repeat
-  if string.sub(stage(), 2) ~= since_stage then phase, at = 'clear', '0' end
+  if stage_number() ~= since_stage then phase, at = 'clear', '0' end
+  since_stage = stage_number()
   phase, at = phases[phase]()
-  since_stage = string.sub(stage(), 2)
   store_keys()
 until phase == '' or rest <= 0
 if phase == '' then wake() end

@@ -8,9 +8,10 @@
 --   r:QUEUE             the rule for each key of a queue
 --   k:QUEUE|KEY         the limit of one key, in the place of the rule; KEY as in JSON
 --   x:QUEUE             how many of those there are
---   m:QUEUE             the stage of the limits of keys, and a number of its own: 0 while what
---                       is left of earlier ones is removed, 1 while tasks are found that were
---                       there before, 2 when claims take what these limits admit only
+--   m:QUEUE             the stage of the limits of keys, a number of its own, and "+" until
+--                       build.lua has ended: 0 while what is left of earlier ones is
+--                       removed, 1 while tasks are found that were there before, 2 when
+--                       claims take what these limits admit only
 --
 -- A ready task of a limited key is in the sorted set "keyed:LIST:QUEUE|KEY", in the order of
 -- its key. The first of those, as many as may begin, are open: "open:LIST" has them, and the
@@ -21,8 +22,8 @@
 --    1  number of its limit           21  how many of its tasks run
 --    5  when its bucket is full, a    25  how many hold slots
 --       double                        66  for each ready list: its number, 2 bytes, how
---   13  when "tokens" has it, a           many are ready and how many of these are open,
---       double                            4 bytes each
+--   13  when "tokens:QUEUE"               many are ready and how many of these are open,
+--       has it, a double                  4 bytes each
 --
 -- Redis would search a small hash from one end to the other if all its values had at most
 -- 64 bytes: the 37 bytes before 66 are 0, and a key in "slots:QUEUE" has NULs behind it up
@@ -37,9 +38,14 @@ local AHEAD = 11 * WIDTH
 local MOST_MOVES = 1000
 local limited, since = key('limited'), now - SEQUENCE_START
 
+-- A damaged limit holds nothing back: the verifier tells of it.
 local function limit_of(text)
   if not text then return nil end
-  local a = cjson.decode(text)
+  local ok, a = pcall(cjson.decode, text)
+  if not ok or type(a) ~= 'table' or type(a[7]) ~= 'string' then return nil end
+  for i = 1, 6 do
+    if type(a[i]) ~= 'number' then return nil end
+  end
   return { most = a[1] > 0 and a[1] or math.huge, every = a[2], size = a[3], number = a[4],
     blocks = a[5] == 1, ordered = a[6] == 1, name = a[7] }
 end
@@ -86,9 +92,9 @@ local function learn(numbers)
     if kind == 't' then types[name].limit = limit_of(value)
     elseif kind == 'q' then queues[name].limit = limit_of(value)
     elseif kind == 'r' then queues[name].rule = limit_of(value)
-    elseif kind == 'x' then queues[name].exceptions = tonumber(value or 0)
+    elseif kind == 'x' then queues[name].exceptions = tonumber(value) or 0
     elseif value then
-      local stage = tonumber(string.sub(value, 1, 1))
+      local stage = tonumber(string.sub(value, 1, 1)) or 0
       queues[name].open, queues[name].stage = stage == 2, stage > 0 and stage
     end
   end
@@ -97,8 +103,8 @@ end
 local function learn_queue(name)
   if not queues[name] then
     local m = redis.call('HMGET', limited, 'q:' .. name, 'r:' .. name, 'x:' .. name, 'm:' .. name)
-    local stage = tonumber(string.sub(m[4] or '0', 1, 1))
-    queues[name] = { name = name, limit = limit_of(m[1]), rule = limit_of(m[2]), exceptions = tonumber(m[3] or 0),
+    local stage = tonumber(string.sub(m[4] or '0', 1, 1)) or 0
+    queues[name] = { name = name, limit = limit_of(m[1]), rule = limit_of(m[2]), exceptions = tonumber(m[3]) or 0,
       open = stage == 2, stage = stage > 0 and stage }
   end
   return queues[name]
@@ -167,6 +173,7 @@ local function key_state(queue, name, raw)
 end
 
 local function open_key(list_no) return key('open:' .. list_no) end
+local function tokens_key(queue) return key('tokens:' .. queue.name) end
 local function keyed_key(s, list_no) return key('keyed:' .. list_no .. ':' .. s.id) end
 
 -- What is opened and closed is written once for all keys.
@@ -222,6 +229,20 @@ local function first_list(s)
   return first
 end
 
+-- drop_gone takes tasks out that stand first and are not ready: their records are gone, and
+-- a claim that met them could not tell of which key they were.
+local function drop_gone(s)
+  local several = next(s.lists, (next(s.lists))) ~= nil
+  for list_no, g in pairs(s.lists) do
+    while g.open > 0 and (g.open < g.ready or several) do
+      local id = redis.call('ZRANGE', keyed_key(s, list_no), 0, 0)[1]
+      if not id or redis.call('ZSCORE', key('ready:' .. list_no), id) then break end
+      redis.call('ZREM', open_key(list_no), id)
+      remove(s, list_no, id, true)
+    end
+  end
+end
+
 -- settle opens as many tasks of a key as may begin, and closes others. It returns
 -- whether it has opened any, and whether there is more to do.
 local function settle(s)
@@ -262,12 +283,18 @@ local function settle(s)
   return opened, more, closed
 end
 
+-- wake notifies waiting claims, if one waits.
+local function wake()
+  if redis.call('HDEL', key('meta'), 'idle') == 1 then redis.call('PUBLISH', key('wake'), '1') end
+end
+
 -- store_keys settles and stores the keys that were touched. It returns whether a task
 -- was opened, and whether there is more to do.
 local function store_keys()
-  local any, rest, sets, gone, looks, unlooks = false, false, {}, {}, {}, {}
+  local any, rest, sets, gone, looks, unlooks, first = false, false, {}, {}, {}, {}, {}
   for _, s in ipairs(touched) do
     s.touched = false
+    if s.limit then drop_gone(s) end
     local opened, more, closed = settle(s)
     any, rest = any or opened, rest or more
     local limit, at = s.limit, 0
@@ -290,10 +317,13 @@ local function store_keys()
     end
     if at ~= s.at then
       if at > 0 then
-        looks[#looks + 1] = digits(SEQUENCE_START + at)
-        looks[#looks + 1] = s.id
+        first[s.queue] = math.min(first[s.queue] or at, at)
+        looks[s.queue] = looks[s.queue] or {}
+        table.insert(looks[s.queue], digits(SEQUENCE_START + at))
+        table.insert(looks[s.queue], s.name)
       else
-        unlooks[#unlooks + 1] = s.id
+        unlooks[s.queue] = unlooks[s.queue] or {}
+        table.insert(unlooks[s.queue], s.name)
       end
       s.at = at
     end
@@ -302,12 +332,12 @@ local function store_keys()
   write_open()
   for of, names in pairs(gone) do call_many('HDEL', key('keys:' .. of), names) end
   for of, values in pairs(sets) do call_many('HSET', key('keys:' .. of), values) end
-  if #looks > 0 then call_many('ZADD', key('tokens'), looks) end
-  if #unlooks > 0 then call_many('ZREM', key('tokens'), unlooks) end
+  for queue, names in pairs(unlooks) do call_many('ZREM', tokens_key(queue), names) end
+  for queue, values in pairs(looks) do
+    local head = redis.call('ZRANGE', tokens_key(queue), 0, 0, 'WITHSCORES')
+    call_many('ZADD', tokens_key(queue), values)
+    -- Who waits sleeps until the first of them.
+    if not head[2] or SEQUENCE_START + first[queue] < tonumber(head[2]) then wake() end
+  end
   return any, rest
-end
-
--- wake notifies waiting claims, if one waits.
-local function wake()
-  if redis.call('HDEL', key('meta'), 'idle') == 1 then redis.call('PUBLISH', key('wake'), '1') end
 end

@@ -21,9 +21,10 @@ local function count_runs(steps, first)
     end
   end
   for name, c in pairs(counts) do
-    if c.running ~= 0 then redis.call('HINCRBY', key('running'), name, c.running) end
+    if c.running ~= 0 then redis.pcall('HINCRBY', key('running'), name, c.running) end
     if c.limit.every > 0 and c.began > 0 then
-      local number, full = struct.unpack('>I4d', redis.call('HGET', key('buckets'), name) or string.rep('\0', 12))
+      local bucket = redis.call('HGET', key('buckets'), name)
+      local number, full = struct.unpack('>I4d', bucket and #bucket >= 12 and bucket or string.rep('\0', 12))
       if number ~= c.limit.number then full = 0 end
       redis.call('HSET', key('buckets'), name, struct.pack('>I4d', c.limit.number, take(c.limit, full, c.began)))
     end

@@ -22,7 +22,7 @@ for i = 1, #all, 2 do
   elseif kind == 'r' then
     rules[target] = json
   elseif kind then
-    add(json, tonumber(redis.call('HGET', key('running'), all[i]) or 0), 0)
+    add(json, tonumber(redis.call('HGET', key('running'), all[i])) or 0, 0)
   end
 end
 if next(rules) then

@@ -2,21 +2,30 @@
 -- limits let it. It adds them to ids, with their ready scores, and the groups that came from
 -- one list; and returns in how many microseconds something changes by itself (-1: never).
 K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('tokens'), '-inf', digits(now), 'LIMIT', 0, 200)) do
-    local queue, name = string.match(id, '^(.-)|(.*)$')
-    if queue then
-      local s = key_state(learn_queue(queue), name)
-      if not s.tracked then redis.call('ZREM', key('tokens'), id) end
+  learn(numbers)
+  local rated = {}
+  for _, n in ipairs(numbers) do
+    if lists[n] and lists[n].queue.stage then rated[lists[n].queue] = true end
+  end
+  for queue in pairs(rated) do
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', tokens_key(queue), '-inf', digits(now), 'LIMIT', 0, 200)) do
+      if not key_state(queue, name).tracked then redis.call('ZREM', tokens_key(queue), name) end
     end
   end
-  if #touched > 0 then store_keys() end
+  if #touched > 0 then
+    -- A removal first lets the rest through when memory is full.
+    redis.call('HDEL', K.meta, '')
+    store_keys()
+  end
+  -- Tokens that come one right after another are waited for together.
   local function sooner(at)
-    local left = math.max(at - now, 0)
+    local left = math.max(at - now, 5000)
     if next_due < 0 or left < next_due then next_due = left end
   end
-  local token = redis.call('ZRANGE', key('tokens'), 0, 0, 'WITHSCORES')
-  if token[2] then sooner(tonumber(token[2])) end
-  learn(numbers)
+  for queue in pairs(rated) do
+    local token = redis.call('ZRANGE', tokens_key(queue), 0, 0, 'WITHSCORES')
+    if token[2] then sooner(tonumber(token[2])) end
+  end
 
   -- How many tasks of each limit may begin now, and when there is a token if there is none.
   local limits, names, left, token_at = {}, {}, {}, {}
@@ -31,11 +40,11 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
   local running, buckets = get_many('HMGET', key('running'), names), get_many('HMGET', key('buckets'), names)
   for i, name in ipairs(names) do
     local limit, full = limits[name], 0
-    if buckets[i] then
+    if buckets[i] and #buckets[i] >= 12 then
       local number, at = struct.unpack('>I4d', buckets[i])
       if number == limit.number then full = at end
     end
-    local free, n = limit.most - tonumber(running[i] or 0), tokens(limit, full)
+    local free, n = limit.most - (tonumber(running[i]) or 0), tokens(limit, full)
     left[name] = math.min(free, n)
     if free > 0 and n < 1 then token_at[name] = SEQUENCE_START + next_token(limit, full, 1) end
   end

@@ -15,13 +15,33 @@ local m = redis.call('HMGET', meta, 'generation', 'follow', 'lanes')
 if (m[1] or '') ~= ARGV[2] then return { -1 } end
 local now = store_now(ARGV[1])
 
+-- terms_of are those of a limit that is kept to, {} if they are damaged.
+local function terms_of(text)
+  local ok, a = pcall(cjson.decode, text or '')
+  return ok and type(a) == 'table' and a or {}
+end
+
 -- "limits" has what a limit is of, NUL, and its JSON; and in the field "#" the number
 -- that was given last.
-local old_target, old_json = string.match(redis.call('HGET', limits, name) or '', '^(%Z+)%z(.*)$')
+local stored = redis.call('HGET', limits, name)
+local old_target = string.match(stored or '', '^(%Z+)%z')
+if stored and not old_target then
+  old_target = '?'
+  local all = redis.call('HGETALL', limited)
+  for i = 1, #all, 2 do
+    if string.find(all[i], '^[qtrk]:') and terms_of(all[i + 1])[7] == name then old_target = all[i] end
+  end
+end
 if deletes and not old_target then return { -2 } end
 local others = redis.call('HLEN', limits) - redis.call('HEXISTS', limits, '#') - (old_target and 1 or 0)
 local holder = not deletes and redis.call('HGET', limited, target)
-if holder and cjson.decode(holder)[7] ~= name then return { -3, cjson.decode(holder)[7] } end
+if holder and target ~= old_target then
+  local other, all = terms_of(holder)[7], redis.call('HGETALL', limits)
+  for i = 1, other and 0 or #all, 2 do
+    if string.match(all[i + 1], '^(%Z+)%z') == target then other = all[i] end
+  end
+  if other and other ~= name then return { -3, other } end
+end
 if not deletes and others >= tonumber(ARGV[8]) then return { -4 } end
 
 -- A removal first lets the rest through when memory is full.
@@ -35,7 +55,7 @@ if not string.find(m[2] or '', 'l', 1, true) then
   name_lists(ready_lists, meta)
 end
 
-local queues, number = {}, nil
+local queues, number, was, kept = {}, nil, nil, nil
 local function queue_of(of)
   return string.match(of, '^[kr]:([^|]*)')
 end
@@ -44,8 +64,8 @@ local function except(of, by)
   if queue and redis.call('HINCRBY', limited, 'x:' .. queue, by) <= 0 then redis.call('HDEL', limited, 'x:' .. queue) end
 end
 if old_target then
-  local was = redis.call('HGET', limited, old_target)
-  if old_target == target and was and cjson.decode(was)[8] == cjson.decode(ARGV[10])[8] then number = cjson.decode(was)[4] end
+  was = redis.call('HGET', limited, old_target)
+  if old_target == target and terms_of(was)[8] == terms_of(ARGV[10])[8] then number = terms_of(was)[4] end
   if old_target ~= target then
     redis.call('HDEL', limited, old_target)
     redis.call('HDEL', key('running'), name)
@@ -60,7 +80,8 @@ else
   local a = cjson.decode(ARGV[10])
   a[4] = number or redis.call('HINCRBY', limits, '#', 1)
   if not holder then except(target, 1) end
-  redis.call('HSET', limited, target, cjson.encode(a))
+  kept = cjson.encode(a)
+  redis.call('HSET', limited, target, kept)
   redis.call('HSET', limits, name, target .. '\0' .. ARGV[11])
   if queue_of(target) then
     queues[queue_of(target)] = true
@@ -79,11 +100,15 @@ else
   end
 end
 
+-- A repeat has nothing to do if what it repeats was done to the end.
+if old_target == target and was == kept and queue_of(target) and
+  string.find(redis.call('HGET', limited, 'm:' .. queue_of(target)) or '', '^2%d+$') then queues = {} end
 local out = { 1 }
 for queue in pairs(queues) do
   local of, has = redis.call('HMGET', limited, 'r:' .. queue, 'x:' .. queue), 'm:' .. queue
   if not of[1] and not of[2] then redis.call('HDEL', limited, has)
-  elseif redis.call('HEXISTS', limited, has) == 0 then redis.call('HSET', limited, has, '0' .. digits(now))
+  else
+    redis.call('HSET', limited, has, string.sub(redis.call('HGET', limited, has) or '0', 1, 1) .. digits(now) .. '+')
   end
   out[#out + 1] = queue
 end

@@ -139,7 +139,7 @@ checks.keys = function()
         s.lists[n] = nil
       end
     end
-    if s.at > 0 and not redis.call('ZSCORE', key('tokens'), s.id) then
+    if s.at > 0 and not redis.call('ZSCORE', tokens_key(queue), s.name) then
       wrong, s.at = true, 0
     end
     -- What a token lets begin is opened by the next claim.
