@@ -27,7 +27,12 @@ import (
 const (
 	RoleServe  = "serve"
 	RoleWorker = "worker"
+	// RoleBoth serves and works on tasks of PlanType, on any store.
+	RoleBoth = "both"
 )
+
+// PlanType is the type of tasks that a process of RoleBoth runs as their payload says.
+const PlanType domain.TaskType = "plan"
 
 // ChildConfig says what a child is.
 type ChildConfig struct {
@@ -36,7 +41,7 @@ type ChildConfig struct {
 	Name string `json:"name"`
 	// Dir is where it writes its files.
 	Dir string `json:"dir"`
-	// Store is the URL of Redis, or of the proxy before it, and Partitions is over
+	// Store is the URL of Redis, of the proxy before it, or of a file, and Partitions is over
 	// how many partitions its queue is spread, 0 for one.
 	Store      string   `json:"store"`
 	Partitions int      `json:"partitions,omitempty"`
@@ -87,7 +92,7 @@ func ChildMain(raw []byte) int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(1)
 	}()
-	run := map[string]func(context.Context, ChildConfig) error{RoleServe: serve, RoleWorker: work}[config.Role]
+	run := map[string]func(context.Context, ChildConfig) error{RoleServe: serve, RoleBoth: serve, RoleWorker: work}[config.Role]
 	err := run(ctx, config)
 	if err == nil {
 		return 0
@@ -106,7 +111,12 @@ func ready(addr string) { fmt.Println(readyWord + addr) }
 // callTimeout is that of bootstrap for the same lease.
 func (s Settings) callTimeout() time.Duration { return min(5*time.Second, s.Lease/2) }
 
-// serve is the program's serve without workers.
+// openRuns makes the file of the process's runs.
+func openRuns(config ChildConfig) (*os.File, error) {
+	return os.OpenFile(filepath.Join(config.Dir, config.Name+".runs"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+}
+
+// serve is the program's serve, without workers unless they are asked for.
 func serve(ctx context.Context, config ChildConfig) error {
 	c := bootstrap.DefaultConfig()
 	c.Store, c.Addr, c.Workers = config.Store, "127.0.0.1:0", 0
@@ -114,6 +124,15 @@ func serve(ctx context.Context, config ChildConfig) error {
 	c.Lease, c.TaskRetention, c.MaxRecoveries = config.Settings.Lease, config.Settings.Retention, config.Settings.MaxRecoveries
 	c.BatchAge = batchAge
 	c.DrainTimeout, c.LogLevel, c.LogFormat = 5*time.Second, "warn", "json"
+	if config.Role == RoleBoth {
+		runs, err := openRuns(config)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = runs.Close() }() // Each line is one write.
+		c.Workers, c.Retry = config.Settings.Slots, config.Settings.retry()
+		c.Processors = map[domain.TaskType]ports.TaskProcessor{PlanType: newProcessor(config.Name, runs, nil)}
+	}
 	app, err := bootstrap.New(ctx, c)
 	if err != nil {
 		return errors.Join(errNotStarted, err)
@@ -152,7 +171,7 @@ func work(ctx context.Context, config ChildConfig) error {
 	if err != nil {
 		return err
 	}
-	runs, err := os.OpenFile(filepath.Join(config.Dir, config.Name+".runs"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	runs, err := openRuns(config)
 	if err != nil {
 		return err
 	}
@@ -249,6 +268,11 @@ func (p *processor) Process(ctx context.Context, task *domain.Task) ([]byte, err
 		p.write(l)
 		return result, err
 	}
+	var err error
+	if l.Before, err = predecessors(ctx, task); err != nil {
+		p.write(l)
+		return nil, domain.Snooze(retryBase)
+	}
 	timer := time.NewTimer(time.Duration(plan.Millis) * time.Millisecond)
 	defer timer.Stop()
 	ended := ctx.Done()
@@ -272,11 +296,36 @@ func (p *processor) Process(ctx context.Context, task *domain.Task) ([]byte, err
 		}
 		return nil, errors.New("the plan of the task says so")
 	}
-	if plan.Permanent {
+	if plan.Permanent || plan.Without != "" && !exists(plan.Without) {
 		p.write(l)
 		return nil, domain.Permanent(errors.New("the plan of the task says so"))
 	}
 	l.Result = fmt.Sprintf(`{"by":%q,"fence":%d,"claim":%q}`, p.name, l.Fence, l.Claim)
 	p.write(l)
 	return []byte(l.Result), nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// predecessors are the states of the tasks that a task waited for, in their order.
+func predecessors(ctx context.Context, task *domain.Task) ([]domain.TaskStatus, error) {
+	if task.Workflow == nil {
+		return nil, nil
+	}
+	var out []domain.TaskStatus
+	for page := (ports.PlacePage{Limit: ports.MaxNodePage}); ; {
+		found, err := application.Predecessors(ctx, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range found.Predecessors {
+			out = append(out, p.Status)
+		}
+		if page.From = found.Next; found.Next == 0 {
+			return out, nil
+		}
+	}
 }

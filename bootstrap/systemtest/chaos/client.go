@@ -140,6 +140,8 @@ type taskPlan struct {
 	Snoozes int `json:"snooze,omitempty"`
 	// Permanent fails the first attempt that would succeed for good.
 	Permanent bool `json:"permanent,omitempty"`
+	// Without fails for good while there is no such file.
+	Without string `json:"without,omitempty"`
 	// Deaf ignores that the lease was lost.
 	Deaf bool `json:"deaf,omitempty"`
 	// Queue is that of the task, "" for the default one.

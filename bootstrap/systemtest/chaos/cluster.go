@@ -389,7 +389,7 @@ func (c *Cluster) observe(ctx context.Context) (*Observation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o, errors.Join(append(faults, crashes(c.dir)...)...)
+	return o, errors.Join(append(faults, Crashes(c.dir)...)...)
 }
 
 // read waits until the queue has drained, stops what works on it, and reads what is
@@ -481,8 +481,8 @@ func listAll(ctx context.Context, queue ports.TaskReader) ([]*domain.Task, error
 	}
 }
 
-// crashes are the panics and data races that the children's standard errors show.
-func crashes(dir string) []error {
+// Crashes are the panics and data races that the children's standard errors show.
+func Crashes(dir string) []error {
 	var out []error
 	err := eachFile(dir, ".stderr", func(name string) error {
 		raw, err := os.ReadFile(name) //nolint:gosec // The folder is the test's own.

@@ -19,6 +19,9 @@
 // addresses that the nodes tell, so there is no proxy, and of the faults of Redis
 // only SCRIPT FLUSH and CLIENT KILL on every node; then a master dies.
 //
+// TestChaosOfWorkflows runs random graphs of tasks on processes that are killed one after
+// the other, on Redis and on SQLite. Its judge knows how each task has to end.
+//
 // TestAnOlderBuildBeside runs two builds of the whole program on one Redis
 // ([Upgrade]). Their workers write no history, so less is judged.
 //

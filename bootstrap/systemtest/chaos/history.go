@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"logsift/domain"
 )
 
 // Op is what a client asked the queue for.
@@ -117,6 +119,8 @@ type Run struct {
 	Result string
 	// Logs are the ids of the log lines that it analysed.
 	Logs []string
+	// Before are the states of the tasks that the task waited for, as the run saw them.
+	Before []domain.TaskStatus
 }
 
 // Recorder writes the history of one process. Each line is one write, so that a
@@ -223,6 +227,8 @@ type runLine struct {
 	Result string `json:"result,omitempty"`
 	// Logs are the ids of the log lines that it analysed.
 	Logs []string `json:"logs,omitempty"`
+	// Before are the states of the tasks that the task waited for.
+	Before []domain.TaskStatus `json:"before,omitempty"`
 }
 
 // ReadRuns reads all files of processors, *.runs, of a folder.
@@ -238,7 +244,7 @@ func ReadRuns(dir string) ([]Run, error) {
 		for _, l := range lines {
 			key := fmt.Sprint(l.Task, l.Claim, l.Fence)
 			if i, begun := at[key]; begun && l.Ended {
-				out[i].End, out[i].Result, out[i].Logs = l.T, l.Result, l.Logs
+				out[i].End, out[i].Result, out[i].Logs, out[i].Before = l.T, l.Result, l.Logs, l.Before
 				continue
 			}
 			at[key] = len(out)

@@ -203,7 +203,7 @@ func (s *LimitStorm) Run(ctx context.Context) ([]Violation, error) {
 			err = errors.Join(err, errors.New(f))
 		}
 	}
-	if err := errors.Join(append(crashes(s.dir), err)...); err != nil {
+	if err := errors.Join(append(Crashes(s.dir), err)...); err != nil {
 		return nil, err
 	}
 	err = s.judgeHistory()
