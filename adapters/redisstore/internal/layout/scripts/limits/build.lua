@@ -32,14 +32,14 @@ phases.clear = function()
   local page = reply[2]
   for i = 1, #page, 2 do
     local id = queue.name .. '|' .. page[i]
-    for _, n in ipairs(numbers) do redis.call('UNLINK', key('keyed:' .. n .. ':' .. id)) end
+    for _, n in ipairs(numbers) do redis.call('DEL', key('keyed:' .. n .. ':' .. id)) end
     redis.call('ZREM', tokens_key(queue), page[i])
     redis.call('HDEL', of, page[i])
   end
   rest = rest - math.max(#page, 100)
   if reply[1] ~= '0' then return 'clear', reply[1] end
-  redis.call('UNLINK', key('slots:' .. queue.name))
-  for _, n in ipairs(numbers) do redis.call('UNLINK', open_key(n)) end
+  redis.call('DEL', key('slots:' .. queue.name))
+  for _, n in ipairs(numbers) do redis.call('DEL', open_key(n)) end
   if stage() == '' then return '', '0' end
   redis.call('HSET', limited, 'm:' .. queue.name, '1' .. string.sub(stage(), 2))
   queue.stage = 1

@@ -277,7 +277,7 @@ local function settle(s)
     closed = closed or g.open < g.ready
   end
   if not limit and not more then
-    for list_no in pairs(s.lists) do redis.call('UNLINK', keyed_key(s, list_no)) end
+    for list_no in pairs(s.lists) do redis.call('DEL', keyed_key(s, list_no)) end
     s.lists = {}
   end
   return opened, more, closed
