@@ -95,7 +95,7 @@ func TestHeartbeat(t *testing.T) {
 		synctest.Wait()
 		require.NoError(t, w.queue.CancelTask(t.Context(), ahead.ID))
 		settle(2 * time.Minute)
-		require.Equal(t, []domain.TaskID{running.ID}, runs.ids)
+		require.Equal(t, []domain.TaskID{running.ID}, runs.tasks())
 		w.stop()
 	})
 }

@@ -269,6 +269,12 @@ func (j *journal) note(t *domain.Task) int {
 	return len(j.runs)
 }
 
+func (j *journal) tasks() []domain.TaskID {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.ids)
+}
+
 func (j *journal) times() []time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()

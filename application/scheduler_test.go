@@ -494,11 +494,12 @@ func TestQueuesWithWeights(t *testing.T) {
 		enqueue(w, "a", 40)
 		require.NoError(t, w.scheduler.Start(t.Context()))
 		settle(time.Minute)
-		require.Len(t, runs.ids, 84)
+		ids := runs.tasks()
+		require.Len(t, ids, 84)
 		for first := 0; first < 40; first += 8 {
-			require.InDelta(t, 6, of(w, runs.ids[first:first+8], "a"), 1)
+			require.InDelta(t, 6, of(w, ids[first:first+8], "a"), 1)
 		}
-		require.Equal(t, 4, of(w, runs.ids[80:], "last"))
+		require.Equal(t, 4, of(w, ids[80:], "last"))
 		w.stop()
 	})
 	inBubble(t, "a queue has no more for the time when it was empty", func(t *testing.T) {
@@ -509,9 +510,9 @@ func TestQueuesWithWeights(t *testing.T) {
 		settle(3 * time.Second)
 		enqueue(w, "new", 900)
 		settle(50 * time.Millisecond) // for what was claimed before
-		first := len(runs.ids)
+		first := len(runs.tasks())
 		settle(100 * time.Millisecond)
-		require.InDelta(t, 50, of(w, runs.ids[first:first+90], "new"), 5)
+		require.InDelta(t, 50, of(w, runs.tasks()[first:first+90], "new"), 5)
 		w.stop()
 	})
 	inBubble(t, "the first of strict order goes first, when it comes", func(t *testing.T) {
@@ -521,7 +522,7 @@ func TestQueuesWithWeights(t *testing.T) {
 		settle(500 * time.Millisecond)
 		id := enqueue(w, "a", 1)[0].ID
 		settle(60 * time.Millisecond)
-		require.Contains(t, runs.ids, id)
+		require.Contains(t, runs.tasks(), id)
 		w.stop()
 	})
 	inBubble(t, "nobody looks again and again where nothing is", func(t *testing.T) {
@@ -531,7 +532,7 @@ func TestQueuesWithWeights(t *testing.T) {
 		require.LessOrEqual(t, w.queue.count("Dequeue"), 20)
 		enqueue(w, "c", 1)
 		synctest.Wait()
-		require.Len(t, runs.ids, 1, "it is waited for")
+		require.Len(t, runs.tasks(), 1, "it is waited for")
 		w.stop()
 	})
 }
