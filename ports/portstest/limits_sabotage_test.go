@@ -52,31 +52,31 @@ func (q *brokenQueue) free(ctx context.Context) (again func()) {
 }
 
 var limitSabotages = map[string]sabotage[*brokenQueue]{
-	"limits of types are not kept": {"Limits/no_more_run_at_the_same_time_than_a_limit_says", func(q *brokenQueue) {
+	"limits of types are not kept": {"Slots/no_more_run_at_the_same_time_than_a_limit_says", func(q *brokenQueue) {
 		q.limits(func(l *domain.Limit) {
 			if l.Scope == domain.LimitType {
 				l.Type = "none"
 			}
 		})
 	}},
-	"what runs beside a limit is claimed for it": {"Limits/many_that_claim_and_report_at_the_same_time_never_exceed_a_limit", func(q *brokenQueue) {
+	"what runs beside a limit is claimed for it": {"Slots/many_that_claim_and_report_at_the_same_time_never_exceed_a_limit", func(q *brokenQueue) {
 		q.limits(func(l *domain.Limit) { l.Concurrency += 3 })
 	}},
-	"an exception is for a type": {"Limits/each_key_of_a_queue_has_slots_of_its_own", func(q *brokenQueue) {
+	"an exception is for a type": {"Slots/each_key_of_a_queue_has_slots_of_its_own", func(q *brokenQueue) {
 		q.limits(func(l *domain.Limit) {
 			if l.Key != "" {
 				l.Concurrency = 1
 			}
 		})
 	}},
-	"a task is under one of its limits": {"Limits/a_task_is_under_all_of_its_limits_at_once", func(q *brokenQueue) {
+	"a task is under one of its limits": {"Slots/a_task_is_under_all_of_its_limits_at_once", func(q *brokenQueue) {
 		q.limits(func(l *domain.Limit) {
 			if l.Scope != domain.LimitKey {
 				l.Concurrency = 100
 			}
 		})
 	}},
-	"a limit holds all up": {"Limits/what_is_held_back_holds_nobody_up", func(q *brokenQueue) {
+	"a limit holds all up": {"Slots/what_is_held_back_holds_nobody_up", func(q *brokenQueue) {
 		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
 			var out []*domain.Task
 			for most := req.Max; len(out) < most && !q.full(ctx); req.ID = uuid.New() {
@@ -90,9 +90,9 @@ var limitSabotages = map[string]sabotage[*brokenQueue]{
 			return out, nil
 		}
 	}},
-	"a free slot wakes nobody": {"Limits/a_claim_that_waits_is_woken_when_a_slot_becomes_free", func(q *brokenQueue) { q.dequeue = q.sleepy }},
-	"a token wakes nobody":     {"Limits/a_claim_that_waits_is_woken_by_the_next_token", func(q *brokenQueue) { q.dequeue = q.sleepy }},
-	"an expired lease has no slot": {"Limits/a_lease_that_has_expired_holds_its_slot_until_it_is_recovered", func(q *brokenQueue) {
+	"a free slot wakes nobody": {"Slots/a_claim_that_waits_is_woken_when_a_slot_becomes_free", func(q *brokenQueue) { q.dequeue = q.sleepy }},
+	"a token wakes nobody":     {"Rates/a_claim_that_waits_is_woken_by_the_next_token", func(q *brokenQueue) { q.dequeue = q.sleepy }},
+	"an expired lease has no slot": {"Slots/a_lease_that_has_expired_holds_its_slot_until_it_is_recovered", func(q *brokenQueue) {
 		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
 			if _, err := q.TaskQueue.ReapExpired(ctx, ports.ReapRequest{MaxRecoveries: 3, Limit: ports.MaxClaim}); err != nil {
 				return nil, err
@@ -100,7 +100,7 @@ var limitSabotages = map[string]sabotage[*brokenQueue]{
 			return q.TaskQueue.Dequeue(ctx, req)
 		}
 	}},
-	"a limit is for what comes after it": {"Limits/a_limit_is_of_the_tasks_that_were_there_before_it_too", func(q *brokenQueue) {
+	"a limit is for what comes after it": {"Slots/a_limit_is_of_the_tasks_that_were_there_before_it_too", func(q *brokenQueue) {
 		q.limit = func(ctx context.Context, l domain.Limit) error {
 			if stats, err := q.TaskQueue.GetQueueStats(ctx); err != nil || stats.Pending > 0 {
 				return err
@@ -108,7 +108,7 @@ var limitSabotages = map[string]sabotage[*brokenQueue]{
 			return q.TaskQueue.SetLimit(ctx, l)
 		}
 	}},
-	"a task that is given back twice frees two slots": {"Limits/a_call_that_ends_a_run_twice_frees_one_slot", func(q *brokenQueue) {
+	"a task that is given back twice frees two slots": {"Slots/a_call_that_ends_a_run_twice_frees_one_slot", func(q *brokenQueue) {
 		q.release = func(ctx context.Context, leases ...domain.Lease) error {
 			list, _ := q.TaskQueue.ListLimits(ctx)
 			for _, l := range list {
@@ -118,40 +118,40 @@ var limitSabotages = map[string]sabotage[*brokenQueue]{
 			return q.TaskQueue.ReleaseTask(ctx, leases...)
 		}
 	}},
-	"a limit that is set again admits less": {"Limits/a_limit_of_many_keys_that_was_deleted_is_set_again", func(q *brokenQueue) {
+	"a limit that is set again admits less": {"Slots/a_limit_of_many_keys_that_was_deleted_is_set_again", func(q *brokenQueue) {
 		q.limit = func(ctx context.Context, l domain.Limit) error {
 			_, err := q.TaskQueue.Dequeue(ctx, ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Hour})
 			return errors.Join(err, q.TaskQueue.SetLimit(ctx, l))
 		}
 	}},
-	"a limit comes later than it says": {"Limits/no_claim_of_many_slips_through_when_a_limit_is_set", func(q *brokenQueue) {
+	"a limit comes later than it says": {"Slots/no_claim_of_many_slips_through_when_a_limit_is_set", func(q *brokenQueue) {
 		q.limit = func(ctx context.Context, l domain.Limit) error {
 			time.AfterFunc(time.Millisecond, func() { _ = q.TaskQueue.SetLimit(context.WithoutCancel(ctx), l) })
 			return nil
 		}
 	}},
-	"the tasks of a key run in any order": {"Limits/the_tasks_of_a_key_run_in_order,_one_at_a_time", func(q *brokenQueue) {
+	"the tasks of a key run in any order": {"Order/the_tasks_of_a_key_run_in_order,_one_at_a_time", func(q *brokenQueue) {
 		asks(&q.enqueue, everyTask(func(t *domain.Task) { t.Priority = domain.PriorityNormal }))
 	}},
-	"the order of a key is one for each type": {"Limits/a_task_of_another_type_holds_up_those_of_its_key_behind_it_if_they_are_in_order,_and_else_does_not", func(q *brokenQueue) {
+	"the order of a key is one for each type": {"Order/a_task_of_another_type_holds_up_those_of_its_key_behind_it_if_they_are_in_order,_and_else_does_not", func(q *brokenQueue) {
 		asks(&q.enqueue, everyTask(func(t *domain.Task) { t.Key += string(t.Type) }))
 	}},
-	"a retry is overtaken": {"Limits/a_task_that_has_begun_blocks_its_key_until_it_has_finished", func(q *brokenQueue) {
+	"a retry is overtaken": {"Order/a_task_that_has_begun_blocks_its_key_until_it_has_finished", func(q *brokenQueue) {
 		q.limits(func(l *domain.Limit) { l.Retries = domain.RetriesOvertake })
 	}},
-	"a retry is never overtaken": {"Limits/a_task_that_waits_to_run_again_is_overtaken_if_the_limit_says_so", func(q *brokenQueue) {
+	"a retry is never overtaken": {"Order/a_task_that_waits_to_run_again_is_overtaken_if_the_limit_says_so", func(q *brokenQueue) {
 		q.limits(func(l *domain.Limit) { l.Retries = domain.RetriesBlock })
 	}},
-	"a rate that is set again begins anew": {"Limits/no_more_begin_in_a_time_than_a_limit_says", func(q *brokenQueue) {
+	"a rate that is set again begins anew": {"Rates/no_more_begin_in_a_time_than_a_limit_says", func(q *brokenQueue) {
 		q.limit = func(ctx context.Context, l domain.Limit) error {
 			_ = q.TaskQueue.DeleteLimit(ctx, l.Name)
 			return q.TaskQueue.SetLimit(ctx, l)
 		}
 	}},
-	"all keys have one bucket": {"Limits/each_key_has_tokens_of_its_own", func(q *brokenQueue) {
+	"all keys have one bucket": {"Rates/each_key_has_tokens_of_its_own", func(q *brokenQueue) {
 		q.limits(func(l *domain.Limit) { l.Scope = domain.LimitQueue })
 	}},
-	"what is given back gives its token back": {"Limits/a_repeat_of_a_claim_takes_neither_slots_nor_tokens,_and_no_token_comes_back", func(q *brokenQueue) {
+	"what is given back gives its token back": {"Rates/a_repeat_of_a_claim_takes_neither_slots_nor_tokens,_and_no_token_comes_back", func(q *brokenQueue) {
 		q.release = func(ctx context.Context, leases ...domain.Lease) error {
 			defer q.free(ctx)()
 			return q.TaskQueue.ReleaseTask(ctx, leases...)

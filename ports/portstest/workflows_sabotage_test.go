@@ -42,20 +42,20 @@ func (q *brokenQueue) created(change func(w *domain.Workflow)) {
 }
 
 var workflowSabotages = map[string]sabotage[*brokenQueue]{
-	"tasks wait for nobody": {"Workflows/a_chain_runs_in_its_order", func(q *brokenQueue) {
+	"tasks wait for nobody": {"Steps_of_workflows/a_chain_runs_in_its_order", func(q *brokenQueue) {
 		q.created(func(w *domain.Workflow) {
 			for i := range w.Nodes {
 				w.Nodes[i].After, w.Nodes[i].When = nil, ""
 			}
 		})
 	}},
-	"one of many predecessors is forgotten": {"Workflows/many_wait_for_one_and_one_for_many", func(q *brokenQueue) {
+	"one of many predecessors is forgotten": {"Steps_of_workflows/many_wait_for_one_and_one_for_many", func(q *brokenQueue) {
 		q.created(func(w *domain.Workflow) {
 			last := &w.Nodes[len(w.Nodes)-1]
 			last.After = last.After[1:]
 		})
 	}},
-	"a report that meets another is lost": {"Workflows/predecessors_that_end_at_the_same_time_make_a_task_ready_once", func(q *brokenQueue) {
+	"a report that meets another is lost": {"Steps_of_workflows/predecessors_that_end_at_the_same_time_make_a_task_ready_once", func(q *brokenQueue) {
 		var under atomic.Int32
 		q.update = func(ctx context.Context, updates ...ports.TaskUpdate) error {
 			if under.Add(1) == 3 {
@@ -64,7 +64,7 @@ var workflowSabotages = map[string]sabotage[*brokenQueue]{
 			return q.TaskQueue.UpdateTask(ctx, updates...)
 		}
 	}},
-	"any end is a success": {"Workflows/a_task_waits_for_success_or_failure_or_the_end_of_others", func(q *brokenQueue) {
+	"any end is a success": {"Steps_of_workflows/a_task_waits_for_success_or_failure_or_the_end_of_others", func(q *brokenQueue) {
 		q.created(func(w *domain.Workflow) {
 			for i := range w.Nodes {
 				if len(w.Nodes[i].After) > 0 {
@@ -73,7 +73,7 @@ var workflowSabotages = map[string]sabotage[*brokenQueue]{
 			}
 		})
 	}},
-	"what is cancelled is not followed": {"Workflows/what_can_never_run_is_cancelled_with_all_that_waits_for_it", func(q *brokenQueue) {
+	"what is cancelled is not followed": {"Steps_of_workflows/what_can_never_run_is_cancelled_with_all_that_waits_for_it", func(q *brokenQueue) {
 		q.created(func(w *domain.Workflow) {
 			for i := range w.Nodes {
 				if w.Nodes[i].Ref == "n20" {
@@ -93,7 +93,7 @@ var workflowSabotages = map[string]sabotage[*brokenQueue]{
 	"any task may be deleted": {"Workflows/a_person_runs_and_deletes_no_task_before_its_workflow_lets_them", func(q *brokenQueue) {
 		q.remove = func(context.Context, ...domain.TaskID) error { return nil }
 	}},
-	"delays begin at the creation": {"Workflows/a_task_that_waits_may_expire_and_its_delay_begins_when_it_does_not_wait", func(q *brokenQueue) {
+	"delays begin at the creation": {"Steps_of_workflows/a_task_that_waits_may_expire_and_its_delay_begins_when_it_does_not_wait", func(q *brokenQueue) {
 		q.created(func(w *domain.Workflow) {
 			for i := range w.Nodes {
 				w.Nodes[i].Task = w.Nodes[i].Task.Clone()
@@ -147,7 +147,7 @@ var workflowSabotages = map[string]sabotage[*brokenQueue]{
 		other.dequeue = func(context.Context, ports.ClaimRequest) ([]*domain.Task, error) { return nil, nil }
 		q.reopen = func() *brokenQueue { return other }
 	}},
-	"a success counts as a failure": {"Workflows/any_graph_ends_as_the_rules_say", func(q *brokenQueue) {
+	"a success counts as a failure": {"Steps_of_workflows/any_graph_ends_as_the_rules_say", func(q *brokenQueue) {
 		q.created(func(w *domain.Workflow) {
 			for i := range w.Nodes {
 				if w.Nodes[i].When == domain.WhenFailure {
@@ -156,13 +156,13 @@ var workflowSabotages = map[string]sabotage[*brokenQueue]{
 			}
 		})
 	}},
-	"a retry runs what is not allowed to": {"Workflows/a_failed_task_that_runs_again_brings_back_what_was_dropped_because_of_it", func(q *brokenQueue) {
+	"a retry runs what is not allowed to": {"Steps_of_workflows/a_failed_task_that_runs_again_brings_back_what_was_dropped_because_of_it", func(q *brokenQueue) {
 		q.retry = func(ctx context.Context, ids ...domain.TaskID) error {
 			_ = q.TaskQueue.RetryTask(ctx, ids...)
 			return nil
 		}
 	}},
-	"a cancelled task does not come back": {"Workflows/a_task_that_was_cancelled_waits_again_where_its_predecessors_have_not_finished", func(q *brokenQueue) {
+	"a cancelled task does not come back": {"Steps_of_workflows/a_task_that_was_cancelled_waits_again_where_its_predecessors_have_not_finished", func(q *brokenQueue) {
 		q.retry = func(context.Context, ...domain.TaskID) error { return nil }
 	}},
 }
