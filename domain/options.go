@@ -45,6 +45,17 @@ type TaskOptions struct {
 	// Retention is how long the task is kept when it has finished, in whatever state. 0
 	// leaves it to the queue, see ports.PurgeRequest.
 	Retention time.Duration `json:"retention,omitempty"`
+	// Group, if not empty, gathers the tasks of one queue and type with the same Group into
+	// one run: UTF-8 of at most MaxKey bytes. Such a task is scheduled for its creation plus
+	// GroupAge, so it excludes another time, and a Key. What is gathered runs as soon as it is
+	// GroupSize tasks, or one of them is as old as its GroupAge.
+	Group string `json:"group,omitempty"`
+	// GroupSize is how many tasks the run has at most that this one begins, from MinGroupSize
+	// to MaxGroupSize. 0 is DefaultGroupSize if there is a Group.
+	GroupSize int `json:"group_size,omitempty"`
+	// GroupAge is how long the task waits for others, more than 0 and at most MaxGroupAge. 0
+	// is DefaultGroupAge if there is a Group.
+	GroupAge time.Duration `json:"group_age,omitempty"`
 	// Workflow is the node that the task is; nil for none. It is no caller's to set: tasks
 	// of workflows are created with these.
 	Workflow *WorkflowRef `json:"workflow,omitempty"`
@@ -67,12 +78,13 @@ func (o *TaskOptions) EncodeOptions() []byte {
 // empty reports whether there are no options, as most tasks have none.
 func (o *TaskOptions) empty() bool {
 	return o.Key == "" && len(o.Tags) == 0 && o.Backoff == (RetryPolicy{}) && o.ExpiresAt.IsZero() && o.ExpiresIn == 0 && o.Retention == 0 &&
-		o.UniqueWhile == "" && o.UniqueFor == 0 && o.Workflow == nil
+		o.UniqueWhile == "" && o.UniqueFor == 0 && o.Group == "" && o.GroupSize == 0 && o.GroupAge == 0 && o.Workflow == nil
 }
 
-// AsGiven returns the options without what a store fills in, and in its precision.
+// AsGiven returns the options without what a store fills in, with their defaults, and in its
+// precision.
 func (o *TaskOptions) AsGiven() TaskOptions {
-	given := *o
+	given := o.withGroupDefaults()
 	given.ExpiresAt = given.ExpiresAt.UTC().Truncate(time.Microsecond)
 	if given.ExpiresIn > 0 {
 		given.ExpiresAt = time.Time{}
@@ -156,6 +168,9 @@ func (o *TaskOptions) validateOptions() error {
 	}
 	if o.Retention < 0 || o.Retention > MaxRetention {
 		return &ValidationError{Field: "retention_seconds", Value: o.Retention.String(), Rule: "must be between 0 and 10 years"}
+	}
+	if err := o.validateGroup(); err != nil {
+		return err
 	}
 	return o.Backoff.validate("backoff")
 }

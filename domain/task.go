@@ -227,6 +227,9 @@ func (t *Task) Validate() error {
 	if t.UniqueKey == "" && (t.UniqueWhile != "" || t.UniqueFor != 0 || t.OnConflict != "") {
 		return &ValidationError{Field: "unique_key", Rule: "must be given with unique_while, unique_for_seconds and on_conflict"}
 	}
+	if err := t.validateGroupTime(); err != nil {
+		return err
+	}
 	if t.Delay > 0 && !t.ScheduledAt.IsZero() {
 		return &ValidationError{Field: "delay_seconds", Rule: "cannot be combined with scheduled_at"}
 	}
@@ -301,10 +304,10 @@ func (t *Task) Ready(now time.Time) bool {
 
 // QueueWait returns how long a task that was just claimed had been ready before,
 // and whether that is known: it is not for one that was given back or snoozed, or run
-// again by a person, since its newest claim but one. A scheduled task that a person made
-// ready counts from its creation.
+// again by a person, since its newest claim but one, nor for one that became ready since its
+// group was complete. A scheduled task that a person made ready counts from its creation.
 func (t *Task) QueueWait() (wait time.Duration, known bool) {
-	if t.Deliveries != t.Attempt+t.Recoveries+1 {
+	if t.Deliveries != t.Attempt+t.Recoveries+1 || t.Group != "" && t.ScheduledAt.IsZero() {
 		return 0, false
 	}
 	ready := t.CreatedAt
@@ -337,14 +340,20 @@ func (t *Task) Clone() *Task {
 	return &c
 }
 
-// AsEnqueued returns a PENDING task with a copy of what the caller of Enqueue sets. The
-// store adds what it decides: the time of creation, and when the task is due.
+// AsEnqueued returns a PENDING task with a copy of what the caller of Enqueue sets, and with
+// the defaults of its group, whose age is its Delay. The store adds what it decides: the time
+// of creation, and when the task is due.
 func (t *Task) AsEnqueued() *Task {
-	return &Task{
+	c := &Task{
 		ID: t.ID, Type: t.Type, Queue: t.Queue, Payload: append([]byte(nil), t.Payload...), Priority: t.Priority,
 		MaxRetries: t.MaxRetries, Timeout: t.Timeout, UniqueKey: t.UniqueKey, Delay: t.Delay,
 		TraceParent: t.TraceParent, TaskOptions: t.cloneOptions(), ScheduledAt: t.ScheduledAt, Status: TaskStatusPending,
 	}
+	if c.Group != "" {
+		c.TaskOptions = c.withGroupDefaults()
+		c.Delay = c.GroupAge
+	}
+	return c
 }
 
 // SameContents reports whether both tasks ask for the same work: everything

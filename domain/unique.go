@@ -80,9 +80,9 @@ func (t *Task) EnqueueOutcome(stored *Task) EnqueueOutcome {
 }
 
 // Replaceable reports whether by, which has the same unique key, may replace what the
-// task does: it waits and was never claimed, and both have the same queue and type.
+// task does: it waits and was never claimed, and both have the same queue, type and group.
 func (t *Task) Replaceable(by *Task) bool {
-	return t.Status == TaskStatusPending && t.Deliveries == 0 && t.Queue == by.Queue && t.Type == by.Type
+	return t.Status == TaskStatusPending && t.Deliveries == 0 && t.Queue == by.Queue && t.Type == by.Type && t.Group == by.Group
 }
 
 // SameReplacement reports whether both tasks ask for the same payload, priority and time.

@@ -84,8 +84,8 @@ type Workflow struct {
 type WorkflowNode struct {
 	// Ref names the node within its workflow, as [ValidateName] allows.
 	Ref string
-	// Task is as for an enqueue, but for its id, which is derived. It has no UniqueKey and
-	// no Retention. A Delay counts from when the node waits for no other any more, an
+	// Task is as for an enqueue, but for its id, which is derived. It has no UniqueKey, no
+	// Retention and no Group. A Delay counts from when the node waits for no other any more, an
 	// ExpiresIn from the creation of the workflow.
 	Task *Task
 	// After are the refs of the predecessors, each once. Without any, the task is ready
@@ -225,6 +225,8 @@ func (n *WorkflowNode) validate() error {
 		return &ValidationError{Field: "unique_key", Rule: "cannot be given for a task of a workflow"}
 	case n.Task.Retention != 0:
 		return &ValidationError{Field: "retention_seconds", Rule: "cannot be given for a task of a workflow"}
+	case n.Task.Group != "":
+		return &ValidationError{Field: "group", Rule: "cannot be given for a task of a workflow"}
 	}
 	probe := *n.Task
 	probe.ID = uuid.Max

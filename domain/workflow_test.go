@@ -36,6 +36,7 @@ func TestWorkflowValidate(t *testing.T) {
 		"tasks[0].priority":          workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.Priority = 11 }),
 		"tasks[0].unique_key":        workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.UniqueKey = "k" }),
 		"tasks[0].retention_seconds": workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.Retention = time.Hour }),
+		"tasks[0].group":             workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.Group = "g" }),
 		"tasks[0].when":              workflowOf(1, func(w *Workflow) { w.Nodes[0].When = WhenDone }),
 		"tasks[1].when":              workflowOf(2, func(w *Workflow) { w.Nodes[1].When, w.Nodes[1].After = "never", []string{"n0"} }),
 	} {

@@ -66,11 +66,16 @@ type TaskEnqueuer interface {
 	// domain.Task.Replaceable says so, and returns it: it has the payload, the priority
 	// and the time of the new task, a Delay counting from now, and keeps its id, its
 	// place among the tasks of its priority, and all else. Where the holder was claimed
-	// before, is of another queue or type, or was deleted, the task is refused as by
+	// before, is of another queue, type or group, or was deleted, the task is refused as by
 	// ConflictReject. domain.Task.EnqueueOutcome says which of it happened.
 	//
-	// A store of several parts may hold a unique key among the tasks of one Key only, and
-	// among those without any.
+	// A store of several parts may hold a unique key among the tasks of one Key or group only,
+	// and among those without any.
+	//
+	// A task with a Group is stored as domain.Task.AsEnqueued has it, with its GroupAge as
+	// its Delay. The members of a group are those of its tasks that are PENDING, and ready or
+	// never claimed. When an enqueue brings a group to the GroupSize of the new task and none
+	// of the members is ready, the oldest becomes ready at once, as by RunTaskNow.
 	//
 	// What a repeat can know: an id that is stored is created again, also if its
 	// contents were replaced since; the newest replacement of a holder is one again, and
@@ -105,7 +110,8 @@ type ClaimRequest struct {
 	// room for them, and gives the others back as ReleaseTask does. So a claim
 	// whose answer is too much for a slow line is repeated with less MaxBytes.
 	ID domain.ClaimID
-	// Max is how many tasks to claim at most, from 1 to MaxClaim.
+	// Max is how many tasks to claim at most, from 1 to MaxClaim, but for those that the last
+	// of them takes along, see Dequeue.
 	Max int
 	// MaxBytes is about how many bytes of payloads to claim at most, to
 	// MaxCallBytes, which 0 stands for. A single task comes however large it is, of
@@ -240,6 +246,12 @@ type TaskConsumer interface {
 	// comes in its turn and has no other advantage. Within a key the oldest comes first, also
 	// if it was claimed before. A store may do without turns, as Redis does now: then the
 	// oldest comes first, whatever its key.
+	//
+	// A task with a Group takes along further members of its group, the oldest first whatever
+	// their priority, to its GroupSize in all, as far as MaxBytes and the limits of queue and
+	// type let it. They come directly behind it, and may be more than Max; none that has
+	// expired is among them. If then the group still has so many members, and none of them is
+	// ready, the oldest becomes ready, as by RunTaskNow.
 	//
 	// When ctx ends while it waits, it returns the context's error and has
 	// claimed nothing. A *domain.ValidationError names a field of req.

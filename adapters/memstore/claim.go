@@ -73,6 +73,22 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 	}
 	var out []*domain.Task
 	room := req.Room()
+	claim := func(t *domain.Task) bool {
+		started := now
+		if t.CreatedAt.After(now) {
+			started = t.CreatedAt
+		}
+		// A ready task is PENDING, so the step cannot be refused.
+		if err := q.step(t, func() error { return t.MarkAsProcessing(req.ID, req.Lease, started) }); err != nil {
+			return false
+		}
+		if t.UniqueWhile == domain.UniqueWhileWaiting {
+			q.free(t)
+		}
+		q.renew(t, now.Add(req.Lease))
+		out = append(out, t.Clone())
+		return true
+	}
 	for len(out) < req.Max {
 		var best *domain.Task
 		var from *readyTasks
@@ -99,19 +115,9 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 		}
 		from.take(best)
 		room -= len(best.Payload)
-		started := now
-		if best.CreatedAt.After(now) {
-			started = best.CreatedAt
+		if claim(best) {
+			q.takeAlong(best, &room, claim)
 		}
-		// A ready task is PENDING, so the step cannot be refused.
-		if err := q.step(best, func() error { return best.MarkAsProcessing(req.ID, req.Lease, started) }); err != nil {
-			continue
-		}
-		if best.UniqueWhile == domain.UniqueWhileWaiting {
-			q.free(best)
-		}
-		q.renew(best, now.Add(req.Lease))
-		out = append(out, best.Clone())
 	}
 	if len(out) > 0 {
 		ids := make([]domain.TaskID, len(out))

@@ -30,9 +30,12 @@ type eventLog struct {
 var _ ports.TaskEventReader = (*TaskQueue)(nil)
 
 // emit tells of a step, which is made already, but for the place of a ready task: to those who
-// read, to the limits, and to what waits for the task. Callers hold mu.
+// read, to the limits, to its group, and to what waits for the task. Callers hold mu.
 func (q *TaskQueue) emit(t *domain.Task, from, to domain.TaskStatus, reason domain.FailureReason) {
 	q.limit(t, from, to)
+	if to != domain.TaskStatusPending {
+		q.regroup(t)
+	}
 	q.record(t, from, to, reason)
 	q.follow(t, from, to)
 }

@@ -66,6 +66,7 @@ type TaskQueue struct {
 	expired int
 	events  eventLog
 	watches map[*cancelWatch]struct{} // who is told of cancelled tasks
+	groups  map[groupKey]*group
 	// workflows are those with tasks, endedWorkflows and failedWorkflows the finished ones by
 	// their ends: those with a FAILED task, and the others.
 	workflows                       map[domain.WorkflowID]*workflow
@@ -106,7 +107,7 @@ func NewTaskQueue(cfg Config) *TaskQueue {
 		ready: map[lane]*readyTasks{}, limits: newLimits(map[string]domain.Limit{}), paused: map[string]time.Time{},
 		unique: map[string]holder{}, replaced: map[domain.TaskID]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
 		counts: map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}), watches: map[*cancelWatch]struct{}{},
-		workflows: map[domain.WorkflowID]*workflow{},
+		workflows: map[domain.WorkflowID]*workflow{}, groups: map[groupKey]*group{},
 	}
 	q.oldClaims = newHeap(
 		func(a, b claimEnd) int { return a.at.Compare(b.at) },
@@ -200,6 +201,9 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 		return q.conflict(t, id, in.OnConflict, now)
 	}
 	q.store(t, now)
+	if t.Group != "" {
+		q.complete(groupOf(t), t.GroupSize)
+	}
 	return t.Clone(), nil
 }
 
@@ -251,6 +255,7 @@ func (q *TaskQueue) place(t *domain.Task, now time.Time) {
 	q.lane(t)
 	q.waiting[t.ID] = true
 	q.due.push(entry{t.ScheduledAt.UnixMicro(), t})
+	q.regroup(t)
 	q.notify(t.Queue)
 }
 
@@ -279,6 +284,7 @@ func (q *TaskQueue) wake() {
 func (q *TaskQueue) makeReady(t *domain.Task) {
 	delete(q.waiting, t.ID)
 	q.lane(t).push(t)
+	q.regroup(t)
 	q.notify(t.Queue)
 }
 

@@ -71,6 +71,7 @@ func (q *TaskQueue) replace(old, by *domain.Task, now time.Time) *domain.Task {
 		t.ScheduledAt = now.Add(t.Delay)
 	}
 	delete(q.waiting, t.ID)
+	q.regroup(old)
 	q.emit(t, t.Status, t.Status, "")
 	q.place(t, now)
 	return t

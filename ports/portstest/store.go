@@ -25,6 +25,8 @@ type Store struct {
 	// Verifier checks the store. It needs the roles Queue and Logs.
 	Verifier ports.StoreVerifier
 
+	// Groups is whether the tasks of a group come together, as Dequeue promises.
+	Groups bool
 	// Turns is whether the keys of a queue take turns, as Dequeue promises.
 	Turns bool
 	// Advance moves the store's clock forward. It is required.
@@ -72,6 +74,7 @@ var suites = []struct {
 	{"Unique", (*Store).hasQueue, uniqueCases},
 	{"Claim", (*Store).hasQueue, claimCases},
 	{"Turns", (*Store).hasTurns, turnCases},
+	{"Groups", (*Store).hasGroups, groupCases},
 	{"Settle", (*Store).hasQueue, settleCases},
 	{"Manage", (*Store).hasQueue, manageCases},
 	{"List", (*Store).hasQueue, listCases},
@@ -104,6 +107,7 @@ func (s *Store) hasQueue() bool      { return s.Queue != nil }
 func (s *Store) hasQueues() bool     { return s.Queues != nil }
 func (s *Store) hasLimits() bool     { return s.Limits != nil }
 func (s *Store) hasTurns() bool      { return s.Turns && s.hasLimits() }
+func (s *Store) hasGroups() bool     { return s.Groups && s.hasLimits() }
 func (s *Store) hasSchedulers() bool { return s.Schedulers != nil }
 func (s *Store) hasSchedules() bool  { return s.Schedules != nil }
 func (s *Store) hasWorkflows() bool  { return s.Workflows != nil }

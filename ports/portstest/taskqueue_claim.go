@@ -352,7 +352,7 @@ func testWake(t *testing.T, q *storeTest, waiting ports.TaskQueue, wake func()) 
 	wake()
 	r := <-done
 	require.NoError(t, r.err)
-	require.Len(t, r.tasks, 1)
+	require.NotEmpty(t, r.tasks)
 	require.Less(t, time.Since(begin), soon, "the claim must be woken, not find the task by a slow poll")
-	q.update(t, complete(r.tasks[0], ""))
+	q.complete(t, r.tasks...)
 }

@@ -365,8 +365,8 @@ func fillTask(t *testing.T, task *domain.Task) {
 	options := reflect.ValueOf(task.TaskOptions)
 	for i := range options.NumField() {
 		name := options.Type().Field(i).Name
-		if name == "UniqueFor" || name == "ExpiresAt" || name == "Workflow" {
-			continue // They exclude UniqueWhile, ExpiresIn and an enqueue, and have cases of their own.
+		if name == "UniqueFor" || name == "ExpiresAt" || name == "Workflow" || strings.HasPrefix(name, "Group") {
+			continue // They exclude UniqueWhile, ExpiresIn, an enqueue and a Delay, and have cases of their own.
 		}
 		require.False(t, options.Field(i).IsZero(), "the suite must set %s", name)
 	}
