@@ -1,7 +1,8 @@
 // One schedule: what it enqueues and when, and what became of its last ticks.
 import { get } from '../api.js';
-import { facts, pageHead } from '../components/page.js';
-import { errorNotice, errorState, skeleton } from '../components/states.js';
+import { livePage } from '../components/live-page.js';
+import { facts } from '../components/page.js';
+import { skeleton } from '../components/states.js';
 import { table } from '../components/table.js';
 import { timeAgo } from '../components/time.js';
 import { h, replace, userText } from '../dom.js';
@@ -10,7 +11,6 @@ import { actions, next, outcome, when } from './schedules.js';
 
 export function mount(root, ctx) {
   const name = ctx.params.name;
-  const notice = h('div', { class: 'notices' });
   const about = h('div', { class: 'panel-body' }, skeleton(4));
   const history = h('div', { class: 'panel-body flush' });
   const list = table({
@@ -21,14 +21,11 @@ export function mount(root, ctx) {
       { name: 'detail', label: 'Why', cell: (row) => userText(row.detail || (row.manual ? 'run by hand' : '')) },
     ],
   });
-  root.append(pageHead(name), notice,
-    h('section', { class: 'panel', 'aria-label': 'Schedule' }, about),
-    h('section', { class: 'panel', 'aria-label': 'Last ticks' }, history));
-
-  const watcher = ctx.watch({
+  const watcher = livePage(root, ctx, {
+    title: name, body: about,
+    parts: [h('section', { class: 'panel', 'aria-label': 'Schedule' }, about), h('section', { class: 'panel', 'aria-label': 'Last ticks' }, history)],
     async refresh(signal) {
       const row = await get(`/queue/schedules/${encodeURIComponent(name)}`, { signal });
-      replace(notice);
       const then = (row.next_firings ?? []).slice(1);
       replace(about, facts([
         ['When', when(row)], ['Next', next(row)],
@@ -38,13 +35,6 @@ export function mount(root, ctx) {
       ]));
       list.setRows(row.firings ?? []);
       replace(history, (row.firings ?? []).length > 0 ? list.element : h('p', { class: 'muted' }, 'No tick has come yet.'));
-    },
-    onError(error, first) {
-      if (first) {
-        replace(about, errorState(error, () => watcher.refresh()));
-      } else {
-        replace(notice, errorNotice(error));
-      }
     },
   });
 }

@@ -1,25 +1,19 @@
 // The schedules: when they fire next, and what became of their last ticks.
-import { get, post, session } from '../api.js';
+import { get, session } from '../api.js';
 import { tag } from '../components/badge.js';
-import { confirmDialog } from '../components/dialog.js';
-import { pageHead } from '../components/page.js';
-import { emptyState, errorNotice, errorState, skeleton } from '../components/states.js';
-import { table } from '../components/table.js';
+import { listPage, pausedOf } from '../components/live-page.js';
+import { emptyState } from '../components/states.js';
+import { stepButton } from '../components/step.js';
 import { timeAgo } from '../components/time.js';
-import { toast } from '../components/toast.js';
-import { h, replace, setText, userText } from '../dom.js';
-import { count, duration, number } from '../format.js';
-import { icon } from '../icons.js';
+import { h, userText } from '../dom.js';
+import { count, duration } from '../format.js';
 import { paths } from '../paths.js';
 
 const TONES = { fired: 'good', skipped: 'warn', missed: 'warn', failed: 'failed' };
 
 export function mount(root, ctx) {
-  const meta = h('span');
-  const notice = h('div', { class: 'notices' });
-  const body = h('div', { class: 'panel-body flush' }, skeleton(6));
-  const list = table({
-    label: 'Schedules', key: (row) => row.name, href: (row) => paths.schedule(row.name),
+  const watcher = listPage(root, ctx, {
+    title: 'Schedules', key: (row) => row.name, href: (row) => paths.schedule(row.name), empty: nothing,
     columns: [
       { name: 'name', label: 'Schedule', link: true, cell: (row) => userText(row.name) },
       { name: 'when', label: 'When', class: 'nowrap', cell: when },
@@ -28,32 +22,11 @@ export function mount(root, ctx) {
       { name: 'last', label: 'Last', class: 'nowrap', cell: (row) => (row.last_firing ? outcome(row.last_firing) : '–') },
       { name: 'action', label: 'Action', class: 'num', cell: (row) => actions(row, () => watcher.refresh()) },
     ],
-  });
-  root.append(pageHead('Schedules', { meta }), notice, h('section', { class: 'panel', 'aria-label': 'Schedules' }, body));
-
-  const watcher = ctx.watch({
-    async refresh(signal) {
+    async read(signal) {
       const { schedules, next_cursor: more } = await get('/queue/schedules', { query: { limit: 200 }, signal });
-      replace(notice);
-      if (schedules.length === 0) {
-        setText(meta, '');
-        replace(body, nothing());
-        return;
-      }
-      const paused = schedules.filter((each) => each.paused).length;
-      setText(meta, `${more ? 'the first ' : ''}${count(schedules.length, 'schedule')}${paused > 0 ? `, ${number(paused)} paused` : ''}`);
-      list.setRows(schedules);
-      if (!list.element.isConnected) {
-        replace(body, list.element);
-      }
+      return { rows: schedules, more };
     },
-    onError(error, first) {
-      if (first) {
-        replace(body, errorState(error, () => watcher.refresh()));
-      } else {
-        replace(notice, errorNotice(error));
-      }
-    },
+    summary: (rows, more) => `${more ? 'the first ' : ''}${count(rows.length, 'schedule')}${pausedOf(rows)}`,
   });
 }
 
@@ -81,11 +54,17 @@ export function actions(row, done) {
   if (!session.can('admin')) {
     return null;
   }
-  const step = row.paused ? 'resume' : 'pause';
-  const label = row.paused ? 'Resume' : 'Pause';
   return h('span', { class: 'chips' },
-    h('button', { class: 'button small', type: 'button', 'aria-label': `Run now the schedule ${row.name}`, on: { click: () => ask(row, 'run', 'Run now', done) } }, icon('run'), 'Run now'),
-    h('button', { class: 'button small', type: 'button', 'aria-label': `${label} the schedule ${row.name}`, on: { click: () => ask(row, step, label, done) } }, icon(row.paused ? 'run' : 'pause'), label));
+    step(row, 'run', 'Run now', 'run', () => `The task of ${row.name} is enqueued`, done),
+    step(row, ...(row.paused ? ['resume', 'Resume', 'run'] : ['pause', 'Pause', 'pause']),
+      (result) => `The schedule ${row.name} ${result.paused ? 'is paused' : 'goes on'}`, done));
+}
+
+function step(row, name, label, sign, told, done) {
+  return stepButton({
+    label, sign, what: `schedule ${row.name}`, title: `${label}: ${row.name}?`, text: QUESTIONS[name],
+    path: `/queue/schedules/${encodeURIComponent(row.name)}:${name}`, told,
+  }, done);
 }
 
 const QUESTIONS = {
@@ -93,17 +72,6 @@ const QUESTIONS = {
   pause: 'No tick fires until somebody resumes it; the ticks until then are gone.',
   resume: 'Its ticks go on from now.',
 };
-
-async function ask(row, step, label, done) {
-  const result = await confirmDialog({
-    title: `${label}: ${row.name}?`, body: h('p', null, QUESTIONS[step]), confirm: label,
-    run: ({ signal }) => post(`/queue/schedules/${encodeURIComponent(row.name)}:${step}`, undefined, { signal }),
-  });
-  if (result) {
-    toast(step === 'run' ? `The task of ${row.name} is enqueued` : `The schedule ${row.name} ${result.paused ? 'is paused' : 'goes on'}`);
-    await done();
-  }
-}
 
 function nothing() {
   return emptyState({

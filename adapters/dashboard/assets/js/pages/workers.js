@@ -1,8 +1,9 @@
 // The processes that work on tasks, and what each of them runs now.
 import { send } from '../api.js';
 import { tag } from '../components/badge.js';
-import { facts, pageHead } from '../components/page.js';
-import { emptyState, errorNotice, errorState, skeleton } from '../components/states.js';
+import { livePage } from '../components/live-page.js';
+import { facts } from '../components/page.js';
+import { emptyState, skeleton } from '../components/states.js';
 import { table } from '../components/table.js';
 import { timeAgo } from '../components/time.js';
 import { h, replace, s, setText, userText } from '../dom.js';
@@ -13,12 +14,10 @@ const TICK = 1000;
 
 export function mount(root, ctx) {
   const meta = h('span');
-  const notice = h('div', { class: 'notices' });
   const body = h('div', { class: 'stack' }, skeleton(8));
   const cards = new Map();
-  root.append(pageHead('Workers', { meta }), notice, body);
-
-  const watcher = ctx.watch({
+  livePage(root, ctx, {
+    title: 'Workers', meta, body,
     async refresh(signal) {
       const { data, headers } = await send('GET', '/queue/workers', { signal });
       // How far the server's clock is ahead of this one, to the second.
@@ -26,7 +25,6 @@ export function mount(root, ctx) {
       const schedulers = data.schedulers.toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
       const processes = schedulers.filter((each) => !each.worker);
       const others = schedulers.length - processes.length;
-      replace(notice);
       const busy = sum(processes, (each) => each.scheduler.busy_workers);
       const all = sum(processes, (each) => each.scheduler.workers_count);
       setText(meta, schedulers.length === 0 ? '' : `${count(processes.length, 'process', 'processes')}, ${number(busy)} of ${count(all, 'worker')} busy${others > 0 ? `, and ${count(others, 'worker')} over HTTP` : ''}`);
@@ -36,13 +34,6 @@ export function mount(root, ctx) {
         return;
       }
       showCards(body, cards, schedulers, ahead);
-    },
-    onError(error, first) {
-      if (first) {
-        replace(body, errorState(error, () => watcher.refresh()));
-      } else {
-        replace(notice, errorNotice(error));
-      }
     },
   });
   const timer = setInterval(() => cards.forEach((card) => card.tick()), TICK);

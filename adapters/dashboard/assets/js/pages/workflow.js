@@ -1,8 +1,9 @@
 // One workflow: its graph, and its tasks.
 import { get } from '../api.js';
 import { statusBadge } from '../components/badge.js';
-import { facts, pageHead } from '../components/page.js';
-import { errorNotice, errorState, skeleton } from '../components/states.js';
+import { livePage } from '../components/live-page.js';
+import { facts } from '../components/page.js';
+import { skeleton } from '../components/states.js';
 import { table } from '../components/table.js';
 import { timeAgo } from '../components/time.js';
 import { h, replace, s, setText, userText } from '../dom.js';
@@ -19,7 +20,6 @@ const BOX = { width: 150, height: 34, right: 56, below: 14 };
 export function mount(root, ctx) {
   const id = ctx.params.id;
   const head = h('span');
-  const notice = h('div', { class: 'notices' });
   const about = h('div', { class: 'panel-body' }, skeleton(4));
   const graph = h('div', { class: 'panel-body graph-box' });
   const graphPanel = h('section', { class: 'panel', 'aria-label': 'Graph' }, graph);
@@ -32,14 +32,12 @@ export function mount(root, ctx) {
       { name: 'after', label: 'After', cell: after },
     ],
   });
-  root.append(pageHead('Workflow', { meta: head }), notice,
-    h('section', { class: 'panel', 'aria-label': 'Workflow' }, about), graphPanel,
-    h('section', { class: 'panel', 'aria-label': 'Tasks' }, h('div', { class: 'panel-body flush' }, list.element)));
-
-  const watcher = ctx.watch({
+  const watcher = livePage(root, ctx, {
+    title: 'Workflow', meta: head, body: about,
+    parts: [h('section', { class: 'panel', 'aria-label': 'Workflow' }, about), graphPanel,
+      h('section', { class: 'panel', 'aria-label': 'Tasks' }, h('div', { class: 'panel-body flush' }, list.element))],
     async refresh(signal) {
       const row = await read(id, signal);
-      replace(notice);
       setText(head, row.name || row.id);
       const rest = row.total - row.tasks.length;
       replace(about, facts([
@@ -52,13 +50,6 @@ export function mount(root, ctx) {
         replace(graph, draw(row.tasks));
       }
       list.setRows(row.tasks);
-    },
-    onError(error, first) {
-      if (first) {
-        replace(about, errorState(error, () => watcher.refresh()));
-      } else {
-        replace(notice, errorNotice(error));
-      }
     },
   });
 }

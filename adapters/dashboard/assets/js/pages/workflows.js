@@ -1,22 +1,16 @@
 // The workflows: graphs of tasks, and how far they have come.
-import { get, post, session } from '../api.js';
-import { confirmDialog } from '../components/dialog.js';
-import { pageHead } from '../components/page.js';
-import { emptyState, errorNotice, errorState, skeleton } from '../components/states.js';
-import { table } from '../components/table.js';
+import { get, session } from '../api.js';
+import { listPage } from '../components/live-page.js';
+import { emptyState } from '../components/states.js';
+import { stepButton } from '../components/step.js';
 import { timeAgo } from '../components/time.js';
-import { toast } from '../components/toast.js';
-import { h, replace, setText, userText } from '../dom.js';
+import { h, userText } from '../dom.js';
 import { count, number } from '../format.js';
-import { icon } from '../icons.js';
 import { paths } from '../paths.js';
 
 export function mount(root, ctx) {
-  const meta = h('span');
-  const notice = h('div', { class: 'notices' });
-  const body = h('div', { class: 'panel-body flush' }, skeleton(6));
-  const list = table({
-    label: 'Workflows', key: (row) => row.id, href: (row) => paths.workflow(row.id),
+  const watcher = listPage(root, ctx, {
+    title: 'Workflows', key: (row) => row.id, href: (row) => paths.workflow(row.id), empty: nothing,
     columns: [
       { name: 'name', label: 'Workflow', link: true, cell: (row) => (row.name ? userText(row.name) : h('code', null, row.id)) },
       { name: 'progress', label: 'Finished', class: 'num nowrap', cell: progress },
@@ -25,31 +19,11 @@ export function mount(root, ctx) {
       { name: 'finished', label: 'Ended', class: 'nowrap', cell: (row) => (row.finished_at ? timeAgo(row.finished_at) : '–') },
       { name: 'action', label: 'Action', class: 'num', cell: (row) => actions(row, () => watcher.refresh()) },
     ],
-  });
-  root.append(pageHead('Workflows', { meta }), notice, h('section', { class: 'panel', 'aria-label': 'Workflows' }, body));
-
-  const watcher = ctx.watch({
-    async refresh(signal) {
+    async read(signal) {
       const { workflows, next_cursor: more } = await get('/queue/workflows', { query: { limit: 200 }, signal });
-      replace(notice);
-      if (workflows.length === 0) {
-        setText(meta, '');
-        replace(body, nothing());
-        return;
-      }
-      setText(meta, `${more ? 'the newest ' : ''}${count(workflows.length, 'workflow')}`);
-      list.setRows(workflows);
-      if (!list.element.isConnected) {
-        replace(body, list.element);
-      }
+      return { rows: workflows, more };
     },
-    onError(error, first) {
-      if (first) {
-        replace(body, errorState(error, () => watcher.refresh()));
-      } else {
-        replace(notice, errorNotice(error));
-      }
-    },
+    summary: (rows, more) => `${more ? 'the newest ' : ''}${count(rows.length, 'workflow')}`,
   });
 }
 
@@ -72,29 +46,21 @@ export function actions(row, done) {
   }
   const again = row.counts.failed + row.counts.cancelled > 0;
   return h('span', { class: 'chips' },
-    !row.finished_at && button(row, 'cancel', 'Cancel', done),
-    again && button(row, 'retry', 'Retry', done));
+    !row.finished_at && step(row, 'cancel', 'Cancel', 'The workflow is cancelled', done),
+    again && step(row, 'retry', 'Retry', 'The tasks run again', done));
 }
 
-function button(row, step, label, done) {
-  return h('button', { class: 'button small', type: 'button', 'aria-label': `${label} the workflow ${row.name || row.id}`, on: { click: () => ask(row, step, label, done) } }, icon(step), label);
+function step(row, name, label, told, done) {
+  return stepButton({
+    label, sign: name, what: `workflow ${row.name || row.id}`, title: `${label}: ${row.name || row.id}?`, text: QUESTIONS[name],
+    path: `/queue/workflows/${encodeURIComponent(row.id)}:${name}`, told: () => told,
+  }, done);
 }
 
 const QUESTIONS = {
   cancel: 'All its tasks that have not finished are cancelled.',
   retry: 'Its failed and cancelled tasks run again, and what waits for them waits again.',
 };
-
-async function ask(row, step, label, done) {
-  const result = await confirmDialog({
-    title: `${label}: ${row.name || row.id}?`, body: h('p', null, QUESTIONS[step]), confirm: label,
-    run: ({ signal }) => post(`/queue/workflows/${encodeURIComponent(row.id)}:${step}`, undefined, { signal }),
-  });
-  if (result) {
-    toast(step === 'cancel' ? 'The workflow is cancelled' : 'The tasks run again');
-    await done();
-  }
-}
 
 function nothing() {
   return emptyState({
