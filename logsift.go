@@ -56,6 +56,9 @@ type Options struct {
 	// Queues are those whose tasks run here; empty for all. They can have weights, such as
 	// "mail=3": see application.SchedulerConfig.
 	Queues []string
+	// Ageing has a waiting task gain a level of priority each time that it has passed, so that
+	// low priorities do not starve, from ports.MinAgeing to ports.MaxAgeing; 0 for never.
+	Ageing time.Duration
 	// Lease is how long a task stays with a process that has died, from ports.MinLease
 	// to ports.MaxLease. 0 is application.DefaultLease.
 	Lease time.Duration
@@ -99,7 +102,7 @@ func New(store Store, opts Options) *Queue {
 	}
 	host, _ := os.Hostname() // It is shown to people only.
 	config := application.SchedulerConfig{
-		Workers: opts.Workers, Queues: opts.Queues, Lease: opts.Lease, Retention: opts.Retention,
+		Workers: opts.Workers, Queues: opts.Queues, Ageing: opts.Ageing, Lease: opts.Lease, Retention: opts.Retention,
 		FailedRetention: opts.FailedRetention, MaxRecoveries: opts.MaxRecoveries,
 		Registry: store, Runs: store, Schedules: q.schedules, Observer: opts.Observer,
 		Process: application.ProcessInfo{Host: host, PID: os.Getpid()},

@@ -302,6 +302,7 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 		queue func() *logsift.Queue
 	}{
 		"a wrong option": {"workers", func() *logsift.Queue { return logsift.New(store, logsift.Options{Workers: -5}) }},
+		"a wrong ageing": {"ageing", func() *logsift.Queue { return logsift.New(store, logsift.Options{Ageing: time.Millisecond}) }},
 		"no store":       {"store", func() *logsift.Queue { return logsift.New(nil, logsift.Options{}) }},
 		"a wrong name": {"type", func() *logsift.Queue {
 			q := logsift.New(store, logsift.Options{})

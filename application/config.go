@@ -63,6 +63,9 @@ type SchedulerConfig struct {
 	// have their turn, in their order, when the others are empty. Where none has a weight,
 	// priority and age decide, over all queues.
 	Queues []string
+	// Ageing has a waiting task gain a level of priority each time that it has passed, so
+	// that low priorities do not starve, from ports.MinAgeing to ports.MaxAgeing; 0 for never.
+	Ageing time.Duration
 	// Prefetch is how many tasks are always claimed ahead of free workers, from 0
 	// (the default) to MaxPrefetch. They are kept from other processes for as
 	// long as the workers are busy.
@@ -180,6 +183,9 @@ func (c SchedulerConfig) validate() error {
 		if d.value < 0 {
 			return &domain.ValidationError{Field: d.field, Value: d.value.String(), Rule: "must not be negative"}
 		}
+	}
+	if err := ports.ValidateAgeing(c.Ageing); err != nil {
+		return err
 	}
 	return c.RetryPolicy.Validate()
 }

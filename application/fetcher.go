@@ -118,7 +118,7 @@ func (f *fetcher) fetch(claims, calls context.Context, room int) ([]*domain.Task
 	if f.claim.ID == uuid.Nil {
 		f.claim = ports.ClaimRequest{
 			ID: f.cfg.NewID(), Max: room, Lease: f.cfg.Lease,
-			Queues: f.cfg.Queues, Types: f.types,
+			Queues: f.cfg.Queues, Types: f.types, Ageing: f.cfg.Ageing,
 		}
 		if f.turns != nil {
 			if f.turn, f.claim.Max = f.turns.next(time.Now(), room); f.turn != nil {

@@ -537,6 +537,30 @@ func TestQueuesWithWeights(t *testing.T) {
 	})
 }
 
+func TestAgeing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "of those that run here, and of those that run elsewhere", func(t *testing.T) {
+		var runs journal
+		w := newWorld(t, application.SchedulerConfig{Workers: 1, Ageing: time.Minute}, func(_ context.Context, task *domain.Task) ([]byte, error) {
+			runs.note(task)
+			return nil, nil
+		})
+		elsewhere := application.NewWorkerService(w.queue, application.WorkerServiceConfig{Ageing: time.Minute})
+		low := newTestTask(func(t *domain.Task) { t.Priority = domain.PriorityLow })
+		w.enqueue(low)
+		settle(3*time.Minute + time.Second)
+		normal := newTestTask()
+		w.enqueue(normal)
+		first := claimFor(t, elsewhere, 1)[0].Task
+		require.Equal(t, low.ID, first.ID)
+		require.NoError(t, w.queue.ReleaseTask(t.Context(), *first.Lease))
+		require.NoError(t, w.scheduler.Start(t.Context()))
+		synctest.Wait()
+		require.Equal(t, []domain.TaskID{low.ID, normal.ID}, runs.tasks())
+		w.stop()
+	})
+}
+
 func TestNothingIsClaimedAfterStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

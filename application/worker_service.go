@@ -15,6 +15,8 @@ import (
 type WorkerServiceConfig struct {
 	// Lease is how long claims last that do not say so. 0 is DefaultLease.
 	Lease time.Duration
+	// Ageing is that of all claims, see SchedulerConfig.
+	Ageing time.Duration
 	// RetryPolicy says when a failed task runs again.
 	RetryPolicy domain.RetryPolicy
 	// Runs keeps how far runs have come; it is needed for that only.
@@ -56,9 +58,9 @@ func NewWorkerService(queue ports.TaskConsumer, cfg WorkerServiceConfig) *Worker
 }
 
 // ClaimTasks claims tasks as ports.TaskConsumer says, and announces their types. A Lease
-// of 0 is that of the configuration.
+// of 0 is that of the configuration, and so is the Ageing.
 func (s *WorkerService) ClaimTasks(ctx context.Context, worker string, req ports.ClaimRequest) ([]*domain.Task, error) {
-	req.Lease = orDefault(req.Lease, s.cfg.Lease)
+	req.Lease, req.Ageing = orDefault(req.Lease, s.cfg.Lease), s.cfg.Ageing
 	if err := req.Validate(); err != nil {
 		return nil, err
 	}

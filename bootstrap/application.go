@@ -60,7 +60,7 @@ func newTaskTypes(config Config, schedulers ports.SchedulerRegistry, documents p
 
 func newWorkerService(config Config, queue ports.TaskQueue, types *application.TaskTypes, history *application.RunHistory, runs ports.RunTracker, logs ports.LogRepository, o observers) *application.WorkerService {
 	return application.NewWorkerService(queue, application.WorkerServiceConfig{
-		Lease: config.Lease, RetryPolicy: config.Retry, Runs: runs, RunLog: logs, Types: types, History: history, Observer: o.runs,
+		Lease: config.Lease, Ageing: config.Ageing, RetryPolicy: config.Retry, Runs: runs, RunLog: logs, Types: types, History: history, Observer: o.runs,
 	})
 }
 
@@ -97,7 +97,7 @@ func newScheduler(p schedulerParams) (*application.DefaultScheduler, error) {
 		recoveries = -1
 	}
 	s, err := application.NewScheduler(p.Queue, application.SchedulerConfig{
-		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Lease: config.Lease,
+		Workers: workers, Maintain: config.Addr != "", Queues: config.Queues, Ageing: config.Ageing, Lease: config.Lease,
 		RetryPolicy: config.Retry, MaxRecoveries: recoveries, Retention: config.TaskRetention, FailedRetention: config.FailedRetention, Purger: p.Logs,
 		Schedules: p.Schedules, Workflows: p.Workflows, Registry: p.Schedulers, Runs: p.Runs, RunLog: p.RunLog, History: p.History, Types: p.Types, Served: p.Served, Process: thisProcess(), Observer: p.Observers.runs,
 	}, p.Logger)

@@ -51,6 +51,7 @@ type Config struct {
 
 	Workers       int
 	Queues        []string
+	Ageing        time.Duration
 	Lease         time.Duration
 	DrainTimeout  time.Duration
 	TaskRetention time.Duration

@@ -19,6 +19,7 @@ import (
 	"logsift/application"
 	"logsift/domain"
 	"logsift/domain/logline"
+	"logsift/ports"
 )
 
 // setting is one thing that can be set: a flag --some-name, the environment
@@ -92,6 +93,9 @@ func (c *Config) settings(reset bool) []setting {
 
 	// The policy of retries is checked as a whole.
 	r.group = GroupWork
+	row(r, r.DurationVar, &c.Ageing, "ageing", 0, "in which time a waiting task gains a level of priority, such as 10m, so that low ones do not starve; 0 for never", func(name string, v time.Duration) error {
+		return unless(ports.ValidateAgeing(v) == nil, name, "must be 0 or between "+short(ports.MinAgeing)+" and "+short(ports.MaxAgeing))
+	})
 	row(r, r.DurationVar, &c.DrainTimeout, "drain-timeout", 30*time.Second, "how long running tasks have to finish after a stop", notNegative[time.Duration])
 	row(r, r.DurationVar, &c.Lease, "lease", application.DefaultLease, "how long a worker may give no sign of life before others get its tasks", between(time.Second, time.Hour))
 	row(r, r.DurationVar, &c.LogRetention, "log-retention", application.DefaultMaxAge, "how long log entries are kept at most", positive)

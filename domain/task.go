@@ -34,6 +34,15 @@ const (
 	PriorityCritical Priority = 10
 )
 
+// Aged is the priority of a task that has waited: a level more for each step of it, up to
+// PriorityCritical. A step of 0 is none.
+func (p Priority) Aged(waited, step time.Duration) Priority {
+	if step <= 0 || waited < step {
+		return p
+	}
+	return min(p+Priority(min(waited/step, time.Duration(PriorityCritical))), PriorityCritical)
+}
+
 // Limits and defaults of a task.
 const (
 	DefaultQueue      = "default"

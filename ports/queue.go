@@ -124,6 +124,10 @@ type ClaimRequest struct {
 	// queue or type is left where it is and holds nobody up.
 	Queues []string
 	Types  []domain.TaskType
+	// Ageing is in which time a waiting task gains a level of priority, from MinAgeing to
+	// MaxAgeing; 0 for never. The wait begins with the creation of the task, also where that
+	// was to run later or is tried again.
+	Ageing time.Duration
 	// Wait is how long to wait for a task if none is ready; 0 for not at all.
 	// The call is woken by an enqueue of this or another process, and when a
 	// scheduled task becomes due, without polling in between.
@@ -135,6 +139,9 @@ const (
 	MaxClaim = 1000
 	MinLease = 100 * time.Millisecond
 	MaxLease = time.Hour
+	// MinAgeing and MaxAgeing are a second and a year.
+	MinAgeing = time.Second
+	MaxAgeing = 365 * 24 * time.Hour
 )
 
 // Validate checks the fields. The error is a *domain.ValidationError.
@@ -148,6 +155,9 @@ func (r ClaimRequest) Validate() error {
 		return &domain.ValidationError{Field: "max_bytes", Value: strconv.Itoa(r.MaxBytes), Rule: fmt.Sprintf("must be between 0 and %d", MaxCallBytes)}
 	case r.Wait < 0:
 		return &domain.ValidationError{Field: "wait", Value: r.Wait.String(), Rule: "must not be negative"}
+	}
+	if err := ValidateAgeing(r.Ageing); err != nil {
+		return err
 	}
 	for _, name := range r.Queues {
 		if err := domain.ValidateName("queues", name); err != nil {
@@ -182,6 +192,14 @@ func (r ClaimRequest) TimeLimit(base time.Duration) time.Duration {
 func ValidateLease(lease time.Duration) error {
 	if lease < MinLease || lease > MaxLease {
 		return &domain.ValidationError{Field: "lease", Value: lease.String(), Rule: fmt.Sprintf("must be between %v and %v", MinLease, MaxLease)}
+	}
+	return nil
+}
+
+// ValidateAgeing checks an Ageing. The error is a *domain.ValidationError.
+func ValidateAgeing(step time.Duration) error {
+	if step != 0 && (step < MinAgeing || step > MaxAgeing) {
+		return &domain.ValidationError{Field: "ageing", Value: step.String(), Rule: fmt.Sprintf("must be 0 or between %v and %v", MinAgeing, MaxAgeing)}
 	}
 	return nil
 }
@@ -238,6 +256,10 @@ type TaskConsumer interface {
 	// oldest first, as far as limits let it: see [LimitKeeper]. It returns no tasks and no
 	// error if none became ready in time. A task that has expired is not given out, and
 	// ends. Each task is PROCESSING, has its Lease, and counts a delivery.
+	//
+	// With Ageing, each queue, type and priority offers the task that would be claimed from it
+	// first, and of what is offered the highest domain.Priority.Aged comes first, and among
+	// equals the oldest. So turns and the order within a key stay as they are.
 	//
 	// Within a priority, the keys of a queue and type take turns, so that many tasks of one
 	// key hold those of another up by a turn, not by their number: of keys that have ready

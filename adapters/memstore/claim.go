@@ -92,6 +92,7 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 	for len(out) < req.Max {
 		var best *domain.Task
 		var from *readyTasks
+		var level domain.Priority
 		for l, r := range q.ready {
 			if _, paused := q.paused[l.queue]; paused {
 				continue
@@ -101,11 +102,15 @@ func (q *TaskQueue) claim(req ports.ClaimRequest) ([]*domain.Task, time.Duration
 				continue
 			}
 			t := r.peek()
-			if t == nil || best != nil && claimOrder(t, best) > 0 {
+			if t == nil {
 				continue
 			}
-			if ok, token := q.lets(l); ok {
-				best, from = t, r
+			aged := l.priority.Aged(now.Sub(t.CreatedAt), req.Ageing)
+			if best != nil && (aged < level || aged == level && t.CreatedAt.After(best.CreatedAt)) {
+				continue
+			}
+			if ok, token := q.lets(l.queue, l.typ); ok {
+				best, from, level = t, r, aged
 			} else if !token.IsZero() {
 				sooner(token)
 			}

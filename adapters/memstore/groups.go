@@ -4,7 +4,8 @@ import "logsift/domain"
 
 // groupKey names a group.
 type groupKey struct {
-	lane
+	queue string
+	typ   domain.TaskType
 	group string
 }
 
@@ -17,7 +18,7 @@ type group struct {
 	oldest *heap[*domain.Task]
 }
 
-func groupOf(t *domain.Task) groupKey { return groupKey{lane{t.Queue, t.Type}, t.Group} }
+func groupOf(t *domain.Task) groupKey { return groupKey{t.Queue, t.Type, t.Group} }
 
 // regroup has the task be a member of its group, ready or not, or none, as its state says.
 // It is called when the task was put among those that wait or are ready, and when it has left
@@ -87,7 +88,7 @@ func (q *TaskQueue) takeAlong(first *domain.Task, room *int, claim func(t *domai
 			return
 		}
 		t, _ := g.oldest.peek()
-		if ok, _ := q.lets(key.lane); !ok || len(t.Payload) > *room {
+		if ok, _ := q.lets(key.queue, key.typ); !ok || len(t.Payload) > *room {
 			break
 		}
 		*room -= len(t.Payload)

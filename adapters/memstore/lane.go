@@ -7,15 +7,16 @@ import (
 	"logsift/domain"
 )
 
-// lane is a pair of queue and type. Each has its own ready tasks, so that a claim for
+// lane is a queue, a type and a priority. Each has its own ready tasks, so that a claim for
 // some is not held up by others.
 type lane struct {
-	queue string
-	typ   domain.TaskType
+	queue    string
+	typ      domain.TaskType
+	priority domain.Priority
 }
 
-// readyTasks are those of a lane. Its keys take turns within a priority, and so do the
-// tasks without a key, as one more.
+// readyTasks are those of a lane. Its keys take turns, and so do the tasks without a key,
+// as one more.
 type readyTasks struct {
 	q    *TaskQueue
 	lane lane
@@ -24,7 +25,7 @@ type readyTasks struct {
 	keys  map[string]*heap[*domain.Task]
 	// heads are the keys that may be claimed from.
 	heads *heap[head]
-	turns map[domain.Priority]*turns
+	turns turns
 }
 
 // head is a key that waits for its turn, with the task that it offers.
@@ -33,7 +34,7 @@ type head struct {
 	turn int64
 }
 
-// turns count who of a priority was claimed from last.
+// turns count who was claimed from last.
 type turns struct {
 	now  int64
 	last map[string]int64
@@ -49,10 +50,10 @@ func (t *turns) of(key string) int64 {
 
 // lane returns the ready tasks of the task's lane, made if there was none.
 func (q *TaskQueue) lane(t *domain.Task) *readyTasks {
-	l := lane{t.Queue, t.Type}
+	l := lane{t.Queue, t.Type, t.Priority}
 	r, ok := q.ready[l]
 	if !ok {
-		r = &readyTasks{q: q, lane: l, keys: map[string]*heap[*domain.Task]{}, turns: map[domain.Priority]*turns{}}
+		r = &readyTasks{q: q, lane: l, keys: map[string]*heap[*domain.Task]{}, turns: turns{last: map[string]int64{}}}
 		r.plain = newHeap(claimOrder, q.isReady, q.size)
 		r.heads = newHeap(headOrder, r.offers, q.size)
 		q.ready[l] = r
@@ -61,26 +62,17 @@ func (q *TaskQueue) lane(t *domain.Task) *readyTasks {
 }
 
 func headOrder(a, b head) int {
-	return cmp.Or(cmp.Compare(b.task.Priority, a.task.Priority), cmp.Compare(a.turn, b.turn), a.task.CreatedAt.Compare(b.task.CreatedAt))
-}
-
-func (r *readyTasks) turnsOf(p domain.Priority) *turns {
-	t, ok := r.turns[p]
-	if !ok {
-		t = &turns{last: map[string]int64{}}
-		r.turns[p] = t
-	}
-	return t
+	return cmp.Or(cmp.Compare(a.turn, b.turn), a.task.CreatedAt.Compare(b.task.CreatedAt))
 }
 
 // offers reports whether the key of the head may be claimed from, and had no turn since
 // the head was made.
 func (r *readyTasks) offers(h head) bool {
 	t := r.next(h.task.Key)
-	if t == nil || t.Priority != h.task.Priority {
+	if t == nil {
 		return false
 	}
-	last, ok := r.turnsOf(t.Priority).last[t.Key]
+	last, ok := r.turns.last[t.Key]
 	return !ok || h.turn > last
 }
 
@@ -103,7 +95,7 @@ func (r *readyTasks) push(t *domain.Task) {
 
 // offer has the key of a task wait for its turn.
 func (r *readyTasks) offer(t *domain.Task) {
-	r.heads.push(head{t, r.turnsOf(t.Priority).of(t.Key)})
+	r.heads.push(head{t, r.turns.of(t.Key)})
 }
 
 // first returns the first ready task of a key, nil for none.
@@ -128,7 +120,7 @@ func (r *readyTasks) peek() *domain.Task {
 		return plain
 	}
 	t := r.next(h.task.Key)
-	if plain != nil && headOrder(head{plain, r.turnsOf(plain.Priority).of("")}, h) < 0 {
+	if plain != nil && headOrder(head{plain, r.turns.of("")}, h) < 0 {
 		return plain
 	}
 	return t
@@ -137,10 +129,10 @@ func (r *readyTasks) peek() *domain.Task {
 // take notes that the task has its turn. Its key has another one when it is offered again.
 func (r *readyTasks) take(t *domain.Task) {
 	if len(r.keys) == 0 {
-		clear(r.turns)
+		clear(r.turns.last)
 		return
 	}
-	turns := r.turnsOf(t.Priority)
+	turns := &r.turns
 	turns.now = turns.of(t.Key)
 	turns.last[t.Key] = turns.now
 	if len(turns.last) > 2*len(r.keys)+heapSlack {

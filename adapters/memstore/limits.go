@@ -295,11 +295,11 @@ func (q *TaskQueue) refill(now time.Time) {
 	}
 }
 
-// lets reports whether the limits of queue and type let a task of the lane begin, and if
-// not for want of a token, when there is one.
-func (q *TaskQueue) lets(l lane) (ok bool, next time.Time) {
+// lets reports whether the limits of queue and type let a task begin, and if not for want of
+// a token, when there is one.
+func (q *TaskQueue) lets(queue string, typ domain.TaskType) (ok bool, next time.Time) {
 	now := q.cfg.now()
-	for _, u := range []*limitUse{q.limits.queues[l.queue], q.limits.types[l.typ]} {
+	for _, u := range []*limitUse{q.limits.queues[queue], q.limits.types[typ]} {
 		switch {
 		case u == nil:
 		case u.limit.Concurrency > 0 && u.leases >= u.limit.Concurrency:
@@ -328,7 +328,7 @@ func (r *readyTasks) next(key string) *domain.Task {
 	if !limit.Ordered() {
 		return r.first(key)
 	}
-	if t := r.q.firstOfKey(at, u); t != nil && t.Type == r.lane.typ {
+	if t := r.q.firstOfKey(at, u); t != nil && t.Type == r.lane.typ && t.Priority == r.lane.priority {
 		return t
 	}
 	return nil

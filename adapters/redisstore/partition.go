@@ -91,8 +91,8 @@ func (p *partition) claimOnce(ctx context.Context, req ports.ClaimRequest) ([]*d
 			k.Unique, k.UniqueOf, k.Expiring,
 		}, table.ready...)
 		lists := table.claimable(req.Queues, req.Types)
-		args := make([]any, 0, 7+len(lists))
-		args = append(args, p.client.Offset(), table.epoch, req.ID[:], req.Max, req.Lease.Microseconds(), req.Room(), k.Wake)
+		args := make([]any, 0, 8+len(lists))
+		args = append(args, p.client.Offset(), table.epoch, req.ID[:], req.Max, req.Lease.Microseconds(), req.Room(), k.Wake, req.Ageing.Microseconds())
 		for _, list := range lists {
 			args = append(args, list)
 		}

@@ -3,7 +3,9 @@ package sqlitestore
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"time"
 
 	"logsift/domain"
 )
@@ -205,6 +207,22 @@ type heads struct {
 	class            int64
 }
 
+// ageing is what a claim weighs waits with; the zero value weighs none.
+type ageing struct {
+	now  int64
+	step time.Duration
+}
+
+// level is the priority of a task of a lane, with what it has gained by waiting.
+func (a ageing) level(h *heads) domain.Priority {
+	return h.priority.Aged(time.Duration(a.now-h.head)*time.Microsecond, a.step)
+}
+
+// compare orders lanes by what they offer.
+func (a ageing) compare(one, two *heads) int {
+	return cmp.Or(cmp.Compare(a.level(two), a.level(one)), cmp.Compare(one.head, two.head))
+}
+
 // What firstLanes reads. Each takes as many rows from an index as it returns, but that
 // of queues, which takes the lanes of these queues.
 const (
@@ -220,39 +238,44 @@ const (
 
 // firstLanes returns the first n lanes of some classes that have ready tasks to be
 // claimed, in the order of their heads. classes is nil where all lanes have class 0.
-func firstLanes(q *statements, wanted selection, classes []int64, n int) (out []heads, err error) {
+func firstLanes(q *statements, wanted selection, classes []int64, n int, aged ageing) (out []heads, err error) {
 	unlimited := classes == nil
 	if unlimited {
 		classes = []int64{0}
 	}
-	read := func(query string, args ...any) {
-		if err == nil {
-			err = q.each(func(r *row) error {
-				out = append(out, heads{r.int(0), r.int(1), r.int(2), domain.Priority(r.int(3)), r.int(4) != 0, r.int(5)})
-				return r.err
-			}, selectHeads+query, args...)
+	priorities := []string{""}
+	if aged.step > 0 {
+		priorities = nil
+		for p := domain.PriorityCritical; p >= domain.PriorityLowest; p-- {
+			priorities = append(priorities, fmt.Sprintf(" AND priority = %d", p))
+		}
+	}
+	read := func(query, limit string, args ...any) {
+		for _, of := range priorities {
+			if err == nil {
+				err = q.each(func(r *row) error {
+					out = append(out, heads{r.int(0), r.int(1), r.int(2), domain.Priority(r.int(3)), r.int(4) != 0, r.int(5)})
+					return r.err
+				}, selectHeads+query+of+inOrder+limit, args...)
+			}
 		}
 	}
 	switch {
 	case len(wanted.queues) > 0 && unlimited:
-		read(ofQueues+inOrder+"?3", jsonList(wanted.queues), jsonList(wanted.types), n)
+		read(ofQueues, "?3", jsonList(wanted.queues), jsonList(wanted.types), n)
 	case len(wanted.queues) > 0:
-		read(ofQueues+ofClasses+inOrder+"?3", jsonList(wanted.queues), jsonList(wanted.types), n, seqList(classes))
-	case len(wanted.types) == 0 && len(classes) == 1:
-		read(ofAny+inOrder+"?", classes[0], n)
+		read(ofQueues+ofClasses, "?3", jsonList(wanted.queues), jsonList(wanted.types), n, seqList(classes))
 	default:
 		for _, class := range classes {
 			if len(wanted.types) == 0 {
-				read(ofAny+inOrder+"?", class, n)
+				read(ofAny, "?", class, n)
 			}
 			for _, typ := range wanted.types {
-				read(ofType+inOrder+"?", class, string(typ), n)
+				read(ofType, "?", class, string(typ), n)
 			}
 		}
-		slices.SortFunc(out, func(a, b heads) int {
-			return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.head, b.head))
-		})
 	}
+	slices.SortFunc(out, func(a, b heads) int { return aged.compare(&a, &b) })
 	return out[:min(len(out), n)], err
 }
 
@@ -264,8 +287,8 @@ func jsonList[T ~string](names []T) string {
 }
 
 // oldest returns the first n ready tasks that are wanted and that limits admit, in the
-// order of claims. more says that there may be others, if these are claimed.
-func (tx *transaction) oldest(wanted selection, n int) (out []int64, more bool, err error) {
+// order of claims with that ageing. more says that there may be others, if these are claimed.
+func (tx *transaction) oldest(wanted selection, n int, step time.Duration) (out []int64, more bool, err error) {
 	if err := tx.settleKeys(); err != nil {
 		return nil, false, err
 	}
@@ -276,9 +299,10 @@ func (tx *transaction) oldest(wanted selection, n int) (out []int64, more bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	lanes, err := firstLanes(tx.statements, wanted, classes, n)
-	if err == nil && slices.ContainsFunc(lanes, func(h heads) bool { return h.keyed || h.class != 0 }) {
-		return tx.pick(lanes, n)
+	aged := ageing{tx.now, step}
+	lanes, err := firstLanes(tx.statements, wanted, classes, n, aged)
+	if err == nil && (step > 0 || slices.ContainsFunc(lanes, func(h heads) bool { return h.keyed || h.class != 0 })) {
+		return tx.pick(lanes, n, aged)
 	}
 	for err == nil && len(lanes) > 0 && len(out) < n {
 		other := slices.IndexFunc(lanes, func(h heads) bool { return h.priority != lanes[0].priority })
@@ -348,9 +372,9 @@ type pickedLine struct {
 	tasks                    []int64
 }
 
-// pick is oldest for lanes that have keys or are under limits, which are in order. What it
-// returns is not counted yet.
-func (tx *transaction) pick(lanes []heads, n int) (out []int64, more bool, err error) {
+// pick is oldest for lanes that have keys or are under limits, and for claims with ageing.
+// What it returns is not counted yet.
+func (tx *transaction) pick(lanes []heads, n int, aged ageing) (out []int64, more bool, err error) {
 	sources := make([]source, len(lanes))
 	for i, h := range lanes {
 		if sources[i].heads = h; h.keyed {
@@ -363,7 +387,7 @@ func (tx *transaction) pick(lanes []heads, n int) (out []int64, more bool, err e
 	for len(out) < n && len(sources) > 0 {
 		i := 0
 		for j := range sources {
-			if a, b := &sources[j], &sources[i]; a.priority > b.priority || a.priority == b.priority && a.head < b.head {
+			if aged.compare(&sources[j].heads, &sources[i].heads) < 0 {
 				i = j
 			}
 		}

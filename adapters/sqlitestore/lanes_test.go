@@ -249,7 +249,8 @@ func TestAClaimPassesOverAHeadThatIsNotReady(t *testing.T) {
 func TestAClaimReadsNoMoreLanesThanItTakes(t *testing.T) {
 	t.Parallel()
 	db, _ := openIn(t, filepath.Join(t.TempDir(), "store.db"))
-	for from, index := range map[string]string{ofAny: "lane_head", ofType: "lane_type_head"} {
+	const aged = " AND priority = 5"
+	for from, index := range map[string]string{ofAny: "lane_head", ofAny + aged: "lane_head", ofType: "lane_type_head", ofType + aged: "lane_type_head"} {
 		require.NoError(t, db.read(t.Context(), "explain", func(s *statements) error {
 			return s.each(func(r *row) error {
 				step := r.text(3)

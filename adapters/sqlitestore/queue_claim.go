@@ -185,7 +185,7 @@ func (tx *transaction) remember(id domain.ClaimID, until int64) error {
 // expired and were set FAILED, and those that are not ready. It counts the expired ones.
 // others says that there may be more, if all were granted.
 func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selection, expired *int64) (tasks []*domain.Task, found int, others bool, err error) {
-	seqs, others, err := tx.oldest(wanted, n)
+	seqs, others, err := tx.oldest(wanted, n, req.Ageing)
 	if err != nil || len(seqs) == 0 {
 		return nil, 0, false, err
 	}

@@ -226,7 +226,7 @@ func (db *DB) look(q *statements, version int64) int64 {
 			if err != nil {
 				return version
 			}
-			found, err := firstLanes(q, *w.wanted, classes, 1)
+			found, err := firstLanes(q, *w.wanted, classes, 1, ageing{})
 			if err != nil {
 				return version
 			}

@@ -73,6 +73,7 @@ var suites = []struct {
 	{"Enqueue", (*Store).hasQueue, enqueueCases},
 	{"Unique", (*Store).hasQueue, uniqueCases},
 	{"Claim", (*Store).hasQueue, claimCases},
+	{"Ageing", (*Store).hasQueue, ageingCases},
 	{"Turns", (*Store).hasTurns, turnCases},
 	{"Groups", (*Store).hasGroups, groupCases},
 	{"Settle", (*Store).hasQueue, settleCases},

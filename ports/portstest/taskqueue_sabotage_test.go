@@ -107,6 +107,12 @@ func (q *brokenQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest
 }
 
 var queueSabotages = map[string]sabotage[*brokenQueue]{
+	"low priorities starve": {"Ageing/a_waiting_task_gains_a_level_in_each_time_of_ageing", func(q *brokenQueue) {
+		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+			req.Ageing = 0
+			return q.TaskQueue.Dequeue(ctx, req)
+		}
+	}},
 	"a queue counts for ever": {"Enqueue/queues_that_have_no_tasks_any_more_make_room_for_others", func(q *brokenQueue) {
 		var mu sync.Mutex
 		known := map[string]bool{}

@@ -64,17 +64,29 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
     return n, not never and at > 0 and at
   end
 
+  -- A claim with ageing has its own heads, and takes from them in its own way: see ageing.lua.
+  local function look(of)
+    local head = redis.call('ZRANGE', of, 0, 0, 'WITHSCORES')
+    return head[2] and { key = of, score = tonumber(head[2]) }
+  end
+  local heads_of = K.heads_of or function(of) return { look(of) or nil } end
+  local take = K.take or function(h, second, count)
+    if second then count = #redis.call('ZRANGEBYSCORE', h.key, '-inf', second, 'LIMIT', 0, digits(count)) end
+    local got = count > 0 and redis.call('ZPOPMIN', h.key, digits(count)) or {}
+    return got, #got > 0 and look(h.key)
+  end
+
   local heads, of_queue = {}, {}
   for i, n in ipairs(numbers) do
     local list = lists[n]
-    local h = { key = ready_keys[i], list = list, ready = ready_keys[i] }
-    if list and list.queue.open then h.key = open_key(n) end
-    local head = redis.call('ZRANGE', h.key, 0, 0, 'WITHSCORES')
-    if head[2] then
+    local found = heads_of(list and list.queue.open and open_key(n) or ready_keys[i])
+    if #found > 0 then
       local may, at = room(list)
-      h.score = tonumber(head[2])
       if may >= 1 then
-        heads[#heads + 1] = h
+        for _, h in ipairs(found) do
+          h.list, h.ready = list, ready_keys[i]
+          heads[#heads + 1] = h
+        end
         if list then of_queue[list.queue] = (of_queue[list.queue] or 0) + 1 end
       elseif at then
         sooner(at)
@@ -104,8 +116,7 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
     end
     local h = heads[best]
     local count = math.min(max - #ids, (room(h.list)))
-    if second then count = #redis.call('ZRANGEBYSCORE', h.key, '-inf', second, 'LIMIT', 0, digits(count)) end
-    local got = count > 0 and redis.call('ZPOPMIN', h.key, digits(count)) or {}
+    local got, after = take(h, second, count)
     local first, taken = #ids + 1, {}
     for i = 1, #got, 2 do
       if h.key == h.ready or of_queue[h.list.queue] < 2 or admits(h.list.queue, got[i]) then
@@ -124,8 +135,11 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
         if of.limit then left[of.limit.name] = left[of.limit.name] - #taken end
       end
     end
-    local head = #got > 0 and redis.call('ZRANGE', h.key, 0, 0, 'WITHSCORES') or {}
-    if head[2] then h.score = tonumber(head[2]) else table.remove(heads, best) end
+    if after then
+      after.list, after.ready, heads[best] = h.list, h.ready, after
+    else
+      table.remove(heads, best)
+    end
     for i = #heads, 1, -1 do
       if room(heads[i].list) < 1 then table.remove(heads, i) end
     end

@@ -6,7 +6,7 @@
 -- keys of all ready lists.
 -- ARGV: clock offset, epoch, claim id, most tasks, lease in
 -- microseconds, most bytes of records and errors (one task may have more), wake
--- channel, then the ready lists to take from.
+-- channel, microseconds of ageing (0: none), then the ready lists to take from.
 -- Reply: {-1} if the epoch is stale; {-3} if nothing is claimed since promote.lua is to
 -- end expired tasks first; else microseconds until the next task is
 -- due (-1: none), the end of the lease, then for each task id, record, state and
@@ -101,17 +101,22 @@ if due and tonumber(due) <= now then
 end
 local next_due = due and math.max(0, tonumber(due) - now) or -1
 
+local age = tonumber(ARGV[8])
+if age > 0 then
+  -- include: queue/ageing
+end
+
 -- Take from the ready list with the best head for as long as it stays the best.
 local ids, scores, heads, groups = {}, {}, {}, {}
 if K.pick then
   local numbers, keys = {}, {}
-  for i = 8, #ARGV do numbers[i - 7], keys[i - 7] = tonumber(ARGV[i]), KEYS[14 + ARGV[i]] end
+  for i = 9, #ARGV do numbers[i - 8], keys[i - 8] = tonumber(ARGV[i]), KEYS[14 + ARGV[i]] end
   next_due = K.pick(numbers, keys, max, next_due, ids, scores, groups)
   K.records = {}
 end
-for i = 8, K.pick and 0 or #ARGV do
+for i = 9, K.pick and 0 or #ARGV do
   local key = KEYS[14 + ARGV[i]]
-  if #ARGV == 8 then
+  if #ARGV == 9 then
     heads[1] = { key = key, score = 0 }
   else
     local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
