@@ -46,8 +46,8 @@ func (c *Config) decodeSchedule(name string) (domain.Schedule, error) {
 
 // inNamed says in which entry of the key an error is.
 func inNamed(key, name string, err error) error {
-	if invalid, ok := errors.AsType[*domain.ValidationError](err); ok {
-		return &domain.ValidationError{Field: key + "." + name + "." + invalid.Field, Value: invalid.Value, Rule: invalid.Rule}
+	if errors.Is(err, domain.ErrInvalid) {
+		return domain.InField(key+"."+name, err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s.%s: %w", key, name, err)

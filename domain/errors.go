@@ -146,6 +146,15 @@ func (e *ValidationError) Error() string {
 // Unwrap returns ErrInvalid.
 func (e *ValidationError) Unwrap() error { return ErrInvalid }
 
+// InField has a *ValidationError name its field as a part of outer, as in "task.queue". Any
+// other err is returned as it is.
+func InField(outer string, err error) error {
+	if v, ok := findError[*ValidationError](err); ok {
+		return &ValidationError{Field: outer + "." + v.Field, Value: v.Value, Rule: v.Rule}
+	}
+	return err
+}
+
 // DuplicateError says which task holds a unique key. It is an ErrDuplicateTask.
 // UniqueKey is "" where the store did not look it up.
 type DuplicateError struct {

@@ -173,11 +173,7 @@ func (s *Schedule) validateTask() error {
 	}
 	task := s.Task.Clone()
 	task.ID = s.TaskIDAt(time.Unix(0, 0))
-	err := task.Validate()
-	if v, ok := findError[*ValidationError](err); ok {
-		return &ValidationError{Field: "task." + v.Field, Value: v.Value, Rule: v.Rule}
-	}
-	return err
+	return InField("task", task.Validate())
 }
 
 // jitterTicks is how many ticks of a cron line are looked at for their distance.

@@ -117,10 +117,10 @@ func (w *Workflow) Validate() error {
 	for i := range w.Nodes {
 		n := &w.Nodes[i]
 		if err := n.validate(); err != nil {
-			return inField(i, err)
+			return inNode(i, err)
 		}
 		if _, taken := places[n.Ref]; taken {
-			return inField(i, &ValidationError{Field: "ref", Value: n.Ref, Rule: "must be given once"})
+			return inNode(i, &ValidationError{Field: "ref", Value: n.Ref, Rule: "must be given once"})
 		}
 		places[n.Ref] = i
 		edges += len(n.After)
@@ -136,10 +136,10 @@ func (w *Workflow) Validate() error {
 		seen := make(map[string]bool, len(w.Nodes[i].After))
 		for _, ref := range w.Nodes[i].After {
 			if _, known := places[ref]; !known {
-				return inField(i, &ValidationError{Field: "after", Value: CutString(ref, MaxNameLength), Rule: "must be the ref of a task of the workflow"})
+				return inNode(i, &ValidationError{Field: "after", Value: CutString(ref, MaxNameLength), Rule: "must be the ref of a task of the workflow"})
 			}
 			if seen[ref] {
-				return inField(i, &ValidationError{Field: "after", Value: ref, Rule: "must be different refs"})
+				return inNode(i, &ValidationError{Field: "after", Value: ref, Rule: "must be different refs"})
 			}
 			seen[ref] = true
 		}
@@ -165,7 +165,7 @@ func (w *Workflow) findCycle(places map[string]int) error {
 			}
 		}
 	}
-	return inField(at, &ValidationError{Field: "after", Value: w.Nodes[at].Ref, Rule: "must not make the task wait for itself"})
+	return inNode(at, &ValidationError{Field: "after", Value: w.Nodes[at].Ref, Rule: "must not make the task wait for itself"})
 }
 
 // sort returns the places of the nodes in an order in which each comes after its
@@ -233,14 +233,8 @@ func (n *WorkflowNode) validate() error {
 	return probe.Validate()
 }
 
-// inField has an error name the task of the request that it is about.
-func inField(i int, err error) error {
-	v, ok := err.(*ValidationError) //nolint:errorlint // the checks return nothing else
-	if !ok {
-		return err
-	}
-	return &ValidationError{Field: fmt.Sprintf("tasks[%d].%s", i, v.Field), Value: v.Value, Rule: v.Rule}
-}
+// inNode has an error name the node that it is about.
+func inNode(i int, err error) error { return InField(fmt.Sprintf("tasks[%d]", i), err) }
 
 // Task returns the task of a node of a valid workflow as it is to be stored: with its id
 // and its place in the workflow.

@@ -141,7 +141,7 @@ func (a *API) scheduleRoutes() []route {
 	return []route{
 		{methods: get, path: schedules, off: off, serve: a.listSchedules, role: apikey.Read, query: []string{"limit", "cursor"}},
 		{methods: get, path: schedule, off: off, serve: a.getSchedule, role: apikey.Read},
-		{methods: put, path: schedule, off: off, serve: a.putSchedule, role: apikey.Admin, action: "schedule.set"},
+		{methods: put, path: schedule, off: off, serve: a.put(a.putSchedule), role: apikey.Admin, action: "schedule.set"},
 		{methods: remove, path: schedule, off: off, serve: a.deleteSchedule, role: apikey.Admin, action: "schedule.delete"},
 		{methods: post, path: schedule + ":pause", off: off, serve: a.changeSchedule(ScheduleService.PauseSchedule), role: apikey.Admin, action: "schedule.pause"},
 		{methods: post, path: schedule + ":resume", off: off, serve: a.changeSchedule(ScheduleService.ResumeSchedule), role: apikey.Admin, action: "schedule.resume"},
@@ -170,7 +170,7 @@ func (a *API) limitRoutes() []route {
 	return []route{
 		{methods: get, path: limits, off: off, serve: a.listLimits, role: apikey.Read},
 		{methods: get, path: limit, off: off, serve: a.getLimit, role: apikey.Read},
-		{methods: put, path: limit, off: off, serve: a.putLimit, role: apikey.Admin, action: "limit.set"},
+		{methods: put, path: limit, off: off, serve: a.put(a.putLimit), role: apikey.Admin, action: "limit.set"},
 		{methods: remove, path: limit, off: off, serve: a.deleteLimit, role: apikey.Admin, action: "limit.delete"},
 	}
 }

@@ -26,9 +26,6 @@ import (
 func DecodeSchedule(role apikey.Role, name string, data []byte) (domain.Schedule, error) {
 	var in wire.PutSchedule
 	out := domain.Schedule{Name: name}
-	if request.FirstByte(data) != '{' {
-		return out, &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
-	}
 	err := request.Decode(data, &in)
 	if err != nil {
 		return out, err
@@ -71,15 +68,11 @@ func DecodeSchedule(role apikey.Role, name string, data []byte) (domain.Schedule
 // behind "task.".
 func decodeTemplate(role apikey.Role, s *domain.Schedule, data []byte) error {
 	task, err := decodeTask(role, data, uuid.Max)
-	if invalid, ok := errors.AsType[*domain.ValidationError](err); ok {
-		field := "task." + invalid.Field
-		if invalid.Field == "body" {
-			field = "task"
-		}
-		return &domain.ValidationError{Field: field, Value: invalid.Value, Rule: invalid.Rule}
+	if invalid, ok := errors.AsType[*domain.ValidationError](err); ok && invalid.Field == "body" {
+		return &domain.ValidationError{Field: "task", Rule: invalid.Rule}
 	}
 	if err != nil {
-		return err
+		return domain.InField("task", err)
 	}
 	task.ID = uuid.Nil
 	source := jsontext.Value(slices.Clone(data))
@@ -90,28 +83,37 @@ func decodeTemplate(role apikey.Role, s *domain.Schedule, data []byte) error {
 	return nil
 }
 
-func (a *API) putSchedule(w http.ResponseWriter, r *http.Request) error {
-	if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
-		return err
+// put stores what the name in the path and the body say, and answers with it: 201 if the
+// name is new.
+func (a *API) put(store func(r *http.Request, name string, data []byte) (view any, created bool, err error)) handlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		data, free, err := a.bodies.Read(w, r, a.cfg.MaxTaskBytes)
+		if err != nil {
+			return err
+		}
+		defer free()
+		view, created, err := store(r, mux.Vars(r)["name"], data)
+		if err != nil {
+			return err
+		}
+		status := http.StatusOK
+		if created {
+			status = http.StatusCreated
+		}
+		return wire.Write(w, status, view)
 	}
-	data, free, err := a.bodies.Read(w, r, a.cfg.MaxTaskBytes)
+}
+
+func (a *API) putSchedule(r *http.Request, name string, data []byte) (any, bool, error) {
+	schedule, err := DecodeSchedule(request.HolderOf(r.Context()).Role, name, data)
 	if err != nil {
-		return err
-	}
-	defer free()
-	schedule, err := DecodeSchedule(request.HolderOf(r.Context()).Role, mux.Vars(r)["name"], data)
-	if err != nil {
-		return err
+		return nil, false, err
 	}
 	record, created, err := a.schedules.PutSchedule(r.Context(), schedule)
 	if err != nil {
-		return err
+		return nil, false, err
 	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-	}
-	return wire.Write(w, status, a.scheduleView(&record))
+	return a.scheduleView(&record), created, nil
 }
 
 func (a *API) getSchedule(w http.ResponseWriter, r *http.Request) error {
@@ -141,8 +143,7 @@ func (a *API) listSchedules(w http.ResponseWriter, r *http.Request) error {
 		out.Schedules[i] = scheduleRow(&records[i])
 	}
 	if more {
-		next := base64.RawURLEncoding.EncodeToString([]byte(records[len(records)-1].Schedule.Name))
-		out.NextCursor = &next
+		out.NextCursor = new(base64.RawURLEncoding.EncodeToString([]byte(records[len(records)-1].Schedule.Name)))
 	}
 	return wire.Write(w, http.StatusOK, out)
 }

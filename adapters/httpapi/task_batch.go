@@ -21,14 +21,11 @@ const MaxBatch = 10_000
 // createTasks schedules the tasks of a batch, each for itself: one that is
 // refused holds no other up.
 func (a *API) createTasks(w http.ResponseWriter, r *http.Request) error {
-	if _, err := request.MediaType(r, append([]string{wire.MediaJSON}, request.NDJSONTypes...)...); err != nil {
-		return err
-	}
 	ids, err := taskIDsOf(r)
 	if err != nil {
 		return err
 	}
-	data, free, err := a.bodies.Read(w, r, a.cfg.MaxBodyBytes)
+	data, free, err := a.bodies.Read(w, r, a.cfg.MaxBodyBytes, request.NDJSONTypes...)
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,6 @@ import (
 // changeTasks makes a handler of an action on many tasks.
 func (a *API) changeTasks(action domain.TaskAction) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
-			return err
-		}
 		data, free, err := a.bodies.Read(w, r, a.cfg.MaxTaskBytes)
 		if err != nil {
 			return err
@@ -66,9 +63,6 @@ func (a *API) bulkView(result domain.BulkResult, dryRun bool) wire.BulkResult {
 func decodeBulk(data []byte, action domain.TaskAction) (domain.BulkRequest, error) {
 	var in wire.BulkTasks
 	req := domain.BulkRequest{Action: action}
-	if request.FirstByte(data) != '{' {
-		return req, &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
-	}
 	if err := request.Decode(data, &in, request.AtMost[[]string](domain.MaxBulk)); err != nil {
 		return req, err
 	}
@@ -123,19 +117,11 @@ func bulkFilter(in *wire.BulkTasks) (domain.TaskFilter, error) {
 	if f.Status != "" {
 		status, err := domain.ParseTaskStatus(f.Status)
 		if err != nil {
-			return out, within("filter", err)
+			return out, domain.InField("filter", err)
 		}
 		out.Status = status
 	}
-	return out, within("filter", out.Validate())
-}
-
-// within names the object that holds the field of a *domain.ValidationError.
-func within(object string, err error) error {
-	if invalid, ok := err.(*domain.ValidationError); ok { //nolint:errorlint // the callee returns it itself
-		return &domain.ValidationError{Field: object + "." + invalid.Field, Value: invalid.Value, Rule: invalid.Rule}
-	}
-	return err
+	return out, domain.InField("filter", out.Validate())
 }
 
 // timeOf returns the time in UTC, zero for none.

@@ -14,9 +14,6 @@ import (
 // *domain.ValidationError.
 func DecodeLimit(name string, data []byte) (domain.Limit, error) {
 	var in wire.PutLimit
-	if request.FirstByte(data) != '{' {
-		return domain.Limit{}, &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
-	}
 	if err := request.Decode(data, &in); err != nil {
 		return domain.Limit{}, err
 	}
@@ -47,28 +44,16 @@ func DecodeLimit(name string, data []byte) (domain.Limit, error) {
 	return out, out.Validate()
 }
 
-func (a *API) putLimit(w http.ResponseWriter, r *http.Request) error {
-	if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
-		return err
-	}
-	data, free, err := a.bodies.Read(w, r, a.cfg.MaxTaskBytes)
+func (a *API) putLimit(r *http.Request, name string, data []byte) (any, bool, error) {
+	limit, err := DecodeLimit(name, data)
 	if err != nil {
-		return err
-	}
-	defer free()
-	limit, err := DecodeLimit(mux.Vars(r)["name"], data)
-	if err != nil {
-		return err
+		return nil, false, err
 	}
 	use, created, err := a.limits.PutLimit(r.Context(), limit)
 	if err != nil {
-		return err
+		return nil, false, err
 	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-	}
-	return wire.Write(w, status, limitView(&use))
+	return limitView(&use), created, nil
 }
 
 func (a *API) getLimit(w http.ResponseWriter, r *http.Request) error {

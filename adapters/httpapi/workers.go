@@ -44,17 +44,11 @@ const (
 
 // readJSON reads a body of JSON, of at most limit bytes, into v.
 func (a *API) readJSON(w http.ResponseWriter, r *http.Request, limit int64, v any, lists ...request.ListLimit) error {
-	if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
-		return err
-	}
 	data, free, err := a.bodies.Read(w, r, limit)
 	if err != nil {
 		return err
 	}
 	defer free()
-	if request.FirstByte(data) != '{' {
-		return &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
-	}
 	return request.Decode(data, v, lists...)
 }
 
@@ -255,14 +249,14 @@ func linesOf(in []wire.GivenLine) ([]domain.LogEntry, error) {
 		if line.Level != "" {
 			var err error
 			if level, err = domain.ParseLogLevel(line.Level); err != nil {
-				return nil, within(fmt.Sprintf("log.%d", i), err)
+				return nil, domain.InField(fmt.Sprintf("log.%d", i), err)
 			}
 		}
 		out[i] = domain.LogEntry{Level: level, Message: line.Message, Timestamp: timeOf(line.Time).Truncate(time.Microsecond)}
 		check := out[i]
 		check.ID = uuid.Max
 		if err := check.Validate(); err != nil {
-			return nil, within(fmt.Sprintf("log.%d", i), err)
+			return nil, domain.InField(fmt.Sprintf("log.%d", i), err)
 		}
 	}
 	return out, nil

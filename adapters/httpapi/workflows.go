@@ -3,10 +3,11 @@ package httpapi
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+
+	"github.com/google/uuid"
 
 	"logsift/adapters/httpapi/request"
 	"logsift/adapters/httpapi/wire"
@@ -19,9 +20,6 @@ const workflowsPath = "/api/v1/queue/workflows"
 // createWorkflow stores a graph of tasks. With an Idempotency-Key its id is made of that, so
 // that the store itself recognises a repeat.
 func (a *API) createWorkflow(w http.ResponseWriter, r *http.Request) error {
-	if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
-		return err
-	}
 	ids, err := taskIDsOf(r)
 	if err != nil {
 		return err
@@ -32,9 +30,6 @@ func (a *API) createWorkflow(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer free()
 	var in wire.CreateWorkflow
-	if request.FirstByte(data) != '{' {
-		return &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
-	}
 	err = request.Decode(data, &in, request.AtMost[[]wire.WorkflowTask](domain.MaxWorkflowTasks),
 		request.AtMost[wire.Refs](domain.MaxWorkflowEdges), request.AtMost[[]string](domain.MaxWorkflowTasks*domain.MaxTags))
 	if err != nil {
@@ -48,12 +43,12 @@ func (a *API) createWorkflow(w http.ResponseWriter, r *http.Request) error {
 	for i := range in.Tasks {
 		t := &in.Tasks[i]
 		when, err := domain.ParseWhen(t.When)
-		if err != nil {
-			return inTask(i, err)
+		var task *domain.Task
+		if err == nil {
+			task, err = newTask(role, &t.CreateTask, workflow.ID)
 		}
-		task, err := newTask(role, &t.CreateTask, workflow.ID)
 		if err != nil {
-			return inTask(i, err)
+			return domain.InField(fmt.Sprintf("tasks[%d]", i), err)
 		}
 		workflow.Nodes = append(workflow.Nodes, domain.WorkflowNode{Ref: t.Ref, Task: task, After: t.After, When: when})
 	}
@@ -71,14 +66,6 @@ func (a *API) createWorkflow(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// inTask has an error name the task of the request that it is about.
-func inTask(i int, err error) error {
-	if invalid, ok := errors.AsType[*domain.ValidationError](err); ok {
-		return &domain.ValidationError{Field: fmt.Sprintf("tasks[%d].%s", i, invalid.Field), Value: invalid.Value, Rule: invalid.Rule}
-	}
-	return err
-}
-
 func (a *API) listWorkflows(w http.ResponseWriter, r *http.Request) error {
 	q := request.NewQuery(r)
 	page := ports.WorkflowRequest{Limit: cmp.Or(q.Limit(), domain.DefaultPageSize), Cursor: q.Cursor()}
@@ -89,23 +76,16 @@ func (a *API) listWorkflows(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := wire.WorkflowList{Workflows: make([]wire.Workflow, len(list.Workflows))}
+	out := wire.WorkflowList{Workflows: make([]wire.Workflow, len(list.Workflows)), NextCursor: cursorView(list.NextCursor)}
 	for i := range list.Workflows {
 		out.Workflows[i] = workflowView(&list.Workflows[i])
-	}
-	if list.NextCursor != "" {
-		out.NextCursor = &list.NextCursor
 	}
 	return wire.Write(w, http.StatusOK, out)
 }
 
 // getWorkflow shows a workflow with a page of its tasks.
 func (a *API) getWorkflow(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r)
-	if err != nil {
-		return err
-	}
-	places, err := placePage(r)
+	id, places, err := placePage(r)
 	if err != nil {
 		return err
 	}
@@ -143,11 +123,7 @@ func (a *API) changeWorkflow(change func(WorkflowService, context.Context, domai
 
 // listPredecessors shows how the tasks ended that a task waited for, with their results.
 func (a *API) listPredecessors(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r)
-	if err != nil {
-		return err
-	}
-	places, err := placePage(r)
+	id, places, err := placePage(r)
 	if err != nil {
 		return err
 	}
@@ -185,29 +161,27 @@ func (a *API) listHeldPredecessors(w http.ResponseWriter, r *http.Request) error
 	return a.listPredecessors(w, r)
 }
 
-// placePage reads limit and cursor of a list whose cursor is a place.
-func placePage(r *http.Request) (ports.PlacePage, error) {
-	q := request.NewQuery(r)
-	page := ports.PlacePage{Limit: cmp.Or(q.Limit(), domain.DefaultPageSize)}
-	cursor := q.Cursor()
-	if err := q.Err(); err != nil {
-		return page, err
+// placePage reads the id in the path, and limit and cursor of a list whose cursor is a place.
+func placePage(r *http.Request) (id uuid.UUID, page ports.PlacePage, err error) {
+	if id, err = pathID(r); err != nil {
+		return id, page, err
 	}
-	if cursor != "" {
-		var err error
+	q := request.NewQuery(r)
+	page.Limit = cmp.Or(q.Limit(), domain.DefaultPageSize)
+	cursor := q.Cursor()
+	if err = q.Err(); err == nil && cursor != "" {
 		if page.From, err = strconv.Atoi(cursor); err != nil || page.From < 0 {
-			return page, domain.ErrInvalidCursor
+			err = domain.ErrInvalidCursor
 		}
 	}
-	return page, nil
+	return id, page, err
 }
 
 func placeCursor(next int) *string {
 	if next == 0 {
 		return nil
 	}
-	cursor := strconv.Itoa(next)
-	return &cursor
+	return new(strconv.Itoa(next))
 }
 
 func workflowView(w *domain.WorkflowInfo) wire.Workflow {

@@ -47,9 +47,6 @@ func (a *Authenticator) showSession(w http.ResponseWriter, holder apikey.Holder)
 // SignIn gives a browser a session for a key. Where no keys are asked for, there is
 // nothing to give.
 func (a *Authenticator) SignIn(w http.ResponseWriter, r *http.Request) error {
-	if _, err := request.MediaType(r, wire.MediaJSON); err != nil {
-		return err
-	}
 	data, free, err := a.Bodies.Read(w, r, maxSignInBytes)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"logsift/adapters/httpapi/problem"
+	"logsift/adapters/httpapi/wire"
 	"logsift/domain"
 )
 
@@ -122,9 +123,13 @@ func (s *Bodies) Open(w http.ResponseWriter, r *http.Request, limit int64) (*Bod
 	return b, nil
 }
 
-// Read reads a whole body that is decoded into something else as a whole, such as
-// tasks. Until free is called, it counts among the bytes that all bodies may hold.
-func (s *Bodies) Read(w http.ResponseWriter, r *http.Request, limit int64) (data []byte, free func(), err error) {
+// Read reads a whole body of JSON, or of another of these types, that is decoded into
+// something else as a whole, such as tasks. Until free is called, it counts among the bytes
+// that all bodies may hold.
+func (s *Bodies) Read(w http.ResponseWriter, r *http.Request, limit int64, types ...string) (data []byte, free func(), err error) {
+	if _, err := MediaType(r, append([]string{wire.MediaJSON}, types...)...); err != nil {
+		return nil, nil, err
+	}
 	b, err := s.Open(w, r, limit)
 	if err != nil {
 		return nil, nil, err

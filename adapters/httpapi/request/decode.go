@@ -21,11 +21,14 @@ import (
 // MaxDepth bounds how deep the values of a body may be nested.
 const MaxDepth = 32
 
-// Decode reads one JSON value into v. It refuses what another reader might
+// Decode reads one JSON object into v. It refuses what another reader might
 // take otherwise: fields that are unknown, given twice or in another case, other
 // types, invalid UTF-8, and anything behind the value. The error is a
 // *domain.ValidationError for the field, or for "body".
 func Decode(data []byte, v any, lists ...ListLimit) error {
+	if FirstByte(data) != '{' {
+		return &domain.ValidationError{Field: "body", Rule: "must be a JSON object"}
+	}
 	if Deeper(data, MaxDepth) {
 		return &domain.ValidationError{Field: "body", Rule: fmt.Sprintf("must be nested at most %d deep", MaxDepth)}
 	}
