@@ -2,6 +2,8 @@ package ports
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"logsift/domain"
@@ -38,4 +40,61 @@ type RunTracker interface {
 	// returns when ctx ends, with its error, or when it cannot go on; no call is under way
 	// then, and none follows.
 	WatchCancelled(ctx context.Context, cancelled func(ids []domain.TaskID)) error
+}
+
+// CancelWatches are the calls of [RunTracker].WatchCancelled that are under way, for stores
+// that tell each of them. The zero value has none.
+type CancelWatches struct {
+	mu  sync.Mutex
+	all []*cancelWatch
+}
+
+// cancelWatch tells one watcher of cancelled tasks.
+type cancelWatch struct {
+	mu sync.Mutex // held by calls, which must not overlap
+	// cancelled is nil when the watch has ended; mu guards it.
+	cancelled func(ids []domain.TaskID)
+}
+
+func (w *cancelWatch) call(ids []domain.TaskID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cancelled != nil {
+		w.cancelled(ids)
+	}
+}
+
+// Add has cancelled called without ids at once, and from then on with what Tell gets, until
+// end has returned.
+func (s *CancelWatches) Add(cancelled func(ids []domain.TaskID)) (end func()) {
+	w := &cancelWatch{cancelled: cancelled}
+	s.mu.Lock()
+	s.all = append(s.all, w)
+	s.mu.Unlock()
+	w.call(nil)
+	return func() {
+		s.mu.Lock()
+		s.all = slices.DeleteFunc(s.all, func(other *cancelWatch) bool { return other == w })
+		s.mu.Unlock()
+		w.mu.Lock() // waits for a call under way
+		defer w.mu.Unlock()
+		w.cancelled = nil
+	}
+}
+
+// Tell calls those who watch, each with a list of its own.
+func (s *CancelWatches) Tell(ids []domain.TaskID) {
+	s.mu.Lock()
+	watches := slices.Clone(s.all)
+	s.mu.Unlock()
+	for _, w := range watches {
+		w.call(slices.Clone(ids))
+	}
+}
+
+// Any reports whether somebody watches.
+func (s *CancelWatches) Any() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all) > 0
 }

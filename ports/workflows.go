@@ -1,10 +1,13 @@
 package ports
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -132,6 +135,28 @@ func (r WorkflowRequest) Validate() error {
 		return &domain.ValidationError{Field: "limit", Value: strconv.Itoa(r.Limit), Rule: fmt.Sprintf("must be between 1 and %d", MaxWorkflowPage)}
 	}
 	return nil
+}
+
+// Page returns the page of the request of the workflows that there are: of all, or at least
+// the first Limit+1 that come after its cursor.
+func (r WorkflowRequest) Page(all []domain.WorkflowInfo) (domain.WorkflowList, error) {
+	newestFirst := func(a, b domain.WorkflowInfo) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), bytes.Compare(b.ID[:], a.ID[:]))
+	}
+	created, id, behind, err := DecodeWorkflowCursor(r.Cursor)
+	if err != nil {
+		return domain.WorkflowList{}, err
+	}
+	if behind {
+		last := domain.WorkflowInfo{ID: id, CreatedAt: created}
+		all = slices.DeleteFunc(all, func(w domain.WorkflowInfo) bool { return newestFirst(w, last) <= 0 })
+	}
+	slices.SortFunc(all, newestFirst)
+	out := domain.WorkflowList{Workflows: all[:min(len(all), r.Limit)]}
+	if len(all) > r.Limit {
+		out.NextCursor = EncodeWorkflowCursor(all[r.Limit-1])
+	}
+	return out, nil
 }
 
 const workflowCursorSize = 24

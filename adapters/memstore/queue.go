@@ -65,7 +65,7 @@ type TaskQueue struct {
 	// expired counts what claims ended, until the next PromoteDue.
 	expired int
 	events  eventLog
-	watches map[*cancelWatch]struct{} // who is told of cancelled tasks
+	watches ports.CancelWatches // who is told of cancelled tasks
 	groups  map[groupKey]*group
 	// workflows are those with tasks, endedWorkflows and failedWorkflows the finished ones by
 	// their ends: those with a FAILED task, and the others.
@@ -106,7 +106,7 @@ func NewTaskQueue(cfg Config) *TaskQueue {
 		cfg: cfg, tasks: map[domain.TaskID]*domain.Task{}, asked: map[domain.TaskID]asked{}, waiting: map[domain.TaskID]bool{},
 		ready: map[lane]*readyTasks{}, limits: newLimits(map[string]domain.Limit{}), paused: map[string]time.Time{},
 		unique: map[string]holder{}, replaced: map[domain.TaskID]domain.TaskID{}, claims: map[domain.ClaimID]claimed{},
-		counts: map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}), watches: map[*cancelWatch]struct{}{},
+		counts: map[domain.TaskStatus]int64{}, reported: map[domain.TaskID]report{}, changed: make(chan struct{}),
 		workflows: map[domain.WorkflowID]*workflow{}, groups: map[groupKey]*group{},
 	}
 	q.oldClaims = newHeap(

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"logsift/domain"
 	"logsift/ports"
@@ -35,39 +34,10 @@ func (q *TaskQueue) SaveProgress(ctx context.Context, progress ...ports.RunProgr
 	return domain.NewBatchError(errs)
 }
 
-// cancelWatch tells one watcher of cancelled tasks.
-type cancelWatch struct {
-	mu sync.Mutex // held by calls, which must not overlap
-	// cancelled is nil when the watch has ended; mu guards it.
-	cancelled func(ids []domain.TaskID)
-}
-
-func (w *cancelWatch) call(ids []domain.TaskID) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.cancelled != nil {
-		w.cancelled(ids)
-	}
-}
-
-// end waits for a call under way; no other follows.
-func (w *cancelWatch) end() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.cancelled = nil
-}
-
 func (q *TaskQueue) WatchCancelled(ctx context.Context, cancelled func(ids []domain.TaskID)) error {
-	w := &cancelWatch{cancelled: cancelled}
-	q.mu.Lock()
-	q.watches[w] = struct{}{}
-	q.mu.Unlock()
-	w.call(nil)
+	end := q.watches.Add(cancelled)
+	defer end()
 	<-ctx.Done()
-	q.mu.Lock()
-	delete(q.watches, w)
-	q.mu.Unlock()
-	w.end()
 	return fmt.Errorf("watch cancelled tasks: %w", ctx.Err())
 }
 
@@ -76,13 +46,5 @@ func (q *TaskQueue) tellCancelled(ids []domain.TaskID) {
 	if len(ids) == 0 {
 		return
 	}
-	q.mu.Lock()
-	watches := make([]*cancelWatch, 0, len(q.watches))
-	for w := range q.watches {
-		watches = append(watches, w)
-	}
-	q.mu.Unlock()
-	for _, w := range watches {
-		w.call(slices.Clone(ids))
-	}
+	q.watches.Tell(ids)
 }

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"logsift/domain"
@@ -258,10 +257,6 @@ func (q *TaskQueue) ListWorkflows(ctx context.Context, req ports.WorkflowRequest
 	if err := req.Validate(); err != nil {
 		return domain.WorkflowList{}, err
 	}
-	created, id, behind, err := ports.DecodeWorkflowCursor(req.Cursor)
-	if err != nil {
-		return domain.WorkflowList{}, err
-	}
 	if err := ctx.Err(); err != nil {
 		return domain.WorkflowList{}, fmt.Errorf("list workflows: %w", err)
 	}
@@ -269,20 +264,11 @@ func (q *TaskQueue) ListWorkflows(ctx context.Context, req ports.WorkflowRequest
 	defer q.mu.Unlock()
 	var all []domain.WorkflowInfo
 	for _, w := range q.workflows {
-		if !w.removed && (!behind || newestFirst(w.info, domain.WorkflowInfo{ID: id, CreatedAt: created}) > 0) {
+		if !w.removed {
 			all = append(all, w.info)
 		}
 	}
-	slices.SortFunc(all, newestFirst)
-	out := domain.WorkflowList{Workflows: all[:min(len(all), req.Limit)]}
-	if len(all) > req.Limit {
-		out.NextCursor = ports.EncodeWorkflowCursor(all[req.Limit-1])
-	}
-	return out, nil
-}
-
-func newestFirst(a, b domain.WorkflowInfo) int {
-	return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), bytes.Compare(b.ID[:], a.ID[:]))
+	return req.Page(all)
 }
 
 func (q *TaskQueue) CancelWorkflow(ctx context.Context, id domain.WorkflowID) (domain.WorkflowInfo, error) {

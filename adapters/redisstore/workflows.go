@@ -1,8 +1,6 @@
 package redisstore
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +48,7 @@ func (q *TaskQueue) ListWorkflows(ctx context.Context, req ports.WorkflowRequest
 	if err := req.Validate(); err != nil {
 		return domain.WorkflowList{}, err
 	}
-	created, id, behind, err := ports.DecodeWorkflowCursor(req.Cursor)
+	created, _, behind, err := ports.DecodeWorkflowCursor(req.Cursor)
 	if err != nil {
 		return domain.WorkflowList{}, err
 	}
@@ -63,21 +61,7 @@ func (q *TaskQueue) ListWorkflows(ctx context.Context, req ports.WorkflowRequest
 	if err != nil {
 		return domain.WorkflowList{}, err
 	}
-	last := domain.WorkflowInfo{ID: id, CreatedAt: created}
-	all := slices.Concat(lists...)
-	if behind {
-		all = slices.DeleteFunc(all, func(w domain.WorkflowInfo) bool { return newestFirst(w, last) <= 0 })
-	}
-	slices.SortFunc(all, newestFirst)
-	out := domain.WorkflowList{Workflows: all[:min(len(all), req.Limit)]}
-	if len(all) > req.Limit {
-		out.NextCursor = ports.EncodeWorkflowCursor(all[req.Limit-1])
-	}
-	return out, nil
-}
-
-func newestFirst(a, b domain.WorkflowInfo) int {
-	return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), bytes.Compare(b.ID[:], a.ID[:]))
+	return req.Page(slices.Concat(lists...))
 }
 
 func (q *TaskQueue) CancelWorkflow(ctx context.Context, id domain.WorkflowID) (domain.WorkflowInfo, error) {

@@ -178,7 +178,7 @@ func openDB(ctx context.Context, files *files, config Config) (*DB, error) {
 	w.committed = func(lanes []*lane, events bool, cancelled []domain.TaskID) {
 		db.hub.notify(lanes, events)
 		if len(cancelled) > 0 {
-			db.hub.tellCancelled(cancelled)
+			db.hub.watches.Tell(cancelled)
 		}
 	}
 	w.start()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"logsift/domain"
 	"logsift/ports"
@@ -70,36 +69,12 @@ func loadProgress(q *statements, rec *record) error {
 	}, "SELECT percent, note, data, at_us FROM progress WHERE seq = ? AND delivery = ?", rec.seq, int64(rec.task.Deliveries))
 }
 
-// cancelWatch tells one watcher of cancelled tasks.
-type cancelWatch struct {
-	mu sync.Mutex // held by calls, which must not overlap
-	// cancelled is nil when the watch has ended; mu guards it.
-	cancelled func(ids []domain.TaskID)
-}
-
-func (w *cancelWatch) call(ids []domain.TaskID) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.cancelled != nil {
-		w.cancelled(ids)
-	}
-}
-
-// end waits for a call under way; no other follows.
-func (w *cancelWatch) end() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.cancelled = nil
-}
-
 // WatchCancelled is told at once of what is cancelled through its own [DB], and within
 // watchInterval that others cancelled something.
 func (q *TaskQueue) WatchCancelled(ctx context.Context, cancelled func(ids []domain.TaskID)) error {
-	w := &cancelWatch{cancelled: cancelled}
-	defer w.end()
-	q.db.hub.watch(w)
-	defer q.db.hub.unwatch(w)
-	w.call(nil)
+	end := q.db.hub.watches.Add(cancelled)
+	defer end()
+	q.db.hub.begin()
 	select {
 	case <-ctx.Done():
 		return fmt.Errorf("watch cancelled tasks: %w", ctx.Err())

@@ -1,13 +1,11 @@
 package sqlitestore
 
 import (
-	"maps"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
-	"logsift/domain"
+	"logsift/ports"
 )
 
 // watchInterval is how often a file that somebody waits on is looked at for the
@@ -47,14 +45,14 @@ type hub struct {
 	waiters map[*waiter]struct{}
 	// watches are told of cancelled tasks; cancellations is the number of these in the
 	// file that they know.
-	watches       map[*cancelWatch]struct{}
+	watches       ports.CancelWatches
 	cancellations int64
 	// joined has room for one signal to the watcher: somebody waits.
 	joined chan struct{}
 }
 
 func newHub() *hub {
-	return &hub{waiters: make(map[*waiter]struct{}), watches: make(map[*cancelWatch]struct{}), joined: make(chan struct{}, 1)}
+	return &hub{waiters: make(map[*waiter]struct{}), joined: make(chan struct{}, 1)}
 }
 
 // join adds a waiter. It must leave.
@@ -75,46 +73,22 @@ func (h *hub) begin() {
 	}
 }
 
-// watch has w told of cancelled tasks until unwatch.
-func (h *hub) watch(w *cancelWatch) {
-	h.mu.Lock()
-	h.watches[w] = struct{}{}
-	h.mu.Unlock()
-	h.begin()
-}
-
-func (h *hub) unwatch(w *cancelWatch) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.watches, w)
-}
-
-// tellCancelled tells those who watch of cancelled tasks, nil for any.
-func (h *hub) tellCancelled(ids []domain.TaskID) {
-	h.mu.Lock()
-	watches := slices.Collect(maps.Keys(h.watches))
-	h.mu.Unlock()
-	for _, w := range watches {
-		w.call(slices.Clone(ids))
-	}
-}
-
 // lookCancelled tells those who watch if tasks were cancelled since the last look.
 func (h *hub) lookCancelled(q *statements) error {
-	h.mu.Lock()
-	known, watched := h.cancellations, len(h.watches) > 0
-	h.mu.Unlock()
-	if !watched {
+	if !h.watches.Any() {
 		return nil
 	}
 	n, _, err := q.number("SELECT n FROM cancellation")
-	if err != nil || n == known {
+	if err != nil {
 		return err
 	}
 	h.mu.Lock()
+	known := h.cancellations
 	h.cancellations = n
 	h.mu.Unlock()
-	h.tellCancelled(nil)
+	if n != known {
+		h.watches.Tell(nil)
+	}
 	return nil
 }
 
@@ -128,7 +102,7 @@ func (h *hub) leave(w *waiter) {
 func (h *hub) idle() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.waiters)+len(h.watches) == 0
+	return len(h.waiters) == 0 && !h.watches.Any()
 }
 
 // sleepUntil notes when the waiter will look by itself.
