@@ -10,6 +10,7 @@ import (
 
 	"logsift"
 	"logsift/adapters/memstore"
+	"logsift/domain"
 )
 
 // What a program needs to run tasks of its own.
@@ -150,6 +151,41 @@ func ExampleType_Schedule() {
 	// report of May <nil>
 	// <nil>
 	// true <nil>
+}
+
+// Two tasks run as they may, and a third one adds their results once both are done.
+func ExampleQueue_Submit() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	q := logsift.New(memstore.New(memstore.Config{}), logsift.Options{})
+	count := logsift.Handle(q, "count", func(_ context.Context, text string) (int, error) { return len(text), nil })
+	add := logsift.Handle(q, "add", func(ctx context.Context, refs []string) (sum int, err error) {
+		for _, ref := range refs {
+			n, err := logsift.ResultOf[int](ctx, ref)
+			if err != nil {
+				return 0, err
+			}
+			sum += n
+		}
+		return sum, nil
+	})
+	if err := q.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	id, err := q.Submit(ctx, "lengths",
+		count.Node("a", "Ada"), count.Node("b", "Grace"),
+		add.Node("sum", []string{"a", "b"}).After("a", "b"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(add.Task(domain.TaskIDOf(id, "sum")).Wait(ctx))
+	fmt.Println(q.Stop(ctx))
+	// Output:
+	// 8 <nil>
+	// <nil>
 }
 
 // A program that makes tasks and waits for them runs none: other programs on the same

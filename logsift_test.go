@@ -386,12 +386,16 @@ func TestTheGuideCountsTheLines(t *testing.T) {
 	t.Parallel()
 	guide, err := os.ReadFile("docs/go.md")
 	require.NoError(t, err)
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	const hello, asynq, river = "cmd/queue-example/testdata/hello/main.go", "docs/examples/hello-asynq.txt", "docs/examples/hello-river.txt"
 	for form, file := range map[string]string{
-		"It is [%d lines]": "cmd/queue-example/testdata/hello/main.go", "takes %d lines with [asynq": "docs/examples/hello-asynq.txt", "and %d with [River": "docs/examples/hello-river.txt",
+		"It is [%d lines]": hello, "takes %d lines with [asynq": asynq, "and %d with [River": river,
+		"hello world has %d lines": hello, "(%d with asynq": asynq, "asynq, %d with River": river,
 	} {
 		program, err := os.ReadFile(file)
 		require.NoError(t, err)
-		require.Contains(t, string(guide), fmt.Sprintf(form, bytes.Count(program, []byte("\n"))))
+		require.Contains(t, string(guide)+string(readme), fmt.Sprintf(form, bytes.Count(program, []byte("\n"))))
 	}
 }
 
