@@ -76,7 +76,7 @@ func (f *fetcher) run(claims, calls, runs context.Context) {
 			continue
 		}
 		wait.reset()
-		f.eager = len(tasks) == f.claim.Max
+		f.eager = len(tasks) >= f.claim.Max
 		if f.turns != nil {
 			f.turns.took(f.turn, len(tasks), f.isShort(tasks), time.Now())
 		}
@@ -158,7 +158,7 @@ func (f *fetcher) deliver(ctx context.Context, tasks []*domain.Task, until time.
 	start, back := f.isolate(runs)
 	f.release(back)
 	f.returned = len(back)
-	f.start(ctx, start)
+	f.start(ctx, f.gather(start))
 }
 
 func (f *fetcher) start(ctx context.Context, runs []*run) {

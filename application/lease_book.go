@@ -26,6 +26,10 @@ type run struct {
 	task  *domain.Task
 	info  domain.Task
 	lease domain.Lease
+	// group are the runs that share the slot of this one, itself first; nil for none. self is
+	// the run alone.
+	group *groupRun
+	self  [1]*run
 	// settled arbitrates between a processor that returns and a scheduler that
 	// waits no longer for it; whoever sets it first has the say.
 	settled atomic.Bool
@@ -67,8 +71,18 @@ func (r *run) waited() (wait time.Duration, known bool) {
 	return wait + r.began.Sub(r.claimed), known
 }
 
+// timeout is how long the run may take, or the shortest of its group.
+func (r *run) timeout() time.Duration {
+	shortest := orDefault(r.info.Timeout, domain.DefaultTimeout)
+	for _, member := range r.all()[1:] {
+		shortest = min(shortest, orDefault(member.info.Timeout, domain.DefaultTimeout))
+	}
+	return shortest
+}
+
 func newRun(task *domain.Task) *run {
 	r := &run{task: task, info: *task, claimed: time.Now()}
+	r.self[0] = r
 	if task.Lease != nil {
 		r.lease = *task.Lease
 	}

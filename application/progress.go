@@ -22,10 +22,16 @@ type currentRun struct {
 	*DefaultScheduler
 
 	run *run
+	// group is that of the run, if the context is of all of it.
+	group *groupRun
 }
 
-func (s *DefaultScheduler) withRun(ctx context.Context, r *run) context.Context {
-	return context.WithValue(ctx, runKey{}, currentRun{s, r})
+// runs are those that the context is of.
+func (c currentRun) runs() []*run {
+	if c.group != nil {
+		return c.group.runs
+	}
+	return c.run.self[:]
 }
 
 // Progress says how far the run has come that ctx, the context of a processor, is of:
@@ -40,7 +46,9 @@ func Progress(ctx context.Context, percent int, note string, data []byte) error 
 		return err
 	}
 	if current, ok := ctx.Value(runKey{}).(currentRun); ok && current.progress != nil {
-		current.run.progress.Store(p)
+		for _, r := range current.runs() {
+			r.progress.Store(p)
+		}
 		notify(current.progress.changed)
 	}
 	return nil

@@ -138,19 +138,27 @@ func (o *outbox) take() (items []report, last bool) {
 	return items, o.closed && len(o.items) == 0
 }
 
-// report hands the outcome of a run to the reporter.
-func (s *DefaultScheduler) report(rep report) {
-	rep.reserved = rep.size()
-	s.pool.reserve(rep.reserved)
-	s.outbox.put(rep)
+// report hands the outcomes of runs to the reporter.
+func (s *DefaultScheduler) report(reps ...report) {
+	for i := range reps {
+		reps[i].reserved = reps[i].size()
+		s.pool.reserve(reps[i].reserved)
+	}
+	s.outbox.put(reps...)
 }
 
-// release hands runs to the reporter that are to be given back.
+// release hands runs to the reporter that are to be given back, with those of their groups.
 func (s *DefaultScheduler) release(runs []*run) {
 	for _, r := range runs {
-		if s.leases.end(r) {
-			s.report(report{run: r, release: true})
+		for _, member := range r.all() {
+			s.releaseOne(member)
 		}
+	}
+}
+
+func (s *DefaultScheduler) releaseOne(r *run) {
+	if s.leases.end(r) {
+		s.report(report{run: r, release: true})
 	}
 }
 

@@ -68,7 +68,9 @@ func RunLogSource(taskType domain.TaskType) string { return "task:" + string(tas
 // of a log analysis, and where the scheduler has no SchedulerConfig.RunLog, it does nothing.
 func Log(ctx context.Context, level domain.LogLevel, message string, attributes map[string]string) {
 	if current, ok := ctx.Value(runKey{}).(currentRun); ok && current.runLogs != nil {
-		current.runLogs.add(current.run, time.Now(), level, message, attributes)
+		for _, r := range current.runs() {
+			current.runLogs.add(r, time.Now(), level, message, attributes)
+		}
 	}
 }
 
@@ -157,8 +159,12 @@ func runLogSize(e *domain.LogEntry) int {
 	return n
 }
 
-// end adds the last line of a run that has lost some, and takes no more of it.
+// end adds the last line of a run that has lost some, and takes no more of it. Nobody keeps
+// lines if s is nil.
 func (s *runLogSaver) end(r *run) {
+	if s == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.log == nil {

@@ -22,6 +22,8 @@ type runResult struct {
 	stack string
 	// exited is whether its goroutine ends.
 	exited bool
+	// each are those of the tasks of a group; nil if the processor did not answer for each.
+	each []runResult
 }
 
 var (
@@ -33,7 +35,7 @@ var (
 // runs in here, the methods of its error and of the value that it panics with among
 // them: before each step, res is what holds if that panics or ends the goroutine. A
 // panic that leaves call is one of the panic's value.
-func (res *runResult) call(ctx context.Context, p ports.TaskProcessor, task *domain.Task) {
+func (res *runResult) call(ctx context.Context, p ports.TaskProcessor, r *run) {
 	*res = runResult{err: errGoexit, exited: true}
 	defer func() {
 		v := recover()
@@ -47,7 +49,11 @@ func (res *runResult) call(ctx context.Context, p ports.TaskProcessor, task *dom
 			res.exited = false
 		}
 	}()
-	result, err := p.Process(ctx, task)
+	if r.group != nil {
+		*res = processGroup(ctx, p, r.group)
+		return
+	}
+	result, err := p.Process(ctx, r.task)
 	*res = runResult{result: result, err: plainError(err)}
 }
 
@@ -95,24 +101,41 @@ func (s *DefaultScheduler) work(ctx context.Context, r *run) {
 	}
 }
 
+// begin begins r, and those of its group, and returns the context to run in; nil if no
+// lease is held any more.
+func (s *DefaultScheduler) begin(ctx context.Context, r *run) (context.Context, context.CancelCauseFunc) {
+	held, cancel := context.WithCancelCause(ctx)
+	if r.group != nil {
+		return s.beginGroup(held, cancel, r), cancel
+	}
+	if !s.leases.begin(r, cancel) {
+		s.releaseOne(r)
+		return nil, cancel
+	}
+	s.noteBegun(r)
+	return context.WithValue(held, runKey{}, currentRun{DefaultScheduler: s, run: r}), cancel
+}
+
+func (s *DefaultScheduler) noteBegun(r *run) {
+	r.began = time.Now()
+	if wait, known := r.waited(); known {
+		s.cfg.History.started(wait)
+	}
+}
+
 // attempt runs r, hands its outcome to the reporter, and returns the next run for
 // the slot.
 //
 // The processor runs on this goroutine. Should its context end, supervise waits
 // for it beside; and should it end the goroutine, the slot goes on with another.
 func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
-	held, cancel := context.WithCancelCause(ctx)
-	if !s.leases.begin(r, cancel) {
+	timed, stop := context.WithTimeoutCause(ctx, r.timeout(), errTimedOut)
+	task, cancel := s.begin(timed, r)
+	if task == nil {
 		cancel(nil)
-		s.release([]*run{r})
+		stop()
 		return s.pool.exit()
 	}
-	r.began = time.Now()
-	if wait, known := r.waited(); known {
-		s.cfg.History.started(wait)
-	}
-	timeout := orDefault(r.info.Timeout, domain.DefaultTimeout)
-	task, stop := context.WithTimeoutCause(s.withRun(held, r), timeout, errTimedOut)
 	r.returned = make(chan struct{})
 	unwatch := context.AfterFunc(task, func() { s.supervise(ctx, r, context.Cause(task)) })
 
@@ -125,17 +148,19 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 		cause := context.Cause(task)
 		stop()
 		cancel(nil)
-		if s.runLogs != nil {
-			s.runLogs.end(r)
+		for _, member := range r.all() {
+			s.runLogs.end(member)
 		}
 		close(r.returned)
 		if r.settled.CompareAndSwap(false, true) {
-			s.conclude(r, res, true, cause)
+			s.settle(r, res, true, cause)
 			next = s.pool.exit()
 		} else {
 			s.logger.Info("stuck processor returned", taskFields(r)...)
-			if s.leases.isLost(r) {
-				s.tellStopped(r)
+			for _, member := range r.all() {
+				if s.leases.isLost(member) {
+					s.tellStopped(member)
+				}
 			}
 			next = s.pool.exitStuck()
 		}
@@ -143,7 +168,7 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 			go s.work(ctx, next)
 		}
 	}()
-	res.call(task, s.registry.lookup(r.info.Type), r.task)
+	res.call(task, s.registry.lookup(r.info.Type), r)
 	return nil
 }
 
@@ -163,7 +188,7 @@ func (s *DefaultScheduler) supervise(ctx context.Context, r *run, cause error) {
 			grace.Reset(s.cfg.DrainGrace)
 		case <-grace.C:
 			if r.settled.CompareAndSwap(false, true) {
-				s.conclude(r, runResult{}, false, cause)
+				s.settle(r, runResult{}, false, cause)
 				s.release(s.pool.markStuck())
 			}
 			return
@@ -172,15 +197,15 @@ func (s *DefaultScheduler) supervise(ctx context.Context, r *run, cause error) {
 }
 
 // conclude decides what follows a run that ended for the given cause, nil if it
-// ended by itself, and hands that to the reporter.
-func (s *DefaultScheduler) conclude(r *run, res runResult, returned bool, cause error) {
+// ended by itself, and returns what to report of it, false for nothing.
+func (s *DefaultScheduler) conclude(r *run, res runResult, returned bool, cause error) (report, bool) {
 	r.took = time.Since(r.began)
 	if !s.leases.end(r) {
 		s.noteStopped(r, returned)
 		if returned {
 			s.tellStopped(r)
 		}
-		return
+		return report{}, false
 	}
 	if len(res.result) > domain.MaxResult {
 		res.err = domain.Permanent(fmt.Errorf("result of %d bytes is too large, at most %d are kept", len(res.result), domain.MaxResult))
@@ -190,24 +215,23 @@ func (s *DefaultScheduler) conclude(r *run, res runResult, returned bool, cause 
 	case returned && snoozed:
 		s.observe(r, ports.RunSnoozed, "")
 		s.logger.Debug("processor snoozed its task", append(taskFields(r), zap.Duration("in", delay))...)
-		s.report(report{run: r, update: ports.TaskUpdate{Lease: r.lease, Outcome: ports.OutcomeSnooze, RetryIn: delay}})
+		return report{run: r, update: ports.TaskUpdate{Lease: r.lease, Outcome: ports.OutcomeSnooze, RetryIn: delay}}, true
 	case returned && res.err == nil:
 		s.counters.processed.Add(1)
 		s.observe(r, ports.RunCompleted, "")
-		s.report(report{run: r, update: ports.TaskUpdate{
+		return report{run: r, update: ports.TaskUpdate{
 			Lease: r.lease, Outcome: ports.OutcomeCompleted, Result: res.result,
-		}})
+		}}, true
 	case errors.Is(cause, errLeaseLost):
 		// The store did not answer. Nobody may have taken the task from this worker.
 		s.noteStopped(r, returned)
-		s.release([]*run{r})
 	case errors.Is(cause, errDraining):
 		s.counters.cut.Add(1)
 		s.observe(r, ports.RunReleased, "")
-		s.release([]*run{r})
 	default:
-		s.fail(r, res, returned, errors.Is(cause, errTimedOut))
+		return report{run: r, update: s.fail(r, res, returned, errors.Is(cause, errTimedOut))}, true
 	}
+	return report{run: r, release: true}, true
 }
 
 // noteStopped notes that a run was stopped because of its lease.
@@ -219,8 +243,8 @@ func (s *DefaultScheduler) noteStopped(r *run, returned bool) {
 	s.observe(r, ports.RunLeaseLost, "")
 }
 
-// fail reports the failure of a run.
-func (s *DefaultScheduler) fail(r *run, res runResult, returned, timedOut bool) {
+// fail notes the failure of a run, and returns what to report of it.
+func (s *DefaultScheduler) fail(r *run, res runResult, returned, timedOut bool) ports.TaskUpdate {
 	reason := domain.ReasonError
 	switch {
 	case !returned:
@@ -249,7 +273,7 @@ func (s *DefaultScheduler) fail(r *run, res runResult, returned, timedOut bool) 
 		s.observe(r, ports.RunFailed, update.Failure.Reason)
 		s.logger.Warn("task failed for good", fields...)
 	}
-	s.report(report{run: r, update: update})
+	return update
 }
 
 // failedUpdate is the report of a run of the task that failed: with a retry, if the policy

@@ -23,6 +23,25 @@ type TaskProcessor interface {
 	Process(ctx context.Context, task *domain.Task) (result []byte, err error)
 }
 
+// GroupProcessor is a TaskProcessor that runs tasks of a group together, which the same claim
+// gave: in one slot, up to the GroupSize of the first. Where there is one only, and for tasks
+// without a group, it is Process that is called.
+type GroupProcessor interface {
+	TaskProcessor
+	// ProcessGroup does the work of one attempt of each task, and returns as many answers,
+	// in the order of the tasks; another number fails all attempts. What Process says holds
+	// for it, and for each answer as for what Process returns. ctx ends when the shortest of
+	// the time-outs passes, which is that of all then, and when the leases of all tasks are
+	// lost; the answer for a task whose lease is lost is not kept. A panic fails all attempts.
+	ProcessGroup(ctx context.Context, tasks []*domain.Task) []TaskResult
+}
+
+// TaskResult is what came of one task of a group, as Process returns it.
+type TaskResult struct {
+	Result []byte
+	Err    error
+}
+
 // TaskScheduler runs tasks: it claims them from a queue, runs the processor of
 // their type, reports the outcome, and maintains the queue.
 type TaskScheduler interface {

@@ -46,7 +46,11 @@ func Processor(processor ports.TaskProcessor, observers ...ports.Observer) ports
 	if len(observers) == 0 {
 		return processor
 	}
-	return &taskProcessor{processor: processor, observers: observers}
+	observed := &taskProcessor{processor: processor, observers: observers}
+	if group, ok := processor.(ports.GroupProcessor); ok {
+		return &groupProcessor{observed, group}
+	}
+	return observed
 }
 
 type taskProcessor struct {
@@ -60,4 +64,32 @@ func (p *taskProcessor) Process(ctx context.Context, task *domain.Task) (result 
 	err = ports.ErrPanicked // unless it returns
 	defer func() { p.observers.End(ctx, &c, err) }()
 	return p.processor.Process(ctx, task)
+}
+
+// groupProcessor has the run of each task of a group observed.
+type groupProcessor struct {
+	*taskProcessor
+
+	group ports.GroupProcessor
+}
+
+func (p *groupProcessor) ProcessGroup(ctx context.Context, tasks []*domain.Task) (results []ports.TaskResult) {
+	calls, contexts := make([]ports.Call, len(tasks)), make([]context.Context, len(tasks))
+	for i, task := range tasks {
+		calls[i] = ports.Call{Op: ports.OpProcess, Task: task}
+		contexts[i] = p.observers.Begin(ctx, &calls[i])
+	}
+	returned := false
+	defer func() {
+		for i := range calls {
+			err := ports.ErrPanicked
+			if returned && i < len(results) {
+				err = results[i].Err
+			}
+			p.observers.End(contexts[i], &calls[i], err)
+		}
+	}()
+	results = p.group.ProcessGroup(contexts[0], tasks)
+	returned = true
+	return results
 }
