@@ -94,16 +94,12 @@ func (e *environment) more(rest string) {
 }
 
 func (e *environment) anomaliesCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "anomalies",
 		Short: "Look at what the analyses found",
 		Example: `  logsift anomalies list --severity high --source app.log
   logsift anomalies show ID`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(e.anomaliesListCommand(), e.anomaliesShowCommand())
-	return cmd
+	}, e.anomaliesListCommand(), e.anomaliesShowCommand())
 }
 
 func (e *environment) anomaliesListCommand() *cobra.Command {

@@ -68,6 +68,15 @@ func (c *client) do(ctx context.Context, method, path string, out any) error {
 	return c.send(ctx, method, path, http.Header{}, nil, out)
 }
 
+// sendJSON is do with a body.
+func (c *client) sendJSON(ctx context.Context, method, path string, body, out any) error {
+	sent, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode a request: %w", err)
+	}
+	return c.send(ctx, method, path, http.Header{"Content-Type": {"application/json"}}, sent, out)
+}
+
 // ask sends a request and returns the answer, whose body is to be closed.
 func (c *client) ask(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))

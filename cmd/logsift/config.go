@@ -9,14 +9,7 @@ import (
 )
 
 func (e *environment) configCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Check the settings",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(e.configCheckCommand())
-	return cmd
+	return group(&cobra.Command{Use: "config", Short: "Check the settings"}, e.configCheckCommand())
 }
 
 func (e *environment) configCheckCommand() *cobra.Command {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -16,21 +15,16 @@ import (
 // deadCommand groups the commands about tasks that failed for good. They are lists of
 // tasks and actions on many, for the status FAILED.
 func (e *environment) deadCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "dead",
 		Short: "Look at dead letters, run them again and delete them",
 		Long: `Dead letters are the tasks that failed for good. They are kept for --failed-retention of
 the server, or for as long as each asks for itself. "logsift task" has the commands for
 one of them.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(
+	},
 		e.deadListCommand(),
 		e.deadChangeCommand(domain.TaskActionRetry, "Run dead letters again", "will run again"),
-		e.deadChangeCommand(domain.TaskActionDelete, "Remove dead letters", "deleted"),
-	)
-	return cmd
+		e.deadChangeCommand(domain.TaskActionDelete, "Remove dead letters", "deleted"))
 }
 
 // deadFilters select among the dead letters.
@@ -109,13 +103,8 @@ func (e *environment) deadChangeCommand(action domain.TaskAction, short, done st
 func (c *client) changeTasks(ctx context.Context, action domain.TaskAction, in wire.BulkTasks) (wire.BulkResult, error) {
 	total := wire.BulkResult{DryRun: in.DryRun, Refusals: []wire.BulkRefusal{}}
 	for {
-		body, err := json.Marshal(in)
-		if err != nil {
-			return total, err
-		}
 		var part wire.BulkResult
-		header := http.Header{"Content-Type": {"application/json"}}
-		if err := c.send(ctx, http.MethodPost, "/api/v1/queue/tasks:"+action.String(), header, body, &part); err != nil {
+		if err := c.sendJSON(ctx, http.MethodPost, "/api/v1/queue/tasks:"+action.String(), in, &part); err != nil {
 			return total, err
 		}
 		total.Matched, total.Changed, total.Refused = total.Matched+part.Matched, total.Changed+part.Changed, total.Refused+part.Refused

@@ -15,7 +15,7 @@ import (
 // keyCommand groups the commands about the keys of the API. They change the file
 // that the servers read.
 func (e *environment) keyCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "key",
 		Short: "Make, list and revoke the keys of the API",
 		Long: `key makes, lists and revokes the keys of the API. The file that --keys names, here
@@ -27,11 +27,7 @@ the password; the commands of logsift take it from LOGSIFT_API_KEY.`,
 		Example: `  logsift key create --keys keys.yaml --role admin --name anna
   logsift key create --keys keys.yaml --role ingest --name fluent-bit --expires 90d
   logsift serve --addr 0.0.0.0:8080 --keys keys.yaml`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(e.keyCreateCommand(), e.keyListCommand(), e.keyRevokeCommand())
-	return cmd
+	}, e.keyCreateCommand(), e.keyListCommand(), e.keyRevokeCommand())
 }
 
 // keyFileCommand makes a command that works on the file of keys.

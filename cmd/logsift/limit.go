@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,14 +19,8 @@ const limitsPath = "/api/v1/queue/limits"
 // limitCommand groups the commands about limits. They ask the server that --server
 // names, or open the store themselves.
 func (e *environment) limitCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "limit",
-		Short: "Bound how many tasks run at the same time, or begin in a time",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(e.limitSetCommand(), e.limitListCommand(), e.limitShowCommand(), e.limitDeleteCommand())
-	return cmd
+	return group(&cobra.Command{Use: "limit", Short: "Bound how many tasks run at the same time, or begin in a time"},
+		e.limitSetCommand(), e.limitListCommand(), e.limitShowCommand(), e.deleteCommand("limit", limitPath, "Remove limits; what they held back is ready at once"))
 }
 
 func limitPath(name string) string { return limitsPath + "/" + url.PathEscape(name) }
@@ -79,12 +72,8 @@ func (e *environment) limitSetCommand() *cobra.Command {
 			}
 			body.Rate.Burst = burst
 		}
-		sent, err := json.Marshal(body)
-		if err != nil {
-			return fmt.Errorf("encode the limit: %w", err)
-		}
 		var l wire.TaskLimit
-		if err := c.send(cmd.Context(), http.MethodPut, limitPath(args[0]), http.Header{"Content-Type": {"application/json"}}, sent, &l); err != nil {
+		if err := c.sendJSON(cmd.Context(), http.MethodPut, limitPath(args[0]), body, &l); err != nil {
 			return fmt.Errorf("set limit %q: %w", args[0], err)
 		}
 		return e.printLimits([]wire.TaskLimit{l}, l)
@@ -127,18 +116,6 @@ func (e *environment) limitShowCommand() *cobra.Command {
 			return fmt.Errorf("show limit %q: %w", args[0], err)
 		}
 		return e.printLimits([]wire.TaskLimit{l}, l)
-	})
-}
-
-func (e *environment) limitDeleteCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "delete NAME...", Short: "Remove limits; what they held back is ready at once", Args: cobra.MinimumNArgs(1)}
-	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
-		for _, name := range args {
-			if err := c.do(cmd.Context(), http.MethodDelete, limitPath(name), nil); err != nil {
-				return fmt.Errorf("delete limit %q: %w", name, err)
-			}
-		}
-		return nil
 	})
 }
 

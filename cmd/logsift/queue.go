@@ -15,19 +15,11 @@ import (
 // queueCommand groups the commands about queues. They ask the server that --server
 // names, or open the store themselves.
 func (e *environment) queueCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "queue",
-		Short: "Look at queues, pause and resume them",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(
+	return group(&cobra.Command{Use: "queue", Short: "Look at queues, pause and resume them"},
 		e.queueListCommand(),
 		e.queueChangeCommand("pause", "Stop giving out tasks of queues, to any worker, until they are resumed",
 			"A paused queue accepts tasks, and running tasks go on. The pause outlasts restarts."),
-		e.queueChangeCommand("resume", "End the pause of queues", "Waiting workers take the tasks at once."),
-	)
-	return cmd
+		e.queueChangeCommand("resume", "End the pause of queues", "Waiting workers take the tasks at once."))
 }
 
 func (e *environment) queueListCommand() *cobra.Command {

@@ -17,20 +17,12 @@ const schedulesPath = "/api/v1/queue/schedules"
 // scheduleCommand groups the commands about schedules. They ask the server that --server
 // names, or open the store themselves.
 func (e *environment) scheduleCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "schedule",
-		Short: "Have tasks enqueued again and again",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(
+	return group(&cobra.Command{Use: "schedule", Short: "Have tasks enqueued again and again"},
 		e.scheduleSetCommand(), e.scheduleListCommand(), e.scheduleShowCommand(),
 		e.scheduleChangeCommand("pause", "Let a schedule fire no more, until it is resumed"),
 		e.scheduleChangeCommand("resume", "End the pause of a schedule"),
 		e.scheduleRunCommand(),
-		e.scheduleDeleteCommand(),
-	)
-	return cmd
+		e.deleteCommand("schedule", schedulePath, "Remove schedules; the tasks that they enqueued stay"))
 }
 
 func schedulePath(name string) string { return schedulesPath + "/" + url.PathEscape(name) }
@@ -82,12 +74,8 @@ func (e *environment) scheduleSetCommand() *cobra.Command {
 			}
 			*f.to = &at
 		}
-		sent, err := json.Marshal(body)
-		if err != nil {
-			return fmt.Errorf("encode the schedule: %w", err)
-		}
 		var s wire.Schedule
-		if err := c.send(cmd.Context(), http.MethodPut, schedulePath(args[0]), http.Header{"Content-Type": {"application/json"}}, sent, &s); err != nil {
+		if err := c.sendJSON(cmd.Context(), http.MethodPut, schedulePath(args[0]), body, &s); err != nil {
 			return fmt.Errorf("set schedule %q: %w", args[0], err)
 		}
 		return e.printSchedule(s)
@@ -179,18 +167,6 @@ func (e *environment) scheduleRunCommand() *cobra.Command {
 			return fmt.Errorf("run schedule %q: %w", args[0], err)
 		}
 		return e.printSchedule(s)
-	})
-}
-
-func (e *environment) scheduleDeleteCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "delete NAME...", Short: "Remove schedules; the tasks that they enqueued stay", Args: cobra.MinimumNArgs(1)}
-	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
-		for _, name := range args {
-			if err := c.do(cmd.Context(), http.MethodDelete, schedulePath(name), nil); err != nil {
-				return fmt.Errorf("delete schedule %q: %w", name, err)
-			}
-		}
-		return nil
 	})
 }
 

@@ -20,19 +20,18 @@ import (
 // taskCommand groups the commands about tasks. They ask the server that
 // --server names, or open the store themselves.
 func (e *environment) taskCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "task",
-		Short: "Look at tasks and change them",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(
+	return group(&cobra.Command{Use: "task", Short: "Look at tasks and change them"},
 		e.taskListCommand(), e.taskGetCommand(), e.taskAddCommand(),
 		e.taskChangeCommand("retry", "Run failed and cancelled tasks again", "will run again", domain.TaskStatusFailed, domain.TaskStatusCancelled),
 		e.taskChangeCommand("cancel", "End tasks that are not finished", "cancelled", domain.TaskStatusPending, domain.TaskStatusRetrying, domain.TaskStatusProcessing),
 		e.taskChangeCommand("run", "Make waiting tasks ready at once", "is ready", domain.TaskStatusPending, domain.TaskStatusRetrying),
-		e.taskDeleteCommand(), e.taskWatchCommand(), e.taskWaitCommand(), e.taskLogsCommand(),
-	)
+		e.taskDeleteCommand(), e.taskWatchCommand(), e.taskWaitCommand(), e.taskLogsCommand())
+}
+
+// group makes a command of others.
+func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	cmd.Args, cmd.RunE = cobra.NoArgs, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(commands...)
 	return cmd
 }
 
@@ -40,6 +39,19 @@ func (e *environment) taskCommand() *cobra.Command {
 func (e *environment) clientCommand(cmd *cobra.Command, run func(cmd *cobra.Command, args []string, c *client) error) *cobra.Command {
 	cmd.RunE = runClient(e.clientFlags(cmd), run)
 	return cmd
+}
+
+// deleteCommand makes a command that deletes what has names.
+func (e *environment) deleteCommand(what string, path func(name string) string, short string) *cobra.Command {
+	cmd := &cobra.Command{Use: "delete NAME...", Short: short, Args: cobra.MinimumNArgs(1)}
+	return e.clientCommand(cmd, func(cmd *cobra.Command, args []string, c *client) error {
+		for _, name := range args {
+			if err := c.do(cmd.Context(), http.MethodDelete, path(name), nil); err != nil {
+				return fmt.Errorf("delete %s %q: %w", what, name, err)
+			}
+		}
+		return nil
+	})
 }
 
 // tasksCommand is clientCommand for one whose arguments are ids of tasks. The ids

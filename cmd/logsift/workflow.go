@@ -21,16 +21,10 @@ const workflowsPath = "/api/v1/queue/workflows"
 // workflowCommand groups the commands about workflows. They ask the server that --server
 // names, or open the store themselves.
 func (e *environment) workflowCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "workflow",
-		Short: "Graphs of tasks that wait for each other",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(e.workflowSubmitCommand(), e.workflowListCommand(), e.workflowShowCommand(),
+	return group(&cobra.Command{Use: "workflow", Short: "Graphs of tasks that wait for each other"},
+		e.workflowSubmitCommand(), e.workflowListCommand(), e.workflowShowCommand(),
 		e.workflowChangeCommand("cancel", "End all tasks of a workflow that have not finished"),
 		e.workflowChangeCommand("retry", "Run the failed and cancelled tasks of a workflow again, and what waits for them"))
-	return cmd
 }
 
 func workflowPath(id string) string { return workflowsPath + "/" + url.PathEscape(id) }
