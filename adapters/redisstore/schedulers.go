@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -115,9 +114,7 @@ func decodeReport(id string, record any) (domain.SchedulerReport, bool) {
 	if len(text) < head || json.Unmarshal([]byte(text[head:]), &report) != nil {
 		return report, false
 	}
-	var seen [8]byte
-	copy(seen[1:], text)
-	report.SeenAt = layout.MicroTime(int64(binary.BigEndian.Uint64(seen[:])))
+	report.SeenAt = layout.MicroTime(layout.Uint56(text))
 	stored, err := uuid.FromBytes([]byte(id))
 	return report, err == nil && stored == report.ID && report.Validate() == nil
 }

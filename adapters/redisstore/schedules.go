@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -42,12 +41,9 @@ func decodeSchedule(name, record string) (domain.ScheduleRecord, error) {
 	if len(record) < layout.ScheduleHead {
 		return domain.ScheduleRecord{}, fmt.Errorf("schedule %q: %w: its record is too short", name, domain.ErrCorruptRecord)
 	}
-	var revision, claimed [8]byte
-	copy(revision[1:], record[:7])
-	copy(claimed[1:], record[7:])
 	r, err := domain.DecodeSchedule(name, []byte(record[layout.ScheduleHead:]))
-	r.Revision = int64(binary.BigEndian.Uint64(revision[:]))
-	r.ClaimedAt = layout.MicroTime(int64(binary.BigEndian.Uint64(claimed[:])))
+	r.Revision = layout.Uint56(record)
+	r.ClaimedAt = layout.MicroTime(layout.Uint56(record[7:]))
 	return r, err
 }
 
