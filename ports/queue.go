@@ -329,7 +329,8 @@ type TaskManager interface {
 	RetryTask(ctx context.Context, ids ...domain.TaskID) error
 	// CancelTask ends PENDING, RETRYING and PROCESSING tasks. The worker of a
 	// PROCESSING one learns of it by domain.ErrLeaseLost; the task is Stopping until that
-	// worker releases the lease, or the lease would have ended.
+	// worker releases the lease, or the lease would have ended. While it is Stopping it keeps
+	// its unique key, if it held that; also if it is deleted, until the lease would have ended.
 	CancelTask(ctx context.Context, ids ...domain.TaskID) error
 	// RunTaskNow makes scheduled and RETRYING tasks ready at once; a task that
 	// is ready already stays as it is.

@@ -83,8 +83,12 @@ func (q *TaskQueue) CancelTask(ctx context.Context, ids ...domain.TaskID) error 
 
 // cancel cancels a task, and adds it to those that were running if it was.
 func (q *TaskQueue) cancel(t *domain.Task, running []domain.TaskID) ([]domain.TaskID, error) {
-	lease := t.Lease
-	if err := q.step(t, func() error { return t.MarkAsCancelled(q.cfg.now()) }); err != nil {
+	lease, now, h := t.Lease, q.cfg.now(), q.unique[t.UniqueKey]
+	if h.id == t.ID && h.until.IsZero() && lease != nil && lease.ExpiresAt.After(now) {
+		// It keeps its unique key while its run stops.
+		q.unique[t.UniqueKey] = holder{t.ID, lease.ExpiresAt}
+	}
+	if err := q.step(t, func() error { return t.MarkAsCancelled(now) }); err != nil {
 		return running, err
 	}
 	if lease != nil {

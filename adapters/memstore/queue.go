@@ -194,7 +194,7 @@ func (q *TaskQueue) enqueue(in *domain.Task) (*domain.Task, error) {
 		if !same(t) {
 			return nil, fmt.Errorf("task %s: %w", t.ID, domain.ErrTaskExists)
 		}
-		return old.Clone(), nil
+		return q.shown(old), nil
 	}
 	now := q.cfg.now()
 	if id, held := q.holder(t, now); held {

@@ -125,6 +125,7 @@ func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) err
 			errs[i] = err
 			if r, ok := q.reported[l.TaskID]; ok && r.status == domain.TaskStatusCancelled && r.lease.SameFence(l) {
 				delete(q.reported, l.TaskID)
+				q.stopped(q.tasks[l.TaskID])
 			}
 			continue
 		}

@@ -25,6 +25,13 @@ func (q *TaskQueue) hold(t *domain.Task) {
 
 // free takes the unique key from the task, unless it has that for a time.
 func (q *TaskQueue) free(t *domain.Task) {
+	if h := q.unique[t.UniqueKey]; h.id == t.ID && h.until.IsZero() {
+		delete(q.unique, t.UniqueKey)
+	}
+}
+
+// stopped takes the unique key from a task that kept it since it was cancelled while it ran.
+func (q *TaskQueue) stopped(t *domain.Task) {
 	if t.UniqueFor == 0 && q.unique[t.UniqueKey].id == t.ID {
 		delete(q.unique, t.UniqueKey)
 	}
@@ -44,7 +51,7 @@ func (q *TaskQueue) conflict(t *domain.Task, id domain.TaskID, what domain.OnCon
 	old, ok := q.tasks[id]
 	switch {
 	case ok && what == domain.ConflictKeep:
-		return old.Clone(), nil
+		return q.shown(old), nil
 	case ok && what == domain.ConflictReplace:
 		asked := *old
 		asked.ScheduledAt = q.asked[id].scheduled

@@ -199,6 +199,7 @@ func (tx *transaction) enqueued(asked *domain.Task) (stored *domain.Task, refuse
 	if same, err := tx.sameAsStored(rec, asked); err != nil || !same {
 		return nil, fmt.Errorf("task %s: %w", asked.ID, domain.ErrTaskExists), err
 	}
+	rec.task.Stopping = rec.stopping(tx.now)
 	return rec.task, nil, loadFailures(tx.statements, rec)
 }
 

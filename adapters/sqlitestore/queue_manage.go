@@ -58,6 +58,9 @@ func (tx *transaction) cancel(rec *record) (refused, err error) {
 		if err = tx.cancelRunning(rec.task.ID); err == nil {
 			rec.stops, _, err = tx.number("SELECT wake_us FROM task WHERE seq = ?", rec.seq)
 		}
+		if err == nil && rec.stops > tx.now && rec.task.UniqueKey != "" {
+			err = tx.keepUnique(rec)
+		}
 	}
 	return refused, err
 }

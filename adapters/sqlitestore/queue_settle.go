@@ -195,6 +195,9 @@ func (q *TaskQueue) ReleaseTask(ctx context.Context, leases ...domain.Lease) err
 						return err
 					}
 					rec.report = 0
+					if err := tx.dropKept(rec); err != nil {
+						return err
+					}
 				}
 				continue
 			}

@@ -144,6 +144,9 @@ func (tx *transaction) retake(rec *record) (refused, err error) {
 		return nil, err
 	}
 	refused, err = tx.duplicate(rec.task.UniqueKey, rec.task.ID)
+	if err == nil && refused == nil {
+		err = tx.dropKept(rec)
+	}
 	if err == nil && refused == nil && hold == holdLetGo {
 		err = tx.setHold(holdWaiting, rec.seq)
 	}
@@ -177,6 +180,7 @@ func (tx *transaction) conflict(t *domain.Task, holder domain.TaskID) (stored *d
 			}
 		}
 	}
+	rec.task.Stopping = rec.stopping(tx.now)
 	return rec.task, nil, loadFailures(tx.statements, rec)
 }
 
@@ -242,6 +246,23 @@ func (tx *transaction) letGoUnique(claimed []*domain.Task) error {
 		}
 	}
 	return tx.setHold(holdLetGo, seqs...)
+}
+
+// keepUnique has a task hold its unique key, if it does, until its run has stopped or the
+// lease of that has ended: it is cancelled.
+func (tx *transaction) keepUnique(rec *record) error {
+	_, err := tx.exec("INSERT OR REPLACE INTO unique_until (key, task, until_us) SELECT unique_key, id, ? FROM task WHERE seq = ? AND hold < 2", rec.stops, rec.seq)
+	return err
+}
+
+// dropKept ends what keepUnique began.
+func (tx *transaction) dropKept(rec *record) error {
+	if rec.task.UniqueKey == "" {
+		return nil
+	}
+	_, err := tx.exec("DELETE FROM unique_until WHERE key = ? AND task = ? AND (SELECT hold FROM task WHERE seq = ?) < 2",
+		bytesOf(rec.task.UniqueKey), rec.task.ID[:], rec.seq)
+	return err
 }
 
 // forgetUnique removes some unique keys whose time has passed.

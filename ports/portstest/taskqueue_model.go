@@ -372,14 +372,21 @@ func (m *model) manage(call func(ports.TaskManager, context.Context, ...domain.T
 	}
 }
 
-func (m *model) cancelled(task *domain.Task) error { return task.MarkAsCancelled(m.now) }
+func (m *model) cancelled(task *domain.Task) error {
+	id, held := m.holder(task.UniqueKey)
+	if l := task.Lease; l != nil && l.ExpiresAt.After(m.now) && held && id == task.ID && task.UniqueFor == 0 {
+		// It keeps the key while its run stops, of which nobody tells.
+		m.keys[task.UniqueKey] = modelHolder{id: id, until: l.ExpiresAt}
+	}
+	return task.MarkAsCancelled(m.now)
+}
 
 func (m *model) ranAgain(task *domain.Task) error {
 	again := task.Status == domain.TaskStatusFailed || task.Status == domain.TaskStatusCancelled
 	if !again || task.UniqueKey == "" || task.UniqueFor > 0 {
 		return task.RunAgain()
 	}
-	if _, held := m.holder(task.UniqueKey); held {
+	if id, held := m.holder(task.UniqueKey); held && id != task.ID {
 		return domain.ErrDuplicateTask
 	}
 	m.take(task)

@@ -107,6 +107,29 @@ func (q *brokenQueue) ReadTaskEvents(ctx context.Context, req ports.EventRequest
 }
 
 var queueSabotages = map[string]sabotage[*brokenQueue]{
+	"a cancelled run lets go of its unique key": {"Unique/a_cancelled_task_keeps_its_key_until_its_run_has_stopped", func(q *brokenQueue) {
+		var leases []domain.Lease
+		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+			tasks, err := q.TaskQueue.Dequeue(ctx, req)
+			for _, task := range tasks {
+				leases = append(leases, *task.Lease)
+			}
+			return tasks, err
+		}
+		q.enqueue = func(ctx context.Context, tasks []*domain.Task) ([]*domain.Task, error) {
+			for _, l := range leases {
+				if task, err := q.GetTask(ctx, l.TaskID); err == nil && task.Stopping {
+					_ = q.ReleaseTask(ctx, l)
+				}
+			}
+			return q.TaskQueue.Enqueue(ctx, tasks...)
+		}
+	}},
+	"a unique key is kept for a run that has stopped": {"Unique/a_cancelled_task_keeps_its_key_until_its_run_has_stopped", func(q *brokenQueue) {
+		q.release = func(_ context.Context, leases ...domain.Lease) error {
+			return domain.NewBatchError(slices.Repeat([]error{domain.ErrLeaseLost}, len(leases)))
+		}
+	}},
 	"low priorities starve": {"Ageing/a_waiting_task_gains_a_level_in_each_time_of_ageing", func(q *brokenQueue) {
 		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
 			req.Ageing = 0

@@ -63,6 +63,57 @@ func (q *storeTest) requireSound(t *testing.T) {
 
 var uniqueCases = []storeCase{
 	{
+		name:    "a cancelled task keeps its key until its run has stopped",
+		promise: "While it is Stopping it keeps its unique key, if it held that; also if it is deleted, until the lease would have ended.",
+		run: func(t *testing.T, q *storeTest) {
+			cancelRun := func(change ...func(*domain.Task)) *domain.Task {
+				t.Helper()
+				q.add(t, append(change, withKey("k"))...)
+				task := q.claimOne(t)
+				require.NoError(t, q.Queue.CancelTask(t.Context(), task.ID))
+				return task
+			}
+			stopped := func(task *domain.Task) {
+				t.Helper()
+				require.ErrorIs(t, domain.ItemError(q.Queue.ReleaseTask(t.Context(), *task.Lease), 0), domain.ErrLeaseLost)
+			}
+			task := cancelRun()
+			q.requireHeld(t, "k", task)
+			kept := q.enqueueAs(t, domain.EnqueueExisting, newTask(withKey("k"), or(domain.ConflictKeep)))
+			require.Equal(t, task.ID, kept.ID)
+			require.Equal(t, kept, q.enqueue(t, kept)[0], "an enqueue that is repeated shows it too")
+			stopped(task)
+			q.requireHeld(t, "k", nil, "its run has stopped")
+
+			task = cancelRun()
+			q.Advance(lease - time.Second)
+			q.requireHeld(t, "k", task)
+			q.Advance(2 * time.Second)
+			q.requireHeld(t, "k", nil, "its lease has ended")
+
+			task = cancelRun()
+			require.NoError(t, q.Queue.RetryTask(t.Context(), task.ID))
+			stopped(task)
+			q.Advance(2 * lease)
+			q.requireHeld(t, "k", task, "it runs again")
+			require.NoError(t, q.Queue.CancelTask(t.Context(), task.ID))
+			q.requireHeld(t, "k", nil, "it was not claimed again")
+
+			task = cancelRun()
+			require.NoError(t, q.Queue.DeleteTask(t.Context(), task.ID))
+			q.requireHeld(t, "k", task, "it may run yet")
+			q.Advance(lease + time.Second)
+			task = cancelRun(holdingWhile(domain.UniqueWhileWaiting))
+			q.requireHeld(t, "k", nil, "it had no key any more")
+			stopped(task)
+
+			task = cancelRun(holdingFor(2 * lease))
+			stopped(task)
+			q.requireHeld(t, "k", task, "it holds the key for a time, whatever becomes of it")
+			q.requireSound(t)
+		},
+	},
+	{
 		name:    "a key that is held while its task waits is free from the claim on",
 		promise: "UniqueWhileWaiting: until it is claimed; a task that waits again holds it no more.",
 		run: func(t *testing.T, q *storeTest) {

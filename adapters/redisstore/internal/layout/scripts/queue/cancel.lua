@@ -23,13 +23,13 @@ for i = 4, #ARGV do
       running[#running + 1] = id
       if ends > now then claim = STOPPING .. struct.pack('>I7', ends) end
     end
+    if claim == NO_CLAIM then free_unique(K.unique, K.unique_of, { id }) else keep_unique(K, id, ends) end
     if t.deliveries == 0 then redis.call('ZREM', K.expiring, id) end
     emit(id, t.status, CANCELLED, t.attempt, t.list_no)
     t.status, t.finished, t.claim = CANCELLED, math.max(now, t.started), claim
     redis.call('HSET', K.state, id, pack_state(t))
     redis.call('ZADD', K.cancelled, digits(t.seq), id)
     finish(K, id, t)
-    free_unique(K.unique, K.unique_of, { id })
     out[#out + 1] = 0
   end
 end

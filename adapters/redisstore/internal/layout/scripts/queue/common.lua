@@ -93,6 +93,13 @@ local function free_unique(unique, unique_of, ids)
   end
 end
 
+-- keep_unique has a task hold its unique key, if it does, until a time at the latest: it was
+-- cancelled while it ran.
+local function keep_unique(K, id, till)
+  local key = redis.call('HGET', K.unique_of, id)
+  if key and redis.call('HGET', K.unique, key) == id then redis.call('ZADD', K.unique_until, digits(till), key) end
+end
+
 -- next_after returns how long it is until the lowest score of a sorted set, in
 -- microseconds and not below 0; -1 if the set is empty.
 local function next_after(key, now)

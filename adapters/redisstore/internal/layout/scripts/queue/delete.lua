@@ -25,7 +25,8 @@ for i = 3, #ARGV do
     leave(id, t)
     if t.deliveries == 0 then redis.call('ZREM', K.expiring, id) end
     emit(id, t.status, 0, t.attempt, t.list_no)
-    free_unique(K.unique, K.unique_of, { id })
+    -- One that was cancelled may run yet: see keep_unique.
+    if t.status ~= CANCELLED or t.claim == NO_CLAIM then free_unique(K.unique, K.unique_of, { id }) end
     -- While its record can be read.
     if K.follow then K.follow(now) end
     for _, key in ipairs({ K.tasks, K.state, K.results, K.errors, K.unique_of }) do

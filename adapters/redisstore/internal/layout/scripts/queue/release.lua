@@ -1,5 +1,5 @@
 -- Gives tasks back unfinished: PENDING, ready at once, nothing counted. A run that was
--- cancelled has stopped then.
+-- cancelled has stopped then, and its unique key is free.
 -- KEYS: as in keys.lua. ARGV: clock offset, epoch, wake
 -- channel, then for each lease task id and fence in one.
 -- Reply: {-1} if the epoch is stale; else for each 1, or 0 if it is not held.
@@ -8,7 +8,7 @@
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
 local now = store_now(ARGV[1])
 emit_if_read(now)
-local out, freed, stopped, seen = {}, {}, {}, {}
+local out, freed, stopped, keys, seen = {}, {}, {}, {}, {}
 for i = 4, #ARGV do
   local id, fence = string.sub(ARGV[i], 1, 16), string.sub(ARGV[i], 17)
   local s = redis.call('HGET', K.state, id)
@@ -27,6 +27,8 @@ for i = 4, #ARGV do
       t.claim = NO_CLAIM
       stopped[#stopped + 1] = id
       stopped[#stopped + 1] = pack_state(t)
+      local key = redis.call('HGET', K.unique_of, id)
+      if key and redis.call('HGET', K.unique, key) == id then keys[#keys + 1] = key end
     end
     out[#out + 1] = 0
   end
@@ -40,6 +42,10 @@ if #stopped > 0 then
   -- A removal first lets the rest through when memory is full.
   redis.call('HDEL', K.meta, '')
   call_many('HSET', K.state, stopped)
+  if #keys > 0 then
+    call_many('HDEL', K.unique, keys)
+    call_many('ZREM', K.unique_until, keys)
+  end
 end
 emit_all(now)
 if #freed > 0 then notify_claim(K.meta, ARGV[3]) end
