@@ -23,9 +23,20 @@ func (p *partition) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 	out := make([]*domain.Task, len(tasks))
 	errs := make([]error, len(tasks))
 	valid := make([]int, 0, len(tasks))
+	var own []*domain.Task
 	for i, t := range tasks {
-		if errs[i] = ports.ValidateTask(t); errs[i] == nil {
-			valid = append(valid, i)
+		if errs[i] = ports.ValidateTask(t); errs[i] != nil {
+			continue
+		}
+		valid = append(valid, i)
+		if t.Group != "" {
+			if len(own) == 0 {
+				own = slices.Clone(tasks)
+				tasks = own
+			}
+			// The age of its group is its delay.
+			tasks[i] = t.AsEnqueued()
+			tasks[i].OnConflict = t.OnConflict
 		}
 	}
 	for stored := false; len(valid) > 0; stored = true {
@@ -87,6 +98,12 @@ func (p *partition) enqueue(ctx context.Context, tasks []*domain.Task, places []
 				return nil
 			}
 		}
+		if !table.groups && slices.ContainsFunc(places, func(i int) bool { return tasks[i].Group != "" }) {
+			var err error
+			if table, err = p.withGroups(ctx, table); err != nil {
+				return err
+			}
+		}
 		reply, err := p.enqueues.do(ctx, newEnqueueCall(table, tasks, places), p.callEnqueue)
 		switch {
 		case err != nil:
@@ -143,6 +160,8 @@ type enqueueCall struct {
 	bytes   int
 	// notifies is whether one of its ready lists may be claimed from.
 	notifies bool
+	// grouped is whether a task has a group.
+	grouped bool
 	// plain is whether there is one task, ready at once and without a unique key.
 	plain bool
 	// replaces is whether a task is to replace another. Such a call joins no others: they
@@ -177,6 +196,7 @@ func newEnqueueCall(table *readyTable, tasks []*domain.Task, places []int) *enqu
 		id := t.ID
 		c.tasks = append(c.tasks, id[:], record)
 		c.bytes += len(record)
+		c.grouped = c.grouped || t.Group != ""
 		if t.UniqueKey != "" {
 			u := uniqueKey{place: n + 1, key: t.UniqueKey, lasts: t.UniqueFor}
 			if t.OnConflict == domain.ConflictReplace {
@@ -204,11 +224,12 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 	k := &p.keys
 	var lists []int
 	count, keyed, bytes := 0, 0, 0
-	wake := ""
+	wake, grouped := "", false
 	for _, c := range calls {
 		if c.notifies {
 			wake = k.Wake
 		}
+		grouped = grouped || c.grouped
 		count += c.count()
 		bytes += c.bytes
 		keyed += len(c.uniques)
@@ -221,7 +242,11 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 	keys := make([]string, 0, 10+len(lists))
 	keys = append(keys, k.Tasks, k.Unique, k.UniqueOf, k.Scheduled, k.Due, k.Meta, k.Events, k.State, k.UniqueUntil, k.Expiring)
 	args := make([]any, 0, 4+2*count+len(lists)+4*keyed)
-	args = append(args, p.client.Offset(), calls[0].epoch, wake, strconv.Itoa(count))
+	stated := count
+	if grouped {
+		stated = -count
+	}
+	args = append(args, p.client.Offset(), calls[0].epoch, wake, strconv.Itoa(stated))
 	for _, c := range calls {
 		args = append(args, c.tasks...)
 	}

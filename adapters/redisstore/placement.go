@@ -41,7 +41,7 @@ func (p *placement) of(id domain.TaskID) (partition int, known bool) {
 	return partition, known
 }
 
-// partitionFor is where a task is to be stored: in the partition of its key, or of its
+// partitionFor is where a task is to be stored: in the partition of its key, its group or its
 // unique key, if it has one.
 func (q *TaskQueue) partitionFor(t *domain.Task) int {
 	switch n := len(q.parts); {
@@ -49,6 +49,8 @@ func (q *TaskQueue) partitionFor(t *domain.Task) int {
 		return 0
 	case t.Key != "":
 		return layout.PartitionOf([]byte(t.Key), n)
+	case t.Group != "":
+		return layout.PartitionOf(layout.GroupName(t), n)
 	case t.UniqueKey != "":
 		return layout.PartitionOf([]byte(t.UniqueKey), n)
 	default:
@@ -67,7 +69,7 @@ func (q *TaskQueue) partitionOf(id domain.TaskID) int {
 // place notes where tasks are, if their ids do not say it.
 func (q *TaskQueue) place(p *partition, tasks []*domain.Task) {
 	for _, t := range tasks {
-		if t != nil && (t.Key != "" || t.UniqueKey != "" || t.Workflow != nil) && layout.PartitionOf(t.ID[:], len(q.parts)) != p.number {
+		if t != nil && (t.Key != "" || t.Group != "" || t.UniqueKey != "" || t.Workflow != nil) && layout.PartitionOf(t.ID[:], len(q.parts)) != p.number {
 			q.placed.remember(t.ID, p.number)
 		}
 	}

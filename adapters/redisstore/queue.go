@@ -23,9 +23,9 @@ import (
 // the port to the letter. With several, four promises are weaker:
 //
 //   - Order, by priority and by creation, holds among the tasks of one partition.
-//     A task belongs to a partition by its Key, or its unique key, or its id.
-//   - A unique key is held among the tasks of one Key, or among those without any: tasks
-//     of two keys may have one unique key.
+//     A task belongs to a partition by its Key, its group, its unique key, or its id.
+//   - A unique key is held among the tasks of one Key or group, or among those without any:
+//     tasks of two keys may have one unique key.
 //   - An id is taken within a partition: the same id with another key is another task, and
 //     which of both a call by id is about is not said.
 //   - Where some partitions answer a call and others cannot be reached, the error
@@ -146,7 +146,7 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 		// others have: one that comes late gives nothing back that is running.
 		more.MaxBytes = max(req.Room()/len(q.parts), 1)
 		if !repeated {
-			if more.Max -= len(tasks); more.Max == 0 || room <= 0 {
+			if more.Max -= len(tasks); more.Max <= 0 || room <= 0 {
 				break
 			}
 			more.MaxBytes = room

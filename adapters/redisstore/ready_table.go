@@ -26,6 +26,8 @@ type readyTable struct {
 	lists int
 	// number has the numbers of those that new tasks may come to.
 	number map[string]int
+	// groups is whether the members of groups are kept.
+	groups bool
 	// paused are the queues that give out no tasks, and since when in microseconds.
 	paused map[string]int64
 }
@@ -117,10 +119,22 @@ func (p *partition) readTable(ctx context.Context, add []string) (*readyTable, e
 	return newReadyTable(epoch, fields, p.keys.Ready)
 }
 
+// withGroups returns a table that is newer than old, since when the members of groups are kept.
+func (p *partition) withGroups(ctx context.Context, old *readyTable) (*readyTable, error) {
+	if _, _, err := p.client.CallTable(ctx, &p.keys, "groups"); err != nil {
+		return nil, err
+	}
+	return p.refreshTable(ctx, old)
+}
+
 // newReadyTable makes a table of the fields that are stored. ready is the key of a ready list.
 func newReadyTable(epoch string, fields map[string]string, ready func(list int) string) (*readyTable, error) {
 	t := &readyTable{epoch: epoch, number: make(map[string]int, len(fields)), paused: map[string]int64{}}
 	for name, text := range fields {
+		if name == layout.GroupsFollowed {
+			t.groups = true
+			continue
+		}
 		if queue := layout.PausedQueue(name); queue != "" {
 			// A time that is damaged does not end the pause.
 			t.paused[queue], _ = strconv.ParseInt(text, 10, 64)

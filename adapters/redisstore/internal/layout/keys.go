@@ -51,6 +51,7 @@ var queueTable = []Key{
 	{"progress:ID", "string", "fence, time and contents of how far the run of a task has come, for ports.ProgressKept; see codec.go"},
 	{"events", "stream", "steps of tasks while somebody reads them, see events/emit.lua; also the channel of waiting readers"},
 	{"quarantine", "hash", "id: record that could not be read, see the verifier"},
+	{"group:LIST:GROUP", "zset", "members of a group, whose name is as in JSON, by creation; the ready ones first, see groups/common.lua"},
 	{"nodes", "hash", "id of a task of a workflow: id of the workflow, and its place there; see queue/workflows.lua"},
 	{"workflows", "zset", "workflows by creation"},
 	{"workflow:ID", "hash", "a workflow with its nodes"},

@@ -66,6 +66,7 @@ func TestTheTablesHaveEachKey(t *testing.T) {
 	_, err = p.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{FailedRetention: time.Hour, Limit: 100})
 	require.NoError(t, err)
 	p.Report(t, p.Claim(t), ports.OutcomeCompleted)
+	p.Enqueue(t, func(task *domain.Task) { task.Group = "g" })
 	flow := &domain.Workflow{ID: uuid.New(), Nodes: []domain.WorkflowNode{{Ref: "first", Task: storetest.NewTask(`{}`)}}}
 	for i := range 2000 {
 		flow.Nodes = append(flow.Nodes, domain.WorkflowNode{Ref: strconv.Itoa(i), Task: bad.Task, After: []string{"first"}})

@@ -26,7 +26,19 @@ func LoadScript(name string) *Script {
 	var src strings.Builder
 	include(&src, "base")
 	include(&src, name)
-	return &Script{Name: name, Script: redis.NewScript(mutate(name, src.String()))}
+	return &Script{Name: name, Script: redis.NewScript(bare(mutate(name, src.String())))}
+}
+
+// bare returns a script without comments of their own lines and indents, which a slow line
+// would carry too.
+func bare(src string) string {
+	var out strings.Builder
+	for line := range strings.Lines(src) {
+		if line = strings.TrimLeft(line, " \n"); !strings.HasPrefix(line, "--") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
 }
 
 // LoadLeaseScript is LoadScript for heartbeats and reports.

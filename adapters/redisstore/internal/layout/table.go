@@ -31,6 +31,9 @@ var ReservedList = ListName(domain.DefaultQueue, domain.TaskTypeLogAnalysis)
 // queue does, so that they are told from ready lists.
 const PauseMark = "!"
 
+// GroupsFollowed is a field of what queue/table.lua replies, if groups are followed.
+const GroupsFollowed = "+"
+
 // PausedQueue returns the queue that a field of the stored ready lists says to be paused,
 // "" for another field.
 func PausedQueue(field string) string {
@@ -79,9 +82,9 @@ func SplitLayout(text string) (version, lists int, ok bool) {
 // of a large Cluster, and few enough for a claim that finds nothing to ask each.
 const MaxPartitions = 64
 
-// PartitionOf is the partition of a task: FNV-1a of its key, of its unique key if it has no
-// key, or of its id if it has none of both, modulo the number of partitions. It is part of
-// the data layout.
+// PartitionOf is the partition of a task: FNV-1a of its key, of what GroupName says if it has a
+// group, of its unique key if it has none of both, or else of its id, modulo the number of
+// partitions. It is part of the data layout.
 func PartitionOf(name []byte, partitions int) int {
 	const offset, prime = 14695981039346656037, 1099511628211
 	h := uint64(offset)
@@ -90,6 +93,9 @@ func PartitionOf(name []byte, partitions int) int {
 	}
 	return int(h % uint64(partitions))
 }
+
+// GroupName names the group of a task among all.
+func GroupName(t *domain.Task) []byte { return []byte(ListName(t.Queue, t.Type) + "|" + t.Group) }
 
 // How many partitions a queue has is part of the epoch of its ready lists, which
 // each script that puts tasks anywhere compares. So a process that is set to

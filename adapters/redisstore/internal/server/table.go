@@ -80,9 +80,9 @@ var (
 )
 
 // CallTable runs the script of the ready lists, and returns the epoch of the table and
-// its fields.
-func (c *Client) CallTable(ctx context.Context, keys *layout.QueueKeys, begin string, add ...string) (string, map[string]string, error) {
-	args := []any{layout.NewEpoch(c.Config.Partitions), layout.Version, layout.MaxReadyLists, layout.ReservedList, begin}
+// its fields. how is "begin", "groups" or "".
+func (c *Client) CallTable(ctx context.Context, keys *layout.QueueKeys, how string, add ...string) (string, map[string]string, error) {
+	args := []any{layout.NewEpoch(c.Config.Partitions), layout.Version, layout.MaxReadyLists, layout.ReservedList, how}
 	for _, name := range add {
 		args = append(args, name)
 	}

@@ -110,22 +110,12 @@ local function learn_queue(name)
   return queues[name]
 end
 
--- key_in is the key that a record says, as it stands in its JSON, nil for none. The layout
--- of a record is in codec.go.
+-- include: queue/options
+
+-- key_in is the key that a record says, as it stands in its JSON, nil for none.
 local function key_in(record)
-  local byte, flags = string.byte, (string.byte(record or '') or 0) - 1
-  if flags < 0 or flags % 4 < 2 then return nil end
-  local at = flags % 32 >= 16 and 29 or 13
-  -- Two numbers, three texts, and the size of the options come before them.
-  for part = 1, 6 do
-    local b, size, scale = byte(record, at) or 0, 0, 1
-    at = at + 1
-    while b > 127 do
-      size, scale = size + (b - 128) * scale, scale * 128
-      b, at = byte(record, at) or 0, at + 1
-    end
-    if part > 2 and part < 6 then at = at + size + b * scale end
-  end
+  local byte, at = string.byte, options_of(record)
+  if not at then return nil end
   local name = string.match(record, '^{"key":"([^"\\]*)"', at)
   if name or string.sub(record, at, at + 7) ~= '{"key":"' then return name end
   local from = at + 8

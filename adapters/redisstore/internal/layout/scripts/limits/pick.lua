@@ -145,5 +145,25 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
     end
   end
   for of, back in pairs(skipped) do call_many('ZADD', of, back) end
+
+  local function count(list, by)
+    for _, of in ipairs(list and { list.queue, list.type } or {}) do
+      if of.limit then left[of.limit.name] = left[of.limit.name] + by end
+    end
+  end
+  -- lets counts one more task of a list, if it may begin.
+  K.lets = function(n)
+    if room(lists[n]) < 1 then return false end
+    count(lists[n], -1)
+    return true
+  end
+  -- yields takes back a task of list n, if one of another that may not begin can then.
+  K.yields = function(n, other)
+    local a, b = lists[n], lists[other]
+    local function short(kind) return a[kind] == b[kind] and b[kind].limit and left[b[kind].limit.name] < 1 end
+    if not a or not b or not (short('queue') or short('type')) then return false end
+    count(a, 1)
+    return true
+  end
   return next_due
 end

@@ -162,7 +162,11 @@ end
 local ends = digits(now + lease)
 -- The offsets into a state are those of its description in common.lua.
 local out, leases, changed, timed, late = { next_due, now + lease }, {}, {}, {}, false
-local o, c, taken, part, frees = 2, 0, 0, 8, {}
+local o, c, taken, part, frees, along = 2, 0, 0, 8, {}, nil
+if follow and string.find(follow, 'g', 1, true) then
+  local function key(name) return string.sub(K.meta, 1, -5) .. name end
+  -- include: groups/claim
+end
 -- waits reports whether a task is where a PENDING one is that promote.lua can end: a damaged
 -- one is handed out like any other.
 local function waits(n, s, record)
@@ -172,7 +176,7 @@ local function waits(n, s, record)
   end
 end
 -- Records are read in parts, few at first, since they may be large.
-while taken < #ids and room > 0 and not late do
+while (taken < #ids or along and along.back()) and room > 0 and not late do
   local first, last = taken, math.min(taken + part, #ids)
   local records = redis.call('HMGET', K.tasks, unpack(ids, first + 1, last))
   local states = redis.call('HMGET', K.state, unpack(ids, first + 1, last))
@@ -188,7 +192,7 @@ while taken < #ids and room > 0 and not late do
     local id, s, record = ids[first + i], states[i], records[i]
     if K.records then K.records[id] = record end
     -- As times in common.lua.
-    local version, expires, retention = record and byte(record, 1) or 0, 0, 0
+    local version, expires, retention, expiring = record and byte(record, 1) or 0, 0, 0, false
     if version > 16 and version < 33 and #record >= 28 and #id == 16 then
       expires, retention = unpack_from('>dd', record, 13)
       if expires ~= 0 and (not s or sub(s, 27, 28) == '\0\0') then
@@ -199,7 +203,7 @@ while taken < #ids and room > 0 and not late do
           late = true
           break
         end
-        timed[#timed + 1] = first + i
+        expiring = true
       end
     end
     if record and #id == 16 then
@@ -224,6 +228,7 @@ while taken < #ids and room > 0 and not late do
         s = pack_in('>BHHI7I7I7Hc16', 2 + 8 * math.min(prio, 15) + (retention > 0 and 128 or 0), list_no, 0, seq, math.max(now, SEQUENCE_START + seq), 0, 1, claim)
       end
       c = c + 1
+      if expiring then timed[#timed + 1] = id end
       leases[2 * c - 1], leases[2 * c] = ends, id
       changed[2 * c - 1], changed[2 * c] = id, s
       -- See layout/codec.go: it holds its unique key until it is claimed.
@@ -232,20 +237,22 @@ while taken < #ids and room > 0 and not late do
       o = o + 4
     end
     taken = first + i
+    if along and record and along.begin(id, record, (unpack_from('>H', s, 2))) then break end
   end
 end
-if late then c, taken, frees = 0, 0, {} end
-if #timed > 0 then
-  for n, i in ipairs(timed) do timed[n] = i <= taken and ids[i] or '' end
-  call_many('ZREM', K.expiring, timed)
-end
+if along then along.stop() end
+if late then c, taken, frees, timed = 0, 0, {}, {} end
+if #timed > 0 then call_many('ZREM', K.expiring, timed) end
 if taken < #ids then
   -- What there is no room for stays ready, and everything if something has expired.
   for _, g in ipairs(groups) do
     local back = {}
     for i = math.max(g.first, taken + 1), g.last do
-      back[#back + 1] = scores[i]
-      back[#back + 1] = ids[i]
+      -- "" is in the place of one that along has taken.
+      if ids[i] ~= '' then
+        back[#back + 1] = scores[i]
+        back[#back + 1] = ids[i]
+      end
     end
     if #back > 0 then
       call_many('ZADD', g.key, back)

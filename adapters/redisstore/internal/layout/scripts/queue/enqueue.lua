@@ -3,7 +3,7 @@
 -- KEYS: tasks, unique, unique_of, scheduled, due, meta, events, state, unique_until,
 -- expiring, then the ready keys of the ready lists that are used.
 -- ARGV: clock offset, epoch, wake channel ('' if all ready lists are of
--- paused queues, so that nobody is woken), number of tasks; id
+-- paused queues, so that nobody is woken), number of tasks, negative if some have groups; id
 -- and record of each; the number of each ready list whose ready key is given; then for
 -- each task with a unique key its place among the tasks, the key, 'replace' if it is to
 -- replace a holder, else '', and for how many microseconds it holds the key (0: as its
@@ -14,9 +14,10 @@
 local tasks, unique, unique_of, scheduled, due_key, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local state, unique_until = KEYS[8], KEYS[9]
 local m = redis.call('HMGET', meta, 'seq', 'idle', 'watch', 'generation', 'follow')
-if (m[4] or '') ~= ARGV[2] then return { -1 } end
-local now = store_now(ARGV[1])
 local count = tonumber(ARGV[4])
+if (m[4] or '') ~= ARGV[2] or count < 0 and not string.find(m[5] or '', 'g', 1, true) then return { -1 } end
+count = math.abs(count)
+local now = store_now(ARGV[1])
 local seq = math.max(now - SEQUENCE_START, tonumber(m[1] or 0) + 1) - 1
 local emit, emit_all, records
 local reads, follow = m[3] and (tonumber(m[3]) or 0) > now, m[5]
@@ -131,11 +132,12 @@ end
 local changes = {}
 if #replaces > 0 then
   -- include: queue/common
+  -- include: groups/record
   for _, n in ipairs(replaces) do
     local id, record = out[n], ARGV[4 + 2 * n]
     local old = redis.call('HGET', tasks, id)
     local list_no, prio, at = struct.unpack('>HBd', record, 2)
-    if old and #old >= HEAD_SIZE and string.sub(old, 2, 3) == string.sub(record, 2, 3) then
+    if old and #old >= HEAD_SIZE and string.sub(old, 2, 3) == string.sub(record, 2, 3) and group_in(old) == group_in(record) then
       local new = replaced(old, record, ids[n])
       local t, from = unpack_state(redis.call('HGET', state, id)), ready_key[list_no]
       local score, low = redis.call('ZSCORE', scheduled, id), 0

@@ -70,6 +70,10 @@ if #gone > 0 then
   for _, key in ipairs({ K.tasks, K.state, K.results, K.errors, K.unique_of }) do
     call_many('HDEL', key, gone)
   end
+  local follow = redis.call('EXISTS', K.tasks) == 0 and redis.call('HGET', K.meta, 'follow') or ''
+  if follow == 'g' then redis.call('HDEL', K.meta, 'follow')
+  elseif string.find(follow, 'g', 1, true) then redis.call('HSET', K.meta, 'follow', (string.gsub(follow, 'g', '')))
+  end
 end
 emit_all(now)
 table.insert(gone, 1, (more or #ids == limit) and 1 or 0)

@@ -22,7 +22,10 @@ if follow then
   end
   local prefix = string.sub(K.meta, 1, -5)
   local function key(name) return prefix .. name end
-  local follow_limits
+  local follow_limits, follow_groups
+  if string.find(follow, 'g', 1, true) then
+    -- include: groups/follow
+  end
   if string.find(follow, 'l', 1, true) then
     -- include: limits/follow
   end
@@ -34,6 +37,7 @@ if follow then
     if string.find(follow, 'w', 1, true) then
       -- include: queue/workflows
     end
+    if follow_groups then follow_groups(steps, first) end
     if follow_limits then follow_limits(steps, first) end
     followed = #steps
   end

@@ -15,11 +15,11 @@
 -- What follows tasks (see steps.lua) has layout 3, which programs of layout 2 refuse, for as
 -- long as there is any.
 -- KEYS: ready lists, meta. ARGV: the epoch of a table that changes, layout, most ready lists,
--- a ready list that there is always room for, 'begin' to begin a table that has no ready list, or
--- '', then names to add, or to open.
+-- a ready list that there is always room for, 'begin' to begin a table that has no ready list,
+-- 'groups' to have the groups of tasks followed, or '', then names to add, or to open.
 -- Reply: the epoch ('' if there is no table, that of a table of another number of
--- partitions alone), then name and number of each ready list, and field and time of each
--- pause; a name that found no room is missing. {-1, layout} if the layout is a later
+-- partitions alone), then name and number of each ready list, field and time of each
+-- pause, and '+' and 1 if groups are followed; a name that found no room is missing. {-1, layout} if the layout is a later
 -- one, {-2} if the table is damaged.
 -- include: limits/names
 local lists, meta = KEYS[1], KEYS[2]
@@ -40,6 +40,12 @@ for i = 1, #all, 2 do
 end
 local stored, many = string.match(known[2] or '', '^(%d+):(%d+)$')
 if stored and tonumber(stored) > layout then return { -1, tonumber(stored) } end
+local follow = known[3] or ''
+local begins = ARGV[5] == 'groups' and not string.find(follow, 'g', 1, true)
+if begins then
+  follow = follow .. 'g'
+  known[3] = follow
+end
 -- Only what follows tasks needs the last layout.
 if not known[3] then layout = layout - 1 end
 local epoch = known[1] or first[''] or ''
@@ -50,7 +56,7 @@ many = tonumber(many or known[2] or first['#'] or not exists and 0)
 if not sound or many ~= count then return { -2 } end
 
 local changed, added, free = not (stored and known[1]), {}, 0
-changed = changed and (exists or ARGV[5] == 'begin')
+changed = changed and (exists or ARGV[5] == 'begin') or begins
 for i = 6, #ARGV do
   local name = ARGV[i]
   local n = number[name]
@@ -77,6 +83,7 @@ if changed or #added > 0 then
   redis.call('HSET', lists, '#', '-')
   if #added > 0 then call_many('HSET', lists, added) end
   redis.call('HSET', meta, 'generation', epoch, 'lanes', layout .. ':' .. count)
+  if begins then redis.call('HSET', meta, 'follow', follow) end
   name_lists(lists, meta)
   all = redis.call('HGETALL', lists)
 end
@@ -86,5 +93,9 @@ for i = 1, #all, 2 do
     out[#out + 1] = all[i]
     out[#out + 1] = all[i + 1]
   end
+end
+if string.find(follow, 'g', 1, true) then
+  out[#out + 1] = '+'
+  out[#out + 1] = 1
 end
 return out
