@@ -14,9 +14,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"logsift/adapters/redisstore"
 	"logsift/adapters/redisstore/redistest"
+	"logsift/adapters/sqlitestore"
+	"logsift/bootstrap"
 	"logsift/bootstrap/systemtest/chaos"
 	"logsift/bootstrap/systemtest/proc"
+	"logsift/domain"
+	"logsift/ports"
 )
 
 var (
@@ -44,6 +49,48 @@ func startRedis(t *testing.T) chaos.Redis {
 	t.Helper()
 	s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	return chaos.Redis{URL: s.URL(), Nodes: addrs(s), Server: server{t, s}}
+}
+
+// anyStore is the client of a store that processes share.
+type anyStore interface {
+	ports.TaskQueue
+	ports.LimitKeeper
+	ports.WorkflowKeeper
+}
+
+// onEachStore runs a test with each of the seeds, on Redis and on SQLite.
+func onEachStore(t *testing.T, seeds string, run func(t *testing.T, url string, store anyStore, seed uint64)) {
+	t.Helper()
+	for _, seed := range parseSeeds(t, seeds) {
+		t.Run(fmt.Sprint("redis/seed_", seed), func(t *testing.T) {
+			t.Parallel()
+			url := startRedis(t).URL
+			client, err := redisstore.Open(t.Context(), redisstore.Config{URL: url})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, client.Close()) }()
+			run(t, url, client, seed)
+		})
+		t.Run(fmt.Sprint("sqlite/seed_", seed), func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "store.db")
+			db, err := sqlitestore.Open(t.Context(), path, sqlitestore.Config{})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, db.Close()) }()
+			run(t, "sqlite:"+path, db, seed)
+		})
+	}
+}
+
+// requireSound requires that a check finds nothing in the store.
+func requireSound(t *testing.T, url string) {
+	t.Helper()
+	config := bootstrap.DefaultConfig()
+	config.Store = url
+	verifier, err := bootstrap.OpenVerifier(t.Context(), config)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, verifier.Close()) }()
+	_, err = verifier.Verify(t.Context(), false, func(f domain.Finding) { t.Errorf("verify: %+v", f) }, nil)
+	require.NoError(t, err)
 }
 
 func addrs(servers ...*redistest.Server) []string {

@@ -2,18 +2,12 @@ package chaos_test
 
 import (
 	"flag"
-	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"logsift/adapters/redisstore"
-	"logsift/adapters/sqlitestore"
-	"logsift/bootstrap"
 	"logsift/bootstrap/systemtest/chaos"
-	"logsift/domain"
 )
 
 var limitSeeds = flag.String("chaos.limitseeds", "1", "the seeds of the storms of limits")
@@ -25,29 +19,13 @@ func TestChaosOfLimits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a quarter of a minute")
 	}
-	for _, seed := range parseSeeds(t, *limitSeeds) {
-		t.Run(fmt.Sprint("redis/seed_", seed), func(t *testing.T) {
-			t.Parallel()
-			redis := startRedis(t)
-			client, err := redisstore.Open(t.Context(), redisstore.Config{URL: redis.URL})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = client.Close() })
-			stormOfLimits(t, redis.URL, client, chaos.ChildConfig{Store: redis.URL}, seed)
-		})
-		t.Run(fmt.Sprint("sqlite/seed_", seed), func(t *testing.T) {
-			t.Parallel()
-			file := filepath.Join(t.TempDir(), "logsift.db")
-			db, err := sqlitestore.Open(t.Context(), file, sqlitestore.Config{})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = db.Close() })
-			stormOfLimits(t, "sqlite:"+file, db, chaos.ChildConfig{Store: file, SQLite: true}, seed)
-		})
-	}
+	onEachStore(t, *limitSeeds, stormOfLimits)
 }
 
-func stormOfLimits(t *testing.T, name string, store chaos.LimitStore, child chaos.ChildConfig, seed uint64) {
+func stormOfLimits(t *testing.T, url string, store anyStore, seed uint64) {
 	t.Helper()
-	child.Dir = t.ArtifactDir()
+	child := chaos.ChildConfig{Dir: t.ArtifactDir()}
+	child.Store, child.SQLite = strings.CutPrefix(url, "sqlite:")
 	storm, err := chaos.NewLimitStorm(store, child, seed)
 	require.NoError(t, err)
 	defer storm.Close()
@@ -56,14 +34,5 @@ func stormOfLimits(t *testing.T, name string, store chaos.LimitStore, child chao
 	require.NoError(t, err)
 	require.Empty(t, strings.Join(lines(violations), "\n"), "rerun with -run TestChaosOfLimits -chaos.limitseeds %d -artifacts", seed)
 	require.NoError(t, storm.Weak(), "the storm shows too little")
-
-	config := bootstrap.DefaultConfig()
-	config.Store = name
-	verifier, err := bootstrap.OpenVerifier(t.Context(), config)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, verifier.Close()) }()
-	var findings []domain.Finding
-	_, err = verifier.Verify(t.Context(), false, func(f domain.Finding) { findings = append(findings, f) }, func(domain.VerifySummary) {})
-	require.NoError(t, err)
-	require.Empty(t, findings)
+	requireSound(t, url)
 }

@@ -22,9 +22,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/adapters/httpapi/wire"
-	"logsift/adapters/redisstore"
-	"logsift/adapters/sqlitestore"
-	"logsift/bootstrap"
 	"logsift/bootstrap/systemtest/chaos"
 	"logsift/domain"
 	"logsift/ports"
@@ -55,12 +52,6 @@ const flowsAtOnce = 5
 // errHeld is that a key is in use, and there is no time to wait for it.
 var errHeld = errors.New("the key is in use")
 
-// flowStore is a store with workflows.
-type flowStore interface {
-	ports.TaskQueue
-	ports.WorkflowKeeper
-}
-
 // TestChaosOfWorkflows has processes with API and workers run random graphs, kills one after the
 // other at any instruction, and cancels workflows and runs them again. Each task runs only
 // after its predecessors have ended as it asks for, and ends as the graph says.
@@ -69,27 +60,10 @@ func TestChaosOfWorkflows(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes 20 seconds")
 	}
-	for _, seed := range parseSeeds(t, *flowSeeds) {
-		t.Run(fmt.Sprint("redis/seed_", seed), func(t *testing.T) {
-			t.Parallel()
-			url := startRedis(t).URL
-			client, err := redisstore.Open(t.Context(), redisstore.Config{URL: url})
-			require.NoError(t, err)
-			defer func() { require.NoError(t, client.Close()) }()
-			runFlows(t, client, url, seed)
-		})
-		t.Run(fmt.Sprint("sqlite/seed_", seed), func(t *testing.T) {
-			t.Parallel()
-			path := filepath.Join(t.TempDir(), "store.db")
-			db, err := sqlitestore.Open(t.Context(), path, sqlitestore.Config{})
-			require.NoError(t, err)
-			defer func() { require.NoError(t, db.Close()) }()
-			runFlows(t, db, "sqlite:"+path, seed)
-		})
-	}
+	onEachStore(t, *flowSeeds, runFlows)
 }
 
-func runFlows(t *testing.T, store flowStore, url string, seed uint64) {
+func runFlows(t *testing.T, url string, store anyStore, seed uint64) {
 	t.Helper()
 	settings := chaos.DefaultSettings()
 	settings.Lease, settings.MaxRecoveries = time.Second, 100
@@ -155,13 +129,7 @@ func runFlows(t *testing.T, store flowStore, url string, seed uint64) {
 	stats, err := store.GetQueueStats(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, nodes, int(stats.Completed+stats.Failed+stats.Cancelled))
-	config := bootstrap.DefaultConfig()
-	config.Store = url
-	verifier, err := bootstrap.OpenVerifier(t.Context(), config)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, verifier.Close()) }()
-	_, err = verifier.Verify(t.Context(), false, func(f domain.Finding) { t.Errorf("verify: %+v", f) }, nil)
-	require.NoError(t, err)
+	requireSound(t, url)
 }
 
 // newGraph makes a random one. The handlers of its broken nodes look for a file.
@@ -235,7 +203,7 @@ type flow struct {
 
 // flows are clients of the processes.
 type flows struct {
-	store     flowStore
+	store     anyStore
 	dir       string
 	processes []*chaos.Process
 	began     time.Time
