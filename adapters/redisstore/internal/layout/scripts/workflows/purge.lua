@@ -1,6 +1,6 @@
 -- The part of purge.lua for workflows, whose entries in the lists of finished tasks end with
 -- a letter: it removes the tasks of those whose time has come, and last the workflow.
-local room, back = limit - #ids, {}
+local room, back = most - #gone, {}
 local function name(of) return string.sub(K.meta, 1, -5) .. of end
 local function remove(f)
   local flow = name('workflow:' .. f[1])
