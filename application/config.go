@@ -29,7 +29,7 @@ const (
 	DefaultRetention      = 24 * time.Hour
 	// DefaultFailedRetention is a week: somebody should have looked at what failed.
 	DefaultFailedRetention = 7 * 24 * time.Hour
-	DefaultPurgeInterval   = time.Minute
+	DefaultPurgeInterval   = 10 * time.Second
 	DefaultMaxRecoveries   = 3
 )
 
