@@ -468,6 +468,6 @@ func TestWorkflowsRunOnEachStore(t *testing.T) {
 		require.ErrorContains(t, err, `it waited for the success of "bad", which ended FAILED`)
 		require.ErrorContains(t, q.SubmitAs(t.Context(), id, "sums", a), "a different workflow with this id exists")
 		require.ErrorContains(t, q.SubmitAs(t.Context(), uuid.New(), "", a, b.After("a").AfterEnd("a")), `task "b": when must be the same`)
-		require.ErrorContains(t, q.SubmitAs(t.Context(), uuid.New(), "", a, b.After("c")), "tasks[1].after must be the ref of a task")
+		require.ErrorContains(t, q.SubmitAs(t.Context(), uuid.New(), "", a, b.After("c")), "tasks.1.after must be the ref of a task")
 	})
 }

@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"logsift/domain"
@@ -39,7 +40,10 @@ func (s *WorkflowService) CreateWorkflow(ctx context.Context, w *domain.Workflow
 	known := s.types.check(ctx, s.scheduler.GetSchedulerStats().TaskTypes, tasks...)
 	for i, t := range tasks {
 		if err := known(t.Type); err != nil {
-			return domain.WorkflowInfo{}, fmt.Errorf("tasks[%d]: %w", i, err)
+			if unknown, ok := errors.AsType[*domain.UnknownTypeError](err); ok {
+				unknown.Field = fmt.Sprintf("tasks.%d.type", i)
+			}
+			return domain.WorkflowInfo{}, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout+ports.TransferTime(domain.MaxWorkflowBytes))

@@ -26,7 +26,7 @@ func TestWorkflowsOfUnknownTypesAreRefused(t *testing.T) {
 	_, err := s.CreateWorkflow(t.Context(), w)
 	var unknown *domain.UnknownTypeError
 	require.ErrorAs(t, err, &unknown)
-	require.ErrorContains(t, err, "tasks[1]: ")
+	require.Equal(t, "tasks.1.type", unknown.Field)
 	w.Nodes[1].Task.Type = testType
 	info, err := s.CreateWorkflow(t.Context(), w)
 	require.NoError(t, err)

@@ -108,6 +108,8 @@ func (e *TransitionError) Unwrap() error { return ErrInvalidTransition }
 // UnknownTypeError says which type nobody is known to work on, and which types somebody
 // does. It is an ErrUnknownTaskType.
 type UnknownTypeError struct {
+	// Field is the name on the wire of what holds the type; "type" if it is empty.
+	Field string
 	Type  TaskType
 	Known []TaskType
 }
@@ -118,7 +120,7 @@ func (e *UnknownTypeError) Error() string {
 	for i, t := range e.Known {
 		known[i] = strconv.Quote(string(t))
 	}
-	return fmt.Sprintf("type %q has no processor and no worker; the known types are %s", e.Type, cmp.Or(strings.Join(known, ", "), "none"))
+	return fmt.Sprintf("%s %q has no processor and no worker; the known types are %s", cmp.Or(e.Field, "type"), e.Type, cmp.Or(strings.Join(known, ", "), "none"))
 }
 
 // Unwrap returns ErrUnknownTaskType.

@@ -234,7 +234,7 @@ func (n *WorkflowNode) validate() error {
 }
 
 // inNode has an error name the node that it is about.
-func inNode(i int, err error) error { return InField(fmt.Sprintf("tasks[%d]", i), err) }
+func inNode(i int, err error) error { return InField(fmt.Sprintf("tasks.%d", i), err) }
 
 // Task returns the task of a node of a valid workflow as it is to be stored: with its id
 // and its place in the workflow.

@@ -27,18 +27,18 @@ func TestWorkflowValidate(t *testing.T) {
 		w.Nodes[0].After, w.Nodes[2].After, w.Nodes[2].When = []string{"n1"}, []string{"n1", "n0"}, WhenDone
 	}).Validate())
 	for field, w := range map[string]*Workflow{
-		"id":                         workflowOf(1, func(w *Workflow) { w.ID = uuid.Nil }),
-		"name":                       workflowOf(1, func(w *Workflow) { w.Name = "a b" }),
-		"tasks":                      workflowOf(0, nil),
-		"tasks[1].ref":               workflowOf(2, func(w *Workflow) { w.Nodes[1].Ref = "n0" }),
-		"tasks[0].ref":               workflowOf(1, func(w *Workflow) { w.Nodes[0].Ref = "" }),
-		"tasks[0].task":              workflowOf(1, func(w *Workflow) { w.Nodes[0].Task = nil }),
-		"tasks[0].priority":          workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.Priority = 11 }),
-		"tasks[0].unique_key":        workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.UniqueKey = "k" }),
-		"tasks[0].retention_seconds": workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.Retention = time.Hour }),
-		"tasks[0].group":             workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.Group = "g" }),
-		"tasks[0].when":              workflowOf(1, func(w *Workflow) { w.Nodes[0].When = WhenDone }),
-		"tasks[1].when":              workflowOf(2, func(w *Workflow) { w.Nodes[1].When, w.Nodes[1].After = "never", []string{"n0"} }),
+		"id":                        workflowOf(1, func(w *Workflow) { w.ID = uuid.Nil }),
+		"name":                      workflowOf(1, func(w *Workflow) { w.Name = "a b" }),
+		"tasks":                     workflowOf(0, nil),
+		"tasks.1.ref":               workflowOf(2, func(w *Workflow) { w.Nodes[1].Ref = "n0" }),
+		"tasks.0.ref":               workflowOf(1, func(w *Workflow) { w.Nodes[0].Ref = "" }),
+		"tasks.0.task":              workflowOf(1, func(w *Workflow) { w.Nodes[0].Task = nil }),
+		"tasks.0.priority":          workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.Priority = 11 }),
+		"tasks.0.unique_key":        workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.UniqueKey = "k" }),
+		"tasks.0.retention_seconds": workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.Retention = time.Hour }),
+		"tasks.0.group":             workflowOf(1, func(w *Workflow) { w.Nodes[0].Task.Group = "g" }),
+		"tasks.0.when":              workflowOf(1, func(w *Workflow) { w.Nodes[0].When = WhenDone }),
+		"tasks.1.when":              workflowOf(2, func(w *Workflow) { w.Nodes[1].When, w.Nodes[1].After = "never", []string{"n0"} }),
 	} {
 		var invalid *ValidationError
 		require.ErrorAs(t, w.Validate(), &invalid)
@@ -55,13 +55,13 @@ func TestWorkflowValidate(t *testing.T) {
 		})
 		var invalid *ValidationError
 		require.ErrorAs(t, w.Validate(), &invalid, name)
-		require.Equal(t, "tasks[0].after", invalid.Field, name)
+		require.Equal(t, "tasks.0.after", invalid.Field, name)
 	}
 	// What only waits for a cycle is not named.
 	w := workflowOf(3, func(w *Workflow) {
 		w.Nodes[0].After, w.Nodes[1].After, w.Nodes[2].After = []string{"n1"}, []string{"n2"}, []string{"n1"}
 	})
-	require.ErrorContains(t, w.Validate(), "tasks[1].after")
+	require.ErrorContains(t, w.Validate(), "tasks.1.after")
 }
 
 func TestWorkflowOfTheMostTasks(t *testing.T) {

@@ -29,6 +29,8 @@ const (
 	MaxLeases = ports.MaxClaim
 	// MaxHeartbeatLines is how many lines a heartbeat has for the log of its run.
 	MaxHeartbeatLines = 100
+	// MaxLostStates is of how many lost leases a heartbeat tells what state their tasks are in.
+	MaxLostStates = 100
 )
 
 // noMessage is the message of a failure that its worker says nothing of.
@@ -229,11 +231,19 @@ func (a *API) extendLeases(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	lost := 0
 	return a.answerLeases(w, len(runs), err, func(i int, result *wire.LeaseResult) {
 		held := result.Problem == nil
 		result.Held = &held
 		if held {
 			result.ExpiresAt = timeView(extended[i].ExpiresAt)
+			return
+		}
+		if lost++; lost > MaxLostStates {
+			return
+		}
+		if task, err := a.queue.GetTask(r.Context(), runs[i].Task.ID); err == nil {
+			result.TaskStatus = task.Status.String()
 		}
 	})
 }
@@ -323,7 +333,7 @@ func runReport(caller string, in *wire.RunReport, at string) (ports.RunReport, e
 	switch {
 	case err != nil:
 		return refuse("lease", err.Error())
-	case in.Result != nil && in.Outcome != outcomeCompleted:
+	case in.Result != nil && in.Outcome != outcomeCompleted && string(in.Result) != "null":
 		return refuse("result", "goes with the outcome completed only")
 	case in.Error != nil && in.Outcome != outcomeRetry && in.Outcome != outcomeFailed:
 		return refuse("error", "goes with the outcomes retry and failed only")

@@ -141,7 +141,11 @@ func TestAWorkersDay(t *testing.T) {
 	clear(w.Workers.Logged)
 	results(t, w, "heartbeat", wire.Heartbeat{Leases: leases[3:], Log: []wire.GivenLine{{Message: "late"}}})
 	require.Empty(t, w.Workers.Logged, "a run that has lost its lease logs nothing")
+	cancelled := domain.NewTask(ids[3], "echo", nil)
+	cancelled.Status = domain.TaskStatusCancelled
+	w.Queue.Tasks[ids[3]] = cancelled
 	lost := results(t, w, "heartbeat", wire.Heartbeat{Leases: []string{leases[3], again[0].Lease}})
+	require.Equal(t, []string{"CANCELLED", ""}, []string{lost[0].TaskStatus, lost[1].TaskStatus}, "a worker hears why its lease is lost")
 	require.Equal(t, "urn:logsift:problem:lease-lost", lost[0].Problem.Type)
 	require.Equal(t, []bool{false, true}, []bool{*lost[0].Held, *lost[1].Held})
 	require.Equal(t, 409, results(t, w, "release", wire.ReleaseTasks{Leases: leases[3:]})[0].Status)
@@ -215,7 +219,7 @@ func TestWorkersAreToldTheField(t *testing.T) {
 		"a long lease text":    {"release", `{"leases":["` + strings.Repeat("A", 513) + `"]}`, "leases.0", ""},
 		"no reports":           {"report", `{"reports":[]}`, "reports", ""},
 		"another outcome":      {"report", report(`"outcome":"done"`), "reports.1.outcome", ""},
-		"no outcome":           {"report", report(`"result":null`), "reports.1.result", ""},
+		"no outcome":           {"report", report(`"result":null`), "reports.1.outcome", ""},
 		"a result of a retry":  {"report", report(`"outcome":"retry","result":1`), "reports.1.result", ""},
 		"an error of success":  {"report", report(`"outcome":"completed","error":{"message":"x"}`), "reports.1.error", ""},
 		"a time of a failure":  {"report", report(`"outcome":"failed","retry_in_seconds":1`), "reports.1.retry_in_seconds", ""},

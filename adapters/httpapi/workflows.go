@@ -48,7 +48,7 @@ func (a *API) createWorkflow(w http.ResponseWriter, r *http.Request) error {
 			task, err = newTask(role, &t.CreateTask, workflow.ID)
 		}
 		if err != nil {
-			return domain.InField(fmt.Sprintf("tasks[%d]", i), err)
+			return domain.InField(fmt.Sprintf("tasks.%d", i), err)
 		}
 		workflow.Nodes = append(workflow.Nodes, domain.WorkflowNode{Ref: t.Ref, Task: task, After: t.After, When: when})
 	}

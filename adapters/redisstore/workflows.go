@@ -29,7 +29,7 @@ func (q *TaskQueue) CreateWorkflow(ctx context.Context, w *domain.Workflow) (dom
 		for i := range w.Nodes {
 			if w.Nodes[i].Task.Key != "" {
 				return domain.WorkflowInfo{}, &domain.ValidationError{
-					Field: fmt.Sprintf("tasks[%d].key", i), Rule: "needs a queue with one partition in a workflow",
+					Field: fmt.Sprintf("tasks.%d.key", i), Rule: "needs a queue with one partition in a workflow",
 				}
 			}
 		}

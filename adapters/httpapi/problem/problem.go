@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -98,7 +99,7 @@ func Of(err error) wire.Problem {
 		p.TaskID, p.TaskStatus = transition.TaskID.String(), transition.From.String()
 	case errors.As(err, &unknown):
 		p.Detail = unknown.Error()
-		p.Errors = []wire.FieldError{{Field: "type", Detail: p.Detail}}
+		p.Errors = []wire.FieldError{{Field: cmp.Or(unknown.Field, "type"), Detail: p.Detail}}
 	case errors.As(err, &duplicate):
 		p.Detail, p.Holder = duplicate.Error(), duplicate.Holder.String()
 	case errors.As(err, &invalid):

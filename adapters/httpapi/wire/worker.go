@@ -108,7 +108,8 @@ type LeaseResult struct {
 	// when, by the store's clock.
 	Held      *bool      `json:"held,omitempty"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	// TaskStatus is there for reports: the state of the task now.
+	// TaskStatus is there for reports, and for heartbeats of lost leases: the state of the
+	// task now.
 	TaskStatus string   `json:"task_status,omitempty"`
 	Problem    *Problem `json:"problem,omitempty"`
 }
