@@ -33,6 +33,7 @@ var (
 	ErrScheduleNotFound = domain.ErrScheduleNotFound
 	ErrLimitNotFound    = domain.ErrLimitNotFound
 	ErrLimitExists      = domain.ErrLimitExists
+	ErrWorkflowNotFound = domain.ErrWorkflowNotFound
 	ErrQueueFull        = domain.ErrQueueFull
 	ErrInvalid          = domain.ErrInvalid
 	ErrStoreUnavailable = domain.ErrStoreUnavailable

@@ -169,20 +169,38 @@ func (r Rate) Size() int {
 func (r Rate) Interval() time.Duration { return r.Per / time.Duration(r.Count) }
 
 // The state of a bucket is one time: when it is full again if nobody takes a token. A
-// bucket whose time has passed needs no state.
+// bucket whose time has passed needs no state. One whose time is later than that of an empty
+// bucket, by more than clockSlack, is from before the clock was set back, and counts as full.
+
+// clockSlack is how far the clock may go back without an effect on buckets.
+const clockSlack = time.Minute
+
+// tokenSlack is how late a token may be taken without a loss for the rate: about what it takes to
+// wake a claim. So much more than a bucket of Burst tokens lets begin may begin at once.
+const tokenSlack = 20 * time.Millisecond
+
+// missing is how long the bucket needs to be full.
+func (r Rate) missing(full, now time.Time) time.Duration {
+	d := full.Sub(now)
+	if d < 0 || d > time.Duration(r.Size())*r.Interval()+clockSlack {
+		return 0
+	}
+	return d
+}
 
 // Tokens is how many tokens there are at now in a bucket that is full at full.
 func (r Rate) Tokens(full, now time.Time) int {
-	missing := max(full.Sub(now), 0)
-	return max(r.Size()-int((missing+r.Interval()-1)/r.Interval()), 0)
+	return max(r.Size()-int((r.missing(full, now)+r.Interval()-1)/r.Interval()), 0)
 }
 
-// Take returns when the bucket is full if n tokens are taken at now.
+// Take returns when the bucket is full if n tokens are taken at now. Who takes a token soon after
+// it came makes those that follow no later.
 func (r Rate) Take(full, now time.Time, n int) time.Time {
-	if full.Before(now) {
-		full = now
+	begin := now.Add(r.missing(full, now))
+	if late := now.Sub(full); late > 0 && late <= tokenSlack {
+		begin = full
 	}
-	return full.Add(time.Duration(n) * r.Interval())
+	return begin.Add(time.Duration(n) * r.Interval())
 }
 
 // NextToken is when the bucket has a token, which may be past.

@@ -99,3 +99,21 @@ func TestABucketFillsEvenlyAndIsNeverMoreThanFull(t *testing.T) {
 	}
 	require.InDelta(t, 360+6, taken, 1)
 }
+
+func TestABucketForgivesAClaimThatIsWokenLate(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	rate := domain.Rate{Count: 50, Per: time.Second, Burst: 1}
+	full, taken := rate.Take(time.Time{}, now, 1), 1
+	for rate.NextToken(full).Before(now.Add(10 * time.Second)) {
+		late := rate.NextToken(full).Add(7 * time.Millisecond)
+		require.Equal(t, 1, rate.Tokens(full, late))
+		full, taken = rate.Take(full, late, 1), taken+1
+	}
+	require.InDelta(t, 500, taken, 1)
+
+	full = rate.Take(full, now.Add(time.Hour), 1)
+	require.Equal(t, now.Add(time.Hour+20*time.Millisecond), rate.NextToken(full), "a bucket that was full for long owes nothing")
+	require.Equal(t, 1, rate.Tokens(now.Add(2*time.Hour), now), "the clock was set back")
+	require.Zero(t, rate.Tokens(now.Add(30*time.Second), now))
+}

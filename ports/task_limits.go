@@ -31,7 +31,8 @@ const MaxLimits = 1000
 //     one that a claim did not ask for holds up those of its key behind it. Where several
 //     may run at the same time, the tasks of a key that are of another type hold nobody up.
 //   - Each claim that is granted takes a token; a repeat of a claim takes none. No token
-//     comes back, also not that of a task that was given back. Time is the store's.
+//     comes back, also not that of a task that was given back. Time is the store's;
+//     where its clock is set back by more than a minute, the bucket counts as full.
 //   - A claim that waits is woken when a slot becomes free, when the next token comes, and
 //     when a limit is changed or deleted.
 //

@@ -47,6 +47,28 @@ var rateCases = []storeCase{
 		},
 	},
 	{
+		name:    "a clock that is set back holds no rate up",
+		promise: "Where the clock is set back by more than a minute, the bucket counts as full.",
+		run: func(t *testing.T, q *storeTest) {
+			for _, l := range q.scopes(0) {
+				q.limit(t, withRate(l, 6, 3, time.Hour))
+				q.addOf(t, 10, "a")
+				q.complete(t, q.claim(t, 100)...)
+				q.Advance(-5 * time.Hour)
+				q.addOf(t, 1, "a")
+				got := q.claim(t, 100)
+				require.Len(t, got, 3, l.Name)
+				q.complete(t, got...)
+				q.Advance(11 * time.Minute)
+				got = q.claim(t, 100)
+				require.Len(t, got, 1, l.Name)
+				q.complete(t, got...)
+				q.unlimit(t, l.Name)
+				q.complete(t, q.claim(t, 100)...)
+			}
+		},
+	},
+	{
 		name:    "each key has tokens of its own",
 		promise: "A limit of keys is a rule for each key that a task of the queue has.",
 		run: func(t *testing.T, q *storeTest) {

@@ -148,6 +148,9 @@ var limitSabotages = map[string]sabotage[*brokenQueue]{
 			return q.TaskQueue.SetLimit(ctx, l)
 		}
 	}},
+	"a bucket is never full": {"Rates/a_clock_that_is_set_back_holds_no_rate_up", func(q *brokenQueue) {
+		q.limits(func(l *domain.Limit) { l.Rate.Burst = 1 })
+	}},
 	"all keys have one bucket": {"Rates/each_key_has_tokens_of_its_own", func(q *brokenQueue) {
 		q.limits(func(l *domain.Limit) { l.Scope = domain.LimitQueue })
 	}},

@@ -51,15 +51,24 @@ local function limit_of(text)
 end
 
 -- tokens is how many tokens a bucket has that is full at that time, next_token when it
--- has so many, and take when it is full once n are taken.
+-- has so many, and take when it is full once n are taken. One that would be full more
+-- than a minute later than an empty bucket is from before the clock was set back, and counts as full.
+local function missing(limit, full)
+  local left = full - since
+  return left > 0 and left <= limit.size * limit.every + 60000000 and left or 0
+end
 local function tokens(limit, full)
   if limit.every == 0 then return math.huge end
-  return math.max(limit.size - math.ceil(math.max(full - since, 0) / limit.every - 1e-6), 0)
+  return math.max(limit.size - math.ceil(missing(limit, full) / limit.every - 1e-6), 0)
 end
 local function next_token(limit, full, n)
   return math.max(math.ceil(full - (limit.size - n) * limit.every), since + 1)
 end
-local function take(limit, full, n) return math.max(full, since) + n * limit.every end
+-- Who takes a token within 20 ms after it came makes those that follow no later.
+local function take(limit, full, n)
+  local late = since - full
+  return (late > 0 and late <= 20000 and full or since + missing(limit, full)) + n * limit.every
+end
 
 -- learn finds out which limits ready lists are under: lists[number] has its queue and
 -- type. A list that is in no table is under none.
