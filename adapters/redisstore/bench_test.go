@@ -55,11 +55,7 @@ func BenchmarkDrain(b *testing.B) {
 				claimed, err := queue.Dequeue(b.Context(), ports.ClaimRequest{ID: uuid.New(), Max: size, Lease: ports.MaxLease})
 				require.NoError(b, err)
 				require.Len(b, claimed, size)
-				updates := make([]ports.TaskUpdate, size)
-				for i, t := range claimed {
-					updates[i] = ports.TaskUpdate{Lease: *t.Lease, Outcome: ports.OutcomeCompleted}
-				}
-				require.NoError(b, queue.UpdateTask(b.Context(), updates...))
+				require.NoError(b, queue.UpdateTask(b.Context(), portstest.Completed(claimed)...))
 			}
 			b.StopTimer()
 			b.ReportMetric((serverCPU(b, rdb)-before)*1e6/float64(b.N), "server-µs/op")
@@ -88,11 +84,7 @@ func BenchmarkFanIn(b *testing.B) {
 			claimed, err := client.Dequeue(b.Context(), ports.ClaimRequest{ID: uuid.New(), Max: batch, Lease: ports.MaxLease})
 			require.NoError(b, err)
 			require.NotEmpty(b, claimed)
-			updates := make([]ports.TaskUpdate, len(claimed))
-			for i, t := range claimed {
-				updates[i] = ports.TaskUpdate{Lease: *t.Lease, Outcome: ports.OutcomeCompleted}
-			}
-			require.NoError(b, client.UpdateTask(b.Context(), updates...))
+			require.NoError(b, client.UpdateTask(b.Context(), portstest.Completed(claimed)...))
 			done += len(claimed)
 		}
 	}
@@ -165,11 +157,7 @@ func BenchmarkLimitedKeys(b *testing.B) {
 					if err != nil {
 						return err
 					}
-					updates := make([]ports.TaskUpdate, len(claimed))
-					for i, t := range claimed {
-						updates[i] = ports.TaskUpdate{Lease: *t.Lease, Outcome: ports.OutcomeCompleted}
-					}
-					if err := client.UpdateTask(b.Context(), updates...); err != nil {
+					if err := client.UpdateTask(b.Context(), portstest.Completed(claimed)...); err != nil {
 						return err
 					}
 					done.Add(int64(len(claimed)))

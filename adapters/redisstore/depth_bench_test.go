@@ -19,6 +19,7 @@ import (
 	"logsift/adapters/redisstore/redistest"
 	"logsift/domain"
 	"logsift/ports"
+	"logsift/ports/portstest"
 )
 
 // BenchmarkDepth measures what each step costs the server beside queues of several
@@ -112,10 +113,7 @@ func (d *depth) claim(n int) []*domain.Task {
 
 func (d *depth) complete(tasks []*domain.Task) {
 	d.b.Helper()
-	updates := make([]ports.TaskUpdate, len(tasks))
-	for i, t := range tasks {
-		updates[i] = ports.TaskUpdate{Lease: *t.Lease, Outcome: ports.OutcomeCompleted}
-	}
+	updates := portstest.Completed(tasks)
 	require.NoError(d.b, d.queue.UpdateTask(d.b.Context(), updates...))
 }
 

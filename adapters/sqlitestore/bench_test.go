@@ -63,11 +63,7 @@ func BenchmarkQueues(b *testing.B) {
 				claimed, err := queue.Dequeue(b.Context(), claim(size, 0))
 				require.NoError(b, err)
 				require.Len(b, claimed, size)
-				updates := make([]ports.TaskUpdate, size)
-				for i, task := range claimed {
-					updates[i] = ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}
-				}
-				require.NoError(b, queue.UpdateTask(b.Context(), updates...))
+				require.NoError(b, queue.UpdateTask(b.Context(), portstest.Completed(claimed)...))
 			}
 			b.ReportMetric(float64(size*b.N)/b.Elapsed().Seconds(), "tasks/s")
 		})
@@ -99,11 +95,7 @@ func BenchmarkKeys(b *testing.B) {
 				claimed, err := db.Dequeue(b.Context(), claim(size, 0))
 				require.NoError(b, err)
 				require.NotEmpty(b, claimed)
-				updates := make([]ports.TaskUpdate, len(claimed))
-				for i, task := range claimed {
-					updates[i] = ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}
-				}
-				require.NoError(b, db.UpdateTask(b.Context(), updates...))
+				require.NoError(b, db.UpdateTask(b.Context(), portstest.Completed(claimed)...))
 				done += len(claimed)
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tasks/s")

@@ -14,6 +14,7 @@ import (
 
 	"logsift/domain"
 	"logsift/ports"
+	"logsift/ports/portstest"
 )
 
 // fan is a workflow of n tasks that wait for a first one, and a last one that waits for
@@ -38,11 +39,7 @@ func runTasks(tb testing.TB, db *DB, n int) {
 	tasks, err := db.Dequeue(tb.Context(), ports.ClaimRequest{ID: uuid.New(), Max: n, Lease: time.Minute})
 	require.NoError(tb, err)
 	require.Len(tb, tasks, n)
-	updates := make([]ports.TaskUpdate, n)
-	for i, task := range tasks {
-		updates[i] = ports.TaskUpdate{Lease: *task.Lease, Outcome: ports.OutcomeCompleted}
-	}
-	require.NoError(tb, db.UpdateTask(tb.Context(), updates...))
+	require.NoError(tb, db.UpdateTask(tb.Context(), portstest.Completed(tasks)...))
 }
 
 func countsOf(tb testing.TB, db *DB, id domain.WorkflowID) domain.WorkflowCounts {

@@ -61,7 +61,7 @@ var workflowStepCases = []storeCase{
 			info, _ := s.workflow(t, id)
 			require.Equal(t, domain.WorkflowCounts{Completed: 1, Pending: 1500, Waiting: 1}, info.Counts)
 			for claimed := s.claim(t, 500); len(claimed) > 0; claimed = s.claim(t, 500) {
-				s.update(t, each(claimed, func(task **domain.Task) ports.TaskUpdate { return complete(*task, "") })...)
+				s.update(t, Completed(claimed)...)
 				if last := s.get(t, domain.TaskIDOf(id, "last")); last.Status == pending {
 					require.LessOrEqual(t, len(last.WaitingFor), domain.MaxWaitingFor)
 				}
