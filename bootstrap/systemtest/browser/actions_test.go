@@ -114,3 +114,23 @@ func TestAQueueIsPausedAndResumed(t *testing.T) {
 	tb.shows("tbody tr", "Active")
 	w.claim("email.send")
 }
+
+func TestSchedulesAndWorkflowsAreChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withoutWorkers)
+	w.seedPlans()
+	tb := newTab(t, w.app.URL())
+	for _, c := range []struct{ page, button, label, told, shown string }{
+		{"schedules", "Pause the schedule nightly", "Pause", "The schedule nightly is paused", "Paused"},
+		{"schedules", "Run now the schedule nightly", "Run now", "The task of nightly is enqueued", "fired"},
+		{"schedules", "Resume the schedule nightly", "Resume", "The schedule nightly goes on", "in 5"},
+		{"workflows", "Cancel the workflow daily", "Cancel", "The workflow is cancelled", "3 of 3"},
+		{"workflows", "Retry the workflow daily", "Retry", "The tasks run again", "0 of 3"},
+	} {
+		tb.open("/ui/" + c.page)
+		tb.click("button[aria-label='"+c.button+"']", "")
+		tb.click("dialog[open] button.primary", c.label)
+		tb.shows(".toast", c.told)
+		tb.shows("tbody tr", c.shown)
+	}
+}

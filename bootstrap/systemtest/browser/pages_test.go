@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"logsift/adapters/httpapi/wire"
 	"logsift/bootstrap"
 )
 
@@ -49,14 +48,9 @@ func TestPagesShowTheirData(t *testing.T) {
 	w := newWorld(t)
 	s := w.seedTasks()
 	w.seedSample()
-	const body = `{"every_seconds":3600,"task":{"type":"log_analysis","queue":"reports","payload":{"batch_id":"018f3c2e-0000-7000-8000-000000000001"}}}`
-	require.Equal(t, http.StatusCreated, w.call(http.MethodPut, "/api/v1/queue/schedules/nightly", "application/json", strings.NewReader(body), nil))
+	flow := w.seedPlans()
 	require.Equal(t, http.StatusOK, w.call(http.MethodPost, "/api/v1/queue/schedules/nightly:run", "", nil, nil))
 	require.Equal(t, http.StatusCreated, w.call(http.MethodPut, "/api/v1/queue/limits/senders", "application/json", strings.NewReader(`{"scope":"key","queue":"mail","concurrency":2}`), nil))
-	const node = `"type":"log_analysis","payload":{"batch_id":"018f3c2e-0000-7000-8000-000000000001"}`
-	const graph = `{"name":"daily","tasks":[{"ref":"load",` + node + `},{"ref":"mail",` + node + `,"after":["load"]},{"ref":"alarm",` + node + `,"after":["load"],"when":"failure"}]}`
-	var flow wire.Workflow
-	require.Equal(t, http.StatusCreated, w.call(http.MethodPost, "/api/v1/queue/workflows", "application/json", strings.NewReader(graph), &flow))
 	anomaly, entries := explained(time.Now().Add(-25 * time.Minute))
 	w.anomalyOf(anomaly, entries...)
 	for _, p := range []pageCase{

@@ -312,3 +312,15 @@ func (w *world) claimNow(typ domain.TaskType) []*domain.Task {
 	require.NoError(w.t, err)
 	return tasks
 }
+
+// seedPlans makes the schedule nightly, and a workflow whose tasks load, mail and alarm wait for
+// each other.
+func (w *world) seedPlans() (flow wire.Workflow) {
+	w.t.Helper()
+	const body = `{"every_seconds":3600,"task":{"type":"log_analysis","queue":"reports","payload":{"batch_id":"018f3c2e-0000-7000-8000-000000000001"}}}`
+	require.Equal(w.t, http.StatusCreated, w.call(http.MethodPut, "/api/v1/queue/schedules/nightly", "application/json", strings.NewReader(body), nil))
+	const node = `"type":"log_analysis","payload":{"batch_id":"018f3c2e-0000-7000-8000-000000000001"}`
+	const graph = `{"name":"daily","tasks":[{"ref":"load",` + node + `},{"ref":"mail",` + node + `,"after":["load"]},{"ref":"alarm",` + node + `,"after":["load"],"when":"failure"}]}`
+	require.Equal(w.t, http.StatusCreated, w.call(http.MethodPost, "/api/v1/queue/workflows", "application/json", strings.NewReader(graph), &flow))
+	return flow
+}
