@@ -144,69 +144,55 @@ func (w *Workflow) Validate() error {
 			seen[ref] = true
 		}
 	}
-	return w.findCycle(places)
+	return w.findCycle()
 }
 
 // findCycle returns an error for a node that waits for itself, directly or not.
-func (w *Workflow) findCycle(places map[string]int) error {
-	order, left := w.sort(w.successors(places))
+func (w *Workflow) findCycle() error {
+	before, _, order := w.Edges()
 	if len(order) == len(w.Nodes) {
 		return nil
 	}
+	left := slices.Repeat([]bool{true}, len(w.Nodes))
+	for _, i := range order {
+		left[i] = false
+	}
 	// What is left is on a cycle or behind one: going back from any ends on one.
-	at := slices.IndexFunc(left, func(n int) bool { return n > 0 })
-	seen := make([]bool, len(w.Nodes))
-	for !seen[at] {
+	at := slices.Index(left, true)
+	for seen := make([]bool, len(left)); !seen[at]; {
 		seen[at] = true
-		for _, ref := range w.Nodes[at].After {
-			if left[places[ref]] > 0 {
-				at = places[ref]
-				break
-			}
-		}
+		at = before[at][slices.IndexFunc(before[at], func(p int) bool { return left[p] })]
 	}
 	return inNode(at, &ValidationError{Field: "after", Value: w.Nodes[at].Ref, Rule: "must not make the task wait for itself"})
 }
 
-// sort returns the places of the nodes in an order in which each comes after its
-// predecessors, and how many predecessors are not in the order, for what is not.
-func (w *Workflow) sort(next [][]int) (order, left []int) {
-	left = make([]int, len(w.Nodes))
+// Edges returns the places of the predecessors and of the successors of each node of a
+// workflow, and those of all nodes in an order in which each comes after its predecessors:
+// without those on a cycle and behind it, which a valid workflow has not.
+func (w *Workflow) Edges() (before, behind [][]int, order []int) {
+	places := make(map[string]int, len(w.Nodes))
 	for i := range w.Nodes {
-		if left[i] = len(w.Nodes[i].After); left[i] == 0 {
+		places[w.Nodes[i].Ref] = i
+	}
+	before, behind = make([][]int, len(w.Nodes)), make([][]int, len(w.Nodes))
+	left := make([]int, len(w.Nodes)) // how many predecessors are not in the order
+	for i := range w.Nodes {
+		for _, ref := range w.Nodes[i].After {
+			before[i] = append(before[i], places[ref])
+			behind[places[ref]] = append(behind[places[ref]], i)
+		}
+		if left[i] = len(before[i]); left[i] == 0 {
 			order = append(order, i)
 		}
 	}
 	for n := 0; n < len(order); n++ {
-		for _, i := range next[order[n]] {
+		for _, i := range behind[order[n]] {
 			if left[i]--; left[i] == 0 {
 				order = append(order, i)
 			}
 		}
 	}
-	return order, left
-}
-
-// Edges returns the places of the successors of each node of a valid workflow, and the places
-// of all nodes in an order in which each comes after its predecessors.
-func (w *Workflow) Edges() (next [][]int, order []int) {
-	places := make(map[string]int, len(w.Nodes))
-	for i := range w.Nodes {
-		places[w.Nodes[i].Ref] = i
-	}
-	next = w.successors(places)
-	order, _ = w.sort(next)
-	return next, order
-}
-
-func (w *Workflow) successors(places map[string]int) [][]int {
-	next := make([][]int, len(w.Nodes))
-	for i := range w.Nodes {
-		for _, ref := range w.Nodes[i].After {
-			next[places[ref]] = append(next[places[ref]], i)
-		}
-	}
-	return next
+	return before, behind, order
 }
 
 func (n *WorkflowNode) validate() error {

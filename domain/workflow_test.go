@@ -93,8 +93,9 @@ func TestWorkflowTasksAndDigest(t *testing.T) {
 	require.Equal(t, TaskIDOf(w.ID, "n1"), task.ID)
 	require.NotEqual(t, TaskIDOf(w.ID, "n0"), task.ID)
 	w.Nodes[0].After, w.Nodes[1].After = []string{"n1"}, nil
-	next, order := w.Edges()
-	require.Equal(t, [][]int{nil, {0}}, next)
+	before, behind, order := w.Edges()
+	require.Equal(t, [][]int{{1}, nil}, before)
+	require.Equal(t, [][]int{nil, {0}}, behind)
 	require.Equal(t, []int{1, 0}, order)
 	w.Nodes[0].After, w.Nodes[1].After = nil, []string{"n0"}
 	for i, change := range []func(w *Workflow){

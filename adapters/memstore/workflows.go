@@ -192,7 +192,7 @@ func (q *TaskQueue) CreateWorkflow(ctx context.Context, in *domain.Workflow) (do
 		info:   domain.WorkflowInfo{ID: in.ID, Name: in.Name},
 		digest: digest, places: make(map[string]int, len(in.Nodes)),
 	}
-	next, order := in.Edges()
+	before, behind, order := in.Edges()
 	w.order = order
 	for i := range in.Nodes {
 		n := &in.Nodes[i]
@@ -202,12 +202,7 @@ func (q *TaskQueue) CreateWorkflow(ctx context.Context, in *domain.Workflow) (do
 		if _, taken := q.tasks[t.ID]; taken {
 			return domain.WorkflowInfo{}, fmt.Errorf("task %s: %w", t.ID, domain.ErrTaskExists)
 		}
-		w.nodes = append(w.nodes, node{ref: n.Ref, task: t, when: n.When, next: next[i], gate: domain.NewGate(len(n.After))})
-	}
-	for i := range in.Nodes {
-		for _, ref := range in.Nodes[i].After {
-			w.nodes[i].after = append(w.nodes[i].after, w.places[ref])
-		}
+		w.nodes = append(w.nodes, node{ref: n.Ref, task: t, when: n.When, after: before[i], next: behind[i], gate: domain.NewGate(len(n.After))})
 	}
 	q.workflows[in.ID] = w
 	for i := range w.nodes {

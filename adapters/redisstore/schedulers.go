@@ -114,7 +114,7 @@ func decodeReport(id string, record any) (domain.SchedulerReport, bool) {
 	if len(text) < head || json.Unmarshal([]byte(text[head:]), &report) != nil {
 		return report, false
 	}
-	report.SeenAt = layout.MicroTime(layout.Uint56(text))
+	report.SeenAt = layout.MicroTime(layout.Int56(text))
 	stored, err := uuid.FromBytes([]byte(id))
 	return report, err == nil && stored == report.ID && report.Validate() == nil
 }

@@ -42,8 +42,8 @@ func decodeSchedule(name, record string) (domain.ScheduleRecord, error) {
 		return domain.ScheduleRecord{}, fmt.Errorf("schedule %q: %w: its record is too short", name, domain.ErrCorruptRecord)
 	}
 	r, err := domain.DecodeSchedule(name, []byte(record[layout.ScheduleHead:]))
-	r.Revision = layout.Uint56(record)
-	r.ClaimedAt = layout.MicroTime(layout.Uint56(record[7:]))
+	r.Revision = layout.Int56(record)
+	r.ClaimedAt = layout.MicroTime(layout.Int56(record[7:]))
 	return r, err
 }
 

@@ -136,22 +136,15 @@ type madeNode struct {
 }
 
 func newWorkflow(in *domain.Workflow) *madeWorkflow {
-	digest, places := in.Digest(), make(map[string]int, len(in.Nodes))
-	behind, order := in.Edges()
+	digest := in.Digest()
+	before, behind, order := in.Edges()
 	w := &madeWorkflow{id: in.ID, name: in.Name, digest: digest[:], places: placeList(order)}
 	for i := range in.Nodes {
-		places[in.Nodes[i].Ref] = i
-	}
-	for i := range in.Nodes {
 		n := &in.Nodes[i]
-		before := make([]int, len(n.After))
-		for j, ref := range n.After {
-			before[j] = places[ref]
-		}
 		t := in.Task(i)
 		t.ScheduledAt, t.WaitingFor = timeOf(microsOf(t.ScheduledAt)), n.After
 		w.tasks = append(w.tasks, t)
-		w.nodes = append(w.nodes, madeNode{n.Ref, n.When, len(n.After), placeList(before), placeList(behind[i])})
+		w.nodes = append(w.nodes, madeNode{n.Ref, n.When, len(n.After), placeList(before[i]), placeList(behind[i])})
 	}
 	return w
 }

@@ -241,20 +241,20 @@ func decodeState(s string) (state, bool) {
 		list:       int(s[1])<<8 | int(s[2]),
 		attempt:    int(s[3]),
 		recoveries: int(s[4]),
-		seq:        int56(s[5:]),
-		started:    int56(s[12:]),
-		finished:   int56(s[19:]),
+		seq:        Int56(s[5:]),
+		started:    Int56(s[12:]),
+		finished:   Int56(s[19:]),
 		deliveries: int(s[26])<<8 | int(s[27]),
 	}
 	copy(st.claim[:], s[28:stateSize])
 	if len(s) > stateSize {
-		st.scheduled, st.rescheduled = int56(s[stateSize:]), true
+		st.scheduled, st.rescheduled = Int56(s[stateSize:]), true
 	}
 	return st, true
 }
 
-// int56 reads a number of seven bytes.
-func int56(s string) int64 {
+// Int56 reads the seven bytes that a text has at least, as scripts pack a number with >I7.
+func Int56(s string) int64 {
 	var n int64
 	for i := range 7 {
 		n = n<<8 | int64(s[i])
@@ -341,7 +341,7 @@ func DecodeProgress(l domain.Lease, kept string) *domain.Progress {
 	if note > len(rest) {
 		return nil
 	}
-	p := &domain.Progress{Percent: int(kept[head-2]), Note: rest[:note], At: MicroTime(int56(kept[fence:]))}
+	p := &domain.Progress{Percent: int(kept[head-2]), Note: rest[:note], At: MicroTime(Int56(kept[fence:]))}
 	if data := rest[note:]; data != "" {
 		p.Data = []byte(data)
 	}

@@ -1,7 +1,5 @@
 package layout
 
-import "encoding/binary"
-
 // Stale is the reply of a script that was called with ready lists that are not the stored ones.
 func Stale() []any { return []any{int64(-1)} }
 
@@ -27,11 +25,4 @@ func TextAt(reply []any, i int) string {
 	}
 	s, _ := reply[i].(string)
 	return s
-}
-
-// Uint56 is the number in the first seven bytes of a text, as scripts pack one with >I7.
-func Uint56(text string) int64 {
-	var b [8]byte
-	copy(b[1:], text)
-	return int64(binary.BigEndian.Uint64(b[:]))
 }

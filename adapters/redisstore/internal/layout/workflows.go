@@ -34,11 +34,7 @@ var (
 // tasks and ready lists are given: their gates, id and record of each; and the fields and values
 // of the hash of the workflow.
 func EncodeWorkflow(w *domain.Workflow, tasks []*domain.Task, lists []int) (gates []byte, records, fields []any) {
-	next, order := w.Edges()
-	places := make(map[string]int, len(w.Nodes))
-	for i := range w.Nodes {
-		places[w.Nodes[i].Ref] = i
-	}
+	before, behind, order := w.Edges()
 	gates, records = make([]byte, len(w.Nodes)), make([]any, 0, 2*len(w.Nodes))
 	for i := range w.Nodes {
 		n, t := &w.Nodes[i], tasks[i]
@@ -52,13 +48,9 @@ func EncodeWorkflow(w *domain.Workflow, tasks []*domain.Task, lists []int) (gate
 		// Ready list, priority and time are the head of the record behind its version.
 		node = append(node, record[1:recordHead]...)
 		node = append(append(node, t.ID[:]...), n.Ref...)
-		before := make([]int, len(n.After))
-		for j, ref := range n.After {
-			before[j] = places[ref]
-		}
 		id := t.ID
 		records, fields = append(records, id[:], record), append(fields, NodeField(i), node)
-		for name, places := range map[string][]int{"p": before, "s": next[i]} {
+		for name, places := range map[string][]int{"p": before[i], "s": behind[i]} {
 			if len(places) > 0 {
 				fields = append(fields, field(name, i), encodePlaces(places))
 			}
@@ -103,7 +95,7 @@ func DecodeWorkflow(reply []any) (domain.WorkflowInfo, int, error) {
 	}
 	copy(w.ID[:], id)
 	w.Name = head[flowHead:]
-	w.CreatedAt = MicroTime(int56(head[36:]))
+	w.CreatedAt = MicroTime(Int56(head[36:]))
 	n := DecodePlaces(counts)
 	w.Counts = domain.WorkflowCounts{Waiting: n[0], Pending: n[1], Processing: n[2], Retrying: n[3], Completed: n[4], Failed: n[5], Cancelled: n[6]}
 	if end != "" {
