@@ -184,7 +184,8 @@ func work(ctx context.Context, config ChildConfig) error {
 	scheduler, err := application.NewScheduler(&Recorded{TaskQueue: client, Recorder: recorder}, application.SchedulerConfig{
 		Workers: config.Settings.Slots, Lease: config.Settings.Lease, RetryPolicy: config.Settings.retry(),
 		MaxRecoveries: config.Settings.MaxRecoveries, Retention: config.Settings.Retention,
-		Runs: client, PurgeInterval: 500 * time.Millisecond, TimeoutGrace: 500 * time.Millisecond,
+		Ageing: time.Duration(os.Getpid()%2) * time.Second, // Some do.
+		Runs:   client, PurgeInterval: 500 * time.Millisecond, TimeoutGrace: 500 * time.Millisecond,
 	}, logger)
 	if err != nil {
 		return err
