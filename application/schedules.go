@@ -374,16 +374,39 @@ func (s *ScheduleService) fire(ctx context.Context, records []domain.ScheduleRec
 	done := make([][]domain.Firing, len(records))
 	var errs []error
 	for i, f := range firings {
+		var task *domain.Task
+		if i < len(stored) {
+			task = stored[i]
+		}
+		if stops(&records[f.record], f.Firing, task, domain.ItemError(err, i)) {
+			continue
+		}
 		if err := outcomeOf(&f.Firing, domain.ItemError(err, i)); err != nil {
 			errs = append(errs, err)
 		} else {
-			if i < len(stored) && stored[i] != nil {
-				heldBy(&f.Firing, tasks[i], stored[i])
+			if task != nil {
+				heldBy(&f.Firing, tasks[i], task)
 			}
 			done[f.record] = append(done[f.record], f.Firing)
 		}
 	}
 	return errors.Join(append(errs, s.settle(ctx, records, done))...)
+}
+
+// stops reports whether the task that a tick replaces keeps their unique key, since its run
+// has not stopped yet: the tick fires when it has. stored and err are what the enqueue returned.
+func stops(r *domain.ScheduleRecord, f domain.Firing, stored *domain.Task, err error) bool {
+	if r.Schedule.Overlap != domain.OverlapReplace || r.Schedule.Task.UniqueFor > 0 || f.Manual || r.LastTask == f.TaskID {
+		return false
+	}
+	var duplicate *domain.DuplicateError
+	holder := uuid.Nil
+	if errors.As(err, &duplicate) {
+		holder = duplicate.Holder
+	} else if stored != nil {
+		holder = stored.ID
+	}
+	return holder != uuid.Nil && holder == r.LastTask
 }
 
 // outcomeOf notes what became of a tick whose enqueue ended so. It returns the error if

@@ -290,6 +290,30 @@ func TestSchedulesInUse(t *testing.T) {
 		require.JSONEq(t, `{"new":1}`, string(w.tasks()[holder].Payload))
 	})
 
+	inBubble(t, "a unique key that is held by a run which is replaced, until that has stopped", func(t *testing.T) {
+		for _, what := range []domain.OnConflict{domain.ConflictReject, domain.ConflictKeep} {
+			w := newScheduleWorld(t)
+			stop := w.start(&mortal{})
+			w.put(func(s *domain.Schedule) {
+				s.Overlap, s.Every, s.Task.UniqueKey, s.Task.OnConflict = domain.OverlapReplace, 20*time.Second, "key", what
+			})
+			settle(20*time.Second + 100*time.Millisecond)
+			running, err := w.store.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute})
+			require.NoError(t, err)
+			require.Len(t, running, 1)
+			settle(20 * time.Second)
+			require.Len(t, w.tasks(), 1)
+			require.Equal(t, domain.TaskStatusCancelled, w.tasks()[running[0].ID].Status)
+			require.ErrorIs(t, w.store.ReleaseTask(t.Context(), *running[0].Lease), domain.ErrLeaseLost)
+			settle(domain.ScheduleLease + time.Second)
+			require.Len(t, w.tasks(), 2)
+			for _, f := range w.get().Firings {
+				require.Equal(t, domain.FiringFired, f.Outcome)
+			}
+			stop()
+		}
+	})
+
 	inBubble(t, "a run by hand that is cut short", func(t *testing.T) {
 		w := newScheduleWorld(t)
 		w.put(func(s *domain.Schedule) { s.Every = time.Hour })
