@@ -104,17 +104,32 @@ func (p *partition) changeLimit(ctx context.Context, name string, limit *domain.
 
 // buildLimits brings what is known of the keys of a queue to what its limits say.
 func (p *partition) buildLimits(ctx context.Context, queue string) error {
-	for phase, place, stage := "clear", "0", ""; phase != ""; {
+	for at := firstPlace; !at.done(); {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		reply, err := p.client.RunSlice(ctx, buildLimitScript, p.keys.ForTable(), p.client.Offset(), queue, phase, place, stage, limitStep)
-		if err != nil {
+		if err := p.buildStep(ctx, queue, &at); err != nil {
 			return err
 		}
-		phase, place, stage = layout.TextAt(reply, 0), layout.TextAt(reply, 1), layout.TextAt(reply, 2)
 	}
 	return nil
+}
+
+// buildPlace is how far limits/build.lua has come.
+type buildPlace struct{ phase, place, stage string }
+
+var firstPlace = buildPlace{phase: "clear", place: "0"}
+
+func (b buildPlace) done() bool { return b.phase == "" }
+
+// buildStep does the next part of what limits/build.lua has to do.
+func (p *partition) buildStep(ctx context.Context, queue string, at *buildPlace) error {
+	reply, err := p.client.RunSlice(ctx, buildLimitScript, p.keys.ForTable(),
+		p.client.Offset(), queue, at.phase, at.place, at.stage, limitStep, layout.NewEpoch(p.client.Config.Partitions))
+	if err == nil {
+		*at = buildPlace{layout.TextAt(reply, 0), layout.TextAt(reply, 1), layout.TextAt(reply, 2)}
+	}
+	return err
 }
 
 // limitTerms are what the scripts keep to; see limit_of in limits/common.lua. The last of

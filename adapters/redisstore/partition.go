@@ -25,6 +25,7 @@ type partition struct {
 	lists    lists
 	sweep    listSweep
 	enqueues enqueueBatcher
+	turns    turns
 	// first are the keys of the first partition, which tells how many there are.
 	first layout.QueueKeys
 	// expired counts what claims ended, until the next PromoteDue.
@@ -43,7 +44,7 @@ var (
 func newPartition(client *server.Client, number int) *partition {
 	return &partition{
 		number: number, client: client, keys: layout.NewQueueKeys(client.Config.Namespace, number),
-		lists: newReadyLists(), sweep: newListSweep(), first: layout.NewQueueKeys(client.Config.Namespace, 0),
+		lists: newReadyLists(), sweep: newListSweep(), turns: turns{at: map[string]buildPlace{}}, first: layout.NewQueueKeys(client.Config.Namespace, 0),
 	}
 }
 

@@ -104,6 +104,11 @@ func (p *partition) enqueue(ctx context.Context, tasks []*domain.Task, places []
 				return err
 			}
 		}
+		if queue := table.keyed(tasks, places); queue != "" {
+			if err := p.beginTurns(ctx, queue); err != nil {
+				return err
+			}
+		}
 		reply, err := p.enqueues.do(ctx, newEnqueueCall(table, tasks, places), p.callEnqueue)
 		switch {
 		case err != nil:

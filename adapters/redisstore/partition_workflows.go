@@ -48,6 +48,11 @@ func (p *partition) createWorkflow(ctx context.Context, w *domain.Workflow) (dom
 				return nil, errors.Join(errs...)
 			}
 		}
+		if queue := table.keyed(tasks, all); queue != "" {
+			if err := p.beginTurns(ctx, queue); err != nil {
+				return nil, err
+			}
+		}
 		lists, wake := make([]int, len(tasks)), ""
 		for i, t := range tasks {
 			if lists[i] = table.number[layout.ListName(t.Queue, t.Type)]; len(w.Nodes[i].After) == 0 && !table.isPaused(lists[i]) {

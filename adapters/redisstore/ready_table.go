@@ -30,6 +30,9 @@ type readyTable struct {
 	groups bool
 	// paused are the queues that give out no tasks, and since when in microseconds.
 	paused map[string]int64
+	// turns are the queues whose keys take turns, with false while their tasks that were there
+	// before are being found.
+	turns map[string]bool
 }
 
 // isPaused reports whether the queue of a ready list is paused.
@@ -129,7 +132,7 @@ func (p *partition) withGroups(ctx context.Context, old *readyTable) (*readyTabl
 
 // newReadyTable makes a table of the fields that are stored. ready is the key of a ready list.
 func newReadyTable(epoch string, fields map[string]string, ready func(list int) string) (*readyTable, error) {
-	t := &readyTable{epoch: epoch, number: make(map[string]int, len(fields)), paused: map[string]int64{}}
+	t := &readyTable{epoch: epoch, number: make(map[string]int, len(fields)), paused: map[string]int64{}, turns: map[string]bool{}}
 	for name, text := range fields {
 		if name == layout.GroupsFollowed {
 			t.groups = true
@@ -138,6 +141,10 @@ func newReadyTable(epoch string, fields map[string]string, ready func(list int) 
 		if queue := layout.PausedQueue(name); queue != "" {
 			// A time that is damaged does not end the pause.
 			t.paused[queue], _ = strconv.ParseInt(text, 10, 64)
+			continue
+		}
+		if queue, ok := strings.CutPrefix(name, layout.TurnsMark); ok && !strings.Contains(queue, "|") {
+			t.turns[queue] = text == "1"
 			continue
 		}
 		number, open, ok := layout.ListNumber(text)

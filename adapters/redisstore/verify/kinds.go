@@ -77,8 +77,11 @@ const (
 	KindLimitSlotMissing = "limit_slot_missing"
 	// KindLimitTaskMissing: a ready task is not where claims find it by its limit.
 	KindLimitTaskMissing = "limit_task_missing"
-	// KindLimitTaskStray: claims find a task by its limit that is not ready.
+	// KindLimitTaskStray: claims find a task by its limit that is not ready, or a key that
+	// has no task which may begin.
 	KindLimitTaskStray = "limit_task_stray"
+	// KindLimitTurnWrong: a key has its turn among those of another priority.
+	KindLimitTurnWrong = "limit_turn_wrong"
 
 	// KindWorkflowCorrupt: what is kept of a workflow, or of one of its nodes, cannot be read.
 	KindWorkflowCorrupt = "workflow_corrupt"

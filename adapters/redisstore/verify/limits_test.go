@@ -32,21 +32,33 @@ func TestBrokenLimitsAreFoundAndMended(t *testing.T) {
 			p.Do(t, "HSET", p.Key("slots:default"), "nobody", "a")
 		}},
 		"a ready task that its key does not know": {[]string{verify.KindLimitTaskMissing, verify.KindLimitCountWrong}, func(p *storetest.Patient, _, second, _ domain.TaskID) {
-			p.Do(t, "ZREM", p.Key("keyed:0:default|a"), second)
+			p.Do(t, "ZREM", p.Key("keyed:5:default|a"), second)
 		}},
 		"a free task that is held back": {[]string{verify.KindLimitTaskMissing}, func(p *storetest.Patient, _, _, third domain.TaskID) {
-			p.Do(t, "ZREM", p.Key("open:0"), third)
+			p.Do(t, "ZREM", p.Key("open:0"), "\x05")
 		}},
-		"a task that may begin and is none": {[]string{verify.KindLimitTaskStray}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
-			p.Do(t, "ZADD", p.Key("open:0"), 1, "nobody of 16 byte")
+		"a free task that its turn does not know": {[]string{verify.KindLimitTaskStray, verify.KindLimitTaskMissing}, func(p *storetest.Patient, _, _, third domain.TaskID) {
+			p.Do(t, "ZREM", p.Key("keyed:5:default|"), third)
 		}},
-		"a waiting task that may begin": {[]string{verify.KindLimitCountWrong}, func(p *storetest.Patient, _, second, _ domain.TaskID) {
-			p.Do(t, "ZADD", p.Key("open:0"), 1, second)
+		"a key that may begin and has no task": {[]string{verify.KindLimitTaskStray}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
+			p.Do(t, "ZADD", p.Key("open:0"), 1, "\x05b")
+		}},
+		"a key that may begin and is full": {[]string{verify.KindLimitTaskStray}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
+			p.Do(t, "ZADD", p.Key("open:0"), 1, "\x05a")
+		}},
+		"a turn of another priority": {[]string{verify.KindLimitTurnWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
+			p.Do(t, "ZADD", p.Key("open:0"), 1, "\x05")
+		}},
+		"a count of what waits that is wrong": {[]string{verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
+			p.Do(t, "HINCRBY", p.Key("limited"), "w:default", 3)
+		}},
+		"a task of no key that is none": {[]string{verify.KindLimitTaskStray, verify.KindLimitTurnWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
+			p.Do(t, "ZADD", p.Key("keyed:5:default|"), 1, "nobody of 16 byte")
 		}},
 		"a task of a key that is none": {[]string{verify.KindLimitTaskStray, verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
-			p.Do(t, "ZADD", p.Key("keyed:0:default|a"), 1, "nobody of 16 byte")
+			p.Do(t, "ZADD", p.Key("keyed:5:default|a"), 1, "nobody of 16 byte")
 		}},
-		"a key of which nothing is known": {[]string{verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
+		"a key of which nothing is known": {[]string{verify.KindLimitCountWrong, verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
 			p.Do(t, "DEL", p.Key("keys:default"))
 		}},
 		"a count of a queue that is wrong": {[]string{verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {

@@ -66,6 +66,12 @@ func TestTheTablesHaveEachKey(t *testing.T) {
 	_, err = p.Queue.PurgeFinished(t.Context(), ports.PurgeRequest{FailedRetention: time.Hour, Limit: 100})
 	require.NoError(t, err)
 	p.Report(t, p.Claim(t), ports.OutcomeCompleted)
+	for range 3 {
+		p.Enqueue(t)
+	}
+	for p.Claim(t).Key != "a" {
+		continue // Now it has all the slots that it may have, and others wait.
+	}
 	p.Enqueue(t, func(task *domain.Task) { task.Group = "g" })
 	flow := &domain.Workflow{ID: uuid.New(), Nodes: []domain.WorkflowNode{{Ref: "first", Task: storetest.NewTask(`{}`)}}}
 	for i := range 2000 {

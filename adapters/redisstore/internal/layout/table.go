@@ -34,6 +34,10 @@ const PauseMark = "!"
 // GroupsFollowed is a field of what queue/table.lua replies, if groups are followed.
 const GroupsFollowed = "+"
 
+// TurnsMark is what the script of the table begins the names of queues with whose keys take
+// turns.
+const TurnsMark = "*"
+
 // PausedQueue returns the queue that a field of the stored ready lists says to be paused,
 // "" for another field.
 func PausedQueue(field string) string {

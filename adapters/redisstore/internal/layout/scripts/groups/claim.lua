@@ -151,11 +151,11 @@ along.stop = function()
     return
   end
   for list_no, all in pairs(leaving) do
-    for _, of in ipairs({ KEYS[14 + list_no], K.scheduled, K.due, key('open:' .. list_no) }) do call_many('ZREM', of, all) end
+    for _, of in ipairs({ KEYS[14 + list_no], K.scheduled, K.due }) do call_many('ZREM', of, all) end
   end
   for set, all in pairs(dropped) do call_many('ZREM', set, all) end
   for i, g in pairs(back) do
     redis.call('ZADD', g.key, scores[i], moved[i])
-    if g.open then redis.call('ZADD', g.open, scores[i], moved[i]) end
+    again[moved[i]] = true
   end
 end

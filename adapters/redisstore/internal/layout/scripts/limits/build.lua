@@ -2,7 +2,8 @@
 -- each call, until all is done. A call that is repeated does no harm. Steps of tasks are
 -- followed meanwhile.
 -- KEYS: ready lists, meta. ARGV: clock offset, queue, then phase, place in it and
--- stage as the last call replied them ('clear', '0', '' at first), how many tasks to look at.
+-- stage as the last call replied them ('clear', '0', '' at first), how many tasks to look at, the
+-- next epoch.
 -- Reply: the next phase ('' at the end), place and stage.
 local ready_lists, meta, K = KEYS[1], KEYS[2], {}
 local now, phase, at, since_stage, rest = store_now(ARGV[1]), ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
@@ -32,14 +33,24 @@ phases.clear = function()
   local page = reply[2]
   for i = 1, #page, 2 do
     local id = queue.name .. '|' .. page[i]
-    for _, n in ipairs(numbers) do redis.call('DEL', key('keyed:' .. n .. ':' .. id)) end
+    for lane in pairs(key_state(queue, page[i], page[i + 1]).lanes) do redis.call('DEL', key('keyed:' .. lane .. ':' .. id)) end
     redis.call('ZREM', tokens_key(queue), page[i])
     redis.call('HDEL', of, page[i])
   end
   rest = rest - math.max(#page, 100)
   if reply[1] ~= '0' then return 'clear', reply[1] end
+  for _, n in ipairs(numbers) do
+    local members = redis.call('ZRANGE', open_key(n), 0, 99)
+    for _, m in ipairs(members) do redis.call('DEL', key('keyed:' .. lane_of(n, string.byte(m)) .. ':' .. queue.name .. '|' .. string.sub(m, 2))) end
+    if #members > 0 then
+      call_many('ZREM', open_key(n), members)
+      rest = rest - #members
+      return 'clear', '0'
+    end
+    redis.call('DEL', turns_key(n))
+  end
   redis.call('DEL', key('slots:' .. queue.name))
-  for _, n in ipairs(numbers) do redis.call('DEL', open_key(n)) end
+  redis.call('HDEL', limited, 'w:' .. queue.name)
   if stage() == '' then return '', '0' end
   redis.call('HSET', limited, 'm:' .. queue.name, '1' .. string.sub(stage(), 2))
   queue.stage = 1
@@ -56,6 +67,7 @@ phases.active = function()
     local known = name and key_state(queue, name)
     if known and known.limit then
       redis.call('HSET', key('slots:' .. queue.name), ids[i], slot_of(name))
+      touch(known)
       known.held, known.running = known.held + 1, known.running + 1
     end
   end
@@ -74,15 +86,10 @@ phases.ready = function()
   if not list_no then return 'slots', '0' end
   if list_no ~= from then cursor = '0' end
   local page = redis.call('ZSCAN', key('ready:' .. list_no), cursor, 'COUNT', 200)
-  for i = 1, #page[2], 2 do
-    local id, score = page[2][i], tonumber(page[2][i + 1])
-    local name = key_of(id)
-    local s = name and key_state(queue, name)
-    if not s or not s.tracked then
-      redis.call('ZADD', open_key(list_no), digits(score), id)
-    elseif not redis.call('ZSCORE', keyed_key(s, list_no), id) then
-      insert(s, list_no, id, score, holder(id), true)
-    end
+  local ids = {}
+  for i = 1, #page[2], 2 do ids[#ids + 1] = page[2][i] end
+  for i, slot in ipairs(get_many('HMGET', key('slots:' .. queue.name), ids)) do
+    insert(key_state(queue, slot_key(slot) or key_of(ids[i]) or ''), list_no, ids[i], tonumber(page[2][2 * i]), slot)
   end
   rest = rest - #page[2] / 2
   if page[1] ~= '0' then return 'ready', list_no .. ' ' .. page[1] end
@@ -97,10 +104,11 @@ phases.slots = function()
     local status = status_of(raw)
     if status ~= 2 and not (s.limit and s.limit.blocks and (status == 1 or status == 5)) then
       redis.call('HDEL', key('slots:' .. queue.name), id)
+      touch(s)
       s.held = s.held - 1
       local list_no = status == 1 and struct.unpack('>H', raw, 2)
       local score = list_no and redis.call('ZSCORE', key('ready:' .. list_no), id)
-      if score then insert(s, list_no, id, tonumber(score), false, true) end
+      if score then insert(s, list_no, id, tonumber(score), false) end
     end
   end
   rest = rest - #page[2] / 2
@@ -110,15 +118,14 @@ end
 
 phases.keys = function()
   local page = redis.call('HSCAN', key('keys:' .. queue.name), at, 'COUNT', 100)
-  for i = 1, #page[2], 2 do key_state(queue, page[2][i]) end
+  for i = 1, #page[2], 2 do touch(key_state(queue, page[2][i], page[2][i + 1])) end
   rest = rest - #page[2] / 2
-  local _, more = store_keys()
-  if more then
-    rest = 0
-    return 'keys', at
-  end
   if page[1] ~= '0' then return 'keys', page[1] end
-  if stage() ~= '' then redis.call('HSET', limited, 'm:' .. queue.name, '2' .. stage_number()) end
+  if stage() ~= '' then
+    redis.call('HSET', limited, 'm:' .. queue.name, '2' .. stage_number())
+    -- Clients learn by another epoch that its keys take turns.
+    if redis.call('HEXISTS', limited, 'f:' .. queue.name) == 1 then redis.call('HSET', meta, 'generation', ARGV[7]) end
+  end
   return '', '0'
 end
 

@@ -8,34 +8,41 @@
 --   r:QUEUE             the rule for each key of a queue
 --   k:QUEUE|KEY         the limit of one key, in the place of the rule; KEY as in JSON
 --   x:QUEUE             how many of those there are
---   m:QUEUE             the stage of the limits of keys, a number of its own, and "+" until
---                       build.lua has ended: 0 while what is left of earlier ones is
---                       removed, 1 while tasks are found that were there before, 2 when
---                       claims take what these limits admit only
+--   m:QUEUE             the stage of the limits and turns of keys, a number of its own, and
+--                       "+" until build.lua has ended: 0 while what is left of earlier ones
+--                       is removed, 1 while tasks are found that were there before, 2 when
+--                       claims take what these limits admit only, by turns
+--   f:QUEUE             its keys take turns without limits too
+--   w:QUEUE             how many ready tasks the limits of its keys hold back
 --
--- A ready task of a limited key is in the sorted set "keyed:LIST:QUEUE|KEY", in the order of
--- its key. The first of those, as many as may begin, are open: "open:LIST" has them, and the
--- tasks without a limited key, by their ready scores. A claim takes from it at stage 2.
--- "ready:LIST" has all ready tasks, as always. "slots:QUEUE" has the keys of the
--- tasks that hold slots. What else is known of a key is in "keys:QUEUE":
+-- A lane is the tasks of a ready list that have one priority: 16 * number of the list + level,
+-- which is 10 less the priority, as ready scores begin with. A ready task of such a queue is
+-- in the sorted set "keyed:LANE:QUEUE|KEY", in the order of its key; those without a key are
+-- one more, "". "open:LIST" has the levels (1 byte) and keys whose first task may begin, by
+-- their turns: level * WIDTH + the number of a round. A claim takes from it at stage 2: of each
+-- key one task in a round, as in start-time fair queueing. The next turn of a key is the
+-- round after its last, but none that all others have left behind. "turns:LIST" has the last
+-- turns of those that are not open, for as long as they matter. "ready:LIST" has all ready
+-- tasks, as always.
+-- "slots:QUEUE" has the keys of the tasks that hold slots. What else is known of a limited
+-- key is in "keys:QUEUE":
 --
---    1  number of its limit           21  how many of its tasks run
---    5  when its bucket is full, a    25  how many hold slots
---       double                        66  for each ready list: its number, 2 bytes, how
---   13  when "tokens:QUEUE"               many are ready and how many of these are open,
---       has it, a double                  4 bytes each
+--    1  number of its limit           25  how many hold slots
+--    5  when its bucket is full, a    29  how many ready tasks its limit holds back
+--       double                        66  for each lane with tasks of it: the lane,
+--   13  when "tokens:QUEUE"               2 bytes, and how many are ready, 4 bytes
+--       has it, a double
+--   21  how many of its tasks run
 --
 -- Redis would search a small hash from one end to the other if all its values had at most
--- 64 bytes: the 37 bytes before 66 are 0, and a key in "slots:QUEUE" has NULs behind it up
+-- 64 bytes: the 33 bytes before 66 are 0, and a key in "slots:QUEUE" has NULs behind it up
 -- to 65.
 --
 -- A bucket is the time when it is full, in microseconds since SEQUENCE_START: of a queue or
 -- a type in the hash "buckets", behind the number of its limit.
-local KEY_STATE, KEY_STATE_SIZE, PADDING = '>I4ddI4I4c37', 65, string.rep('\0', 65)
+local KEY_STATE, KEY_STATE_SIZE, PADDING = '>I4ddI4I4I4c33', 65, string.rep('\0', 65)
 -- A task that has a slot already comes before all others of its key.
 local AHEAD = 11 * WIDTH
--- How many tasks of a key are opened or closed in one step.
-local MOST_MOVES = 1000
 local limited, since = key('limited'), now - SEQUENCE_START
 
 -- A damaged limit holds nothing back: the verifier tells of it.
@@ -139,147 +146,204 @@ end
 local function slot_of(name) return name .. string.sub(PADDING, #name + 1) end
 local function slot_key(slot) return slot and string.match(slot, '^%Z+') end
 
-local function key_of(id) return key_in(K.records and K.records[id] or redis.call('HGET', key('tasks'), id)) end
+local function record_of(id) return K.records and K.records[id] or redis.call('HGET', key('tasks'), id) end
+local function key_of(id) return key_in(record_of(id)) end
 
--- key_state is what is known of a key. It is tracked if it has a limit, or had one of which
--- something is left.
-local touched = {}
+local function open_key(list_no) return key('open:' .. list_no) end
+local function turns_key(list_no) return key('turns:' .. list_no) end
+local function tokens_key(queue) return key('tokens:' .. queue.name) end
+local function keyed_key(s, lane) return key('keyed:' .. lane .. ':' .. s.id) end
+
+local function level_of(score) return math.floor(score / WIDTH) end
+local function lane_of(list_no, level) return 16 * list_no + math.max(math.min(level, 15), 0) end
+local function list_of(lane) return math.floor(lane / 16) end
+-- member_of is what "open:LIST" and "turns:LIST" know a key by in a lane.
+local function member_of(lane, name) return string.char(lane % 16) .. name end
+
+-- key_state is what is known of a key: raw if that was read already.
 local function key_state(queue, name, raw)
   queue.keys = queue.keys or {}
   local s = queue.keys[name]
-  if not s then
-    local id = queue.name .. '|' .. name
-    s = { queue = queue, name = name, id = id, number = 0, full = 0, at = 0, running = 0, held = 0, lists = {} }
-    if raw == nil then raw = redis.call('HGET', key('keys:' .. queue.name), name) end
-    if raw and #raw >= KEY_STATE_SIZE then
-      s.tracked = true
-      s.number, s.full, s.at, s.running, s.held = struct.unpack(KEY_STATE, raw)
-      for i = KEY_STATE_SIZE + 1, #raw - 9, 10 do
-        local list_no, ready, open = struct.unpack('>HI4I4', raw, i)
-        s.lists[list_no] = { ready = ready, open = open }
-      end
+  if s then return s end
+  local id = queue.name .. '|' .. name
+  s = { queue = queue, name = name, id = id, number = 0, full = 0, at = 0, running = 0, held = 0, waiting = 0, lanes = {} }
+  queue.keys[name] = s
+  if name == '' then return s end
+  if raw == nil then raw = redis.call('HGET', key('keys:' .. queue.name), name) end
+  if raw and #raw >= KEY_STATE_SIZE then
+    s.stored = true
+    s.number, s.full, s.at, s.running, s.held, s.waiting = struct.unpack(KEY_STATE, raw)
+    for i = KEY_STATE_SIZE + 1, #raw - 5, 6 do
+      local lane, ready = struct.unpack('>HI4', raw, i)
+      s.lanes[lane] = ready
     end
-    s.limit = queue.exceptions > 0 and limit_of(redis.call('HGET', limited, 'k:' .. id)) or queue.rule
-    if s.limit and s.limit.number ~= s.number then s.number, s.full = s.limit.number, 0 end
-    s.tracked = s.tracked or s.limit ~= nil
-    queue.keys[name] = s
   end
-  if s.tracked and not s.touched then
-    s.touched = true
-    touched[#touched + 1] = s
-  end
+  s.limit = queue.exceptions > 0 and limit_of(redis.call('HGET', limited, 'k:' .. id)) or queue.rule
+  if s.limit and s.limit.number ~= s.number then s.number, s.full = s.limit.number, 0 end
   return s
 end
 
-local function open_key(list_no) return key('open:' .. list_no) end
-local function tokens_key(queue) return key('tokens:' .. queue.name) end
-local function keyed_key(s, list_no) return key('keyed:' .. list_no .. ':' .. s.id) end
-
--- What is opened and closed is written once for all keys.
-local opening, closing = {}, {}
-local function write_open()
-  for list_no, ids in pairs(closing) do call_many('ZREM', open_key(list_no), ids) end
-  for list_no, values in pairs(opening) do call_many('ZADD', open_key(list_no), values) end
-  opening, closing = {}, {}
-end
-
--- remove takes a task out of those of its key, of which the claim took it from the
--- open ones already if taken.
-local function remove(s, list_no, id, taken)
-  local g = s.lists[list_no]
-  local known = g and redis.call('ZREM', keyed_key(s, list_no), id) == 1
-  local was_open = taken or redis.call('ZREM', open_key(list_no), id) == 1
-  if not known then return end
-  g.ready = math.max(g.ready - 1, 0)
-  if was_open then g.open = math.max(g.open - 1, 0) end
-  if g.ready == 0 then s.lists[list_no] = nil end
-end
-
--- insert puts a ready task among those of its key. It may be there, or open, if known.
-local function insert(s, list_no, id, score, holds, known)
-  if known then remove(s, list_no, id) end
-  local g = s.lists[list_no] or { ready = 0, open = 0 }
-  s.lists[list_no] = g
-  local all = keyed_key(s, list_no)
-  local rank_score = holds and score - AHEAD or score
-  redis.call('ZADD', all, digits(rank_score), id)
-  g.ready = g.ready + 1
-  if g.open == 0 then return end
-  -- It is among the first if the last of those is behind it now.
-  local last = redis.call('ZRANGE', all, g.open, g.open, 'WITHSCORES')
-  local behind = tonumber(last[2])
-  if behind and (behind > rank_score or behind == rank_score and last[1] > id) then
-    redis.call('ZADD', open_key(list_no), digits(score), id)
-    g.open = g.open + 1
+-- load_keys reads what is known of keys that were not read yet, all at once.
+local function load_keys(queue, names)
+  local list, seen = {}, { [''] = true }
+  for _, name in ipairs(names) do
+    if not seen[name] and not (queue.keys and queue.keys[name]) then list[#list + 1] = name end
+    seen[name] = true
   end
+  for i, raw in ipairs(get_many('HMGET', key('keys:' .. queue.name), list)) do key_state(queue, list[i], raw) end
 end
 
--- first_list is the ready list with the first task of a key.
-local function first_list(s)
-  local only = next(s.lists)
-  local waits = s.limit.blocks and s.held > 0
-  if not waits and next(s.lists, only) == nil then return only end
-  local first, best
-  for list_no in pairs(s.lists) do
-    local head = redis.call('ZRANGE', keyed_key(s, list_no), 0, 0, 'WITHSCORES')
-    local score = tonumber(head[2])
-    if score and (not best or score < best) and (score < 0 or not waits) then first, best = list_no, score end
+-- may_begin is how many tasks of a key may begin.
+local function may_begin(s)
+  local limit = s.limit
+  return limit and math.max(math.min(limit.most - s.running, tokens(limit, s.full)), 0) or math.huge
+end
+
+-- touch has store_keys look at a key again, and at its tasks of a lane.
+local touched = {}
+local function touch(s, lane)
+  if not s.touched then
+    s.touched, s.removes, s.adds, s.popped, s.took = {}, {}, {}, {}, {}
+    touched[#touched + 1] = s
+  end
+  if lane then s.touched[lane] = true end
+end
+
+local function note(all, name, a, b)
+  local list = all[name]
+  if not list then
+    list = {}
+    all[name] = list
+  end
+  list[#list + 1] = a
+  list[#list + 1] = b
+end
+
+-- remove takes a task out of those of its key, and insert puts a ready one there.
+local function remove(s, lane, id)
+  touch(s, lane)
+  note(s.removes, lane, id)
+end
+local function insert(s, list_no, id, score, holds)
+  local lane = lane_of(list_no, level_of(score))
+  touch(s, lane)
+  note(s.adds, lane, digits(holds and score - AHEAD or score), id)
+end
+
+-- change_many runs a command that replies how many members it has added or removed.
+local function change_many(cmd, of, args)
+  local n = 0
+  for i = 1, #args, 4000 do n = n + redis.call(cmd, of, unpack(args, i, math.min(i + 3999, #args))) end
+  return n
+end
+
+-- move_tasks does what remove and insert have noted of a key, and counts its tasks if it is limited.
+local function move_tasks(s)
+  for lane in pairs(s.touched) do
+    local by, ready = -(s.popped[lane] or 0), s.lanes[lane]
+    if s.removes[lane] then by = by - change_many('ZREM', keyed_key(s, lane), s.removes[lane]) end
+    if s.adds[lane] then by = by + change_many('ZADD', keyed_key(s, lane), s.adds[lane]) end
+    if s.limit then
+      ready = ready and ready + by or redis.call('ZCARD', keyed_key(s, lane))
+      s.lanes[lane] = ready > 0 and ready or nil
+    end
+  end
+  if not s.limit then s.lanes = {} end
+end
+
+-- first_rank is the rank of the first task of a key in a lane, nil if there is none.
+local function first_rank(s, lane)
+  return tonumber(redis.call('ZRANGE', keyed_key(s, lane), 0, 0, 'WITHSCORES')[2])
+end
+
+-- first_lane is the lane with the first task of a key whose tasks run in order.
+local function first_lane(s)
+  local waits, only, first, best = s.limit.blocks and s.held > 0, next(s.lanes), nil, nil
+  if not waits and only and not next(s.lanes, only) then return only end
+  for lane in pairs(s.lanes) do
+    local rank = first_rank(s, lane)
+    if rank and (not best or rank < best) and (rank < 0 or not waits) then first, best = lane, rank end
   end
   return first
 end
 
--- drop_gone takes tasks out that stand first and are not ready: their records are gone, and
--- a claim that met them could not tell of which key they were.
-local function drop_gone(s)
-  local several = next(s.lists, (next(s.lists))) ~= nil
-  for list_no, g in pairs(s.lists) do
-    while g.open > 0 and (g.open < g.ready or several) do
-      local id = redis.call('ZRANGE', keyed_key(s, list_no), 0, 0)[1]
-      if not id or redis.call('ZSCORE', key('ready:' .. list_no), id) then break end
-      redis.call('ZREM', open_key(list_no), id)
-      remove(s, list_no, id, true)
-    end
+-- open_lanes returns, by lane, whether a key is to be open there, and how many of its tasks its
+-- limit holds back.
+local function open_lanes(s)
+  local out, ready = {}, 0
+  if not s.limit then
+    for lane in pairs(s.touched) do out[lane] = redis.call('EXISTS', keyed_key(s, lane)) == 1 end
+    return out, 0
   end
+  local may = may_begin(s)
+  for lane in pairs(s.touched) do out[lane] = false end
+  for lane, n in pairs(s.lanes) do
+    out[lane], ready = may > 0 and not s.limit.ordered, ready + n
+  end
+  if may > 0 and s.limit.ordered then
+    local first = first_lane(s)
+    if first then out[first] = true end
+    return out, ready - (first and 1 or 0)
+  end
+  return out, ready - math.min(ready, may)
 end
 
--- settle opens as many tasks of a key as may begin, and closes others. It returns
--- whether it has opened any, and whether there is more to do.
-local function settle(s)
-  local limit, may, first = s.limit, math.huge, nil
-  if limit then
-    may = math.max(math.min(limit.most - s.running, tokens(limit, s.full)), 0)
-    if limit.ordered and may > 0 then first = first_list(s) end
-  end
-  local opened, more, closed = false, false, false
-  for list_no, g in pairs(s.lists) do
-    local want = math.min(g.ready, may)
-    if limit and limit.ordered and list_no ~= first then want = 0 end
-    if g.open < want then
-      local till = math.min(want, g.open + MOST_MOVES)
-      local found = redis.call('ZRANGE', keyed_key(s, list_no), g.open, till - 1, 'WITHSCORES')
-      local add = opening[list_no] or {}
-      opening[list_no] = add
-      for i = 1, #found, 2 do
-        local score = found[i + 1]
-        if string.byte(score) == 45 then score = digits(score + AHEAD) end
-        add[#add + 1] = score
-        add[#add + 1] = found[i]
+-- write_turns opens and closes keys of a ready list. Each entry has the key, its lane, whether it
+-- is to be open there, and the last turn that it had in this step. It returns whether it
+-- has opened one.
+local function write_turns(list_no, entries)
+  local open, turns, members = open_key(list_no), turns_key(list_no), {}
+  for i, e in ipairs(entries) do members[i] = member_of(e.lane, e.s.name) end
+  local last, closes, opens, values, opened = {}, {}, {}, {}, false
+  local ask, asked, first = {}, {}, {}
+  for i, at in ipairs(get_many('ZMSCORE', open, members)) do
+    local e, member = entries[i], members[i]
+    if e.open then
+      if not at then
+        opened = true
+        ask[#ask + 1] = member
       end
-      g.open, opened = till, true
-    elseif g.open > want then
-      local till = math.max(want, g.open - MOST_MOVES)
-      closing[list_no] = closing[list_no] or {}
-      for _, id in ipairs(redis.call('ZRANGE', keyed_key(s, list_no), till, g.open - 1)) do table.insert(closing[list_no], id) end
-      g.open = till
+      if not at or e.turn then
+        opens[#opens + 1] = member
+        last[member] = e.turn
+      end
+    elseif at then
+      closes[#closes + 1] = member
+      last[member] = e.turn or tonumber(at) - 1
     end
-    more = more or g.open ~= want
-    closed = closed or g.open < g.ready
   end
-  if not limit and not more then
-    for list_no in pairs(s.lists) do redis.call('DEL', keyed_key(s, list_no)) end
-    s.lists = {}
+  for i, turn in ipairs(get_many('ZMSCORE', turns, ask)) do asked[ask[i]] = turn and tonumber(turn) end
+  for _, member in ipairs(opens) do
+    local level = string.byte(member)
+    if not first[level] then
+      local low, high = digits(level * WIDTH), digits((level + 1) * WIDTH - 1)
+      local head = redis.call('ZRANGEBYSCORE', open, low, high, 'WITHSCORES', 'LIMIT', 0, 1)
+      if head[2] then
+        first[level] = tonumber(head[2])
+      else
+        first[level] = (tonumber(redis.call('ZREVRANGEBYSCORE', turns, high, low, 'WITHSCORES', 'LIMIT', 0, 1)[2]) or level * WIDTH) + 1
+      end
+      -- What is behind the first of those that wait has no meaning any more.
+      local old = redis.call('ZRANGEBYSCORE', turns, low, digits(first[level] - 1), 'LIMIT', 0, math.min(100 + #opens, 4000))
+      if #old > 0 then redis.call('ZREM', turns, unpack(old)) end
+    end
+    values[#values + 1] = digits(math.max((last[member] or asked[member] or 0) + 1, first[level]))
+    values[#values + 1] = member
+    last[member] = nil
   end
-  return opened, more, closed
+  if #closes > 0 then call_many('ZREM', open, closes) end
+  if #values > 0 then call_many('ZADD', open, values)
+  elseif #closes > 0 and redis.call('EXISTS', open) == 0 then
+    redis.call('DEL', turns)
+    last = {}
+  end
+  local kept = {}
+  for member, turn in pairs(last) do
+    kept[#kept + 1] = digits(turn)
+    kept[#kept + 1] = member
+  end
+  if #kept > 0 then call_many('ZADD', turns, kept) end
+  return opened
 end
 
 -- wake notifies waiting claims, if one waits.
@@ -287,50 +351,50 @@ local function wake()
   if redis.call('HDEL', key('meta'), 'idle') == 1 then redis.call('PUBLISH', key('wake'), '1') end
 end
 
--- store_keys settles and stores the keys that were touched. It returns whether a task
--- was opened, and whether there is more to do.
+-- store_keys stores what has become of the keys that were touched, and opens or closes them. It
+-- returns whether it has opened one.
 local function store_keys()
-  local any, rest, sets, gone, looks, unlooks, first = false, false, {}, {}, {}, {}, {}
+  local opened, sets, gone, looks, unlooks, first, waits, turns = false, {}, {}, {}, {}, {}, {}, {}
   for _, s in ipairs(touched) do
-    s.touched = false
-    if s.limit then drop_gone(s) end
-    local opened, more, closed = settle(s)
-    any, rest = any or opened, rest or more
-    local limit, at = s.limit, 0
+    move_tasks(s)
+    local lanes, waiting = open_lanes(s)
+    for lane, open in pairs(lanes) do
+      note(turns, list_of(lane), { s = s, lane = lane, open = open, turn = s.took[lane] })
+    end
+    local limit, at, of = s.limit, 0, s.queue.name
     if limit and limit.every > 0 and s.full > since then
       local n = tokens(limit, s.full)
-      at = closed and n <= limit.most - s.running and next_token(limit, s.full, n + 1) or math.ceil(s.full)
+      at = waiting > 0 and n <= limit.most - s.running and next_token(limit, s.full, n + 1) or math.ceil(s.full)
     end
-    local of = s.queue.name
-    if at == 0 and not next(s.lists) and s.running <= 0 and s.held <= 0 then
-      gone[of] = gone[of] or {}
-      table.insert(gone[of], s.name)
-      s.tracked = limit ~= nil
-    else
-      local packed = struct.pack(KEY_STATE, s.number, s.full, at, math.max(s.running, 0), math.max(s.held, 0), PADDING)
-      for list_no, g in pairs(s.lists) do packed = packed .. struct.pack('>HI4I4', list_no, g.ready, g.open) end
-      local set = sets[of] or {}
-      sets[of] = set
-      set[#set + 1] = s.name
-      set[#set + 1] = packed
+    if waiting ~= s.waiting then
+      waits[of] = (waits[of] or 0) + waiting - s.waiting
+      s.waiting = waiting
+    end
+    if at > 0 or next(s.lanes) or s.running > 0 or s.held > 0 then
+      local packed = struct.pack(KEY_STATE, s.number, s.full, at, math.max(s.running, 0), math.max(s.held, 0), waiting, PADDING)
+      for lane, ready in pairs(s.lanes) do packed = packed .. struct.pack('>HI4', lane, ready) end
+      note(sets, of, s.name, packed)
+      s.stored = true
+    elseif s.stored then
+      note(gone, of, s.name)
+      s.stored = false
     end
     if at ~= s.at then
       if at > 0 then
         first[s.queue] = math.min(first[s.queue] or at, at)
-        looks[s.queue] = looks[s.queue] or {}
-        table.insert(looks[s.queue], digits(SEQUENCE_START + at))
-        table.insert(looks[s.queue], s.name)
+        note(looks, s.queue, digits(SEQUENCE_START + at), s.name)
       else
-        unlooks[s.queue] = unlooks[s.queue] or {}
-        table.insert(unlooks[s.queue], s.name)
+        note(unlooks, s.queue, s.name)
       end
       s.at = at
     end
+    s.touched = nil
   end
   touched = {}
-  write_open()
+  for list_no, entries in pairs(turns) do opened = write_turns(list_no, entries) or opened end
   for of, names in pairs(gone) do call_many('HDEL', key('keys:' .. of), names) end
   for of, values in pairs(sets) do call_many('HSET', key('keys:' .. of), values) end
+  for of, by in pairs(waits) do redis.call('HINCRBY', limited, 'w:' .. of, digits(by)) end
   for queue, names in pairs(unlooks) do call_many('ZREM', tokens_key(queue), names) end
   for queue, values in pairs(looks) do
     local head = redis.call('ZRANGE', tokens_key(queue), 0, 0, 'WITHSCORES')
@@ -338,5 +402,5 @@ local function store_keys()
     -- Who waits sleeps until the first of them.
     if not head[2] or SEQUENCE_START + first[queue] < tonumber(head[2]) then wake() end
   end
-  return any, rest
+  return opened
 end

@@ -66,62 +66,47 @@ follow_limits = function(steps, first)
     local id, from, to, _, list_no = unpack(steps[n])
     local queue = lists[list_no] and lists[list_no].queue
     if queue and queue.stage then
-      local name = slots[id] or (from == 1 or to == 2 or scores[id]) and key_of(id)
-      names[n] = name
-      if name and not (queue.keys and queue.keys[name]) then
-        known[queue] = known[queue] or {}
-        known[queue][name] = true
-      end
+      names[n] = slots[id] or (from == 1 or to == 2 or scores[id]) and (K.names and K.names[id] or key_of(id) or '')
+      if names[n] then note(known, queue, names[n]) end
     end
   end
-  for queue, all in pairs(known) do
-    local list = {}
-    for name in pairs(all) do list[#list + 1] = name end
-    for i, raw in ipairs(get_many('HMGET', key('keys:' .. queue.name), list)) do key_state(queue, list[i], raw) end
-  end
+  for queue, all in pairs(known) do load_keys(queue, all) end
 
-  local took, left, opens, closes = {}, {}, {}, {}
-  local function note(all, name, a, b)
-    all[name] = all[name] or {}
-    table.insert(all[name], a)
-    if b then table.insert(all[name], b) end
-  end
+  local took, left = {}, {}
   for n = first, #steps do
     local id, from, to, _, list_no = unpack(steps[n])
-    local queue = lists[list_no] and lists[list_no].queue
-    if queue and queue.stage then
-      local holds, score = slots[id], to == 1 and scores[id]
-      local name = names[n]
-      local s = name and key_state(queue, name)
-      local taken = to == 2 and queue.open
-      if s and s.tracked then
-        local limit = s.limit
-        if from == 1 and not score then remove(s, list_no, id, taken) end
-        if holds and from == 2 then s.running = s.running - 1 end
-        if holds and to ~= 2 and not (limit and limit.blocks and (to == 1 or to == 5)) then
-          s.held, holds = s.held - 1, false
-          note(left, queue.name, id)
-        end
-        if to == 2 and (limit or holds) then
-          s.running = s.running + 1
-          if not holds then
-            s.held = s.held + 1
-            note(took, queue.name, id, slot_of(name))
-          end
-          if limit and limit.every > 0 then s.full = take(limit, s.full, 1) end
-        end
-        if score then insert(s, list_no, id, score, holds, from == 1) end
-      elseif score then
-        note(opens, list_no, digits(score), id)
-      elseif from == 1 and not taken then
-        note(closes, list_no, id)
+    if names[n] then
+      local queue = lists[list_no].queue
+      local s, holds, score = key_state(queue, names[n]), slots[id], to == 1 and scores[id]
+      local limit = s.limit
+      if from == 1 and not (K.names and K.names[id]) and (not score or K.was and K.was[id]) then
+        -- The priority is the fourth byte of a record.
+        local level = 10 - (K.was and K.was[id] or string.byte(record_of(id) or '', 4) or 0)
+        remove(s, lane_of(list_no, level), id)
       end
+      if holds and from == 2 then
+        touch(s)
+        s.running = s.running - 1
+      end
+      if holds and to ~= 2 and not (limit and limit.blocks and (to == 1 or to == 5)) then
+        touch(s)
+        s.held, holds = s.held - 1, false
+        note(left, queue.name, id)
+      end
+      if to == 2 and (limit or holds) then
+        touch(s)
+        s.running = s.running + 1
+        if not holds then
+          s.held = s.held + 1
+          note(took, queue.name, id, slot_of(s.name))
+        end
+        if limit and limit.every > 0 then s.full = take(limit, s.full, 1) end
+      end
+      if score then insert(s, list_no, id, score, holds) end
     end
   end
   for of, ids in pairs(left) do call_many('HDEL', key('slots:' .. of), ids) end
   for of, values in pairs(took) do call_many('HSET', key('slots:' .. of), values) end
-  for list_no, ids in pairs(closes) do call_many('ZREM', open_key(list_no), ids) end
-  for list_no, values in pairs(opens) do call_many('ZADD', open_key(list_no), values) end
   local opened = store_keys()
   if opened or free then wake() end
 end

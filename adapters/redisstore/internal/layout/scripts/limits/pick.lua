@@ -1,6 +1,123 @@
 -- Defines K.pick, by which a claim takes tasks from ready lists, the best first, as many as
--- limits let it. It adds them to ids, with their ready scores, and the groups that came from
--- one list; and returns in how many microseconds something changes by itself (-1: never).
+-- limits let it, and by turns where keys take turns. It adds them to ids, with their ready
+-- scores, and the groups that came from one list; and returns in how many microseconds
+-- something changes by itself (-1: never). What it has taken is not among the ready tasks any
+-- more; K.keep is told then which of them are ready again. K.names has the keys of those
+-- that were taken by turns.
+local readers = {}
+K.names = {}
+
+-- left_of is how many more tasks of a key a claim may take.
+local function left_of(s)
+  if not s.limit then return math.huge end
+  return math.min(may_begin(s), s.limit.ordered and 1 or math.huge) - (s.begun or 0)
+end
+
+-- A reader gives the tasks of a ready list in the order in which they are to begin: those of a
+-- list of which keys take turns are read by key, each as many as it may come to.
+--
+-- place puts a key among those that wait for their turns, behind those of the same turn.
+local function place(r, c)
+  local i = #r.line
+  while i >= r.first and r.line[i].at > c.at do
+    r.line[i + 1] = r.line[i]
+    i = i - 1
+  end
+  r.line[i + 1] = c
+end
+
+-- fill reads who comes next of a reader, at most so many.
+local function fill(r, most)
+  local got = redis.call('ZRANGEBYSCORE', r.key, r.low, r.high, 'WITHSCORES', 'LIMIT', r.from, digits(most))
+  r.from, r.more, r.line, r.first = r.from + most, #got == 2 * most, {}, 1
+  if not r.open then
+    for i = 1, #got, 2 do r.line[#r.line + 1] = { id = got[i], score = tonumber(got[i + 1]) } end
+    return
+  end
+  local names = {}
+  for i = 1, #got, 2 do names[#names + 1] = string.sub(got[i], 2) end
+  load_keys(r.list.queue, names)
+  for i, name in ipairs(names) do
+    local c = { s = key_state(r.list.queue, name), lane = lane_of(r.number, string.byte(got[2 * i - 1])), at = tonumber(got[2 * i]),
+      ids = {}, ranks = {}, next = 1, popped = 0, from = 0, more = true }
+    r.line[i], r.all[#r.all + 1] = c, c
+  end
+end
+
+-- read_key reads the next tasks of a key, as many as it may come to if others have as many.
+-- The only one of a reader from which alone is taken is taken at once.
+local function read_key(r, c, most, alone)
+  local n = math.min(left_of(c.s), math.ceil(most / (#r.line - r.first + 1)))
+  local of, got = keyed_key(c.s, c.lane), nil
+  if alone and n == 1 and #c.ids == c.popped then
+    got = redis.call('ZPOPMIN', of)
+    c.popped = c.popped + #got / 2
+  else
+    got = redis.call('ZRANGE', of, c.from, c.from + n - 1, 'WITHSCORES')
+    c.from = c.from + #got / 2
+  end
+  c.more = #got == 2 * n
+  for i = 1, #got, 2 do c.ids[#c.ids + 1], c.ranks[#c.ranks + 1] = got[i], tonumber(got[i + 1]) end
+end
+
+local function score_of(rank) return rank < 0 and rank + AHEAD or rank end
+-- Ageing has readers for each level, and compares them by other scores: see ageing.lua.
+local aged = K.aged or function(score) return score end
+
+-- peek returns the score by which the next task of a reader is compared with others, nil if
+-- there is none.
+local function peek(r, most, alone)
+  while true do
+    local c = r.line[r.first]
+    if not c then
+      if not r.more then return nil end
+      fill(r, most)
+    elseif not r.open then
+      return aged(c.score)
+    else
+      local left = left_of(c.s)
+      if left >= 1 and c.next > #c.ids and c.more then read_key(r, c, most, alone) end
+      if left >= 1 and c.next <= #c.ids then return aged(score_of(c.ranks[c.next])) end
+      r.first = r.first + 1
+      if c.next == 1 then touch(c.s, c.lane) end -- It should not be open.
+    end
+  end
+end
+
+-- shift takes the next task of a reader, which peek has seen.
+local function shift(r)
+  local c = r.line[r.first]
+  r.first = r.first + 1
+  if not r.open then return c.id, digits(c.score) end
+  local n = c.next
+  K.names[c.ids[n]] = c.s.name
+  c.next, c.at, c.s.begun = n + 1, c.at + 1, (c.s.begun or 0) + 1
+  place(r, c)
+  return c.ids[n], digits(score_of(c.ranks[n]))
+end
+
+-- K.keep says that the tasks stay taken that are not among those that are ready again. It is to be
+-- followed by the steps of the tasks, unless alone.
+K.keep = function(again, alone)
+  for _, r in ipairs(readers) do
+    for _, c in ipairs(r.all) do
+      local s, lane, kept = c.s, c.lane, 0
+      s.begun = nil
+      if c.next > 1 or c.popped > 0 then touch(s, lane) end
+      for i, id in ipairs(c.ids) do
+        local keeps, popped = i < c.next and not again[id], i <= c.popped
+        if keeps then kept = kept + 1 end
+        if popped then s.popped[lane] = (s.popped[lane] or 0) + 1 end
+        if keeps and not popped then note(s.removes, lane, id)
+        elseif popped and not keeps then note(s.adds, lane, digits(c.ranks[i]), id)
+        end
+      end
+      if kept > 0 then s.took[lane] = c.at - c.next + kept end
+    end
+  end
+  if alone then store_keys() end
+end
+
 K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
   learn(numbers)
   local rated = {}
@@ -9,7 +126,8 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
   end
   for queue in pairs(rated) do
     for _, name in ipairs(redis.call('ZRANGEBYSCORE', tokens_key(queue), '-inf', digits(now), 'LIMIT', 0, 200)) do
-      if not key_state(queue, name).tracked then redis.call('ZREM', tokens_key(queue), name) end
+      local s = key_state(queue, name)
+      if s.stored then touch(s) else redis.call('ZREM', tokens_key(queue), name) end
     end
   end
   if #touched > 0 then
@@ -64,46 +182,29 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
     return n, not never and at > 0 and at
   end
 
-  -- A claim with ageing has its own heads, and takes from them in its own way: see ageing.lua.
-  local function look(of)
-    local head = redis.call('ZRANGE', of, 0, 0, 'WITHSCORES')
-    return head[2] and { key = of, score = tonumber(head[2]) }
-  end
-  local heads_of = K.heads_of or function(of) return { look(of) or nil } end
-  local take = K.take or function(h, second, count)
-    if second then count = #redis.call('ZRANGEBYSCORE', h.key, '-inf', second, 'LIMIT', 0, digits(count)) end
-    local got = count > 0 and redis.call('ZPOPMIN', h.key, digits(count)) or {}
-    return got, #got > 0 and look(h.key)
-  end
-
-  local heads, of_queue = {}, {}
+  local alone, every = #numbers == 1 and not K.aged, { { '-inf', '+inf' } }
   for i, n in ipairs(numbers) do
     local list = lists[n]
-    local found = heads_of(list and list.queue.open and open_key(n) or ready_keys[i])
-    if #found > 0 then
-      local may, at = room(list)
-      if may >= 1 then
-        for _, h in ipairs(found) do
-          h.list, h.ready = list, ready_keys[i]
-          heads[#heads + 1] = h
-        end
-        if list then of_queue[list.queue] = (of_queue[list.queue] or 0) + 1 end
-      elseif at then
-        sooner(at)
+    local open = list and list.queue.open
+    local of, may, at = open and open_key(n) or ready_keys[i], room(list)
+    if may < 1 then
+      -- Without one that may begin there is no need to look, but for when that changes.
+      if at and redis.call('EXISTS', of) == 1 then sooner(at) end
+    else
+      for _, level in ipairs(K.levels and K.levels(of) or every) do
+        local r = { number = n, list = list, open = open, ready = ready_keys[i], key = of, low = level[1], high = level[2],
+          from = 0, more = true, line = {}, first = 1, all = {}, taken = {} }
+        -- Of several readers the heads are compared first.
+        r.score = peek(r, alone and math.min(max, may) or 1, alone)
+        readers[#readers + 1] = r
       end
     end
   end
 
-  -- Where a key has open tasks in several lists, each has as many as may begin in all.
-  local began, skipped = {}, {}
-  local function admits(queue, id)
-    local name = key_of(id)
-    local s = name and key_state(queue, name)
-    if not s or not s.limit or s.limit.ordered then return true end
-    began[s] = (began[s] or 0) + 1
-    return began[s] <= math.min(s.limit.most - s.running, tokens(s.limit, s.full))
+  local heads = {}
+  for _, r in ipairs(readers) do
+    if r.score then heads[#heads + 1] = r end
   end
-
   while #heads > 0 and #ids < max do
     local best, second = 1, nil
     for i = 2, #heads do
@@ -114,37 +215,36 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
         second = heads[i].score
       end
     end
-    local h = heads[best]
-    local count = math.min(max - #ids, (room(h.list)))
-    local got, after = take(h, second, count)
-    local first, taken = #ids + 1, {}
-    for i = 1, #got, 2 do
-      if h.key == h.ready or of_queue[h.list.queue] < 2 or admits(h.list.queue, got[i]) then
-        ids[#ids + 1], scores[#ids + 1] = got[i], got[i + 1]
-        taken[#taken + 1] = got[i]
-      else
-        skipped[h.key] = skipped[h.key] or {}
-        table.insert(skipped[h.key], got[i + 1])
-        table.insert(skipped[h.key], got[i])
+    local r = heads[best]
+    local first = #ids + 1
+    if not alone then
+      if #r.taken == 0 then r.from, r.line, r.first, r.all, r.more = 0, {}, 1, {}, true end
+      r.score = peek(r, math.min(max - #ids, (room(r.list))), false)
+    end
+    while r.score and #ids < max and (not second or r.score <= second) and room(r.list) >= 1 do
+      local n = #ids + 1
+      ids[n], scores[n] = shift(r)
+      r.taken[#r.taken + 1] = n
+      for _, of in ipairs(r.list and { r.list.queue, r.list.type } or {}) do
+        if of.limit then left[of.limit.name] = left[of.limit.name] - 1 end
       end
+      r.score = n < max and room(r.list) >= 1 and peek(r, math.min(max - n, (room(r.list))), alone)
     end
-    if #taken > 0 then
-      groups[#groups + 1] = { key = h.ready, open = h.key ~= h.ready and h.key, first = first, last = #ids }
-      if h.key ~= h.ready then call_many('ZREM', h.ready, taken) end
-      for _, of in ipairs(h.list and { h.list.queue, h.list.type } or {}) do
-        if of.limit then left[of.limit.name] = left[of.limit.name] - #taken end
-      end
-    end
-    if after then
-      after.list, after.ready, heads[best] = h.list, h.ready, after
-    else
-      table.remove(heads, best)
-    end
+    if #ids >= first then groups[#groups + 1] = { key = r.ready, first = first, last = #ids } end
     for i = #heads, 1, -1 do
-      if room(heads[i].list) < 1 then table.remove(heads, i) end
+      if not heads[i].score or room(heads[i].list) < 1 then table.remove(heads, i) end
     end
   end
-  for of, back in pairs(skipped) do call_many('ZADD', of, back) end
+  for _, r in ipairs(readers) do
+    local all = {}
+    for i, n in ipairs(r.taken) do all[i] = ids[n] end
+    if #all > 0 and change_many('ZREM', r.ready, all) < #all then
+      -- One that was not among the ready tasks is not given out, if it is another's.
+      for i, s in ipairs(get_many('HMGET', key('state'), all)) do
+        if s and string.byte(s) % 8 ~= 1 then ids[r.taken[i]] = '' end
+      end
+    end
+  end
 
   local function count(list, by)
     for _, of in ipairs(list and { list.queue, list.type } or {}) do

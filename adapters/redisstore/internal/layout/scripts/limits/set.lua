@@ -105,14 +105,17 @@ if old_target == target and was == kept and queue_of(target) and
   string.find(redis.call('HGET', limited, 'm:' .. queue_of(target)) or '', '^2%d+$') then queues = {} end
 local out = { 1 }
 for queue in pairs(queues) do
-  local of, has = redis.call('HMGET', limited, 'r:' .. queue, 'x:' .. queue), 'm:' .. queue
-  if not of[1] and not of[2] then redis.call('HDEL', limited, has)
+  local of, has = redis.call('HMGET', limited, 'r:' .. queue, 'x:' .. queue, 'f:' .. queue), 'm:' .. queue
+  if not of[1] and not of[2] and not of[3] then redis.call('HDEL', limited, has)
   else
     redis.call('HSET', limited, has, string.sub(redis.call('HGET', limited, has) or '0', 1, 1) .. digits(now) .. '+')
   end
   out[#out + 1] = queue
 end
-if deletes and others == 0 then
+local last = deletes and others == 0
+local all = last and redis.call('HGETALL', limited) or {}
+for i = 1, #all, 2 do last = last and string.sub(all[i], 1, 2) ~= 'f:' end
+if last then
   redis.call('DEL', limited)
   follow((string.gsub(m[2], 'l', '')), m[2] == 'l' and ARGV[5] or ARGV[4])
 end

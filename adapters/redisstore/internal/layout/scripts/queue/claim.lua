@@ -155,6 +155,7 @@ if #ids == 0 then
   if emit then emit_all(now) end
   -- A removal first lets the rest through when memory is full.
   redis.call('HDEL', K.meta, '')
+  if K.keep then K.keep({}, true) end
   redis.call('HSET', K.meta, 'idle', 1)
   return { next_due, 0 }
 end
@@ -162,7 +163,8 @@ end
 local ends = digits(now + lease)
 -- The offsets into a state are those of its description in common.lua.
 local out, leases, changed, timed, late = { next_due, now + lease }, {}, {}, {}, false
-local o, c, taken, part, frees, along = 2, 0, 0, 8, {}, nil
+-- again has those that were taken and are ready again.
+local o, c, taken, part, frees, again, along = 2, 0, 0, 8, {}, {}, nil
 if follow and string.find(follow, 'g', 1, true) then
   local function key(name) return string.sub(K.meta, 1, -5) .. name end
   -- include: groups/claim
@@ -252,12 +254,10 @@ if taken < #ids then
       if ids[i] ~= '' then
         back[#back + 1] = scores[i]
         back[#back + 1] = ids[i]
+        again[ids[i]] = true
       end
     end
-    if #back > 0 then
-      call_many('ZADD', g.key, back)
-      if g.open then call_many('ZADD', g.open, back) end
-    end
+    if #back > 0 then call_many('ZADD', g.key, back) end
   end
 end
 if #frees > 0 then
@@ -265,6 +265,7 @@ if #frees > 0 then
     if key and redis.call('HGET', KEYS[11], key) == frees[i] then redis.call('HDEL', KEYS[11], key) end
   end
 end
+if K.keep then K.keep(again, c == 0) end
 if c > 0 then
   if emit then
     for n = 1, c do emit(changed[2 * n - 1], 1, 2, byte(changed[2 * n], 4), (unpack_from('>H', changed[2 * n], 2))) end

@@ -19,11 +19,11 @@ if (m[4] or '') ~= ARGV[2] or count < 0 and not string.find(m[5] or '', 'g', 1, 
 count = math.abs(count)
 local now = store_now(ARGV[1])
 local seq = math.max(now - SEQUENCE_START, tonumber(m[1] or 0) + 1) - 1
-local emit, emit_all, records
+local emit, emit_all, records, was
 local reads, follow = m[3] and (tonumber(m[3]) or 0) > now, m[5]
 if reads or follow then
-  records = {}
-  local K = { meta = meta, events = KEYS[7], records = records }
+  records, was = {}, {}
+  local K = { meta = meta, events = KEYS[7], records = records, was = was }
   -- include: queue/steps
 end
 
@@ -165,7 +165,10 @@ if #replaces > 0 then
           is_ready = true
         end
         changes[#changes + 1] = { id, new, pack_state(t), from }
-        if emit then emit(id, PENDING, PENDING, 0, list_no) end
+        if emit then
+          emit(id, PENDING, PENDING, 0, list_no)
+          was[id] = string.byte(old, 4)
+        end
       end
     end
   end

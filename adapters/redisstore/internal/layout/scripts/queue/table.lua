@@ -19,7 +19,8 @@
 -- 'groups' to have the groups of tasks followed, or '', then names to add, or to open.
 -- Reply: the epoch ('' if there is no table, that of a table of another number of
 -- partitions alone), then name and number of each ready list, field and time of each
--- pause, and '+' and 1 if groups are followed; a name that found no room is missing. {-1, layout} if the layout is a later
+-- pause, "*QUEUE" of each queue whose keys take turns, with 1, or 0 while its tasks are
+-- being found, and '+' and 1 if groups are followed; a name that found no room is missing. {-1, layout} if the layout is a later
 -- one, {-2} if the table is damaged.
 -- include: limits/names
 local lists, meta = KEYS[1], KEYS[2]
@@ -97,5 +98,18 @@ end
 if string.find(follow, 'g', 1, true) then
   out[#out + 1] = '+'
   out[#out + 1] = 1
+end
+if string.find(follow, 'l', 1, true) then
+  -- As limits/common.lua says.
+  local limited = redis.call('HGETALL', string.sub(meta, 1, -5) .. 'limited')
+  local stage = {}
+  for i = 1, #limited, 2 do stage[limited[i]] = limited[i + 1] end
+  for field in pairs(stage) do
+    local queue = string.match(field, '^f:(.*)$')
+    if queue then
+      out[#out + 1] = '*' .. queue
+      out[#out + 1] = string.find(stage['m:' .. queue] or '', '^2%d+$') and '1' or '0'
+    end
+  end
 end
 return out

@@ -1,7 +1,7 @@
 -- Counts the tasks of each limit of a queue or type that run, and corrects what is stored
 -- of them if it is asked to.
 -- KEYS: meta. ARGV: clock offset, 'repair' or ''.
--- Reply: the queues with limits of keys, the limits that say other than is kept to, the
+-- Reply: the queues whose keys have limits or take turns, the limits that say other than is kept to, the
 -- limits whose count was wrong, and those of a change that has not come to its end.
 local meta, K = KEYS[1], {}
 local now = store_now(ARGV[1])
@@ -38,6 +38,11 @@ for i = 1, #all, 2 do
       queues_of[#queues_of + 1] = of
     end
   end
+end
+local fields = redis.call('HGETALL', limited)
+for i = 1, #fields, 2 do
+  local of = string.match(fields[i], '^f:(.*)$')
+  if of and not seen[of] and string.find(redis.call('HGET', limited, 'm:' .. of) or '', '^2%d+$') then queues_of[#queues_of + 1] = of end
 end
 if ARGV[2] == 'repair' and #wrong > 0 then wake() end
 return { queues_of, broken, wrong, unbuilt }

@@ -1,4 +1,4 @@
--- Compares one page of what is known of the limits of a queue's keys with the tasks, and
+-- Compares one page of what is known of the limits and turns of a queue's keys with the tasks, and
 -- mends what is wrong if it is asked to. Each page is seen between two steps.
 -- KEYS: ready lists, meta. ARGV: cursor, how much to look at, clock offset, queue, what to
 -- look at: 'open', 'ready', 'active', 'slots' or 'keys'; ready list (of the first two),
@@ -30,33 +30,65 @@ local function holds(id, name)
 end
 local checks = {}
 
+-- look_at finds the tasks of a key that are not ready, and returns how many others there are. All of
+-- a key are looked at, and they may be many: a page has fewer keys then.
+local function look_at(s, lane)
+  local of = keyed_key(s, lane)
+  local ids, strays = redis.call('ZRANGE', of, 0, -1), {}
+  out[2] = out[2] + 16 * #ids
+  for i, score in ipairs(get_many('ZMSCORE', key('ready:' .. list_of(lane)), ids)) do
+    if not score or 16 * list_of(lane) + level_of(tonumber(score)) ~= lane then
+      report(ids[i], 'limit_task_stray', 'keyed:' .. lane .. ':' .. s.id, 'it is among the tasks of its key that wait, and is not ready', 'removed')
+      strays[#strays + 1] = ids[i]
+    end
+  end
+  if repair and #strays > 0 then
+    call_many('ZREM', of, strays)
+    touch(s, lane)
+  end
+  return #ids, #strays
+end
+-- opens reports whether a key is to be open in a lane.
+local function opens(s, lane)
+  touch(s, lane)
+  return (open_lanes(s))[lane]
+end
+
 checks.open = function()
   local page = page_of('ZSCAN', 'open:' .. list_no)
   for i = 1, #page, 2 do
-    if not redis.call('ZSCORE', key('ready:' .. list_no), page[i]) then
-      report(page[i], 'limit_task_stray', 'open:' .. list_no, 'it may begin by its limit, and is not ready', 'removed')
+    local s, lane = key_state(queue, string.sub(page[i], 2)), lane_of(list_no, string.byte(page[i]) or 0)
+    if page[i] ~= member_of(lane, s.name) then
+      report('', 'limit_task_stray', 'open:' .. list_no, 'it is no key that may begin', 'removed')
       if repair then redis.call('ZREM', open_key(list_no), page[i]) end
+    else
+      if not s.stored then look_at(s, lane) end
+      if not opens(s, lane) then
+        report('', 'limit_task_stray', 'open:' .. list_no, string.format('key %.80q may begin, and has no task that may', s.name), 'removed')
+      elseif lane_of(list_no, level_of(tonumber(page[i + 1]))) ~= lane then
+        report('', 'limit_turn_wrong', 'open:' .. list_no, string.format('key %.80q has its turn among those of another priority', s.name), 'put in its place')
+        if repair then redis.call('ZREM', open_key(list_no), page[i]) end
+      end
     end
   end
 end
 
 checks.ready = function()
-  local page = page_of('ZSCAN', 'ready:' .. list_no)
+  local page, seen = page_of('ZSCAN', 'ready:' .. list_no), {}
   for i = 1, #page, 2 do
     local id, score = page[i], tonumber(page[i + 1])
-    local name = key_of(id)
-    local s = name and key_state(queue, name)
-    if s and s.tracked then
-      local has = redis.call('HGET', key(slots_key), id)
-      local at = redis.call('ZSCORE', keyed_key(s, list_no), id)
-      if not at or tonumber(at) ~= (has and score - AHEAD or score) then
-        report(id, 'limit_task_missing', 'keyed:' .. list_no .. ':' .. s.id, 'it is ready, and not at its place among the tasks of its key', 'put in its place')
-        if repair then insert(s, list_no, id, score, has, true) end
-      end
-    elseif not redis.call('ZSCORE', open_key(list_no), id) then
-      report(id, 'limit_task_missing', 'open:' .. list_no, 'it is ready and under no limit of keys, and held back', 'put among those that may begin')
-      if repair then redis.call('ZADD', open_key(list_no), digits(score), id) end
+    local s, lane = key_state(queue, key_of(id) or ''), lane_of(list_no, level_of(score))
+    local has = redis.call('HGET', key(slots_key), id)
+    local at = redis.call('ZSCORE', keyed_key(s, lane), id)
+    if not at or tonumber(at) ~= (has and score - AHEAD or score) then
+      report(id, 'limit_task_missing', 'keyed:' .. lane .. ':' .. s.id, 'it is ready, and not at its place among the tasks of its key', 'put in its place')
+      if repair then insert(s, list_no, id, score, has) end
     end
+    -- What a token lets begin is opened by the next claim.
+    if not seen[lane .. s.id] and not (s.limit and s.limit.every > 0) and opens(s, lane) and not redis.call('ZSCORE', open_key(list_no), member_of(lane, s.name)) then
+      report('', 'limit_task_missing', 'open:' .. list_no, string.format('key %.80q has a task that may begin, and is held back', s.name), 'put among those that may begin')
+    end
+    seen[lane .. s.id] = true
   end
 end
 
@@ -72,6 +104,7 @@ checks.active = function()
       report(page[i], 'limit_slot_missing', slots_key, 'it runs, and has no slot of its key', 'given one')
       if repair then
         redis.call('HSET', key(slots_key), page[i], slot_of(name))
+        touch(s)
         s.held, s.running = s.held + 1, s.running + 1
       end
     end
@@ -88,9 +121,10 @@ checks.slots = function()
       report(id, 'limit_slot_stray', slots_key, 'it has a slot of its key, and ' .. (t and 'does not run' or 'never ran'), 'freed the slot')
       if repair then
         redis.call('HDEL', key(slots_key), id)
+        touch(s)
         s.held = s.held - 1
         local score = t and t.status == PENDING and redis.call('ZSCORE', key('ready:' .. t.list_no), id)
-        if score then insert(s, t.list_no, id, tonumber(score), false, true) end
+        if score then insert(s, t.list_no, id, tonumber(score), false) end
       end
     end
   end
@@ -105,6 +139,16 @@ checks.keys = function()
   end
   if cursor == '0' then
     for name in pairs(held) do names[name] = true end
+    -- The sum is looked at if that does not take long.
+    if redis.call('HLEN', key(keys_key)) <= 10000 then
+      local sum = 0
+      local raws = redis.call('HGETALL', key(keys_key))
+      for i = 2, #raws, 2 do sum = sum + (#raws[i] >= KEY_STATE_SIZE and struct.unpack('>I4', raws[i], 29) or 0) end
+      if sum ~= (tonumber(redis.call('HGET', limited, 'w:' .. queue.name)) or 0) then
+        report('', 'limit_count_wrong', 'limited', 'the tasks that limits of keys hold back are others than those counted', 'counted anew')
+        if repair then redis.call('HSET', limited, 'w:' .. queue.name, sum) end
+      end
+    end
   end
   local page, numbers = page_of('HSCAN', keys_key), {}
   for i = 1, #page, 2 do names[page[i]] = true end
@@ -116,48 +160,23 @@ checks.keys = function()
   for name in pairs(names) do
     local s = key_state(queue, name)
     local wrong = s.held ~= (held[name] or 0) or s.running ~= (running[name] or 0)
+    s.held, s.running = held[name] or 0, running[name] or 0
     for _, n in ipairs(numbers) do
-      local g, of = s.lists[n] or { ready = 0, open = 0 }, keyed_key(s, n)
-      -- All of a key are looked at, and they may be many: a page has fewer keys then.
-      local ids = redis.call('ZRANGE', of, 0, -1)
-      local ready, open, strays, opens = get_many('ZMSCORE', key('ready:' .. n), ids), get_many('ZMSCORE', open_key(n), ids), {}, 0
-      out[2] = out[2] + 16 * #ids
-      for i, id in ipairs(ids) do
-        if not ready[i] then
-          report(id, 'limit_task_stray', 'keyed:' .. n .. ':' .. s.id, 'it is among the tasks of its key that wait, and is not ready', 'removed')
-          strays[#strays + 1] = id
-        end
-        wrong = wrong or (open[i] and true or false) ~= (i <= g.open)
-        opens = opens + (open[i] and 1 or 0)
-      end
-      wrong = wrong or g.ready ~= #ids or g.open ~= opens
-      if repair and (wrong or #strays > 0) and #ids > 0 then
-        call_many('ZREM', open_key(n), ids)
-        if #strays > 0 then call_many('ZREM', of, strays) end
-        s.lists[n] = #ids > #strays and { ready = #ids - #strays, open = 0 } or nil
-      elseif repair and wrong then
-        s.lists[n] = nil
-      end
-    end
-    if s.at > 0 and not redis.call('ZSCORE', tokens_key(queue), s.name) then
-      wrong, s.at = true, 0
-    end
-    -- What a token lets begin is opened by the next claim.
-    if not wrong and not (s.limit and s.limit.every > 0) then wrong = (settle(s)) end
-    opening, closing = {}, {}
-    if wrong then
-      report('', 'limit_count_wrong', keys_key, string.format('what is known of key %.80q is not what its tasks say', name), 'counted anew')
-      s.held, s.running = held[name] or 0, running[name] or 0
-      if repair then
-        for _, g in pairs(s.lists) do g.open = math.min(g.open, g.ready) end
-        for n, g in pairs(s.lists) do
-          if g.open > 0 then
-            call_many('ZREM', open_key(n), redis.call('ZRANGE', keyed_key(s, n), 0, -1))
-            g.open = 0
-          end
+      for lane = lane_of(n, 0), lane_of(n, 15) do
+        local ready, strays = look_at(s, lane)
+        if s.limit and (s.lanes[lane] or 0) ~= ready or strays > 0 then
+          wrong, s.lanes[lane] = true, nil
+          touch(s, lane)
         end
       end
     end
+    touch(s)
+    if s.at > 0 and not redis.call('ZSCORE', tokens_key(queue), s.name) then wrong, s.at = true, 0 end
+    if not wrong and not (s.limit and s.limit.every > 0) then
+      local _, waiting = open_lanes(s)
+      wrong = waiting ~= s.waiting
+    end
+    if wrong then report('', 'limit_count_wrong', keys_key, string.format('what is known of key %.80q is not what its tasks say', name), 'counted anew') end
   end
 end
 
