@@ -266,8 +266,7 @@ type TaskConsumer interface {
 	// tasks which may begin, none is claimed from twice before each of the others is once.
 	// Tasks without a key are one more key in this. A key that had no such tasks for a while
 	// comes in its turn and has no other advantage. Within a key the oldest comes first, also
-	// if it was claimed before. A store may do without turns, as Redis does now: then the
-	// oldest comes first, whatever its key.
+	// if it was claimed before.
 	//
 	// A task with a Group takes along further members of its group, the oldest first whatever
 	// their priority, to its GroupSize in all, as far as MaxBytes and the limits of queue and

@@ -43,7 +43,7 @@ func (w *world) store(t *testing.T) portstest.Store {
 	t.Helper()
 	db := w.open(t)
 	return portstest.Store{
-		Queue: db, Queues: db, Limits: db, Turns: true, Events: db, Runs: db, Schedulers: db, Schedules: db, Workflows: db, Logs: db,
+		Queue: db, Queues: db, Limits: db, Events: db, Runs: db, Schedulers: db, Schedules: db, Workflows: db, Logs: db,
 		Verifier: db, MendsNothing: true,
 		Harm: func(t *testing.T) {
 			t.Helper()

@@ -230,8 +230,10 @@ func (q *brokenQueue) aged() {
 }
 
 var turnSabotages = map[string]sabotage[*brokenQueue]{
-	"the oldest comes first": {"Turns/the_keys_of_a_queue_and_type_take_turns", (*brokenQueue).aged},
-	"who comes late waits":   {"Turns/a_key_that_comes_late_takes_its_turn_at_once,_and_has_no_other_advantage", (*brokenQueue).aged},
+	"the oldest comes first":     {"Turns/the_keys_of_a_queue_and_type_take_turns", (*brokenQueue).aged},
+	"who has no key comes first": {"Turns/turns_begin_with_the_first_task_that_has_a_key", (*brokenQueue).aged},
+	"who is gone has a turn":     {"Turns/tasks_that_are_gone_take_no_turns", (*brokenQueue).aged},
+	"who comes late waits":       {"Turns/a_key_that_comes_late_takes_its_turn_at_once,_and_has_no_other_advantage", (*brokenQueue).aged},
 	"who was held back catches up": {"Turns/a_key_that_may_not_begin_misses_its_turns", func(q *brokenQueue) {
 		var free atomic.Bool
 		q.unlimit = func(ctx context.Context, name string) error {

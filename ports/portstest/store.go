@@ -27,8 +27,6 @@ type Store struct {
 
 	// Groups is whether the tasks of a group come together, as Dequeue promises.
 	Groups bool
-	// Turns is whether the keys of a queue take turns, as Dequeue promises.
-	Turns bool
 	// Advance moves the store's clock forward. It is required.
 	Advance func(d time.Duration)
 	// Reopen returns another handle on the same store, as another process would have.
@@ -74,7 +72,7 @@ var suites = []struct {
 	{"Unique", (*Store).hasQueue, uniqueCases},
 	{"Claim", (*Store).hasQueue, claimCases},
 	{"Ageing", (*Store).hasQueue, ageingCases},
-	{"Turns", (*Store).hasTurns, turnCases},
+	{"Turns", (*Store).hasLimits, turnCases},
 	{"Groups", (*Store).hasGroups, groupCases},
 	{"Settle", (*Store).hasQueue, settleCases},
 	{"Manage", (*Store).hasQueue, manageCases},
@@ -107,7 +105,6 @@ var suites = []struct {
 func (s *Store) hasQueue() bool      { return s.Queue != nil }
 func (s *Store) hasQueues() bool     { return s.Queues != nil }
 func (s *Store) hasLimits() bool     { return s.Limits != nil }
-func (s *Store) hasTurns() bool      { return s.Turns && s.hasLimits() }
 func (s *Store) hasGroups() bool     { return s.Groups && s.hasLimits() }
 func (s *Store) hasSchedulers() bool { return s.Schedulers != nil }
 func (s *Store) hasSchedules() bool  { return s.Schedules != nil }

@@ -126,6 +126,37 @@ var turnCases = []storeCase{
 		},
 	},
 	{
+		name:    "turns begin with the first task that has a key",
+		promise: "Tasks without a key are one more key in this.",
+		run: func(t *testing.T, q *storeTest) {
+			q.addOf(t, 60, "")
+			q.addOf(t, 5, "a")
+			q.addOf(t, 20, "", withPriority(domain.PriorityHigh))
+			for part, order := range q.drain(t, 3) {
+				requireTurns(t, order[min(len(order), 20):])
+				if q.Partition == nil {
+					require.Equal(t, slices.Repeat([]string{""}, 20), order[:20], "%d", part)
+				}
+			}
+		},
+	},
+	{
+		name:    "tasks that are gone take no turns",
+		promise: "Of keys that have ready tasks which may begin, none is claimed from twice before each of the others is once.",
+		run: func(t *testing.T, q *storeTest) {
+			a := q.addOf(t, 40, "a")
+			other := q.beside("a", "b")
+			b := q.addOf(t, 20, other)
+			require.NoError(t, q.Queue.CancelTask(t.Context(), idsOf(a[:20])...))
+			require.NoError(t, q.Queue.DeleteTask(t.Context(), idsOf(b[:4])...))
+			last := q.addOf(t, 2, other)
+			for _, order := range q.drain(t, 1) {
+				requireTurns(t, order)
+			}
+			require.Greater(t, q.get(t, a[38].ID).StartedAt, q.get(t, last[1].ID).StartedAt)
+		},
+	},
+	{
 		name:    "a key that may not begin misses its turns",
 		promise: "Of keys that have ready tasks which may begin, none is claimed from twice before each of the others is once.",
 		run: func(t *testing.T, q *storeTest) {

@@ -52,7 +52,7 @@ func TestBrokenLimitsAreFoundAndMended(t *testing.T) {
 		"a count of what waits that is wrong": {[]string{verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
 			p.Do(t, "HINCRBY", p.Key("limited"), "w:default", 3)
 		}},
-		"a task of no key that is none": {[]string{verify.KindLimitTaskStray, verify.KindLimitTurnWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
+		"a task of no key that is none": {[]string{verify.KindLimitTaskStray}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
 			p.Do(t, "ZADD", p.Key("keyed:5:default|"), 1, "nobody of 16 byte")
 		}},
 		"a task of a key that is none": {[]string{verify.KindLimitTaskStray, verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {

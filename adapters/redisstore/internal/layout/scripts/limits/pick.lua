@@ -62,7 +62,7 @@ end
 
 local function score_of(rank) return rank < 0 and rank + AHEAD or rank end
 -- Ageing has readers for each level, and compares them by other scores: see ageing.lua.
-local aged = K.aged or function(score) return score end
+local function aged(score) return K.aged and K.aged(score) or score end
 
 -- peek returns the score by which the next task of a reader is compared with others, nil if
 -- there is none.
