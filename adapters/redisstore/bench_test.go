@@ -1,11 +1,15 @@
 package redisstore_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
@@ -174,6 +178,69 @@ func BenchmarkLimitedKeys(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
 			b.ReportMetric((before-begin)*1e6/float64(b.N), "enqueue-server-µs/op")
 			b.ReportMetric((serverCPU(b, rdb)-before)*1e6/float64(b.N), "run-server-µs/op")
+		})
+	}
+}
+
+// BenchmarkTenants measures how long the tasks of a tenant wait, one in each 10 ms for 10 s, alone and
+// beside 100,000 of another one, with ten workers.
+func BenchmarkTenants(b *testing.B) {
+	for _, others := range []int{0, 100_000} {
+		b.Run(strconv.Itoa(others), func(b *testing.B) {
+			client, err := redisstore.Open(b.Context(), redisstore.Config{URL: redistest.Start(b).URL()})
+			require.NoError(b, err)
+			b.Cleanup(func() { require.NoError(b, client.Close()) })
+			task := func(key string) *domain.Task {
+				t := domain.NewTask(uuid.Must(uuid.NewV7()), "work", nil)
+				t.Key = key
+				return t
+			}
+			for done := 0; done < others; done += 1000 {
+				tasks := make([]*domain.Task, 1000)
+				for i := range tasks {
+					tasks[i] = task("a")
+				}
+				_, err := client.Enqueue(b.Context(), tasks...)
+				require.NoError(b, err)
+			}
+			ctx, stop := context.WithCancel(b.Context())
+			var workers sync.WaitGroup
+			var mu sync.Mutex
+			var waits []time.Duration
+			for range 10 {
+				workers.Go(func() {
+					for ctx.Err() == nil {
+						claimed, err := client.Dequeue(ctx, ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute, Wait: time.Second})
+						if err != nil || len(claimed) == 0 {
+							continue
+						}
+						if claimed[0].Key == "b" {
+							mu.Lock()
+							waits = append(waits, time.Since(claimed[0].CreatedAt))
+							mu.Unlock()
+						}
+						_ = client.UpdateTask(ctx, ports.TaskUpdate{Lease: *claimed[0].Lease, Outcome: ports.OutcomeCompleted})
+					}
+				})
+			}
+			const tasks = 1000
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
+			for range tasks {
+				<-tick.C
+				_, err := client.Enqueue(b.Context(), task("b"))
+				require.NoError(b, err)
+			}
+			require.Eventually(b, func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return len(waits) == tasks
+			}, time.Minute, 10*time.Millisecond)
+			stop()
+			workers.Wait()
+			slices.Sort(waits)
+			b.ReportMetric(float64(waits[tasks/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(waits[tasks*99/100].Microseconds())/1000, "p99-ms")
 		})
 	}
 }
