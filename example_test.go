@@ -218,3 +218,42 @@ func ExampleDeclare() {
 	// hello Grace <nil>
 	// <nil>
 }
+
+// Tasks of a group run together: here three whose rows are stored by one call.
+func ExampleHandleGroup() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	q := logsift.New(memstore.New(memstore.Config{}), logsift.Options{})
+	save := logsift.HandleGroup(q, "save", func(_ context.Context, rows []string) ([]logsift.Result[int], error) {
+		fmt.Println("store", rows)
+		results := make([]logsift.Result[int], len(rows))
+		for i, row := range rows {
+			if row == "" {
+				results[i].Err = logsift.Permanent(errors.New("an empty row"))
+				continue
+			}
+			results[i].Value = i + 1
+		}
+		return results, nil
+	}, logsift.GroupSize(3), logsift.GroupAge(time.Minute))
+	if err := q.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	tasks, err := save.EnqueueMany(ctx, []string{"a", "", "c"}, logsift.Group("table-7"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, task := range tasks {
+		number, err := task.Wait(ctx)
+		fmt.Println(number, err != nil)
+	}
+	fmt.Println(q.Stop(ctx))
+	// Output:
+	// store [a  c]
+	// 1 false
+	// 0 true
+	// 3 false
+	// <nil>
+}

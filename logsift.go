@@ -170,7 +170,11 @@ func (q *Queue) handle(taskType domain.TaskType, h Handler) error {
 		return nil
 	}
 	p := &processor{next: h}
-	err := q.scheduler.RegisterProcessor(taskType, p)
+	var registered ports.TaskProcessor = p
+	if _, ok := h.(groupHandler); ok {
+		registered = groupProcessor{p}
+	}
+	err := q.scheduler.RegisterProcessor(taskType, registered)
 	if err == nil {
 		q.processors = append(q.processors, p)
 	}

@@ -471,3 +471,100 @@ func TestWorkflowsRunOnEachStore(t *testing.T) {
 		require.ErrorContains(t, q.SubmitAs(t.Context(), uuid.New(), "", a, b.After("c")), "tasks.1.after must be the ref of a task")
 	})
 }
+
+func TestGroupsRunTogetherOnEachStore(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, store logsift.Store) {
+		if _, ok := store.(*sqlitestore.DB); ok {
+			t.Skip("it gathers no groups yet")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		q := logsift.New(store, logsift.Options{Workers: 2})
+		rounds := make(chan domain.TaskID, 10)
+		q.Use(func(next logsift.Handler) logsift.Handler {
+			return logsift.HandlerFunc(func(ctx context.Context, task *logsift.StoredTask) ([]byte, error) {
+				rounds <- task.ID
+				return next.Process(ctx, task)
+			})
+		})
+		type seen struct {
+			in  []int
+			ids []domain.TaskID
+		}
+		runs := make(chan seen, 10)
+		double := logsift.HandleGroup(q, "double", func(ctx context.Context, in []int) ([]logsift.Result[int], error) {
+			run, out := seen{in: in}, make([]logsift.Result[int], len(in))
+			for i, n := range in {
+				run.ids = append(run.ids, logsift.Task(logsift.TaskIn(ctx, i)).ID)
+				if out[i].Value = 2 * n; n < 0 {
+					out[i].Err = logsift.Permanent(errors.New("negative"))
+				}
+			}
+			logsift.Task(logsift.TaskIn(ctx, 0)).Log("first of these")
+			runs <- run
+			return out, nil
+		}, logsift.GroupSize(5), logsift.GroupAge(time.Hour))
+		start(t, q)
+
+		tasks, err := double.EnqueueMany(t.Context(), []int{1, 2, -3, 4})
+		require.NoError(t, err)
+		stored, err := store.GetTask(t.Context(), tasks[0].ID)
+		require.NoError(t, err)
+		require.Equal(t, []any{"default", 5, time.Hour}, []any{stored.Group, stored.GroupSize, stored.GroupAge})
+		broken := stored.AsEnqueued()
+		broken.ID, broken.Payload, broken.ScheduledAt = uuid.New(), []byte(`"no number"`), time.Time{}
+		_, err = store.Enqueue(t.Context(), broken)
+		require.NoError(t, err)
+		for i, want := range []int{2, 4, 0, 8} {
+			got, err := tasks[i].Wait(ctx)
+			require.Equal(t, want, got)
+			require.Equal(t, want == 0, err != nil)
+		}
+		run := <-runs
+		require.Equal(t, []int{1, 2, -3, 4}, run.in)
+		for i, id := range run.ids {
+			require.Equal(t, tasks[i].ID, id)
+		}
+		_, err = double.Task(broken.ID).Wait(ctx)
+		require.ErrorContains(t, err, "is FAILED: payload of a task double")
+		require.Eventually(t, func() bool {
+			first, _, err := store.(ports.LogStore).ListBatch(t.Context(), tasks[0].ID, 0, 10)
+			second, _, err2 := store.(ports.LogStore).ListBatch(t.Context(), tasks[1].ID, 0, 10)
+			return err == nil && err2 == nil && len(first) == 1 && len(second) == 0
+		}, 10*time.Second, 10*time.Millisecond)
+
+		alone, err := double.Enqueue(t.Context(), 7, logsift.In(time.Millisecond))
+		require.NoError(t, err)
+		got, err := alone.Wait(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 14, got)
+		require.Equal(t, []domain.TaskID{alone.ID}, (<-runs).ids)
+		require.Equal(t, []domain.TaskID{tasks[0].ID, alone.ID}, []domain.TaskID{<-rounds, <-rounds})
+		require.Empty(t, rounds, "middleware is round each run once")
+		_, err = double.Enqueue(t.Context(), 8, logsift.Group("g"), logsift.Key("k"))
+		require.ErrorIs(t, err, logsift.ErrInvalid)
+	})
+}
+
+func TestWhatFailsAWholeGroup(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]func([]int) ([]logsift.Result[int], error){
+		"the handler has no luck":                               func([]int) ([]logsift.Result[int], error) { return nil, errors.New("the handler has no luck") },
+		"the handler gave 1 results for the 2 tasks of a group": func([]int) ([]logsift.Result[int], error) { return make([]logsift.Result[int], 1), nil },
+	} {
+		store := queuetest.New(t)
+		q := logsift.New(store, logsift.Options{})
+		both := logsift.HandleGroup(q, "both", func(_ context.Context, in []int) ([]logsift.Result[int], error) { return f(in) }, logsift.MaxRetries(0))
+		tasks, err := both.EnqueueMany(t.Context(), []int{1, 2}, logsift.GroupSize(3))
+		require.NoError(t, err)
+		store.Run(q)
+		require.Equal(t, domain.TaskStatusPending, store.Tasks("both")[1].Status, "they wait for a third")
+		store.Advance(domain.DefaultGroupAge)
+		store.Run(q)
+		for _, task := range tasks {
+			_, err := task.Wait(t.Context())
+			require.ErrorContains(t, err, name)
+		}
+	}
+}

@@ -28,19 +28,15 @@ type Type[In, Out any] struct {
 // domain.ValidateName refuses, or a type that has a handler.
 func Handle[In, Out any](q *Queue, name string, f func(ctx context.Context, in In) (Out, error), opts ...Option) *Type[In, Out] {
 	return newType[In, Out](q, name, HandlerFunc(func(ctx context.Context, task *domain.Task) ([]byte, error) {
-		var in In
-		if err := json.Unmarshal(task.Payload, &in); err != nil {
-			return nil, domain.Permanent(fmt.Errorf("payload of a task %s: %w", task.Type, err))
+		in, err := decodePayload[In](task)
+		if err != nil {
+			return nil, err
 		}
 		out, err := f(ctx, in)
 		if err != nil {
 			return nil, err
 		}
-		result, err := json.Marshal(out)
-		if err != nil {
-			return nil, domain.Permanent(fmt.Errorf("result of a task %s: %w", task.Type, err))
-		}
-		return result, nil
+		return encodeResult(task, out)
 	}), opts)
 }
 
@@ -109,6 +105,7 @@ func (t *Type[In, Out]) task(in In, opts []Option) (*domain.Task, error) {
 	for _, set := range opts {
 		set(&task)
 	}
+	setGroup(&task)
 	if task.Type != t.defaults.Type {
 		return nil, &domain.ValidationError{Field: "type", Value: string(task.Type), Rule: "must stay that of Handle or Declare, where Version belongs"}
 	}

@@ -24,6 +24,9 @@ type Node struct {
 // can have no unique key and no retention of its own.
 func (t *Type[In, Out]) Node(ref string, in In, opts ...Option) Node {
 	task, err := t.task(in, opts)
+	if err == nil && task.Group == defaultGroup {
+		task.Group, task.GroupSize, task.GroupAge = "", 0, 0
+	}
 	return Node{node: domain.WorkflowNode{Ref: ref, Task: task}, err: err}
 }
 
