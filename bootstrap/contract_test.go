@@ -116,6 +116,17 @@ func (f *fuzzer) task() []byte {
 	if value["scheduled_at"] != nil {
 		delete(value, "delay_seconds")
 	}
+	if value["group_size"] == 1 { // The only number that the document leaves out by a "not".
+		value["group_size"] = 2
+	}
+	if group, _ := value["group"].(string); group == "" {
+		delete(value, "group_size")
+		delete(value, "group_age_seconds")
+	} else {
+		for _, name := range []string{"key", "scheduled_at", "delay_seconds"} {
+			delete(value, name)
+		}
+	}
 	if key, _ := value["unique_key"].(string); key == "" {
 		delete(value, "on_conflict")
 		delete(value, "unique_while")

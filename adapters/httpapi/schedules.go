@@ -224,6 +224,7 @@ func templateView(t *domain.Task) json.RawMessage {
 		Type: string(t.Type), Payload: jsonView(t.Payload), Priority: &priority, Queue: t.Queue,
 		MaxRetries: &retries, TimeoutSeconds: &timeout, UniqueKey: t.UniqueKey, UniqueWhile: string(t.UniqueWhile),
 		UniqueForSeconds: t.UniqueFor.Seconds(), OnConflict: string(t.OnConflict), Key: t.Key, Tags: t.Tags,
+		Group: t.Group, GroupSize: t.GroupSize, GroupAgeSeconds: t.GroupAge.Seconds(),
 		Backoff: backoffView(t.Backoff), RetentionSeconds: t.Retention.Seconds(),
 	}
 	for _, f := range []struct {

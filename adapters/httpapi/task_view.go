@@ -34,7 +34,7 @@ func (a *API) taskView(t *domain.Task) wire.Task {
 		Status: t.Status.String(), Priority: int(t.Priority), Attempt: t.Attempt, MaxRetries: t.MaxRetries,
 		TimeoutSeconds: t.Timeout.Seconds(), UniqueKey: t.UniqueKey,
 		UniqueWhile: string(t.UniqueWhile), UniqueForSeconds: t.UniqueFor.Seconds(),
-		Key: t.Key, Tags: t.Tags, Backoff: backoffView(t.Backoff),
+		Key: t.Key, Group: t.Group, GroupSize: t.GroupSize, GroupAgeSeconds: t.GroupAge.Seconds(), Tags: t.Tags, Backoff: backoffView(t.Backoff),
 		ExpiresAt: timeView(t.ExpiresAt), RetentionSeconds: t.Retention.Seconds(),
 		Deliveries: t.Deliveries, Recoveries: t.Recoveries,
 		CreatedAt: timeView(t.CreatedAt), ScheduledAt: timeView(t.ScheduledAt),

@@ -155,6 +155,13 @@ func newTask(role apikey.Role, in *wire.CreateTask, id domain.TaskID) (*domain.T
 // setOptions sets what only some tasks ask for.
 func setOptions(task *domain.Task, in *wire.CreateTask) (err error) {
 	task.Key, task.Tags = in.Key, in.Tags
+	task.Group, task.GroupSize = in.Group, in.GroupSize
+	if task.GroupAge, err = duration("group_age_seconds", in.GroupAgeSeconds, domain.MaxGroupAge); err != nil {
+		return err
+	}
+	if in.GroupAgeSeconds > 0 {
+		task.GroupAge = max(task.GroupAge, time.Microsecond)
+	}
 	if task.UniqueWhile, err = domain.ParseUniqueWhile(in.UniqueWhile); err != nil {
 		return err
 	}
@@ -194,6 +201,9 @@ func setTimes(task *domain.Task, in *wire.CreateTask) error {
 		}
 		if task.Delay, err = duration("delay_seconds", *in.DelaySeconds, domain.MaxScheduleAhead); err != nil {
 			return err
+		}
+		if task.Delay > 0 && task.Group != "" {
+			return &domain.ValidationError{Field: "group", Rule: "cannot be combined with delay_seconds"}
 		}
 	}
 	if in.ScheduledAt != nil {

@@ -55,6 +55,18 @@ func TestCreateTask(t *testing.T) {
 		require.InDelta(t, 90, got.RetentionSeconds, 0)
 		require.Equal(t, []string{"a", "b"}, got.Tags)
 	})
+	apitest.Run(t, "a group reaches the task", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
+		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","group":"g","group_size":7,"group_age_seconds":1.5,"delay_seconds":0}`), http.StatusCreated)
+		require.Equal(t, domain.TaskOptions{Group: "g", GroupSize: 7, GroupAge: 1500 * time.Millisecond}, w.Queue.Tasks[got.ID].TaskOptions)
+		require.Equal(t, []any{"g", 7, 1.5}, []any{got.Group, got.GroupSize, got.GroupAgeSeconds})
+		for body, field := range map[string]string{
+			`"group":"g","key":"k"`: "group", `"group":"g","delay_seconds":10`: "group", `"group":"g","scheduled_at":"2027-01-02T03:04:05Z"`: "group",
+			`"group":"g","group_size":1`: "group_size", `"group_size":2`: "group_size", `"group":"g","group_age_seconds":-1`: "group_age_seconds",
+			`"group":"g","group_age_seconds":86401`: "group_age_seconds", `"group_age_seconds":1`: "group_age_seconds",
+		} {
+			apitest.FieldProblem(t, w.Do("POST", tasksPath, `{"type":"echo",`+body+`}`), field)
+		}
+	})
 	apitest.Run(t, "an expiry is one of both, and left to the clock of the store", httpapi.Config{}, func(t *testing.T, w *apitest.World) {
 		got := apitest.Answer[wire.Task](t, w.Do("POST", tasksPath, `{"type":"echo","expires_in_seconds":1.5}`), http.StatusCreated)
 		require.Equal(t, 1500*time.Millisecond, w.Queue.Tasks[got.ID].ExpiresIn)

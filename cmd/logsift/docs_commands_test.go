@@ -127,6 +127,14 @@ var docCommands = map[string][]readmeCommand{
 		{`echo '{"name":"two","tasks":[{"ref":"a","type":"log_analysis","payload":{"batch_id":"0198c5a2-0000-7000-8000-000000000001"}},{"ref":"b","type":"log_analysis","payload":{"batch_id":"0198c5a2-0000-7000-8000-000000000002"},"after":["a"]}]}' | logsift workflow submit -`, runToEnd("two", 0)},
 		{"logsift workflow list", runToEnd("two", 0)},
 	},
+	"groups.md": {
+		{"logsift serve", runServer},
+		{"export LOGSIFT_SERVER=http://127.0.0.1:8080", exportVariable},
+		{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/worker/tasks:claim -d '{"types":["save"]}'`, runToEnd(`{"tasks":[]}`, 0)},
+		{`logsift task add --type save --payload '"a"' --group table-7 --group-size 2 --group-age 1m`, runToEnd("-7", 0)},
+		{`logsift task add --type save --payload '"b"' --group table-7 --group-size 2 --group-age 1m`, runToEnd("-7", 0)},
+		{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/worker/tasks:claim -d '{"types":["save"],"max":1}'`, runToEnd(`{"tasks":[`, 0)},
+	},
 	"limits.md": {
 		{"logsift limit set mail --queue mail --concurrency 5", runToEnd("queue mail", 0)},
 		{"logsift limit set ai --type log_analysis --rate 60/1m --burst 5", runToEnd("60/1m, 5 at once", 0)},

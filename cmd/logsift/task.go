@@ -169,6 +169,7 @@ func (e *environment) printTask(t *wire.Task) error {
 	}
 	row("unique key", uniqueText(t))
 	row("key", t.Key)
+	row("group", groupText(t))
 	row("tags", strings.Join(t.Tags, ", "))
 	row("priority", strconv.Itoa(t.Priority))
 	row("attempts", fmt.Sprintf("%d of at most %d", t.Attempt, t.MaxRetries+1))
@@ -220,6 +221,14 @@ func analysedText(a *domain.AnalysisResult) string {
 	return text
 }
 
+// groupText is the group of a task, with its size and age.
+func groupText(t *wire.Task) string {
+	if t.Group == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, of up to %d, for up to %s", t.Group, t.GroupSize, time.Duration(t.GroupAgeSeconds*float64(time.Second)))
+}
+
 // uniqueText is the unique key of a task, and how long it holds that if not as usual.
 func uniqueText(t *wire.Task) string {
 	switch {
@@ -248,6 +257,9 @@ func (e *environment) taskAddCommand() *cobra.Command {
 	timeout := flags.Duration("timeout", domain.DefaultTimeout, "how long one attempt may take")
 	delay := flags.Duration("delay", 0, "how long to wait before the task is ready")
 	key := flags.String("key", "", "relates the tasks of a queue that have the same key")
+	group := flags.String("group", "", "gathers the tasks of a queue and type that have the same group into one run")
+	size := flags.Int("group-size", 0, "how many tasks of a group run together at most; 0 for 100")
+	age := flags.Duration("group-age", 0, "how long a task waits for others of its group; 0 for 10s")
 	tags := flags.StringSlice("tag", nil, "labels of the task, up to 8")
 	expires := flags.Duration("expires-in", 0, "how soon the task must begin, or it fails; 0 for no such time")
 	retention := flags.Duration("retention", 0, "how long the task is kept when it has finished; 0 for what the server does")
@@ -265,6 +277,7 @@ func (e *environment) taskAddCommand() *cobra.Command {
 			Type: *typ, Payload: json.RawMessage(*payload), Priority: priority, Queue: *queue, MaxRetries: retries,
 			TimeoutSeconds: &seconds, DelaySeconds: &wait, UniqueKey: *unique, Key: *key, Tags: *tags,
 			UniqueWhile: *while, UniqueForSeconds: lasts.Seconds(), OnConflict: *conflict,
+			Group: *group, GroupSize: *size, GroupAgeSeconds: age.Seconds(),
 			ExpiresInSeconds: &begin, RetentionSeconds: retention.Seconds(),
 		})
 		if err != nil {

@@ -40,6 +40,12 @@ type CreateTask struct {
 	OnConflict string `json:"on_conflict,omitempty"`
 	// Key relates the tasks of a queue that have the same one; at most 256 bytes.
 	Key string `json:"key,omitempty"`
+	// Group gathers the tasks of one queue and type that have the same one into one run of
+	// up to GroupSize, 100 if absent or 0, which waits for others for GroupAgeSeconds at most,
+	// 10 if absent or 0. It excludes Key, ScheduledAt and DelaySeconds.
+	Group           string  `json:"group,omitempty"`
+	GroupSize       int     `json:"group_size,omitempty"`
+	GroupAgeSeconds float64 `json:"group_age_seconds,omitempty"`
 	// Tags are up to 8 different names.
 	Tags []string `json:"tags,omitempty"`
 	// Backoff says when this task is retried; absent for what the server does.
@@ -85,9 +91,12 @@ type Task struct {
 	UniqueWhile      string  `json:"unique_while,omitempty"`
 	UniqueForSeconds float64 `json:"unique_for_seconds,omitempty"`
 	// Key to RetentionSeconds are absent unless the task has its own.
-	Key     string   `json:"key,omitempty"`
-	Tags    []string `json:"tags,omitempty"`
-	Backoff *Backoff `json:"backoff,omitempty"`
+	Key             string   `json:"key,omitempty"`
+	Group           string   `json:"group,omitempty"`
+	GroupSize       int      `json:"group_size,omitempty"`
+	GroupAgeSeconds float64  `json:"group_age_seconds,omitempty"`
+	Tags            []string `json:"tags,omitempty"`
+	Backoff         *Backoff `json:"backoff,omitempty"`
 	// ExpiresAt is gone once a person has run a task again that never began.
 	ExpiresAt        *time.Time `json:"expires_at,omitempty"`
 	RetentionSeconds float64    `json:"retention_seconds,omitempty"`

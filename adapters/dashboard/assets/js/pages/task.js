@@ -233,6 +233,7 @@ function factsOf(task, list) {
     ['Unique key', task.unique_key ? [userText(task.unique_key), task.unique_for_seconds ? ` for ${duration(task.unique_for_seconds * 1000)}`
       : task.unique_while ? ` while ${task.unique_while}` : ''] : null],
     ['Key', task.key ? userText(task.key) : null],
+    ['Group', task.group ? [userText(task.group), h('span', { class: 'muted' }, ` runs with up to ${number(task.group_size - 1)} others, waits for ${duration(task.group_age_seconds * 1000)} at most`)] : null],
     ['Tags', task.tags?.join(', ')],
     ['Workflow', task.workflow ? [h('a', { href: paths.workflow(task.workflow.id) }, userText(task.workflow.ref)),
       task.waiting_for?.length > 0 && h('span', { class: 'muted' }, ' waits for ', userText(task.waiting_for.slice(0, 5).join(', ')), task.waiting_for.length > 5 && ' and more')] : null],

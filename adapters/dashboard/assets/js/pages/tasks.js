@@ -348,7 +348,7 @@ function note(task) {
     return userText(task.last_error, { class: 'error-text', title: task.last_error });
   }
   if (Date.parse(task.scheduled_at ?? '') > Date.now() && (task.status === 'PENDING' || task.status === 'RETRYING')) {
-    return h('span', { class: 'muted' }, 'due ', timeAgo(task.scheduled_at));
+    return h('span', { class: 'muted' }, task.group ? ['in the group ', userText(task.group), ', '] : '', 'due ', timeAgo(task.scheduled_at));
   }
   return '';
 }
