@@ -106,3 +106,33 @@ func TestAPanicEndsTheCall(t *testing.T) {
 	})
 	require.Equal(t, ports.ErrPanicked, call.Err)
 }
+
+// pair answers for two tasks of a group, or panics.
+type pair struct {
+	ports.TaskProcessor
+
+	panics bool
+}
+
+func (p pair) ProcessGroup(context.Context, []*domain.Task) []ports.TaskResult {
+	if p.panics {
+		panic("why")
+	}
+	return []ports.TaskResult{{}, {Err: domain.ErrLeaseLost}}
+}
+
+func TestEachTaskOfAGroupIsObserved(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	var last ports.Call
+	tasks := []*domain.Task{domain.NewTask(uuid.New(), "work", nil), domain.NewTask(uuid.New(), "work", nil)}
+	observed := func(p pair) ports.GroupProcessor {
+		return observe.Processor(p, notes{"a", &lines, &last}).(ports.GroupProcessor)
+	}
+	require.Len(t, observed(pair{}).ProcessGroup(t.Context(), tasks), 2)
+	require.Equal(t, []string{"a begins", "a begins", "a ends in the context of a", "a ends in the context of a"}, lines)
+	require.Equal(t, tasks[1], last.Task)
+	require.Equal(t, domain.ErrLeaseLost, last.Err)
+	require.PanicsWithValue(t, "why", func() { observed(pair{panics: true}).ProcessGroup(t.Context(), tasks) })
+	require.Equal(t, ports.ErrPanicked, last.Err)
+}
