@@ -177,7 +177,7 @@ const clockSlack = time.Minute
 
 // tokenSlack is how late a token may be taken without a loss for the rate: about what it takes to
 // wake a claim. So much more than a bucket of Burst tokens lets begin may begin at once.
-const tokenSlack = 20 * time.Millisecond
+const tokenSlack = 50 * time.Millisecond
 
 // missing is how long the bucket needs to be full.
 func (r Rate) missing(full, now time.Time) time.Duration {

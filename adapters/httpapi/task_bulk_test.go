@@ -51,7 +51,7 @@ func TestBulkActionAnswers(t *testing.T) {
 		one, two, holder := uuid.New(), uuid.New(), uuid.New()
 		w.Queue.Result = domain.BulkResult{
 			Matched: 5, Changed: 3, Refused: 2, NextCursor: "next", Refusals: []domain.BulkRefusal{
-				{ID: one, Err: &domain.TransitionError{TaskID: one, From: domain.TaskStatusCompleted, To: domain.TaskStatusPending}},
+				{ID: one, Err: &domain.TransitionError{TaskID: one, From: domain.TaskStatusCompleted, Node: true}},
 				{ID: two, Err: &domain.DuplicateError{UniqueKey: "k", Holder: holder}},
 			},
 		}
@@ -63,6 +63,7 @@ func TestBulkActionAnswers(t *testing.T) {
 		require.Equal(t, "next", *got.NextCursor)
 		require.Equal(t, one, got.Refusals[0].ID)
 		require.Equal(t, "COMPLETED", got.Refusals[0].Problem.TaskStatus)
+		require.Contains(t, got.Refusals[0].Problem.Detail, "without its workflow")
 		require.Equal(t, http.StatusConflict, got.Refusals[0].Problem.Status)
 		require.Equal(t, holder.String(), got.Refusals[1].Problem.Holder)
 	})

@@ -96,6 +96,9 @@ func Of(err error) wire.Problem {
 		p.Errors = []wire.FieldError{{Field: "cursor", Detail: p.Detail}}
 	case errors.As(err, &transition):
 		p.Detail = fmt.Sprintf("task %s is %s", transition.TaskID, transition.From)
+		if transition.Node {
+			p.Detail = transition.Error()
+		}
 		p.TaskID, p.TaskStatus = transition.TaskID.String(), transition.From.String()
 	case errors.As(err, &unknown):
 		p.Detail = unknown.Error()

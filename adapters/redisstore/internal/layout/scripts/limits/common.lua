@@ -71,10 +71,10 @@ end
 local function next_token(limit, full, n)
   return math.max(math.ceil(full - (limit.size - n) * limit.every), since + 1)
 end
--- Who takes a token within 20 ms after it came makes those that follow no later.
+-- Who takes a token within 50 ms after it came makes those that follow no later.
 local function take(limit, full, n)
   local late = since - full
-  return (late > 0 and late <= 20000 and full or since + missing(limit, full)) + n * limit.every
+  return (late > 0 and late <= 50000 and full or since + missing(limit, full)) + n * limit.every
 end
 
 -- learn finds out which limits ready lists are under: lists[number] has its queue and
