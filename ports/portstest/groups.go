@@ -24,16 +24,6 @@ func inGroup(name string, size int) func(*domain.Task) {
 	return func(t *domain.Task) { t.Group, t.GroupSize, t.GroupAge = name, size, groupAge }
 }
 
-// gather enqueues n tasks of a group in one call.
-func (q *storeTest) gather(t *testing.T, n int, change ...func(*domain.Task)) []*domain.Task {
-	t.Helper()
-	tasks := make([]*domain.Task, n)
-	for i := range tasks {
-		tasks[i] = newTask(change...)
-	}
-	return q.enqueue(t, tasks...)
-}
-
 // requireRun requires that a claim of one task gives just these, in this order.
 func (q *storeTest) requireRun(t *testing.T, want ...*domain.Task) []*domain.Task {
 	t.Helper()
@@ -44,16 +34,6 @@ func (q *storeTest) requireRun(t *testing.T, want ...*domain.Task) []*domain.Tas
 		require.Equal(t, got[0].Lease.ClaimID, task.Lease.ClaimID)
 	}
 	return got
-}
-
-// sound requires that the counts add up, and that a check finds nothing.
-func (q *storeTest) sound(t *testing.T) {
-	t.Helper()
-	q.audit(t)
-	if q.Verifier != nil {
-		found, _ := q.verify(t, false)
-		require.Empty(t, found)
-	}
 }
 
 var groupCases = []storeCase{
@@ -88,7 +68,7 @@ var groupCases = []storeCase{
 				}
 				require.ErrorIs(t, errOf(q.Queue.Enqueue(t.Context(), other)), domain.ErrTaskExists, name)
 			}
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
@@ -112,16 +92,16 @@ var groupCases = []storeCase{
 				require.Equal(t, task.Status, q.get(t, task.ID).Status)
 			}
 			require.Empty(t, q.claim(t, 10))
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
 		name:    "a group that is old enough is one run of who is there",
 		promise: "A task with a Group is scheduled for its creation plus GroupAge, and takes along further members of its group.",
 		run: func(t *testing.T, q *storeTest) {
-			old := q.gather(t, 2, inGroup("a", 5))
+			old := q.addMany(t, 2, inGroup("a", 5))
 			q.Advance(groupAge / 2)
-			young := q.gather(t, 2, inGroup("a", 5))
+			young := q.addMany(t, 2, inGroup("a", 5))
 			require.Empty(t, q.claim(t, 10), "never early")
 			q.Advance(groupAge / 2)
 			q.requireRun(t, append(old, young...)...)
@@ -130,35 +110,35 @@ var groupCases = []storeCase{
 			q.Advance(groupAge)
 			require.Equal(t, 1, q.promote(t), "what was taken along is not due any more")
 			q.requireRun(t, late)
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
 		name:    "a run has no more than its size, and what is left goes on",
 		promise: "To its GroupSize in all. If then the group still has so many members, and none of them is ready, the oldest becomes ready.",
 		run: func(t *testing.T, q *storeTest) {
-			all := q.gather(t, 47, inGroup("a", 10))
+			all := q.addMany(t, 47, inGroup("a", 10))
 			q.requireRun(t, all[:10]...)
 			require.Equal(t, idsOf(all[10:30]), idsOf(q.claim(t, 11)), "Max is reached by the second run")
 			q.requireRun(t, all[30:40]...)
 			require.Empty(t, q.claim(t, 100), "seven are not enough")
-			all = append(all, q.gather(t, 1, inGroup("a", 3))...)
+			all = append(all, q.addMany(t, 1, inGroup("a", 3))...)
 			q.requireRun(t, all[40:]...) // The size of the oldest counts, which begins the run.
-			few := q.gather(t, 3, inGroup("b", 3), withPriority(domain.PriorityLow))
-			few = append(few, q.gather(t, 2, inGroup("b", 10))...)
+			few := q.addMany(t, 3, inGroup("b", 3), withPriority(domain.PriorityLow))
+			few = append(few, q.addMany(t, 2, inGroup("b", 10))...)
 			require.Equal(t, idsOf(few[:3]), idsOf(q.claim(t, 1)))
 			require.Empty(t, q.claim(t, 1))
 			q.Advance(groupAge)
 			q.promote(t)
 			q.requireRun(t, few[3:]...)
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
 		name:    "a run is as large as there is room for",
 		promise: "As far as MaxBytes lets it. A single task comes however large it is.",
 		run: func(t *testing.T, q *storeTest) {
-			all := q.gather(t, 20, inGroup("a", 10), withBytes(1000))
+			all := q.addMany(t, 20, inGroup("a", 10), withBytes(1000))
 			ask := func(bytes int) []*domain.Task {
 				return q.dequeue(t, ports.ClaimRequest{ID: uuid.New(), Max: 100, MaxBytes: bytes, Lease: lease})
 			}
@@ -168,7 +148,7 @@ var groupCases = []storeCase{
 			require.Equal(t, idsOf(all[1:1+len(got)]), idsOf(got))
 			all = all[1+len(got):]
 			require.Equal(t, idsOf(all[:10]), idsOf(q.claim(t, 1)))
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
@@ -177,7 +157,7 @@ var groupCases = []storeCase{
 		run: func(t *testing.T, q *storeTest) {
 			for _, l := range []domain.Limit{queueLimit(3), typeLimit(3), withRate(queueLimit(0), 3, 3, time.Hour), withRate(typeLimit(0), 3, 3, time.Hour)} {
 				q.limit(t, l)
-				all := q.gather(t, 12, inGroup("a", 5))
+				all := q.addMany(t, 12, inGroup("a", 5))
 				got := q.requireRun(t, all[:3]...)
 				require.Empty(t, q.claim(t, 10))
 				if l.Concurrency == 3 {
@@ -191,7 +171,7 @@ var groupCases = []storeCase{
 				q.Advance(groupAge)
 				q.complete(t, q.claim(t, 100)...)
 				require.Zero(t, q.stats(t).Pending+q.stats(t).Scheduled)
-				q.sound(t)
+				q.requireSound(t)
 			}
 		},
 	},
@@ -199,11 +179,11 @@ var groupCases = []storeCase{
 		name:    "what waits for its next run is taken along by nobody, and begins a run",
 		promise: "The members of a group are those of its tasks that are PENDING, and ready or never claimed.",
 		run: func(t *testing.T, q *storeTest) {
-			q.gather(t, 3, inGroup("a", 3))
+			q.addMany(t, 3, inGroup("a", 3))
 			run := q.claim(t, 1)
 			q.update(t, retry(run[0], time.Minute), snooze(run[1], 2*time.Minute), complete(run[2], ""))
 			q.Advance(time.Second)
-			three := q.gather(t, 3, inGroup("a", 3))
+			three := q.addMany(t, 3, inGroup("a", 3))
 			q.complete(t, q.requireRun(t, three...)...)
 
 			one := q.add(t, inGroup("a", 3), func(task *domain.Task) { task.GroupAge = time.Hour })
@@ -214,14 +194,14 @@ var groupCases = []storeCase{
 			q.Advance(time.Minute)
 			q.promote(t)
 			q.requireRun(t, run[1])
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
 		name:    "what comes back begins a run at once",
 		promise: "A retried, recovered or released member is ready at its time, and takes along who is there.",
 		run: func(t *testing.T, q *storeTest) {
-			q.gather(t, 3, inGroup("a", 3))
+			q.addMany(t, 3, inGroup("a", 3))
 			run := q.claim(t, 1)
 			require.NoError(t, q.Queue.ReleaseTask(t.Context(), *run[1].Lease))
 			one := q.add(t, inGroup("a", 3))
@@ -234,13 +214,13 @@ var groupCases = []storeCase{
 
 			q.update(t, fail(got[0], "bad"))
 			require.NoError(t, q.Queue.CancelTask(t.Context(), got[1].ID))
-			two := q.gather(t, 2, inGroup("a", 5))
+			two := q.addMany(t, 2, inGroup("a", 5))
 			require.NoError(t, q.Queue.RetryTask(t.Context(), got[0].ID))
 			q.requireRun(t, got[0], two[0], two[1])
-			alone := q.gather(t, 3, inGroup("a", 5))
+			alone := q.addMany(t, 3, inGroup("a", 5))
 			require.NoError(t, q.Queue.RunTaskNow(t.Context(), alone[1].ID))
 			require.ElementsMatch(t, idsOf(alone), idsOf(q.claim(t, 1)))
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
@@ -263,20 +243,20 @@ var groupCases = []storeCase{
 				require.Empty(t, q.claim(t, 10))
 				q.complete(t, q.requireRun(t, stay, stay2, q.add(t, inGroup("a", 3)))...)
 			}
-			first := q.gather(t, 2, inGroup("a", 3))
+			first := q.addMany(t, 2, inGroup("a", 3))
 			q.add(t, inGroup("a", 3), expiresIn(time.Second))
 			q.Advance(time.Second)
 			q.requireRun(t, first...)
 			q.promote(t)
 			require.Equal(t, int64(2), q.stats(t).Failed, "two expired, and neither ran")
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
 		name:    "each member has a lease of its own",
 		promise: "A claim takes members along: each is PROCESSING, has its Lease, and counts a delivery.",
 		run: func(t *testing.T, q *storeTest) {
-			q.gather(t, 6, inGroup("a", 6))
+			q.addMany(t, 6, inGroup("a", 6))
 			run := q.claim(t, 1)
 			q.update(t, complete(run[0], "0"), fail(run[1], "bad"), retry(run[2], time.Hour))
 			require.NoError(t, q.Queue.CancelTask(t.Context(), run[3].ID))
@@ -291,14 +271,14 @@ var groupCases = []storeCase{
 			} {
 				require.Equal(t, want, q.get(t, run[i].ID).Status, "%d", i)
 			}
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
 		name:    "a repeat of a claim gives all members again",
 		promise: "A repeat claims no others: it gives those of its tasks that it still holds, as far as MaxBytes has room, and gives the others back.",
 		run: func(t *testing.T, q *storeTest) {
-			all := q.gather(t, 20, inGroup("a", 8), withBytes(1000))
+			all := q.addMany(t, 20, inGroup("a", 8), withBytes(1000))
 			id := uuid.New()
 			ask := func(bytes int) []*domain.Task {
 				return q.dequeue(t, ports.ClaimRequest{ID: id, Max: 1, MaxBytes: bytes, Lease: lease})
@@ -314,7 +294,7 @@ var groupCases = []storeCase{
 			rest := q.claim(t, 1)
 			require.Len(t, rest, 8)
 			require.Empty(t, slices.DeleteFunc(idsOf(rest), func(id domain.TaskID) bool { return !slices.Contains(idsOf(kept), id) }))
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
@@ -325,11 +305,11 @@ var groupCases = []storeCase{
 				t.Skip("queues are not paused")
 			}
 			require.NoError(t, q.Queues.PauseQueue(t.Context(), domain.DefaultQueue))
-			all := q.gather(t, 5, inGroup("a", 4))
+			all := q.addMany(t, 5, inGroup("a", 4))
 			require.Empty(t, q.claim(t, 10))
 			require.NoError(t, q.Queues.ResumeQueue(t.Context(), domain.DefaultQueue))
 			q.requireRun(t, all[:4]...)
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
@@ -338,7 +318,7 @@ var groupCases = []storeCase{
 		run: func(t *testing.T, q *storeTest) {
 			handles := q.handles(t, 1)
 			for _, h := range handles {
-				q.gather(t, 2, inGroup("a", 3))
+				q.addMany(t, 2, inGroup("a", 3))
 				testWake(t, q, h.Queue, func() { q.add(t, inGroup("a", 3)) })
 			}
 			// One enqueue is three runs, of which the first makes the second ready, and so on.
@@ -351,13 +331,13 @@ var groupCases = []storeCase{
 				}()
 			}
 			<-time.After(50 * time.Millisecond)
-			q.gather(t, 9, inGroup("a", 3))
+			q.addMany(t, 9, inGroup("a", 3))
 			begin := time.Now()
 			for range 3 {
 				require.Equal(t, 3, <-runs)
 			}
 			require.Less(t, time.Since(begin), soon)
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
@@ -378,21 +358,21 @@ var groupCases = []storeCase{
 			require.Equal(t, holder.ID, got.ID)
 			q.Advance(2 * time.Second)
 			require.Empty(t, q.claim(t, 1), "it is as young as what replaced it")
-			two := q.gather(t, 2, inGroup("a", 3))
+			two := q.addMany(t, 2, inGroup("a", 3))
 			run := q.requireRun(t, append([]*domain.Task{holder}, two...)...)
 			require.Equal(t, "new", string(run[0].Payload))
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
 		name:    "groups outlast a restart",
 		promise: "A store that is durable keeps who has gathered.",
 		run: func(t *testing.T, q *storeTest) {
-			all := q.gather(t, 2, inGroup("a", 3))
+			all := q.addMany(t, 2, inGroup("a", 3))
 			q = q.restarted(t)
 			all = append(all, q.add(t, inGroup("a", 3)))
 			q.requireRun(t, all...)
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 	{
@@ -459,7 +439,7 @@ var groupCases = []storeCase{
 			for id, n := range runs {
 				require.Equal(t, 1, n, "%s", id)
 			}
-			q.sound(t)
+			q.requireSound(t)
 		},
 	},
 }

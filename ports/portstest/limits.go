@@ -91,11 +91,7 @@ func (q *storeTest) listLimits(t *testing.T) []domain.LimitUse {
 // addOf enqueues n tasks of a key in one call.
 func (q *storeTest) addOf(t *testing.T, n int, key string, change ...func(*domain.Task)) []*domain.Task {
 	t.Helper()
-	tasks := make([]*domain.Task, n)
-	for i := range tasks {
-		tasks[i] = newTask(append(slices.Clone(change), ofKey(key))...)
-	}
-	return q.enqueue(t, tasks...)
+	return q.addMany(t, n, append(slices.Clone(change), ofKey(key))...)
 }
 
 func (q *storeTest) complete(t *testing.T, tasks ...*domain.Task) {

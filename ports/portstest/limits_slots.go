@@ -86,11 +86,7 @@ var slotCases = []storeCase{
 		run: func(t *testing.T, q *storeTest) {
 			const many = 3000
 			q.limit(t, ofKeys(1))
-			tasks := make([]*domain.Task, many)
-			for i := range tasks {
-				tasks[i] = newTask(ofKey("a"), withPriority(domain.PriorityCritical))
-			}
-			tasks = q.enqueue(t, tasks...)
+			tasks := q.addOf(t, many, "a", withPriority(domain.PriorityCritical))
 			low := q.add(t, ofKey("b"), withPriority(domain.PriorityLowest))
 			lowest := q.add(t, withPriority(domain.PriorityLowest))
 			q.requireClaims(t, tasks[0], low, lowest)

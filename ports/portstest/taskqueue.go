@@ -112,11 +112,11 @@ func (q *storeTest) add(t *testing.T, change ...func(*domain.Task)) *domain.Task
 }
 
 // addMany enqueues n tasks in one call.
-func (q *storeTest) addMany(t *testing.T, n int) []*domain.Task {
+func (q *storeTest) addMany(t *testing.T, n int, change ...func(*domain.Task)) []*domain.Task {
 	t.Helper()
 	tasks := make([]*domain.Task, n)
 	for i := range tasks {
-		tasks[i] = newTask()
+		tasks[i] = newTask(change...)
 	}
 	return q.enqueue(t, tasks...)
 }
