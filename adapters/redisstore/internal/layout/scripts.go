@@ -58,9 +58,6 @@ func include(src *strings.Builder, name string) {
 			include(src, other)
 			continue
 		}
-		if strings.HasPrefix(strings.TrimSpace(line), "--") {
-			continue // A server that does not know a script yet is sent all of it.
-		}
 		src.WriteString(line)
 	}
 	src.WriteByte('\n')

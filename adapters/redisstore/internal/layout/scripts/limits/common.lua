@@ -203,7 +203,7 @@ end
 local touched = {}
 local function touch(s, lane)
   if not s.touched then
-    s.touched, s.removes, s.adds, s.popped, s.took = {}, {}, {}, {}, {}
+    s.touched = {}
     touched[#touched + 1] = s
   end
   if lane then s.touched[lane] = true end
@@ -222,11 +222,13 @@ end
 -- remove takes a task out of those of its key, and insert puts a ready one there.
 local function remove(s, lane, id)
   touch(s, lane)
+  s.removes = s.removes or {}
   note(s.removes, lane, id)
 end
 local function insert(s, list_no, id, score, holds)
   local lane = lane_of(list_no, level_of(score))
   touch(s, lane)
+  s.adds = s.adds or {}
   note(s.adds, lane, digits(holds and score - AHEAD or score), id)
 end
 
@@ -240,9 +242,10 @@ end
 -- move_tasks does what remove and insert have noted of a key, and counts its tasks if it is limited.
 local function move_tasks(s)
   for lane in pairs(s.touched) do
-    local by, ready = -(s.popped[lane] or 0), s.lanes[lane]
-    if s.removes[lane] then by = by - change_many('ZREM', keyed_key(s, lane), s.removes[lane]) end
-    if s.adds[lane] then by = by + change_many('ZADD', keyed_key(s, lane), s.adds[lane]) end
+    local by, ready = -(s.popped and s.popped[lane] or 0), s.lanes[lane]
+    local removes, adds = s.removes and s.removes[lane], s.adds and s.adds[lane]
+    if removes then by = by - change_many('ZREM', keyed_key(s, lane), removes) end
+    if adds then by = by + change_many('ZADD', keyed_key(s, lane), adds) end
     if s.limit then
       ready = ready and ready + by or redis.call('ZCARD', keyed_key(s, lane))
       s.lanes[lane] = ready > 0 and ready or nil
@@ -359,7 +362,7 @@ local function store_keys()
     move_tasks(s)
     local lanes, waiting = open_lanes(s)
     for lane, open in pairs(lanes) do
-      note(turns, list_of(lane), { s = s, lane = lane, open = open, turn = s.took[lane] })
+      note(turns, list_of(lane), { s = s, lane = lane, open = open, turn = s.took and s.took[lane] })
     end
     local limit, at, of = s.limit, 0, s.queue.name
     if limit and limit.every > 0 and s.full > since then
@@ -388,7 +391,7 @@ local function store_keys()
       end
       s.at = at
     end
-    s.touched = nil
+    s.touched, s.removes, s.adds, s.popped, s.took = nil, nil, nil, nil, nil
   end
   touched = {}
   for list_no, entries in pairs(turns) do opened = write_turns(list_no, entries) or opened end

@@ -106,13 +106,22 @@ K.keep = function(again, alone)
       if c.next > 1 or c.popped > 0 then touch(s, lane) end
       for i, id in ipairs(c.ids) do
         local keeps, popped = i < c.next and not again[id], i <= c.popped
-        if keeps then kept = kept + 1 end
-        if popped then s.popped[lane] = (s.popped[lane] or 0) + 1 end
-        if keeps and not popped then note(s.removes, lane, id)
-        elseif popped and not keeps then note(s.adds, lane, digits(c.ranks[i]), id)
+        if keeps then
+          kept = kept + 1
+          if not popped then remove(s, lane, id) end
+        elseif popped then
+          s.adds = s.adds or {}
+          note(s.adds, lane, digits(c.ranks[i]), id)
         end
       end
-      if kept > 0 then s.took[lane] = c.at - c.next + kept end
+      if c.popped > 0 then
+        s.popped = s.popped or {}
+        s.popped[lane] = (s.popped[lane] or 0) + c.popped
+      end
+      if kept > 0 then
+        s.took = s.took or {}
+        s.took[lane] = c.at - c.next + kept
+      end
     end
   end
   if alone then store_keys() end
@@ -169,8 +178,9 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
   -- room is how many tasks of a list may begin; if none for want of a token alone, at says
   -- when that comes.
   local function room(list)
+    if not list or not (list.queue.limit or list.type.limit) then return math.huge, false end
     local n, at, never = math.huge, 0, false
-    for _, of in ipairs(list and { list.queue, list.type } or {}) do
+    for _, of in ipairs({ list.queue, list.type }) do
       if of.limit then
         n = math.min(n, left[of.limit.name])
         if left[of.limit.name] < 1 then
@@ -180,6 +190,13 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
       end
     end
     return n, not never and at > 0 and at
+  end
+
+  local function count(list, by)
+    if not list or not (list.queue.limit or list.type.limit) then return end
+    for _, of in ipairs({ list.queue, list.type }) do
+      if of.limit then left[of.limit.name] = left[of.limit.name] + by end
+    end
   end
 
   local alone, every = #numbers == 1 and not K.aged, { { '-inf', '+inf' } }
@@ -225,9 +242,7 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
       local n = #ids + 1
       ids[n], scores[n] = shift(r)
       r.taken[#r.taken + 1] = n
-      for _, of in ipairs(r.list and { r.list.queue, r.list.type } or {}) do
-        if of.limit then left[of.limit.name] = left[of.limit.name] - 1 end
-      end
+      count(r.list, -1)
       r.score = n < max and room(r.list) >= 1 and peek(r, math.min(max - n, (room(r.list))), alone)
     end
     if #ids >= first then groups[#groups + 1] = { key = r.ready, first = first, last = #ids } end
@@ -246,11 +261,6 @@ K.pick = function(numbers, ready_keys, max, next_due, ids, scores, groups)
     end
   end
 
-  local function count(list, by)
-    for _, of in ipairs(list and { list.queue, list.type } or {}) do
-      if of.limit then left[of.limit.name] = left[of.limit.name] + by end
-    end
-  end
   -- lets counts one more task of a list, if it may begin.
   K.lets = function(n)
     if room(lists[n]) < 1 then return false end
