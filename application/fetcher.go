@@ -31,20 +31,7 @@ type fetcher struct {
 	// returned is how many tasks of the last claim were given back by isolate, so
 	// that the next one asks for so many more.
 	returned int
-	// got is when tasks came last.
-	got time.Time
 }
-
-const (
-	// gatherPause is between the begins of two claims while tasks come one after another,
-	// so that one call has what came meanwhile.
-	gatherPause = 200 * time.Microsecond
-	// steadyGap is between two claims with tasks at most for more to be expected soon.
-	steadyGap = 3 * time.Millisecond
-	// enoughForCall is how many tasks or reports are worth a call at once: what one call
-	// costs is little for each of them.
-	enoughForCall = 8
-)
 
 // run claims until claims ends, and starts the runs with the context runs.
 // A call that does not wait is not cut short by claims but by calls only, since
@@ -62,7 +49,6 @@ func (f *fetcher) run(claims, calls, runs context.Context) {
 		if room == 0 {
 			return
 		}
-		began := time.Now()
 		tasks, until, err := f.fetch(claims, calls, min(room+f.returned, maxCall))
 		if claims.Err() != nil && err != nil {
 			return
@@ -82,9 +68,6 @@ func (f *fetcher) run(claims, calls, runs context.Context) {
 		}
 		f.claim, f.repeated = ports.ClaimRequest{}, false
 		f.deliver(runs, tasks, until)
-		if f.turn == nil && f.gathers(len(tasks)) && !sleepUntil(claims, began.Add(gatherPause)) {
-			return
-		}
 	}
 }
 
@@ -95,18 +78,6 @@ func (f *fetcher) isShort(tasks []*domain.Task) bool {
 		bytes += len(t.Payload)
 	}
 	return !f.eager && bytes < f.claim.MaxBytes/2
-}
-
-// gathers reports whether the next claim should not begin before gatherPause has passed
-// since the last, which got so many tasks: few, soon after others.
-func (f *fetcher) gathers(tasks int) bool {
-	if tasks == 0 {
-		return false
-	}
-	now := time.Now()
-	steady := now.Sub(f.got) < steadyGap
-	f.got = now
-	return steady && !f.eager && tasks < enoughForCall
 }
 
 // minClaimBytes is enough for some hundred small tasks.

@@ -103,7 +103,7 @@ func TestNothingOfAProcessorsErrorReachesTheScheduler(t *testing.T) {
 			})
 			bad, good := newTestTask(func(t *domain.Task) { t.MaxRetries = 0 }), newTestTask()
 			w.enqueue(bad, good)
-			synctest.Wait()
+			settle(3 * time.Millisecond)
 			require.Equal(t, domain.TaskStatusCompleted, w.task(good.ID).Status, "the worker lives")
 			failed := w.task(bad.ID)
 			require.Equal(t, domain.TaskStatusFailed, failed.Status)

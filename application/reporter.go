@@ -24,6 +24,9 @@ const (
 	// reportPause is between the begins of two calls while runs end one after another, so
 	// that one call has what ended meanwhile.
 	reportPause = 2 * time.Millisecond
+	// enoughForCall is how many tasks or reports are worth a call at once: what one call
+	// costs is little for each of them.
+	enoughForCall = 8
 )
 
 // report is what the queue is to be told about a run: how it ended, or that

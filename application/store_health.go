@@ -111,9 +111,3 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
-
-// sleepUntil is sleep until a time, which may have passed.
-func sleepUntil(ctx context.Context, t time.Time) bool {
-	d := time.Until(t)
-	return d <= 0 || sleep(ctx, d)
-}

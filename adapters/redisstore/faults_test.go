@@ -297,5 +297,11 @@ func TestABusyQueuePublishesNothing(t *testing.T) {
 	require.Zero(t, published(), "nobody waited, so nobody had to be woken")
 	require.Empty(t, claim(t, queue, 1))
 	enqueue(t, queue, storetest.NewTask(`{}`))
+	require.Zero(t, published(), "a claim that does not wait is not notified")
+	require.Len(t, claim(t, queue, 1), 1)
+	waited, err := queue.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 1, Lease: time.Minute, Wait: time.Nanosecond})
+	require.NoError(t, err)
+	require.Empty(t, waited)
+	enqueue(t, queue, storetest.NewTask(`{}`))
 	require.Equal(t, 1, published())
 }

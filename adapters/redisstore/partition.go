@@ -26,6 +26,8 @@ type partition struct {
 	sweep    listSweep
 	enqueues enqueueBatcher
 	turns    turns
+	// calls are what enqueues, claims and reports are sent by.
+	calls *server.Pipeline
 	// first are the keys of the first partition, which tells how many there are.
 	first layout.QueueKeys
 	// expired counts what claims ended, until the next PromoteDue.
@@ -44,7 +46,8 @@ var (
 func newPartition(client *server.Client, number int) *partition {
 	return &partition{
 		number: number, client: client, keys: layout.NewQueueKeys(client.Config.Namespace, number),
-		lists: newReadyLists(), sweep: newListSweep(), turns: turns{at: map[string]buildPlace{}}, first: layout.NewQueueKeys(client.Config.Namespace, 0),
+		calls: server.NewPipeline(client), lists: newReadyLists(), sweep: newListSweep(), turns: turns{at: map[string]buildPlace{}},
+		first: layout.NewQueueKeys(client.Config.Namespace, 0),
 	}
 }
 
@@ -57,9 +60,9 @@ const maxIdlePromotions = 20
 
 // claim runs the claim script, and again once expired tasks that it found have ended. next
 // is how long it is until the next task is due, negative if none is in sight.
-func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, time.Duration, error) {
+func (p *partition) claim(ctx context.Context, req ports.ClaimRequest, when claimTime) ([]*domain.Task, time.Duration, error) {
 	for idle := 0; ; idle++ {
-		tasks, next, err := p.claimOnce(ctx, req)
+		tasks, next, err := p.claimOnce(ctx, req, when)
 		if err != nil || next != expiredFirst {
 			return tasks, next, err
 		}
@@ -80,11 +83,15 @@ func (p *partition) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 // claimOnce runs the claim script once. next is expiredFirst if tasks have to be ended
 // before it can claim.
 //
-// A claim that is on its way is not cancelled with ctx: what it took would stay
-// claimed, unknown to anyone, until the lease ends.
-func (p *partition) claimOnce(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, time.Duration, error) {
+// It is made when the time says. One that is on its way is not cancelled with ctx: what it
+// took would stay claimed, unknown to anyone, until the lease ends.
+func (p *partition) claimOnce(ctx context.Context, req ports.ClaimRequest, when claimTime) ([]*domain.Task, time.Duration, error) {
 	k := &p.keys
 	detached := context.WithoutCancel(ctx)
+	notify := ""
+	if when.notify {
+		notify = k.Wake
+	}
 	limit := req.TimeLimit(p.client.Config.CallTimeout)
 	reply, err := p.withTable(detached, func(table *readyTable) ([]any, error) {
 		keys := append([]string{
@@ -93,11 +100,11 @@ func (p *partition) claimOnce(ctx context.Context, req ports.ClaimRequest) ([]*d
 		}, table.ready...)
 		lists := table.claimable(req.Queues, req.Types)
 		args := make([]any, 0, 8+len(lists))
-		args = append(args, p.client.Offset(), table.epoch, req.ID[:], req.Max, req.Lease.Microseconds(), req.Room(), k.Wake, req.Ageing.Microseconds())
+		args = append(args, p.client.Offset(), table.epoch, req.ID[:], req.Max, req.Lease.Microseconds(), req.Room(), notify, req.Ageing.Microseconds())
 		for _, list := range lists {
 			args = append(args, list)
 		}
-		return p.client.RunSliceWithin(detached, limit, claimScript, keys, args...)
+		return server.Array(p.calls.Join(ctx, &server.Call{Script: claimScript, Keys: keys, Args: args, Limit: limit, Claims: true}, when.at))
 	})
 	if err != nil {
 		return nil, -1, err
@@ -202,7 +209,7 @@ func (p *partition) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 		if snoozed {
 			keys = append(keys, k.Scheduled)
 		}
-		reply, err := p.client.RunSliceWithin(ctx, p.client.LimitFor(size), updateScript, keys, args...)
+		reply, err := server.Array(p.calls.Follow(ctx, &server.Call{Script: updateScript, Keys: keys, Args: args, Limit: p.client.LimitFor(size)}, claimSpacing))
 		if err != nil {
 			return err
 		}

@@ -40,6 +40,7 @@ type TaskQueue struct {
 	placed placement
 	// claims notifies waiting claims, readers those who wait for events.
 	claims, readers *notifier
+	pace            pace
 }
 
 var _ ports.TaskQueue = (*TaskQueue)(nil)
@@ -93,7 +94,7 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 		return nil, err
 	}
 	deadline := time.Now().Add(req.Wait)
-	for {
+	for again := false; ; {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("dequeue: %w", err)
 		}
@@ -102,10 +103,18 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 		if err != nil {
 			return nil, err
 		}
-		tasks, next, err := q.claim(ctx, req)
+		var when claimTime
+		if req.Wait > 0 {
+			when = q.pace.next(again)
+		}
+		tasks, next, err := q.claim(ctx, req, when)
+		q.pace.answered(len(tasks), req.Max)
 		left := time.Until(deadline)
 		if err != nil || len(tasks) > 0 || left <= 0 {
 			return tasks, err
+		}
+		if again = !when.notify; again {
+			continue
 		}
 		left = min(left, q.client.Config.PollInterval)
 		if next >= 0 {
@@ -122,9 +131,9 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 //
 // A claim that took something before gives that, wherever it is, and takes no
 // more: which partitions it took from is asked first, of all of them.
-func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, time.Duration, error) {
+func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, when claimTime) ([]*domain.Task, time.Duration, error) {
 	if len(q.parts) == 1 {
-		return q.parts[0].claim(ctx, req)
+		return q.parts[0].claim(ctx, req, when)
 	}
 	from, err := q.claimedFrom(ctx, req.ID)
 	if err != nil {
@@ -151,7 +160,7 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest) ([]*domai
 			}
 			more.MaxBytes = room
 		}
-		got, due, err := p.claim(ctx, more)
+		got, due, err := p.claim(ctx, more, when)
 		if err != nil {
 			// It may have given tasks out that nobody knows of: a repeat gives all.
 			return nil, -1, err

@@ -204,13 +204,17 @@ func (c *Client) RunSlice(ctx context.Context, s *layout.Script, keys []string, 
 
 // RunSliceWithin is runSlice with a time limit of its own.
 func (c *Client) RunSliceWithin(ctx context.Context, limit time.Duration, s *layout.Script, keys []string, args ...any) ([]any, error) {
-	reply, err := c.RunWithin(ctx, limit, s, keys, args...)
+	return Array(c.RunWithin(ctx, limit, s, keys, args...))
+}
+
+// Array is the reply of a script that replies with an array.
+func Array(reply any, err error) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
 	out, ok := reply.([]any)
 	if !ok {
-		return nil, fmt.Errorf("redis script %s: reply is %T, not an array", s.Name, reply)
+		return nil, fmt.Errorf("redis script: reply is %T, not an array", reply)
 	}
 	return out, nil
 }

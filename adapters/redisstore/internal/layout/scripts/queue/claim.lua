@@ -6,7 +6,8 @@
 -- keys of all ready lists.
 -- ARGV: clock offset, epoch, claim id, most tasks, lease in
 -- microseconds, most bytes of records and errors (one task may have more), wake
--- channel, microseconds of ageing (0: none), then the ready lists to take from.
+-- channel ('' if it is not to be notified when it finds none), microseconds of ageing
+-- (0: none), then the ready lists to take from.
 -- Reply: {-1} if the epoch is stale; {-3} if nothing is claimed since promote.lua is to
 -- end expired tasks first; else microseconds until the next task is
 -- due (-1: none), the end of the lease, then for each task id, record, state and
@@ -84,7 +85,7 @@ if before then
     call_many('HSET', K.state, changed)
     for key, list in pairs(ready) do call_many('ZADD', key, list) end
     if emit then emit_all(now) end
-    if redis.call('HDEL', K.meta, 'idle') == 1 then redis.call('PUBLISH', ARGV[7], '1') end
+    if redis.call('HDEL', K.meta, 'idle') == 1 then redis.call('PUBLISH', string.sub(K.meta, 1, -5) .. 'wake', '1') end
   end
   return out
 end
@@ -156,7 +157,7 @@ if #ids == 0 then
   -- A removal first lets the rest through when memory is full.
   redis.call('HDEL', K.meta, '')
   if K.keep then K.keep({}, true) end
-  redis.call('HSET', K.meta, 'idle', 1)
+  if ARGV[7] ~= '' then redis.call('HSET', K.meta, 'idle', 1) end
   return { next_due, 0 }
 end
 
