@@ -8,6 +8,7 @@
 -- include: queue/common
 -- include: queue/keys
 -- include: workflows/common
+-- include: workflows/act
 local id, from, most, repairs = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == 'repair'
 local name = 'workflow:' .. id
 local flow, out = key(name), { 0 }
@@ -94,12 +95,7 @@ for i, node in ipairs(nodes) do
   end
 end
 if settles and repairs then
-  redis.call('RPUSH', key('following'), id .. struct.pack('>I4BBI4', 0, 0, 3, 0))
-  local follow = redis.call('HGET', K.meta, 'follow') or ''
-  for _, letter in ipairs({ 'w', 'W' }) do
-    if not string.find(follow, letter, 1, true) then follow = follow .. letter end
-  end
-  redis.call('HSET', K.meta, 'follow', follow)
+  act_on(id, 3)
   return out -- The rest is looked at when that is done, by another check.
 end
 if from + #nodes < total then out[1] = from + #nodes end

@@ -6,6 +6,7 @@
 -- include: queue/common
 -- include: queue/keys
 -- include: workflows/common
+-- include: workflows/act
 if epoch_stale(K.meta, ARGV[2]) then return { -1 } end
 local now, id, what = store_now(ARGV[1]), ARGV[3], tonumber(ARGV[4])
 local flow = key('workflow:' .. id)
@@ -14,12 +15,7 @@ if what > 0 then
   -- A removal first lets the rest through when memory is full.
   redis.call('HDEL', flow, '')
   redis.call('HSET', flow, what == 1 and 'x' or 'y', 1)
-  redis.call('RPUSH', key('following'), id .. struct.pack('>I4BBI4', 0, 0, what, 0))
-  local follow = redis.call('HGET', K.meta, 'follow') or ''
-  for _, letter in ipairs({ 'w', 'W' }) do
-    if not string.find(follow, letter, 1, true) then follow = follow .. letter end
-  end
-  redis.call('HSET', K.meta, 'follow', follow)
+  act_on(id, what)
 end
 emit_if_read(now)
 emit_all(now)
