@@ -17,7 +17,7 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 		config := memstore.Config{Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }}
 		store := memstore.New(config)
 		return portstest.Store{
-			Queue: store, Queues: store, Limits: store, Groups: true, Events: store, Runs: store, Schedulers: store, Schedules: store, Workflows: store, Logs: store,
+			Queue: store, Queues: store, Limits: store, Events: store, Runs: store, Schedulers: store, Schedules: store, Workflows: store, Logs: store,
 			Advance: func(d time.Duration) { offset.Add(int64(d)) },
 		}
 	})

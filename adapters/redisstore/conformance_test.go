@@ -31,7 +31,7 @@ func (w *world) store(t *testing.T) portstest.Store {
 	t.Helper()
 	client := w.Open(t)
 	s := portstest.Store{
-		Queue: client, Queues: client, Limits: client, Groups: true, Events: client, Runs: client, Schedulers: client, Schedules: client, Workflows: client, Logs: client,
+		Queue: client, Queues: client, Limits: client, Events: client, Runs: client, Schedulers: client, Schedules: client, Workflows: client, Logs: client,
 		Verifier: redisstore.NewVerifier(client),
 		Advance:  w.Advance, Reopen: w.store, Restart: w.store,
 	}

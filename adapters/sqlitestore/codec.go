@@ -61,6 +61,8 @@ const (
 	shapeChange shape = iota
 	// shapeClaim is what a claim needs of a task in stateReady.
 	shapeClaim
+	// shapeMember is that of a task that is ready or scheduled.
+	shapeMember
 	// shapeWhole is everything, with the names of the lane, which are otherwise
 	// known to the writer.
 	shapeWhole
@@ -79,6 +81,7 @@ const (
 var shapes = [...]struct{ columns, tables string }{
 	shapeChange: {commonColumns + stateColumns, ""},
 	shapeClaim:  {commonColumns + askedColumns, " LEFT JOIN contents c ON c.seq = t.seq WHERE t.state = 1"},
+	shapeMember: {commonColumns + stateColumns + askedColumns, " LEFT JOIN contents c ON c.seq = t.seq WHERE t.state <= 2"},
 	shapeWhole:  {commonColumns + stateColumns + askedColumns + readColumns, " LEFT JOIN contents c ON c.seq = t.seq LEFT JOIN lane l ON l.id = t.lane"},
 }
 

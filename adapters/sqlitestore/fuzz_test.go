@@ -37,7 +37,7 @@ func FuzzReadRecord(f *testing.F) {
 	f.Add([]byte{}, int64(-1), int64(1)<<62, []byte{}, "")
 	f.Fuzz(func(t *testing.T, kinds []byte, small, large int64, blob []byte, text string) {
 		for as := shapeChange; as <= shapeWhole; as++ {
-			r := newRow(map[shape]int{shapeChange: 18, shapeClaim: 21, shapeWhole: 29}[as])
+			r := newRow(map[shape]int{shapeChange: 18, shapeClaim: 21, shapeMember: 25, shapeWhole: 29}[as])
 			for i := range r.values {
 				if len(kinds) == 0 {
 					break

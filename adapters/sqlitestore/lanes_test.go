@@ -16,8 +16,9 @@ import (
 	"logsift/ports"
 )
 
-// withoutLimits takes from a file what its version 12 did not have: limits and workflows.
+// withoutLimits takes from a file what its version 12 did not have: limits, workflows and groups.
 var withoutLimits = []string{
+	"DROP INDEX task_group", "ALTER TABLE task DROP COLUMN grp",
 	"DROP TABLE workflow", "DROP TABLE workflow_plan", "DROP TABLE node", "DROP TABLE gate", "DROP TABLE node_step", "ALTER TABLE task DROP COLUMN workflow",
 	"DROP TABLE line", "DROP TABLE slot", "DROP TABLE task_limit", "ALTER TABLE clock DROP COLUMN limits",
 	"DROP INDEX lane_head", "DROP INDEX lane_type_head",

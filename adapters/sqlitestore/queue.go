@@ -39,7 +39,10 @@ func (q *TaskQueue) Enqueue(ctx context.Context, tasks ...*domain.Task) ([]*doma
 	var errs []error
 	err := q.db.writer.do(ctx, "enqueue", func(tx *transaction) (err error) {
 		stored, errs = make([]*domain.Task, len(asked)), append([]error(nil), refused...)
-		return tx.enqueue(asked, stored, errs)
+		if err := tx.enqueue(asked, stored, errs); err != nil {
+			return err
+		}
+		return tx.completeGathered()
 	})
 	if err != nil {
 		return nil, err
@@ -74,7 +77,7 @@ type newTask struct {
 // enqueueMany is enqueue for tasks of which none is special.
 func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error) error {
 	tasks := make([]newTask, 0, len(asked))
-	rows := make([]any, 0, 12*len(asked))
+	rows := make([]any, 0, 13*len(asked))
 	for i, t := range asked {
 		if t == nil {
 			continue
@@ -99,9 +102,9 @@ func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error
 			// These are all nodes of one.
 			retention, workflow = keptWithWorkflow, tasks[0].seq
 		}
-		rows = append(rows, n.seq, t.ID[:], n.lane.id, int64(n.state), n.wake, n.scheduled, n.seq, key, expires, retention, keyBytes(t), workflow)
+		rows = append(rows, n.seq, t.ID[:], n.lane.id, int64(n.state), n.wake, n.scheduled, n.seq, key, expires, retention, keyBytes(t), workflow, groupBytes(t))
 	}
-	inserted, err := tx.insert("INSERT INTO task (seq, id, lane, state, wake_us, scheduled_us, started_us, unique_key, expires_us, retention_us, key, workflow) VALUES ", 12, rows, " ON CONFLICT DO NOTHING")
+	inserted, err := tx.insert("INSERT INTO task (seq, id, lane, state, wake_us, scheduled_us, started_us, unique_key, expires_us, retention_us, key, workflow, grp) VALUES ", 13, rows, " ON CONFLICT DO NOTHING")
 	if err != nil {
 		return err
 	}
@@ -121,6 +124,7 @@ func (tx *transaction) enqueueMany(asked, stored []*domain.Task, refused []error
 		rows = append(rows, n.seq, int64(t.MaxRetries), int64(t.Timeout), int64(t.Delay), n.given, payload, traceBlob(t.TraceParent), optionsBlob(t.TaskOptions))
 		tx.move(n.lane, member{seq: n.seq, key: t.Key}, 0, n.state)
 		tx.emit(t, 0, n.state, "")
+		tx.gather(t)
 		made := *t
 		made.CreatedAt, made.ScheduledAt, made.OnConflict, made.ExpiresAt = timeOf(n.seq), timeOf(n.scheduled), "", n.expires
 		stored[n.place] = &made
@@ -302,8 +306,12 @@ const updateTask = `UPDATE task SET state = ?, wake_us = ?, scheduled_us = ?, at
 func (tx *transaction) save(rec *record, report int64) error {
 	t := rec.task
 	next, wake := tx.stateOf(t)
-	if rec.waits && t.Status == domain.TaskStatusPending {
+	switch {
+	case rec.waits && t.Status == domain.TaskStatusPending:
 		next, wake = stateScheduled, never
+	case rec.state == stateProcessing && next == stateScheduled && (report == 0 || report == reportReleased):
+		// It was taken along with its group before its time, and comes back unasked.
+		next, wake = stateReady, tx.now
 	}
 	for _, e := range t.Errors {
 		rec.failures++

@@ -202,49 +202,96 @@ func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selecti
 		}
 	}
 	found = len(seqs)
-	granted := seqs[:0]
-	for _, rec := range recs {
-		if rec.corrupt != nil {
-			if err := tx.quarantine(rec); err != nil {
-				return nil, 0, false, err
+	granted, run := seqs[:0], map[int64]bool{}
+	for i, rec := range recs {
+		if len(run) > 0 {
+			// What came along with others may have taken the room.
+			if len(tasks) >= n || room <= 0 || len(rec.task.Payload) > room {
+				found -= len(recs) - i
+				break
 			}
+			if run[rec.seq] || rec.corrupt == nil && !tx.admits(rec.lane) {
+				found--
+				continue
+			}
+		}
+		if ended, err := tx.endInstead(rec, expired); err != nil {
+			return nil, 0, false, err
+		} else if ended {
 			continue
 		}
-		if rec.task.Expired(timeOf(tx.now)) {
-			*expired++
-			if err := tx.expire(rec); err != nil {
-				return nil, 0, false, err
-			}
-			continue
-		}
-		if err := loadFailures(tx.statements, rec); err != nil {
+		if err := tx.grant(rec, req); err != nil {
 			return nil, 0, false, err
 		}
-		if err := rec.task.MarkAsProcessing(req.ID, req.Lease, rec.stepTime(tx.now)); err != nil {
-			return nil, 0, false, err
-		}
-		// The lease lasts from now, whatever the task's times say.
-		rec.task.Lease.ExpiresAt = timeOf(tx.now + req.Lease.Microseconds())
+		room -= len(rec.task.Payload)
 		granted, tasks = append(granted, rec.seq), append(tasks, rec.task)
-		tx.move(rec.lane, rec.member(), stateReady, stateProcessing)
-		tx.emit(rec.task, stateReady, stateProcessing, "")
-		rec.state, rec.claim, rec.report = stateProcessing, req.ID, 0
-		tx.hold(rec)
+		if rec.task.Group == "" {
+			continue
+		}
+		if err := tx.saveGranted(req, granted); err != nil {
+			return nil, 0, false, err
+		}
+		along, completed, err := tx.takeAlong(rec.task, req, room, expired)
+		if err != nil {
+			return nil, 0, false, err
+		}
+		granted, others, run[rec.seq] = granted[:0], others || completed, true
+		for _, t := range along {
+			room -= len(t.Payload)
+			run[microsOf(t.CreatedAt)] = true
+		}
+		tasks, found = append(tasks, along...), found+len(along)
+	}
+	if err := tx.saveGranted(req, granted); err != nil {
+		return nil, 0, false, err
 	}
 	if len(tasks) == 0 {
 		return nil, found, others, nil
 	}
-	until := tx.now + req.Lease.Microseconds()
-	_, err = tx.exec(`UPDATE task SET state = 3, wake_us = ?, claim = ?, deliveries = deliveries + 1,
-		started_us = max(?, started_us), report = 0 WHERE seq IN (SELECT value FROM json_each(?))`,
-		until, req.ID[:], tx.now, seqList(granted))
-	if err != nil {
-		return nil, 0, false, err
-	}
 	if err := tx.letGoUnique(tasks); err != nil {
 		return nil, 0, false, err
 	}
-	return tasks, found, others, tx.remember(req.ID, until)
+	return tasks, found, others, tx.remember(req.ID, tx.now+req.Lease.Microseconds())
+}
+
+// endInstead ends a task that is not to be given out: it cannot be read, or has expired.
+func (tx *transaction) endInstead(rec *record, expired *int64) (ended bool, err error) {
+	switch {
+	case rec.corrupt != nil:
+		return true, tx.quarantine(rec)
+	case rec.task.Expired(timeOf(tx.now)):
+		*expired++
+		return true, tx.expire(rec)
+	}
+	return false, nil
+}
+
+// grant grants a lease on a task, which saveGranted is to write.
+func (tx *transaction) grant(rec *record, req ports.ClaimRequest) error {
+	if err := loadFailures(tx.statements, rec); err != nil {
+		return err
+	}
+	if err := rec.task.MarkAsProcessing(req.ID, req.Lease, rec.stepTime(tx.now)); err != nil {
+		return err
+	}
+	// The lease lasts from now, whatever the task's times say.
+	rec.task.Lease.ExpiresAt = timeOf(tx.now + req.Lease.Microseconds())
+	tx.move(rec.lane, rec.member(), rec.state, stateProcessing)
+	tx.emit(rec.task, rec.state, stateProcessing, "")
+	rec.state, rec.claim, rec.report = stateProcessing, req.ID, 0
+	tx.hold(rec)
+	return nil
+}
+
+// saveGranted writes the leases of tasks.
+func (tx *transaction) saveGranted(req ports.ClaimRequest, seqs []int64) error {
+	if len(seqs) == 0 {
+		return nil
+	}
+	_, err := tx.exec(`UPDATE task SET state = 3, wake_us = ?, claim = ?, deliveries = deliveries + 1,
+		started_us = max(?, started_us), report = 0 WHERE seq IN (SELECT value FROM json_each(?))`,
+		tx.now+req.Lease.Microseconds(), req.ID[:], tx.now, seqList(seqs))
+	return err
 }
 
 // doubtHeads has the lanes look for their oldest ready tasks again that have one of

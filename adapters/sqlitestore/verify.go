@@ -19,6 +19,8 @@ const (
 	KindSlotWrong = "slot_wrong"
 	// KindTurnWrong: claims would take other tasks than keys and limits admit.
 	KindTurnWrong = "turn_wrong"
+	// KindGroupWrong: a task is counted for another group than its own.
+	KindGroupWrong = "group_wrong"
 )
 
 var _ ports.StoreVerifier = (*DB)(nil)
@@ -107,7 +109,7 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 			req.Report(f)
 		}
 	}
-	var wrong []domain.Finding
+	var wrong, groups []domain.Finding
 	var nodes []wrongNode
 	err := db.search(ctx, "verify", func(s *statements) error {
 		err := s.each(func(r *row) error {
@@ -138,6 +140,9 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 		for _, f := range damaged {
 			report(f)
 		}
+		if groups, err = groupRule.check(s, KindGroupWrong); err != nil {
+			return err
+		}
 		if nodes, err = checkNodes(s); err != nil {
 			return err
 		}
@@ -155,7 +160,14 @@ func (db *DB) Verify(ctx context.Context, req ports.VerifyRequest) (domain.Verif
 			}
 		}
 	}
-	for _, f := range wrong {
+	if err == nil && req.Repair && len(groups) > 0 {
+		if err = db.writer.do(ctx, "verify", (*transaction).mendGroups); err == nil {
+			for i := range groups {
+				groups[i].Action = "put in its group"
+			}
+		}
+	}
+	for _, f := range slices.Concat(wrong, groups) {
 		report(f)
 	}
 	for part := range slices.Chunk(nodes, maxFollowed) {

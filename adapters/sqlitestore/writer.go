@@ -379,6 +379,8 @@ type transaction struct {
 	workflows map[int64]*workflow
 	nodeSteps []nodeStep
 	followed  int
+	// gathered are the groups of tasks that were stored, and with how many members they are full.
+	gathered map[string]int
 	// maxFollowed is how many it may look at.
 	maxFollowed int
 }

@@ -141,7 +141,7 @@ func newStore(breaks func(*broken)) portstest.Store {
 	var offset atomic.Int64
 	b := newBroken(memstore.Config{Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }}, breaks)
 	s := portstest.Store{
-		Queue: b.queue, Queues: b.queue, Limits: b.queue, Groups: true, Events: b.queue, Runs: b.queue, Schedulers: b.schedulers, Schedules: b.schedules, Workflows: b.queue, Logs: b.logs,
+		Queue: b.queue, Queues: b.queue, Limits: b.queue, Events: b.queue, Runs: b.queue, Schedulers: b.schedulers, Schedules: b.schedules, Workflows: b.queue, Logs: b.logs,
 		Verifier: b.verifier, Harm: b.verifier.harm,
 		Advance: func(d time.Duration) { offset.Add(int64(d)) },
 	}

@@ -25,8 +25,6 @@ type Store struct {
 	// Verifier checks the store. It needs the roles Queue and Logs.
 	Verifier ports.StoreVerifier
 
-	// Groups is whether the tasks of a group come together, as Dequeue promises.
-	Groups bool
 	// Advance moves the store's clock forward. It is required.
 	Advance func(d time.Duration)
 	// Reopen returns another handle on the same store, as another process would have.
@@ -73,7 +71,7 @@ var suites = []struct {
 	{"Claim", (*Store).hasQueue, claimCases},
 	{"Ageing", (*Store).hasQueue, ageingCases},
 	{"Turns", (*Store).hasLimits, turnCases},
-	{"Groups", (*Store).hasGroups, groupCases},
+	{"Groups", (*Store).hasLimits, groupCases},
 	{"Settle", (*Store).hasQueue, settleCases},
 	{"Manage", (*Store).hasQueue, manageCases},
 	{"List", (*Store).hasQueue, listCases},
@@ -105,7 +103,6 @@ var suites = []struct {
 func (s *Store) hasQueue() bool      { return s.Queue != nil }
 func (s *Store) hasQueues() bool     { return s.Queues != nil }
 func (s *Store) hasLimits() bool     { return s.Limits != nil }
-func (s *Store) hasGroups() bool     { return s.Groups && s.hasLimits() }
 func (s *Store) hasSchedulers() bool { return s.Schedulers != nil }
 func (s *Store) hasSchedules() bool  { return s.Schedules != nil }
 func (s *Store) hasWorkflows() bool  { return s.Workflows != nil }

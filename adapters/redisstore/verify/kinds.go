@@ -83,6 +83,13 @@ const (
 	// KindLimitTurnWrong: a key has its turn among those of another priority.
 	KindLimitTurnWrong = "limit_turn_wrong"
 
+	// KindGroupsForgotten: tasks have groups, and their members are not kept.
+	KindGroupsForgotten = "groups_forgotten"
+	// KindGroupTaskMissing: a task is not at its place among the members of its group.
+	KindGroupTaskMissing = "group_task_missing"
+	// KindGroupTaskStray: a task is among the members of a group and is none.
+	KindGroupTaskStray = "group_task_stray"
+
 	// KindWorkflowCorrupt: what is kept of a workflow, or of one of its nodes, cannot be read.
 	KindWorkflowCorrupt = "workflow_corrupt"
 	// KindWorkflowNotListed: a workflow is missing from the list of all.

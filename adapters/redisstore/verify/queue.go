@@ -47,6 +47,8 @@ type queueCheck struct {
 	lost bool
 	// readyKeys is how many ready keys there are to look at.
 	readyKeys int
+	// grouped is whether a task with a group was seen.
+	grouped bool
 	// highest is the highest sequence number that was seen.
 	highest float64
 }
@@ -60,7 +62,7 @@ func (c *queueCheck) run() error {
 		return nil
 	}
 	for _, step := range []func() error{
-		c.lists, c.readyTypes, c.tasks, c.members, c.leftovers, c.uniqueKeys, c.workflows, c.finished, c.meta, c.counts, c.limits,
+		c.lists, c.readyTypes, c.tasks, c.members, c.leftovers, c.uniqueKeys, c.workflows, c.finished, c.meta, c.counts, c.limits, c.groups,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -140,6 +142,7 @@ func (c *queueCheck) facts(r rawRecord) taskFacts {
 	if f.problem = problem; problem != "" {
 		return f
 	}
+	c.grouped = c.grouped || task.Group != ""
 	f.ownList = int(binary.BigEndian.Uint16([]byte(r.record[1:3])))
 	f.priority, f.scheduled = int(task.Priority), headTime(r.record)
 	f.uniqueKey, f.waiting = heldKey(task), task.UniqueWhile == domain.UniqueWhileWaiting
