@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -231,21 +232,28 @@ func (a *API) extendLeases(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	lost := 0
+	states := a.lostStates(r.Context(), runs, err)
 	return a.answerLeases(w, len(runs), err, func(i int, result *wire.LeaseResult) {
 		held := result.Problem == nil
-		result.Held = &held
+		result.Held, result.TaskStatus = &held, states[i]
 		if held {
 			result.ExpiresAt = timeView(extended[i].ExpiresAt)
-			return
-		}
-		if lost++; lost > MaxLostStates {
-			return
-		}
-		if task, err := a.queue.GetTask(r.Context(), runs[i].Task.ID); err == nil {
-			result.TaskStatus = task.Status.String()
 		}
 	})
+}
+
+// lostStates returns the states of the tasks, by place, whose leases are lost by the error.
+func (a *API) lostStates(ctx context.Context, runs []ports.RunReport, err error) map[int]string {
+	states := map[int]string{}
+	for i, run := range runs {
+		if !errors.Is(domain.ItemError(err, i), domain.ErrLeaseLost) || len(states) == MaxLostStates {
+			continue
+		}
+		if task, err := a.queue.GetTask(ctx, run.Task.ID); err == nil {
+			states[i] = task.Status.String()
+		}
+	}
+	return states
 }
 
 // linesOf reads the lines that runs log.
