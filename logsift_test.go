@@ -475,9 +475,6 @@ func TestWorkflowsRunOnEachStore(t *testing.T) {
 func TestGroupsRunTogetherOnEachStore(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, store logsift.Store) {
-		if _, ok := store.(*sqlitestore.DB); ok {
-			t.Skip("it gathers no groups yet")
-		}
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		q := logsift.New(store, logsift.Options{Workers: 2})

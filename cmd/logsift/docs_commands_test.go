@@ -133,7 +133,7 @@ var docCommands = map[string][]readmeCommand{
 		{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/worker/tasks:claim -d '{"types":["save"]}'`, runToEnd(`{"tasks":[]}`, 0)},
 		{`logsift task add --type save --payload '"a"' --group table-7 --group-size 2 --group-age 1m`, runToEnd("-7", 0)},
 		{`logsift task add --type save --payload '"b"' --group table-7 --group-size 2 --group-age 1m`, runToEnd("-7", 0)},
-		{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/worker/tasks:claim -d '{"types":["save"],"max":1}'`, runToEnd(`{"tasks":[`, 0)},
+		{`curl -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/worker/tasks:claim -d '{"types":["save"],"max":1}'`, runToEnd(`"payload":"b"`, 0)},
 	},
 	"limits.md": {
 		{"logsift limit set mail --queue mail --concurrency 5", runToEnd("queue mail", 0)},
