@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"logsift/adapters/redisstore"
@@ -251,7 +252,25 @@ func (p *processor) write(l runLine) {
 
 // Process implements ports.TaskProcessor.
 func (p *processor) Process(ctx context.Context, task *domain.Task) ([]byte, error) {
-	l := runLine{Task: task.ID.String()}
+	return p.process(ctx, task, "")
+}
+
+// ProcessGroup implements ports.GroupProcessor: it does as each of the tasks asks.
+func (p *processor) ProcessGroup(ctx context.Context, tasks []*domain.Task) []ports.TaskResult {
+	together := uuid.NewString()
+	results := make([]ports.TaskResult, len(tasks))
+	var running sync.WaitGroup
+	for i, task := range tasks {
+		running.Go(func() {
+			results[i].Result, results[i].Err = p.process(application.MemberContext(ctx, i), task, together)
+		})
+	}
+	running.Wait()
+	return results
+}
+
+func (p *processor) process(ctx context.Context, task *domain.Task, together string) ([]byte, error) {
+	l := runLine{Task: task.ID.String(), Together: together}
 	if task.Lease != nil {
 		l.Claim, l.Fence = task.Lease.ClaimID.String(), task.Lease.Delivery
 	}

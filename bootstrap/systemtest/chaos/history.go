@@ -121,6 +121,8 @@ type Run struct {
 	Logs []string
 	// Before are the states of the tasks that the task waited for, as the run saw them.
 	Before []domain.TaskStatus
+	// Together is equal for the runs of one call of the processor, "" for a call for one task.
+	Together string
 }
 
 // Recorder writes the history of one process. Each line is one write, so that a
@@ -229,6 +231,8 @@ type runLine struct {
 	Logs []string `json:"logs,omitempty"`
 	// Before are the states of the tasks that the task waited for.
 	Before []domain.TaskStatus `json:"before,omitempty"`
+	// Together is that of Run, where a run starts.
+	Together string `json:"together,omitempty"`
 }
 
 // ReadRuns reads all files of processors, *.runs, of a folder.
@@ -248,7 +252,7 @@ func ReadRuns(dir string) ([]Run, error) {
 				continue
 			}
 			at[key] = len(out)
-			out = append(out, Run{Start: l.T, Proc: proc, Task: l.Task, Claim: l.Claim, Fence: l.Fence})
+			out = append(out, Run{Start: l.T, Proc: proc, Task: l.Task, Claim: l.Claim, Fence: l.Fence, Together: l.Together})
 		}
 		return nil
 	})
