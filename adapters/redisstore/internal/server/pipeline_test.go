@@ -33,9 +33,9 @@ func (r *roundTrips) ProcessPipelineHook(redis.ProcessPipelineHook) redis.Proces
 	return func(ctx context.Context, cmds []redis.Cmder) error { return r.answer(ctx, cmds...) }
 }
 
-type unknownScript struct{ error }
+type unknownScriptError struct{ error }
 
-func (unknownScript) RedisError() {}
+func (unknownScriptError) RedisError() {}
 
 func (r *roundTrips) answer(ctx context.Context, cmds ...redis.Cmder) error {
 	var names []string
@@ -55,7 +55,7 @@ func (r *roundTrips) answer(ctx context.Context, cmds ...redis.Cmder) error {
 	}
 	for i, cmd := range cmds {
 		if r.forgotten && cmd.Name() == "evalsha" {
-			cmd.SetErr(unknownScript{errors.New("NOSCRIPT")})
+			cmd.SetErr(unknownScriptError{errors.New("NOSCRIPT")})
 			continue
 		}
 		cmd.(*redis.Cmd).SetVal("answer to " + names[i])
