@@ -83,7 +83,7 @@ type groupRun struct {
 	tasks   []*domain.Task
 	results []ports.TaskResult
 	// contexts are those of the tasks that the handler gets.
-	contexts []context.Context //nolint:containedctx // they are what a handler asks for
+	contexts []context.Context
 }
 
 // groupHandler runs the tasks of a group.

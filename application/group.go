@@ -15,7 +15,7 @@ type groupRun struct {
 	runs []*run
 	// contexts are theirs, once they have begun. Each ends with that of the group, or
 	// before if its own lease is lost.
-	contexts []context.Context //nolint:containedctx // they are what a processor asks for
+	contexts []context.Context
 	// live is how many of the contexts have not ended by themselves.
 	live atomic.Int64
 }

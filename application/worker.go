@@ -153,7 +153,7 @@ func (s *DefaultScheduler) attempt(ctx context.Context, r *run) (next *run) {
 		}
 		close(r.returned)
 		if r.settled.CompareAndSwap(false, true) {
-			s.settle(r, res, true, cause)
+			s.settle(r, res, true, cause) //nolint:contextcheck // The contexts of a group have ended.
 			next = s.pool.exit()
 		} else {
 			s.logger.Info("stuck processor returned", taskFields(r)...)
@@ -188,7 +188,7 @@ func (s *DefaultScheduler) supervise(ctx context.Context, r *run, cause error) {
 			grace.Reset(s.cfg.DrainGrace)
 		case <-grace.C:
 			if r.settled.CompareAndSwap(false, true) {
-				s.settle(r, runResult{}, false, cause)
+				s.settle(r, runResult{}, false, cause) //nolint:contextcheck // The contexts of a group have ended.
 				s.release(s.pool.markStuck())
 			}
 			return

@@ -80,7 +80,7 @@ func (p *groupProcessor) ProcessGroup(ctx context.Context, tasks []*domain.Task)
 		contexts[i] = p.observers.Begin(ctx, &calls[i])
 	}
 	returned := false
-	defer func() {
+	defer func() { //nolint:contextcheck // Observers make them of ctx.
 		for i := range calls {
 			err := ports.ErrPanicked
 			if returned && i < len(results) {
@@ -89,7 +89,7 @@ func (p *groupProcessor) ProcessGroup(ctx context.Context, tasks []*domain.Task)
 			p.observers.End(contexts[i], &calls[i], err)
 		}
 	}()
-	results = p.group.ProcessGroup(contexts[0], tasks)
+	results = p.group.ProcessGroup(contexts[0], tasks) //nolint:contextcheck // An observer made it of ctx.
 	returned = true
 	return results
 }
