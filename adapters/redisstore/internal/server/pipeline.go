@@ -173,7 +173,7 @@ func (p *Pipeline) send(ctx context.Context, c *Call, calls []*Call) (any, error
 	for i, w := range calls {
 		w.reply, w.err = answers[i].Result()
 		if redis.HasErrorPrefix(w.err, "NOSCRIPT") {
-			w.reply, w.err = w.Script.Eval(bounded, p.client.Redis, w.Keys, w.Args...).Result()
+			w.reply, w.err = w.Script.Run(bounded, p.client.Redis, w.Keys, w.Args...).Result()
 		}
 		if w.err != nil {
 			w.reply, w.err = nil, fmt.Errorf("redis script %s: %w", w.Script.Name, p.client.Translate(bounded, w.err))

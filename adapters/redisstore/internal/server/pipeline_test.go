@@ -177,7 +177,7 @@ func TestPipeline(t *testing.T) {
 			w.trips.forgotten = true
 			join(t, w, 0, 100, "claim")
 			run(t, w, 1, "enqueue")
-		}, []string{"enqueue+claim", "enqueue", "claim"}, 4},
+		}, []string{"enqueue+claim", "enqueue", "enqueue", "claim", "claim"}, 6},
 	} {
 		t.Run(c.promise, func(t *testing.T) {
 			t.Parallel()
