@@ -66,14 +66,17 @@ func setGroup(t *domain.Task) {
 	}
 }
 
-// TaskIn returns the context of the i-th payload of a handler of [HandleGroup], whose context
-// is ctx: [Task] and [Progress] know the task by it. It ends with ctx, and before if this task
-// was cancelled, so that its result is not needed any more.
+// TaskIn returns a context for the i-th payload of a handler of [HandleGroup], whose context
+// is ctx, or one made of it: [Task] and [Progress] know the task by it. It has the values and the deadline of
+// ctx, ends with it, and before if this task was cancelled, so that its result is not needed any more. Each
+// call makes one that is kept until the run ends.
 func TaskIn(ctx context.Context, i int) context.Context {
-	if g, ok := ctx.Value(groupKey{}).(*groupRun); ok {
-		return g.contexts[i]
+	g, ok := ctx.Value(groupKey{}).(*groupRun)
+	if !ok {
+		return ctx
 	}
-	return ctx
+	place := g.places[i]
+	return context.WithValue(application.MemberContext(ctx, place), runKey{}, g.tasks[place])
 }
 
 type groupKey struct{}
@@ -82,8 +85,8 @@ type groupKey struct{}
 type groupRun struct {
 	tasks   []*domain.Task
 	results []ports.TaskResult
-	// contexts are those of the tasks that the handler gets.
-	contexts []context.Context
+	// places are those of the tasks whose payloads the handler gets.
+	places []int
 }
 
 // groupHandler runs the tasks of a group.
@@ -119,8 +122,6 @@ func (p groupProcessor) ProcessGroup(ctx context.Context, tasks []*domain.Task) 
 // runGroup runs a handler on the payloads of tasks.
 func runGroup[In, Out any](ctx context.Context, tasks []*domain.Task, f func(context.Context, []In) ([]Result[Out], error)) ([]ports.TaskResult, error) {
 	results := make([]ports.TaskResult, len(tasks))
-	g, _ := ctx.Value(groupKey{}).(*groupRun)
-	g.contexts = nil // The same run may come again, if middleware repeats it.
 	var in []In
 	var places []int
 	for i, task := range tasks {
@@ -130,10 +131,12 @@ func runGroup[In, Out any](ctx context.Context, tasks []*domain.Task, f func(con
 			continue
 		}
 		in, places = append(in, payload), append(places, i)
-		g.contexts = append(g.contexts, context.WithValue(application.MemberContext(ctx, i), runKey{}, task))
 	}
 	if len(in) == 0 {
 		return results, nil
+	}
+	if g, ok := ctx.Value(groupKey{}).(*groupRun); ok {
+		g.places = places
 	}
 	out, err := f(ctx, in)
 	if err != nil {

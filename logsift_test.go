@@ -544,6 +544,38 @@ func TestGroupsRunTogetherOnEachStore(t *testing.T) {
 	})
 }
 
+func TestTheContextOfATaskInAGroupIsMadeOfTheHandlers(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	store := queuetest.New(t)
+	q := logsift.New(store, logsift.Options{})
+	q.Use(func(next logsift.Handler) logsift.Handler {
+		return logsift.HandlerFunc(func(ctx context.Context, task *logsift.StoredTask) ([]byte, error) {
+			ctx, cancel := context.WithTimeout(context.WithValue(ctx, key{}, "of the middleware"), time.Minute)
+			defer cancel()
+			return next.Process(ctx, task)
+		})
+	})
+	run := 0
+	both := logsift.HandleGroup(q, "both", func(ctx context.Context, in []int) ([]logsift.Result[int], error) {
+		run++
+		of, end := context.WithCancel(ctx)
+		for i := range in {
+			one := logsift.TaskIn(of, i)
+			require.Equal(t, "of the middleware", one.Value(key{}))
+			require.Less(t, time.Until(logsift.Task(one).Deadline), time.Hour)
+			require.NoError(t, one.Err())
+			defer func() { require.Error(t, one.Err(), "it ends with the one that it was made of") }()
+		}
+		end()
+		return make([]logsift.Result[int], len(in)), nil
+	}, logsift.GroupSize(2), logsift.Timeout(3*time.Hour))
+	_, err := both.EnqueueMany(t.Context(), []int{1, 2})
+	require.NoError(t, err)
+	store.Run(q)
+	require.Equal(t, 1, run)
+}
+
 func TestWhatFailsAWholeGroup(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]func([]int) ([]logsift.Result[int], error){

@@ -140,13 +140,23 @@ func (s *DefaultScheduler) settle(r *run, res runResult, returned bool, cause er
 	s.report(reps...)
 }
 
-// MemberContext returns the context of the i-th task that a ports.GroupProcessor was given, of
-// which ctx is the context: it ends with the run, and before if this task was cancelled or
-// its lease is lost, so that its result is not needed any more. [Progress] and [Log] with it
-// are of this task, and with ctx of all. For a run of one task it is ctx.
+// MemberContext returns a context for the i-th task that a ports.GroupProcessor was given, of
+// whose run ctx is the context, or one made of it: it has the values and the deadline of ctx, ends with it, and
+// before if this task was cancelled or its lease is lost, so that its result is not needed any more.
+// [Progress] and [Log] with it are of this task, and with ctx of all. Each call makes one that is kept until
+// the run ends. For a run of one task it is ctx.
 func MemberContext(ctx context.Context, i int) context.Context {
-	if current, ok := ctx.Value(runKey{}).(currentRun); ok && current.group != nil {
-		return current.group.contexts[i]
+	current, ok := ctx.Value(runKey{}).(currentRun)
+	if !ok || current.group == nil {
+		return ctx
+	}
+	member := current.group.contexts[i]
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, runKey{}, member.Value(runKey{})))
+	end := func() { cancel(context.Cause(member)) }
+	if member.Err() != nil {
+		end()
+	} else {
+		context.AfterFunc(member, end)
 	}
 	return ctx
 }
