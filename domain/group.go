@@ -59,8 +59,7 @@ func (o *TaskOptions) validateGroup() error {
 	return nil
 }
 
-// validateGroupTime checks that a task with a group has no time of its own. A Delay that is
-// the age of the group is what a stored task has.
+// validateGroupTime checks that a task with a group has no time but a Delay as that of a group.
 func (t *Task) validateGroupTime() error {
 	if t.Group == "" {
 		return nil
@@ -68,10 +67,23 @@ func (t *Task) validateGroupTime() error {
 	if !t.ScheduledAt.IsZero() {
 		return &ValidationError{Field: "group", Rule: "cannot be combined with scheduled_at"}
 	}
-	if t.Delay != 0 && t.Delay != t.withGroupDefaults().GroupAge {
-		return &ValidationError{Field: "group", Rule: "cannot be combined with delay_seconds"}
+	if t.Delay > MaxGroupAge {
+		return errGroupDelay()
 	}
 	return nil
+}
+
+// validateGroupDelay checks that a task with a group has no Delay but the age of its group,
+// which a stored task has. That of a task that replaced it may be another.
+func (t *Task) validateGroupDelay() error {
+	if t.Group != "" && t.Delay != 0 && t.Delay != t.withGroupDefaults().GroupAge {
+		return errGroupDelay()
+	}
+	return nil
+}
+
+func errGroupDelay() error {
+	return &ValidationError{Field: "group", Rule: "cannot be combined with delay_seconds"}
 }
 
 // SameGroup reports whether both tasks are of one group: they have the same queue, type and

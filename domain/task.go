@@ -195,6 +195,14 @@ func ParseLogAnalysisPayload(payload []byte) (LogAnalysisPayload, error) {
 
 // Validate checks what a caller may set. The error is a *ValidationError.
 func (t *Task) Validate() error {
+	if err := t.ValidateStored(); err != nil {
+		return err
+	}
+	return t.validateGroupDelay()
+}
+
+// ValidateStored is as Validate, for what a store has of it: a task of a group has a Delay.
+func (t *Task) ValidateStored() error {
 	if t.ID == uuid.Nil {
 		return &ValidationError{Field: "id", Rule: "must be a UUID that is not nil"}
 	}

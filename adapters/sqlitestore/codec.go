@@ -193,7 +193,7 @@ func (rec *record) check(as shape) {
 		// What can be stored is what Enqueue lets in.
 		scheduled := t.ScheduledAt
 		t.ScheduledAt, t.ExpiresAt = timeOf(rec.given), rec.options.ExpiresAt
-		if err := t.Validate(); err != nil {
+		if err := t.ValidateStored(); err != nil {
 			rec.corrupt = fmt.Errorf("%w: task %s: %w", domain.ErrCorruptRecord, t.ID, err)
 		}
 		t.ScheduledAt, t.ExpiresAt = scheduled, timeOf(rec.expires)

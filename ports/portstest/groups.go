@@ -361,6 +361,13 @@ var groupCases = []storeCase{
 			two := q.addMany(t, 2, inGroup("a", 3))
 			run := q.requireRun(t, append([]*domain.Task{holder}, two...)...)
 			require.Equal(t, "new", string(run[0].Payload))
+
+			q.complete(t, run...)
+			young := q.add(t, inGroup("b", 3), withKey("k"))
+			q.enqueue(t, replacing(inGroup("b", 3), func(task *domain.Task) { task.GroupAge = time.Second }))
+			require.Equal(t, [2]time.Duration{groupAge, time.Second}, [2]time.Duration{q.get(t, young.ID).GroupAge, q.get(t, young.ID).Delay})
+			q.Advance(time.Second)
+			q.requireRun(t, young)
 			q.requireSound(t)
 		},
 	},

@@ -90,6 +90,9 @@ var groupSabotages = map[string]sabotage[*brokenQueue]{
 	"a task of another group replaces": {"Groups/a_member_is_replaced_by_one_of_its_group_only", func(q *brokenQueue) {
 		asksEnqueue(q, func(t *domain.Task) { t.Group, t.GroupSize, t.GroupAge = "a", 3, 10*time.Second })
 	}},
+	"a replacement has the age of before": {"Groups/a_member_is_replaced_by_one_of_its_group_only", func(q *brokenQueue) {
+		q.grouped(func(t *domain.Task) { t.GroupAge = 10 * time.Second })
+	}},
 	"a restart forgets who has gathered": {"Groups/groups_outlast_a_restart", func(q *brokenQueue) {
 		q.reopen = func() *brokenQueue { return newBrokenQueue(q.TaskQueue) }
 		q.enqueue = func(ctx context.Context, tasks []*domain.Task) ([]*domain.Task, error) {

@@ -192,7 +192,7 @@ func readTask(r rawRecord) (*domain.Task, string) {
 		}
 	}
 	var invalid *domain.ValidationError
-	if err := t.Validate(); errors.As(err, &invalid) {
+	if err := t.ValidateStored(); errors.As(err, &invalid) {
 		return nil, "its record is damaged: " + err.Error()
 	}
 	return t, ""
