@@ -84,3 +84,30 @@ func TestAFlowWhoseRepliesAreLostIsExact(t *testing.T) {
 	require.Positive(t, line.cuts.Load())
 	require.Positive(t, shared.Load())
 }
+
+// TestAClaimWhoseContextEndsGivesWhatItTook has claims wait for an enqueue in each of two
+// partitions, while tasks come to one of them and contexts end.
+func TestAClaimWhoseContextEndsGivesWhatItTook(t *testing.T) {
+	t.Parallel()
+	q := openQueue(t, redistest.Start(t).URL(), redisstore.Config{Partitions: 2})
+	claimed, enqueued := 0, 0
+	for claimed < 4 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		stored := make(chan error, 1)
+		go func() {
+			stored <- redisstore.EnqueueFirst(t.Context(), q, storetest.NewTask(`{}`))
+		}()
+		tasks, err := redisstore.ClaimAt(ctx, q, ports.ClaimRequest{ID: uuid.New(), Max: 10, Lease: time.Minute}, time.Now().Add(time.Hour))
+		cancel()
+		if err != nil {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		require.NoError(t, <-stored)
+		enqueued++
+		claimed += len(tasks)
+		stats, err := q.GetQueueStats(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, claimed, stats.Processing, "a task is claimed that nobody knows of")
+		require.EqualValues(t, enqueued, stats.Total())
+	}
+}

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -192,14 +193,14 @@ func (p *partition) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 	heads := make([]byte, 0, len(updates)*(layout.FenceSize+1))
 	for i, u := range updates {
 		var status domain.TaskStatus
-		var bytes []byte
-		if status, bytes, errs[i] = encodeUpdate(u); errs[i] != nil {
+		var kept []byte
+		if status, kept, errs[i] = encodeUpdate(u); errs[i] != nil {
 			continue
 		}
-		places, size = append(places, i), size+len(bytes)
+		places, size = append(places, i), size+len(kept)
 		snoozed = snoozed || u.Outcome == ports.OutcomeSnooze
 		heads = append(layout.AppendFence(heads, u.Lease), layout.CodeOf[status])
-		args = append(args, heads[len(heads)-layout.FenceSize-1:], bytes, layout.DelayMicro(u.RetryIn))
+		args = append(args, heads[len(heads)-layout.FenceSize-1:], kept, layout.DelayMicro(u.RetryIn))
 	}
 	if len(places) > 0 {
 		keys := []string{
@@ -229,7 +230,8 @@ func encodeUpdate(u ports.TaskUpdate) (domain.TaskStatus, []byte, error) {
 	}
 	switch u.Outcome {
 	case ports.OutcomeCompleted:
-		return domain.TaskStatusCompleted, u.Result, nil
+		// It may still be sent once the caller has it back.
+		return domain.TaskStatusCompleted, bytes.Clone(u.Result), nil
 	case ports.OutcomeRetry:
 		return domain.TaskStatusRetrying, layout.EncodeFailure(u.Failure), nil
 	case ports.OutcomeSnooze:

@@ -162,6 +162,9 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, when clai
 		}
 		got, due, err := p.claim(ctx, more, when)
 		if err != nil {
+			if len(tasks) > 0 && ctx.Err() != nil {
+				return tasks, next, nil // Nobody repeats it.
+			}
 			// It may have given tasks out that nobody knows of: a repeat gives all.
 			return nil, -1, err
 		}
@@ -169,7 +172,9 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, when clai
 			room -= len(t.Payload)
 		}
 		q.place(p, got)
-		tasks, next = append(tasks, got...), sooner(next, due)
+		if tasks, next = append(tasks, got...), sooner(next, due); len(tasks) > 0 {
+			when.at = time.Time{} // They are not held up by what waits for others.
+		}
 	}
 	return tasks, next, nil
 }
