@@ -64,19 +64,32 @@ func (c *queueCheck) keyLimits(queue string) error {
 		}
 	}
 	for _, s := range append(steps, step{"keys", 0}) {
-		args := []any{c.client.Offset(), queue, s.what, strconv.Itoa(s.list), c.mode()}
-		err := c.pages(verifyLimitsScript, c.keys.ForTable(), args, func(reply []any) error {
-			for i := 0; i+4 < len(reply); i += 5 {
-				c.report(domain.Finding{
-					ID: idOf(layout.TextAt(reply, i)), Kind: layout.TextAt(reply, i+1), Place: c.place(layout.TextAt(reply, i+2)),
-					Detail: layout.TextAt(reply, i+3), Action: layout.TextAt(reply, i+4),
-				})
-			}
-			return nil
-		})
-		if err != nil {
+		if err := c.keyStep(queue, s.what, strconv.Itoa(s.list), ""); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keyStep looks at one kind of data of a queue's keys, place by place.
+func (c *queueCheck) keyStep(queue, what, place, name string) error {
+	args := []any{c.client.Offset(), queue, what, place, c.mode(), name}
+	return c.pages(verifyLimitsScript, c.keys.ForTable(), args, func(reply []any) error {
+		for i := 0; i+4 < len(reply); i += 5 {
+			kind, detail := layout.TextAt(reply, i+1), layout.TextAt(reply, i+3)
+			if kind == "keyed" {
+				// The key has too many tasks for the same call.
+				lane, _ := layout.IntAt(reply, i+2)
+				if err := c.keyStep(queue, kind, strconv.FormatInt(lane, 10), detail); err != nil {
+					return err
+				}
+				continue
+			}
+			c.report(domain.Finding{
+				ID: idOf(layout.TextAt(reply, i)), Kind: kind, Place: c.place(layout.TextAt(reply, i+2)),
+				Detail: detail, Action: layout.TextAt(reply, i+4),
+			})
+		}
+		return nil
+	})
 }

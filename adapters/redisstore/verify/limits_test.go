@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ func TestBrokenLimitsAreFoundAndMended(t *testing.T) {
 		"a task of a key that is none": {[]string{verify.KindLimitTaskStray, verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
 			p.Do(t, "ZADD", p.Key("keyed:5:default|a"), 1, "nobody of 16 byte")
 		}},
-		"a key of which nothing is known": {[]string{verify.KindLimitCountWrong, verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
+		"a key of which nothing is known": {[]string{verify.KindLimitCountWrong, verify.KindLimitCountWrong, verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
 			p.Do(t, "DEL", p.Key("keys:default"))
 		}},
 		"a count of a queue that is wrong": {[]string{verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
@@ -91,6 +92,34 @@ func TestBrokenLimitsAreFoundAndMended(t *testing.T) {
 			require.Empty(t, p.Verify(t, false))
 		})
 	}
+}
+
+// No call looks at all tasks of a key that has many.
+func TestStraysAreFoundAmongManyTasksOfAKey(t *testing.T) {
+	t.Parallel()
+	p := storetest.NewPatient(t)
+	require.NoError(t, p.Queue.SetLimit(t.Context(), domain.Limit{Name: "a", Scope: domain.LimitKey, Queue: domain.DefaultQueue, Key: "a", Concurrency: 1}))
+	keys := []string{"", "a", "b"}
+	for _, name := range keys {
+		for range 3 {
+			tasks := make([]*domain.Task, 700)
+			for i := range tasks {
+				tasks[i] = storetest.NewTask(`{}`)
+				tasks[i].Key = name
+			}
+			_, err := p.Queue.Enqueue(t.Context(), tasks...)
+			require.NoError(t, err)
+		}
+	}
+	require.Empty(t, p.Verify(t, false))
+	for _, name := range keys {
+		p.Do(t, "ZADD", p.Key("keyed:5:default|"+name), 1, "nobody of 16 byte", 1e18, "somebody of 16 by")
+	}
+	found := storetest.Kinds(p.Mend(t))
+	require.Subset(t, []string{verify.KindLimitTaskStray, verify.KindLimitCountWrong}, found)
+	strays := slices.DeleteFunc(found, func(kind string) bool { return kind != verify.KindLimitTaskStray })
+	require.Len(t, strays, 2*len(keys))
+	require.Empty(t, p.Verify(t, false))
 }
 
 func TestALimitThatCannotBeReadHoldsNobodyUp(t *testing.T) {

@@ -1,10 +1,11 @@
 -- Compares one page of what is known of the limits and turns of a queue's keys with the tasks, and
 -- mends what is wrong if it is asked to. Each page is seen between two steps.
 -- KEYS: ready lists, meta. ARGV: cursor, how much to look at, clock offset, queue, what to
--- look at: 'open', 'ready', 'active', 'slots' or 'keys'; ready list (of the first two),
--- 'repair' or ''.
+-- look at: 'open', 'ready', 'active', 'slots', 'keys' or 'keyed'; ready list (of the first two;
+-- lane of the last), 'repair' or '', and of 'keyed' the key.
 -- Reply: the next cursor, the bytes that were read, then for each finding: id, kind, place,
--- detail, action.
+-- detail, action. The kind 'keyed' is none: the tasks of the key in detail are to be looked at in
+-- the lane that is the place.
 -- include: queue/common
 local meta, K, cursor, size = KEYS[2], {}, ARGV[1], ARGV[2]
 local now, list_no, repair = store_now(ARGV[3]), tonumber(ARGV[6]), ARGV[7] == 'repair'
@@ -30,11 +31,9 @@ local function holds(id, name)
 end
 local checks = {}
 
--- look_at finds the tasks of a key that are not ready, and returns how many others there are. All of
--- a key are looked at, and they may be many: a page has fewer keys then.
-local function look_at(s, lane)
-  local of = keyed_key(s, lane)
-  local ids, strays = redis.call('ZRANGE', of, 0, -1), {}
+-- look_at finds which tasks of a key are not ready.
+local function look_at(s, lane, ids)
+  local strays = {}
   out[2] = out[2] + 16 * #ids
   for i, score in ipairs(get_many('ZMSCORE', key('ready:' .. list_of(lane)), ids)) do
     if not score or 16 * list_of(lane) + level_of(tonumber(score)) ~= lane then
@@ -43,10 +42,25 @@ local function look_at(s, lane)
     end
   end
   if repair and #strays > 0 then
-    call_many('ZREM', of, strays)
+    call_many('ZREM', keyed_key(s, lane), strays)
+    s.lanes[lane] = nil -- They are counted anew.
     touch(s, lane)
   end
-  return #ids, #strays
+end
+-- look_at_all does so for all tasks of a key, and leaves it to calls of its own once there are
+-- many.
+local rest = 2000
+local function look_at_all(s, lane, count)
+  rest = rest - count
+  if rest >= 0 then return look_at(s, lane, redis.call('ZRANGE', keyed_key(s, lane), 0, -1)) end
+  rest = rest + count
+  for _, v in ipairs({ '', 'keyed', lane, s.name, '' }) do out[#out + 1] = v end
+end
+checks.keyed = function()
+  local s, lane, ids = key_state(queue, ARGV[8]), list_no, {}
+  local page = page_of('ZSCAN', 'keyed:' .. lane .. ':' .. s.id)
+  for i = 1, #page, 2 do ids[#ids + 1] = page[i] end
+  look_at(s, lane, ids)
 end
 -- opens reports whether a key is to be open in a lane.
 local function opens(s, lane)
@@ -62,7 +76,7 @@ checks.open = function()
       report('', 'limit_task_stray', 'open:' .. list_no, 'it is no key that may begin', 'removed')
       if repair then redis.call('ZREM', open_key(list_no), page[i]) end
     else
-      if not s.stored then look_at(s, lane) end
+      if not (s.limit and s.lanes[lane]) then look_at_all(s, lane, redis.call('ZCARD', keyed_key(s, lane))) end
       if not opens(s, lane) then
         report('', 'limit_task_stray', 'open:' .. list_no, string.format('key %.80q may begin, and has no task that may', s.name), 'removed')
       elseif lane_of(list_no, level_of(tonumber(page[i + 1]))) ~= lane then
@@ -83,6 +97,10 @@ checks.ready = function()
     if not at or tonumber(at) ~= (has and score - AHEAD or score) then
       report(id, 'limit_task_missing', 'keyed:' .. lane .. ':' .. s.id, 'it is ready, and not at its place among the tasks of its key', 'put in its place')
       if repair then insert(s, list_no, id, score, has) end
+    end
+    if s.limit and not s.lanes[lane] and not seen[lane .. s.id] then
+      report('', 'limit_count_wrong', keys_key, string.format('of key %.80q it is not known that a task waits', s.name), 'counted anew')
+      touch(s, lane)
     end
     -- What a token lets begin is opened by the next claim.
     if not seen[lane .. s.id] and not (s.limit and s.limit.every > 0) and opens(s, lane) and not redis.call('ZSCORE', open_key(list_no), member_of(lane, s.name)) then
@@ -138,7 +156,11 @@ checks.keys = function()
     running[name] = (running[name] or 0) + (s and #s >= 44 and string.byte(s) % 8 == PROCESSING and 1 or 0)
   end
   if cursor == '0' then
-    for name in pairs(held) do names[name] = true end
+    local list = {}
+    for name in pairs(held) do list[#list + 1] = name end
+    for i, known in ipairs(get_many('HMGET', key(keys_key), list)) do
+      if not known then names[list[i]] = true end
+    end
     -- The sum is looked at if that does not take long.
     if redis.call('HLEN', key(keys_key)) <= 10000 then
       local sum = 0
@@ -150,25 +172,19 @@ checks.keys = function()
       end
     end
   end
-  local page, numbers = page_of('HSCAN', keys_key), {}
+  local page = page_of('HSCAN', keys_key)
   for i = 1, #page, 2 do names[page[i]] = true end
-  local tables = redis.call('HGETALL', KEYS[1])
-  for i = 1, #tables, 2 do
-    local n = tonumber(tables[i + 1])
-    if n and string.match(tables[i], '^(.-)|') == queue.name then numbers[#numbers + 1] = n < 0 and -1 - n or n end
-  end
   for name in pairs(names) do
     local s = key_state(queue, name)
     local wrong = s.held ~= (held[name] or 0) or s.running ~= (running[name] or 0)
     s.held, s.running = held[name] or 0, running[name] or 0
-    for _, n in ipairs(numbers) do
-      for lane = lane_of(n, 0), lane_of(n, 15) do
-        local ready, strays = look_at(s, lane)
-        if s.limit and (s.lanes[lane] or 0) ~= ready or strays > 0 then
-          wrong, s.lanes[lane] = true, nil
-          touch(s, lane)
-        end
+    for lane, counted in pairs(s.lanes) do
+      local ready = redis.call('ZCARD', keyed_key(s, lane))
+      if s.limit and counted ~= ready then
+        wrong, s.lanes[lane] = true, nil
+        touch(s, lane)
       end
+      look_at_all(s, lane, ready)
     end
     touch(s)
     if s.at > 0 and not redis.call('ZSCORE', tokens_key(queue), s.name) then wrong, s.at = true, 0 end
