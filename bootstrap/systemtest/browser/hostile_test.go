@@ -39,7 +39,9 @@ func short(text string, limit int) string {
 func (w *world) seedHostile(text string) domain.TaskID {
 	w.t.Helper()
 	now := time.Now().UTC()
-	id := w.add("hostile.task", fmt.Sprintf(`{"text":%s,%s:1}`, js(text), js(short(text, 1000))), func(t *domain.Task) { t.UniqueKey = short(text, domain.MaxUniqueKey) })
+	id := w.add("hostile.task", fmt.Sprintf(`{"text":%s,%s:1}`, js(text), js(short(text, 1000))), func(t *domain.Task) {
+		t.UniqueKey, t.Group, t.GroupAge = short(text, domain.MaxUniqueKey), short(text, domain.MaxKey), time.Millisecond
+	})
 	w.report(ports.TaskUpdate{Lease: w.claim("hostile.task"), Outcome: ports.OutcomeFailed, Failure: domain.TaskError{
 		Reason: domain.ReasonPanic, Message: short(text, domain.MaxErrorMessage), Stack: short(text, domain.MaxErrorStack),
 	}})
@@ -76,6 +78,7 @@ func TestHostileTextIsText(t *testing.T) {
 			has("main", short(text, domain.MaxErrorMessage))
 			has("main", short(text, domain.MaxErrorStack))
 			has("main", short(text, domain.MaxUniqueKey))
+			has("main dd", short(text, domain.MaxKey)+" runs with up to 99 others")
 			tb.await(fmt.Sprintf("[...document.querySelectorAll('main pre')].some((el) => { try { return JSON.parse(el.textContent).text === %s } catch { return false } })", js(text)), "the payload should read back as it came")
 			tb.fits()
 

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"logsift/bootstrap"
+	"logsift/domain"
 )
 
 // pageCase is a page and what it must show: selectors with a part of their text.
@@ -51,12 +52,14 @@ func TestPagesShowTheirData(t *testing.T) {
 	flow := w.seedPlans()
 	require.Equal(t, http.StatusOK, w.call(http.MethodPost, "/api/v1/queue/schedules/nightly:run", "", nil, nil))
 	require.Equal(t, http.StatusCreated, w.call(http.MethodPut, "/api/v1/queue/limits/senders", "application/json", strings.NewReader(`{"scope":"key","queue":"mail","concurrency":2}`), nil))
+	gathered := w.add("row.save", `{"row":1}`, func(t *domain.Task) { t.Group, t.GroupSize, t.GroupAge = "rows", 50, 24*time.Hour })
 	anomaly, entries := explained(time.Now().Add(-25 * time.Minute))
 	w.anomalyOf(anomaly, entries...)
 	for _, p := range []pageCase{
 		{"overview", "/", [][2]string{{".tile", "Pending"}, {"tbody tr", "410 Gone"}, {"tbody tr", "pool exhausted"}, {"svg.chart", ""}}},
-		{"tasks", "/ui/tasks", [][2]string{{"tbody tr", "Failed"}, {"tbody tr", "Scheduled"}, {"tbody tr", "Retrying"}, {"tbody tr", "encoder exited with status 137"}}},
+		{"tasks", "/ui/tasks", [][2]string{{"tbody tr", "Failed"}, {"tbody tr", "Scheduled"}, {"tbody tr", "Retrying"}, {"tbody tr", "encoder exited with status 137"}, {"tbody tr", "in the group rows, due in"}}},
 		{"task", "/ui/tasks/" + s.failed.String(), [][2]string{{"h1", "Task"}, {"main", "webhook.deliver"}, {".page-head .badge", "Failed"}, {"main", "503 Service Unavailable"}, {"main", "410 Gone"}, {"main pre", "order.paid"}}},
+		{"task of a group", "/ui/tasks/" + gathered.String(), [][2]string{{"main dl", "rows runs with up to 49 others, waits for 1 d at most"}, {"main dl", "in 23 h"}}},
 		{"dead letters", "/ui/dead?reason=permanent", [][2]string{{"h1", "Dead letters"}, {"tbody tr", "webhook.deliver"}, {"tbody .badge", "Permanent"}, {"tbody tr", "410 Gone"}, {"tbody tr", "in 6 d"}}},
 		{"panicked", "/ui/tasks/" + s.panicked.String(), [][2]string{{"main", "index out of range"}}},
 		{"anomalies", "/ui/anomalies", [][2]string{{"tbody tr", "pool exhausted"}, {"tbody tr", "redis"}, {"tbody tr svg.sparkline", ""}}},
