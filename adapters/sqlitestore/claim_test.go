@@ -62,3 +62,37 @@ func TestClaimsEndExpiredTasksInSeveralTransactions(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2*expired, done.Expired, "all are counted once")
 }
+
+func TestAClaimEndsAsManyMembersOfAGroupAsOtherTasks(t *testing.T) {
+	t.Parallel()
+	var offset atomic.Int64
+	db, _ := openStore(t, Config{
+		Synchronous: SynchronousNormal, Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) },
+	})
+	const expired = 2*passedPerClaim + 1
+	tasks := make([]*domain.Task, 2+expired)
+	for i := range tasks {
+		tasks[i] = domain.NewTask(uuid.New(), "test", nil)
+		tasks[i].Group, tasks[i].GroupSize, tasks[i].GroupAge = "a", 10, time.Hour
+		if 0 < i && i <= expired {
+			tasks[i].ExpiresIn = time.Minute
+		}
+	}
+	_, err := db.Enqueue(t.Context(), tasks...)
+	require.NoError(t, err)
+	offset.Add(int64(time.Minute))
+	run := func() []*domain.Task {
+		got, err := db.Dequeue(t.Context(), ports.ClaimRequest{ID: uuid.New(), Max: 10, Lease: time.Hour})
+		require.NoError(t, err)
+		return got
+	}
+	require.Len(t, run(), 1)
+	stats, err := db.GetQueueStats(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, int64(passedPerClaim), stats.Failed, "in one transaction")
+	done, err := db.PromoteDue(t.Context(), 2*passedPerClaim)
+	require.NoError(t, err)
+	require.Equal(t, expired, done.Expired, "all are counted once")
+	require.NoError(t, db.RunTaskNow(t.Context(), tasks[1+expired].ID))
+	require.Len(t, run(), 1)
+}

@@ -83,24 +83,26 @@ func (tx *transaction) completeGroup(group string, size int) (bool, error) {
 }
 
 // takeAlong grants leases on further members of the group of a task that was granted one, as
-// far as there is room, and completes the group. It counts the expired ones.
-func (tx *transaction) takeAlong(first *domain.Task, req ports.ClaimRequest, room int, expired *int64) (tasks []*domain.Task, completed bool, err error) {
+// far as there is room, and completes the group. ended are those that it ended instead,
+// passedPerClaim at most. It counts the expired ones.
+func (tx *transaction) takeAlong(first *domain.Task, req ports.ClaimRequest, room int, expired *int64) (tasks []*domain.Task, ended []int64, completed bool, err error) {
 	group := groupOf(first)
-	for full := false; !full && len(tasks) < first.GroupSize-1; {
-		seqs, err := tx.numbers(firstMembers, bytesOf(group), first.GroupSize-1-len(tasks))
+	for full := false; !full && len(tasks) < first.GroupSize-1 && len(ended) < passedPerClaim; {
+		seqs, err := tx.numbers(firstMembers, bytesOf(group), min(first.GroupSize-1-len(tasks), passedPerClaim-len(ended)))
 		if err != nil || len(seqs) == 0 {
-			return tasks, false, err
+			return tasks, ended, false, err
 		}
 		var recs []*record
 		if recs, full, err = tx.recordsWithin(room, shapeMember, bySeq, seqList(seqs)); err != nil {
-			return nil, false, err
+			return nil, nil, false, err
 		}
 		full = full || len(recs) < len(seqs) // A damaged file may name what is not there.
 		var granted []int64
 		for _, rec := range recs {
-			if ended, err := tx.endInstead(rec, expired); err != nil {
-				return nil, false, err
-			} else if ended {
+			if ends, err := tx.endInstead(rec, expired); err != nil {
+				return nil, nil, false, err
+			} else if ends {
+				ended = append(ended, rec.seq)
 				continue
 			}
 			if len(rec.task.Payload) > room || !tx.admits(rec.lane) {
@@ -108,17 +110,17 @@ func (tx *transaction) takeAlong(first *domain.Task, req ports.ClaimRequest, roo
 				break
 			}
 			if err := tx.grant(rec, req); err != nil {
-				return nil, false, err
+				return nil, nil, false, err
 			}
 			room -= len(rec.task.Payload)
 			granted, tasks = append(granted, rec.seq), append(tasks, rec.task)
 		}
 		if err := tx.saveGranted(req, granted); err != nil {
-			return nil, false, err
+			return nil, nil, false, err
 		}
 	}
 	completed, err = tx.completeGroup(group, first.GroupSize)
-	return tasks, completed, err
+	return tasks, ended, completed, err
 }
 
 // admits reports whether the limits of a lane let one more task begin.

@@ -202,11 +202,12 @@ func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selecti
 		}
 	}
 	found = len(seqs)
-	granted, run := seqs[:0], map[int64]bool{}
+	// run are those that came along with others, and those that ended there.
+	granted, run, passed := seqs[:0], map[int64]bool{}, 0
 	for i, rec := range recs {
 		if len(run) > 0 {
 			// What came along with others may have taken the room.
-			if len(tasks) >= n || room <= 0 || len(rec.task.Payload) > room {
+			if len(tasks) >= n || passed >= passedPerClaim || room <= 0 || len(rec.task.Payload) > room {
 				found -= len(recs) - i
 				break
 			}
@@ -231,7 +232,7 @@ func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selecti
 		if err := tx.saveGranted(req, granted); err != nil {
 			return nil, 0, false, err
 		}
-		along, completed, err := tx.takeAlong(rec.task, req, room, expired)
+		along, ended, completed, err := tx.takeAlong(rec.task, req, room, expired)
 		if err != nil {
 			return nil, 0, false, err
 		}
@@ -240,7 +241,11 @@ func (tx *transaction) claim(req ports.ClaimRequest, n, room int, wanted selecti
 			room -= len(t.Payload)
 			run[microsOf(t.CreatedAt)] = true
 		}
-		tasks, found = append(tasks, along...), found+len(along)
+		for _, seq := range ended {
+			run[seq] = true
+		}
+		passed += len(ended)
+		tasks, found = append(tasks, along...), found+len(along)+len(ended)
 	}
 	if err := tx.saveGranted(req, granted); err != nil {
 		return nil, 0, false, err

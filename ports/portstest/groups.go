@@ -249,6 +249,13 @@ var groupCases = []storeCase{
 			q.requireRun(t, first...)
 			q.promote(t)
 			require.Equal(t, int64(2), q.stats(t).Failed, "two expired, and neither ran")
+
+			young := func(task *domain.Task) { task.GroupAge = time.Second }
+			ready := q.addMany(t, 2, inGroup("b", 10), young)
+			q.add(t, inGroup("b", 10), young, expiresIn(2*time.Second))
+			ready = append(ready, q.add(t, inGroup("b", 10), young))
+			q.Advance(2 * time.Second)
+			require.Equal(t, idsOf(ready), idsOf(q.claim(t, 10)), "all were ready")
 			q.requireSound(t)
 		},
 	},
