@@ -11,6 +11,9 @@ const (
 	claimSpacing = time.Millisecond
 	// steadyGap is between two tasks of a steady flow at most, on average.
 	steadyGap = 1500 * time.Microsecond
+	// steadyBytes are the most bytes of a claim in a steady flow: an enqueue that takes a
+	// claim along waits for its answer too.
+	steadyBytes = 64 << 10
 )
 
 // claimTime is when a claim is made, the zero time for at once, and whether it is to be
@@ -41,12 +44,12 @@ func (p *pace) next(again bool) claimTime {
 	return claimTime{at: p.last.Add(claimSpacing), notify: again}
 }
 
-// answered notes that a claim for most tasks got so many.
-func (p *pace) answered(tasks, most int) {
+// answered notes that a claim for most tasks got so many, with so many bytes.
+func (p *pace) answered(tasks, bytes, most int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = time.Now()
-	p.steady = tasks < most && p.last.Sub(p.got) < time.Duration(max(tasks, 1))*steadyGap
+	p.steady = tasks < most && bytes <= steadyBytes && p.last.Sub(p.got) < time.Duration(max(tasks, 1))*steadyGap
 	if tasks > 0 {
 		p.got = p.last
 	}

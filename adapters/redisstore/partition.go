@@ -210,7 +210,7 @@ func (p *partition) UpdateTask(ctx context.Context, updates ...ports.TaskUpdate)
 		if snoozed {
 			keys = append(keys, k.Scheduled)
 		}
-		reply, err := server.Array(p.calls.Follow(ctx, &server.Call{Script: updateScript, Keys: keys, Args: args, Limit: p.client.LimitFor(size)}, claimSpacing))
+		reply, err := server.Array(p.calls.Follow(ctx, &server.Call{Script: updateScript, Keys: keys, Args: args, Limit: p.client.LimitFor(size), Bytes: size}, claimSpacing))
 		if err != nil {
 			return err
 		}

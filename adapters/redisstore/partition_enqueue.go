@@ -266,7 +266,7 @@ func (p *partition) callEnqueue(ctx context.Context, calls []*enqueueCall) {
 		}
 		first += c.count()
 	}
-	reply, err := server.Array(p.calls.Run(ctx, &server.Call{Script: enqueueScript, Keys: keys, Args: args, Limit: p.client.LimitFor(bytes)}))
+	reply, err := server.Array(p.calls.Run(ctx, &server.Call{Script: enqueueScript, Keys: keys, Args: args, Limit: p.client.LimitFor(bytes), Bytes: bytes}))
 	if err == nil && !layout.IsStale(reply) && len(reply) != count {
 		err = fmt.Errorf("redis script %s: %d replies for %d tasks", enqueueScript.Name, len(reply), count)
 	}
@@ -292,7 +292,7 @@ func (p *partition) callEnqueueOne(ctx context.Context, c *enqueueCall) (bool, e
 	}
 	reply, err := p.calls.Run(ctx, &server.Call{
 		Script: enqueueOneScript, Keys: []string{k.Tasks, k.Meta, k.Ready(c.lists[0]), k.Events},
-		Args: []any{c.epoch, wake, c.tasks[0], c.tasks[1], p.client.Offset()}, Limit: p.client.LimitFor(c.bytes),
+		Args: []any{c.epoch, wake, c.tasks[0], c.tasks[1], p.client.Offset()}, Limit: p.client.LimitFor(c.bytes), Bytes: c.bytes,
 	})
 	if err != nil {
 		return false, err

@@ -108,7 +108,7 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 			when = q.pace.next(again)
 		}
 		tasks, next, err := q.claim(ctx, req, when)
-		q.pace.answered(len(tasks), req.Max)
+		q.pace.answered(len(tasks), payloadBytes(tasks), req.Max)
 		left := time.Until(deadline)
 		if err != nil || len(tasks) > 0 || left <= 0 {
 			return tasks, err
@@ -124,6 +124,14 @@ func (q *TaskQueue) Dequeue(ctx context.Context, req ports.ClaimRequest) ([]*dom
 			return nil, fmt.Errorf("dequeue: %w", err)
 		}
 	}
+}
+
+func payloadBytes(tasks []*domain.Task) int {
+	sum := 0
+	for _, t := range tasks {
+		sum += len(t.Payload)
+	}
+	return sum
 }
 
 // claim claims from the partitions, one after another, until it has enough. next
@@ -168,9 +176,7 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, when clai
 			// It may have given tasks out that nobody knows of: a repeat gives all.
 			return nil, -1, err
 		}
-		for _, t := range got {
-			room -= len(t.Payload)
-		}
+		room -= payloadBytes(got)
 		q.place(p, got)
 		if tasks, next = append(tasks, got...), sooner(next, due); len(tasks) > 0 {
 			when.at = time.Time{} // They are not held up by what waits for others.

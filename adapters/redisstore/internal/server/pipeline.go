@@ -19,6 +19,8 @@ type Call struct {
 	Args   []any
 	// Limit is its time limit, from when it is sent.
 	Limit time.Duration
+	// Bytes is about how much it carries to the server.
+	Bytes int
 	// Claims is whether it takes what others bring: it is behind them where they are sent
 	// together, and once it is sent, the end of its context does not end it.
 	Claims bool
@@ -30,6 +32,9 @@ type Call struct {
 	sent chan struct{}
 	cut  bool
 }
+
+// maxTogether is the most Bytes of a call that is sent with others: they would wait for more.
+const maxTogether = 64 << 10
 
 // Pipeline sends calls whose keys share a hash tag. A claim that may wait is sent with the
 // next call that may not, in one round trip, and so are reports that come while it waits:
@@ -47,9 +52,14 @@ type Pipeline struct {
 // NewPipeline returns a pipeline for the keys of one hash tag.
 func NewPipeline(c *Client) *Pipeline { return &Pipeline{client: c} }
 
-// Run sends a call at once, and with it those that wait.
+// Run sends a call at once, and with it those that wait; a large one alone.
 func (p *Pipeline) Run(ctx context.Context, c *Call) (any, error) {
 	p.mu.Lock()
+	if c.Bytes > maxTogether {
+		p.unclaimed = true
+		p.mu.Unlock()
+		return p.alone(ctx, c)
+	}
 	calls := p.takeLocked(c)
 	p.mu.Unlock()
 	return p.send(ctx, c, calls)
@@ -71,10 +81,10 @@ func (p *Pipeline) Join(ctx context.Context, c *Call, at time.Time) (any, error)
 }
 
 // Follow has a call sent with the claims that wait, after most at the latest; alone if
-// none waits.
+// none waits or if it is large.
 func (p *Pipeline) Follow(ctx context.Context, c *Call, most time.Duration) (any, error) {
 	p.mu.Lock()
-	if len(p.waiting) == 0 {
+	if len(p.waiting) == 0 || c.Bytes > maxTogether {
 		p.mu.Unlock()
 		return p.alone(ctx, c)
 	}
@@ -156,9 +166,11 @@ func (p *Pipeline) send(ctx context.Context, c *Call, calls []*Call) (any, error
 	if c.Claims {
 		ctx = context.WithoutCancel(ctx)
 	}
-	var limit time.Duration
+	// One travels behind the other.
+	base := p.client.Config.CallTimeout
+	limit := base
 	for _, w := range calls {
-		limit = max(limit, w.Limit)
+		limit += max(w.Limit-base, 0)
 	}
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

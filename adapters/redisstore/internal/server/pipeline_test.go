@@ -21,6 +21,7 @@ type roundTrips struct {
 	mu        sync.Mutex // guards the fields below
 	came      []string
 	forgotten bool
+	takes     time.Duration // a millisecond if 0
 }
 
 func (r *roundTrips) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -46,7 +47,7 @@ func (r *roundTrips) answer(ctx context.Context, cmds ...redis.Cmder) error {
 	r.came = append(r.came, strings.Join(names, "+"))
 	r.mu.Unlock()
 	select {
-	case <-time.After(time.Millisecond):
+	case <-time.After(max(r.takes, time.Millisecond)):
 	case <-ctx.Done():
 		for _, cmd := range cmds {
 			cmd.SetErr(ctx.Err())
@@ -74,7 +75,11 @@ func TestPipeline(t *testing.T) {
 	}
 	script := layout.LoadScript("queue/ready")
 	call := func(name string) *Call {
-		return &Call{Script: script, Args: []any{name}, Limit: time.Second, Claims: strings.HasPrefix(name, "claim")}
+		c := &Call{Script: script, Args: []any{name}, Limit: time.Second, Claims: strings.HasPrefix(name, "claim")}
+		if strings.HasPrefix(name, "large") {
+			c.Bytes = maxTogether + 1
+		}
+		return c
 	}
 	answered := func(t *testing.T, name string, reply any, err error) {
 		t.Helper()
@@ -172,6 +177,18 @@ func TestPipeline(t *testing.T) {
 				answered(t, "claim", reply, err)
 			})
 		}, []string{"claim"}, 6},
+		{"a large call is sent alone", func(t *testing.T, w *world) {
+			t.Helper()
+			join(t, w, 0, 10, "claim")
+			follow(t, w, 1, "large report")
+			run(t, w, 3, "large enqueue")
+		}, []string{"large report", "large enqueue", "claim"}, 11},
+		{"calls that are sent together have the time of all of them", func(t *testing.T, w *world) {
+			t.Helper()
+			w.trips.takes = 1500 * time.Millisecond
+			join(t, w, 0, 100, "claim")
+			run(t, w, 1, "enqueue")
+		}, []string{"enqueue+claim"}, 1501},
 		{"a script that the server does not know is sent as text", func(t *testing.T, w *world) {
 			t.Helper()
 			w.trips.forgotten = true
