@@ -229,6 +229,20 @@ func (q *brokenQueue) aged() {
 	})
 }
 
+// passOver has tasks of some keys not be claimed while there are others.
+func (q *brokenQueue) passOver(of func(key string) bool) {
+	q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
+		for {
+			got, err := q.TaskQueue.Dequeue(ctx, req)
+			if err != nil || len(got) == 0 || !of(got[0].Key) {
+				return got, err
+			}
+			defer func() { _ = q.TaskQueue.ReleaseTask(ctx, *got[0].Lease) }()
+			req.ID = uuid.New()
+		}
+	}
+}
+
 var turnSabotages = map[string]sabotage[*brokenQueue]{
 	"the oldest comes first":     {"Turns/the_keys_of_a_queue_and_type_take_turns", (*brokenQueue).aged},
 	"who has no key comes first": {"Turns/turns_begin_with_the_first_task_that_has_a_key", (*brokenQueue).aged},
@@ -240,16 +254,10 @@ var turnSabotages = map[string]sabotage[*brokenQueue]{
 			free.Store(true)
 			return q.TaskQueue.DeleteLimit(ctx, name)
 		}
-		q.dequeue = func(ctx context.Context, req ports.ClaimRequest) ([]*domain.Task, error) {
-			for {
-				got, err := q.TaskQueue.Dequeue(ctx, req)
-				if err != nil || len(got) == 0 || !free.Load() || got[0].Key == "a" {
-					return got, err
-				}
-				defer func() { _ = q.TaskQueue.ReleaseTask(ctx, *got[0].Lease) }()
-				req.ID = uuid.New()
-			}
-		}
+		q.passOver(func(key string) bool { return free.Load() && key != "a" })
+	}},
+	"who comes late comes first": {"Turns/keys_that_come_do_not_overtake_those_that_wait", func(q *brokenQueue) {
+		q.passOver(func(key string) bool { return strings.HasPrefix(key, "z") })
 	}},
 	"turns are above priorities": {"Turns/keys_take_turns_within_their_priority,_and_a_key's_own_tasks_keep_their_order", func(q *brokenQueue) {
 		asks(&q.enqueue, everyTask(func(t *domain.Task) { t.Priority = domain.PriorityNormal }))

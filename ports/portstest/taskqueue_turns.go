@@ -3,6 +3,7 @@ package portstest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +102,34 @@ var turnCases = []storeCase{
 			}
 			require.Contains(t, order[:2], late)
 			requireTurns(t, order)
+		},
+	},
+	{
+		name:    "keys that come do not overtake those that wait",
+		promise: "A key that had no such tasks for a while comes in its turn and has no other advantage.",
+		run: func(t *testing.T, q *storeTest) {
+			n := 0
+			add := func(prefix string) {
+				for {
+					n++
+					key := fmt.Sprint(prefix, n)
+					if q.Partition == nil || q.Partition(uuid.Nil, key) == q.Partition(uuid.Nil, "z") {
+						q.addOf(t, 1, key)
+						return
+					}
+				}
+			}
+			for range 3 {
+				add("z")
+			}
+			waiting := 3
+			for range 50 {
+				add("a")
+				if strings.HasPrefix(q.claimOne(t).Key, "z") {
+					waiting--
+				}
+			}
+			require.Zero(t, waiting)
 		},
 	},
 	{

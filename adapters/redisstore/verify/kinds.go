@@ -80,8 +80,6 @@ const (
 	// KindLimitTaskStray: claims find a task by its limit that is not ready, or a key that
 	// has no task which may begin.
 	KindLimitTaskStray = "limit_task_stray"
-	// KindLimitTurnWrong: a key has its turn among those of another priority.
-	KindLimitTurnWrong = "limit_turn_wrong"
 
 	// KindGroupsForgotten: tasks have groups, and their members are not kept.
 	KindGroupsForgotten = "groups_forgotten"

@@ -47,7 +47,7 @@ func TestBrokenLimitsAreFoundAndMended(t *testing.T) {
 		"a key that may begin and is full": {[]string{verify.KindLimitTaskStray}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
 			p.Do(t, "ZADD", p.Key("open:0"), 1, "\x05a")
 		}},
-		"a turn of another priority": {[]string{verify.KindLimitTurnWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
+		"a turn of another priority": {[]string{verify.KindLimitTaskStray}, func(p *storetest.Patient, _, _, _ domain.TaskID) {
 			p.Do(t, "ZADD", p.Key("open:0"), 1, "\x05")
 		}},
 		"a count of what waits that is wrong": {[]string{verify.KindLimitCountWrong}, func(p *storetest.Patient, _, _, _ domain.TaskID) {

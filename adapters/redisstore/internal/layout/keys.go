@@ -43,7 +43,6 @@ var queueTable = []Key{
 	{"running", "hash", "name of a limit of a queue or type: how many of its tasks run"},
 	{"buckets", "hash", "name of a limit of a queue or type: when its bucket is full"},
 	{"open:LIST", "zset", "level (10 less the priority, 1 byte) and key, as in JSON, whose first ready task may begin, by its turn; see limits/common.lua"},
-	{"turns:LIST", "zset", "the same of those that are not open, by their last turn"},
 	{"keyed:LANE:QUEUE|KEY", "zset", "ready tasks of a key in their order; LANE is 16 * LIST + level"},
 	{"slots:QUEUE", "hash", "id of a task that holds a slot of its key: that key, as in JSON"},
 	{"keys:QUEUE", "hash", "key, as in JSON: what is known of it, see limits/common.lua"},

@@ -47,7 +47,6 @@ phases.clear = function()
       rest = rest - #members
       return 'clear', '0'
     end
-    redis.call('DEL', turns_key(n))
   end
   redis.call('DEL', key('slots:' .. queue.name))
   redis.call('HDEL', limited, 'w:' .. queue.name)

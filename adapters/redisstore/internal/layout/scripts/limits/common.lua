@@ -19,11 +19,11 @@
 -- which is 10 less the priority, as ready scores begin with. A ready task of such a queue is
 -- in the sorted set "keyed:LANE:QUEUE|KEY", in the order of its key; those without a key are
 -- one more, "". "open:LIST" has the levels (1 byte) and keys whose first task may begin, by
--- their turns: level * WIDTH + the number of a round. A claim takes from it at stage 2: of each
--- key one task in a round, as in start-time fair queueing. The next turn of a key is the
--- round after its last, but none that all others have left behind. "turns:LIST" has the last
--- turns of those that are not open, for as long as they matter. "ready:LIST" has all ready
--- tasks, as always.
+-- their turns: level * WIDTH + a number that no other key of the level has. A claim takes from it
+-- at stage 2, the least turn first. A key that is opened, and one that was served and stays
+-- open, goes behind all others of its level: so none is served twice before each that waited is
+-- served once, and none that comes overtakes one that waits. "ready:LIST" has all ready tasks,
+-- as always.
 -- "slots:QUEUE" has the keys of the tasks that hold slots. What else is known of a limited
 -- key is in "keys:QUEUE":
 --
@@ -150,14 +150,13 @@ local function record_of(id) return K.records and K.records[id] or redis.call('H
 local function key_of(id) return key_in(record_of(id)) end
 
 local function open_key(list_no) return key('open:' .. list_no) end
-local function turns_key(list_no) return key('turns:' .. list_no) end
 local function tokens_key(queue) return key('tokens:' .. queue.name) end
 local function keyed_key(s, lane) return key('keyed:' .. lane .. ':' .. s.id) end
 
 local function level_of(score) return math.floor(score / WIDTH) end
 local function lane_of(list_no, level) return 16 * list_no + math.max(math.min(level, 15), 0) end
 local function list_of(lane) return math.floor(lane / 16) end
--- member_of is what "open:LIST" and "turns:LIST" know a key by in a lane.
+-- member_of is what "open:LIST" knows a key by in a lane.
 local function member_of(lane, name) return string.char(lane % 16) .. name end
 
 -- key_state is what is known of a key: raw if that was read already.
@@ -292,60 +291,38 @@ local function open_lanes(s)
 end
 
 -- write_turns opens and closes keys of a ready list. Each entry has the key, its lane, whether it
--- is to be open there, and the last turn that it had in this step. It returns whether it
--- has opened one.
+-- is to be open there, and its turn if this step has served it: a number that rises from one
+-- served key to the next, above all ranks of the level. It returns whether it has opened one.
 local function write_turns(list_no, entries)
-  local open, turns, members = open_key(list_no), turns_key(list_no), {}
+  local open, members, closes, tails, opened = open_key(list_no), {}, {}, {}, false
   for i, e in ipairs(entries) do members[i] = member_of(e.lane, e.s.name) end
-  local last, closes, opens, values, opened = {}, {}, {}, {}, false
-  local ask, asked, first = {}, {}, {}
   for i, at in ipairs(get_many('ZMSCORE', open, members)) do
-    local e, member = entries[i], members[i]
-    if e.open then
-      if not at then
-        opened = true
-        ask[#ask + 1] = member
-      end
-      if not at or e.turn then
-        opens[#opens + 1] = member
-        last[member] = e.turn
-      end
-    elseif at then
-      closes[#closes + 1] = member
-      last[member] = e.turn or tonumber(at) - 1
+    local e = entries[i]
+    if e.open and (e.turn or not at) then
+      e.member, tails[#tails + 1], opened = members[i], e, opened or not at
+    elseif at and not e.open then
+      closes[#closes + 1] = members[i]
     end
-  end
-  for i, turn in ipairs(get_many('ZMSCORE', turns, ask)) do asked[ask[i]] = turn and tonumber(turn) end
-  for _, member in ipairs(opens) do
-    local level = string.byte(member)
-    if not first[level] then
-      local low, high = digits(level * WIDTH), digits((level + 1) * WIDTH - 1)
-      local head = redis.call('ZRANGEBYSCORE', open, low, high, 'WITHSCORES', 'LIMIT', 0, 1)
-      if head[2] then
-        first[level] = tonumber(head[2])
-      else
-        first[level] = (tonumber(redis.call('ZREVRANGEBYSCORE', turns, high, low, 'WITHSCORES', 'LIMIT', 0, 1)[2]) or level * WIDTH) + 1
-      end
-      -- What is behind the first of those that wait has no meaning any more.
-      local old = redis.call('ZRANGEBYSCORE', turns, low, digits(first[level] - 1), 'LIMIT', 0, math.min(100 + #opens, 4000))
-      if #old > 0 then redis.call('ZREM', turns, unpack(old)) end
-    end
-    values[#values + 1] = digits(math.max((last[member] or asked[member] or 0) + 1, first[level]))
-    values[#values + 1] = member
-    last[member] = nil
   end
   if #closes > 0 then call_many('ZREM', open, closes) end
-  if #values > 0 then call_many('ZADD', open, values)
-  elseif #closes > 0 and redis.call('EXISTS', open) == 0 then
-    redis.call('DEL', turns)
-    last = {}
+  if #tails == 0 then return false end
+  -- Those that come open in the order of their first tasks.
+  if #tails > 1 then
+    for _, e in ipairs(tails) do e.turn = e.turn or first_rank(e.s, e.lane) or 0 end
+    table.sort(tails, function(a, b) return a.turn < b.turn end)
   end
-  local kept = {}
-  for member, turn in pairs(last) do
-    kept[#kept + 1] = digits(turn)
-    kept[#kept + 1] = member
+  local last, values = {}, {}
+  for _, e in ipairs(tails) do
+    local level = string.byte(e.member)
+    if not last[level] then
+      local low, high = digits(level * WIDTH), digits((level + 1) * WIDTH - 1)
+      last[level] = tonumber(redis.call('ZREVRANGEBYSCORE', open, high, low, 'WITHSCORES', 'LIMIT', 0, 1)[2]) or level * WIDTH
+    end
+    last[level] = last[level] + 1
+    values[#values + 1] = digits(last[level])
+    values[#values + 1] = e.member
   end
-  if #kept > 0 then call_many('ZADD', turns, kept) end
+  call_many('ZADD', open, values)
   return opened
 end
 

@@ -4,7 +4,9 @@
 -- something changes by itself (-1: never). What it has taken is not among the ready tasks any
 -- more; K.keep is told then which of them are ready again. K.names has the keys of those
 -- that were taken by turns.
-local readers = {}
+local readers, served = {}, 0
+-- A key that was served waits behind all others of its level.
+local BEHIND = 1e6
 K.names = {}
 
 -- left_of is how many more tasks of a key a claim may take.
@@ -16,7 +18,7 @@ end
 -- A reader gives the tasks of a ready list in the order in which they are to begin: those of a
 -- list of which keys take turns are read by key, each as many as it may come to.
 --
--- place puts a key among those that wait for their turns, behind those of the same turn.
+-- place puts a key among those that wait for their turns.
 local function place(r, c)
   local i = #r.line
   while i >= r.first and r.line[i].at > c.at do
@@ -26,11 +28,13 @@ local function place(r, c)
   r.line[i + 1] = c
 end
 
--- fill reads who comes next of a reader, at most so many.
+-- fill reads who comes next of a reader, at most so many: keys come before those of their level
+-- that were served.
 local function fill(r, most)
   local got = redis.call('ZRANGEBYSCORE', r.key, r.low, r.high, 'WITHSCORES', 'LIMIT', r.from, digits(most))
-  r.from, r.more, r.line, r.first = r.from + most, #got == 2 * most, {}, 1
+  r.from, r.more = r.from + most, #got == 2 * most
   if not r.open then
+    r.line, r.first = {}, 1
     for i = 1, #got, 2 do r.line[#r.line + 1] = { id = got[i], score = tonumber(got[i + 1]) } end
     return
   end
@@ -40,7 +44,8 @@ local function fill(r, most)
   for i, name in ipairs(names) do
     local c = { s = key_state(r.list.queue, name), lane = lane_of(r.number, string.byte(got[2 * i - 1])), at = tonumber(got[2 * i]),
       ids = {}, ranks = {}, next = 1, popped = 0, from = 0, more = true }
-    r.line[i], r.all[#r.all + 1] = c, c
+    place(r, c)
+    r.all[#r.all + 1] = c
   end
 end
 
@@ -69,9 +74,10 @@ local function aged(score) return K.aged and K.aged(score) or score end
 local function peek(r, most, alone)
   while true do
     local c = r.line[r.first]
-    if not c then
-      if not r.more then return nil end
+    if r.more and (not c or r.open and c.next > 1) then
       fill(r, most)
+    elseif not c then
+      return nil
     elseif not r.open then
       return aged(c.score)
     else
@@ -91,7 +97,8 @@ local function shift(r)
   if not r.open then return c.id, digits(c.score) end
   local n = c.next
   K.names[c.ids[n]] = c.s.name
-  c.next, c.at, c.s.begun = n + 1, c.at + 1, (c.s.begun or 0) + 1
+  served = served + 1
+  c.next, c.at, c.s.begun = n + 1, (c.lane % 16 + 1) * WIDTH - BEHIND + served, (c.s.begun or 0) + 1
   place(r, c)
   return c.ids[n], digits(score_of(c.ranks[n]))
 end
@@ -120,7 +127,7 @@ K.keep = function(again, alone)
       end
       if kept > 0 then
         s.took = s.took or {}
-        s.took[lane] = c.at - c.next + kept
+        s.took[lane] = c.at
       end
     end
   end

@@ -72,16 +72,14 @@ checks.open = function()
   local page = page_of('ZSCAN', 'open:' .. list_no)
   for i = 1, #page, 2 do
     local s, lane = key_state(queue, string.sub(page[i], 2)), lane_of(list_no, string.byte(page[i]) or 0)
-    if page[i] ~= member_of(lane, s.name) then
+    if page[i] ~= member_of(lane, s.name) or lane_of(list_no, level_of(tonumber(page[i + 1]))) ~= lane then
       report('', 'limit_task_stray', 'open:' .. list_no, 'it is no key that may begin', 'removed')
+      touch(s, lane)
       if repair then redis.call('ZREM', open_key(list_no), page[i]) end
     else
       if not (s.limit and s.lanes[lane]) then look_at_all(s, lane, redis.call('ZCARD', keyed_key(s, lane))) end
       if not opens(s, lane) then
         report('', 'limit_task_stray', 'open:' .. list_no, string.format('key %.80q may begin, and has no task that may', s.name), 'removed')
-      elseif lane_of(list_no, level_of(tonumber(page[i + 1]))) ~= lane then
-        report('', 'limit_turn_wrong', 'open:' .. list_no, string.format('key %.80q has its turn among those of another priority', s.name), 'put in its place')
-        if repair then redis.call('ZREM', open_key(list_no), page[i]) end
       end
     end
   end
