@@ -148,3 +148,17 @@ func TestReadersCostNoWorkerItsLease(t *testing.T) {
 	stop()
 	readers.Wait()
 }
+
+func TestATaskWithAKeyWaitsLongerForTurnsThanACallMayTake(t *testing.T) {
+	t.Parallel()
+	line := startLine(t, redistest.Start(t), 0)
+	queue := openQueue(t, line.url, redisstore.Config{IOTimeout: time.Second, CallTimeout: 600 * time.Millisecond})
+	enqueue(t, queue, storetest.NewTask(`{}`))
+	for range 3 {
+		enqueue(t, queue, newTasks(1000)...)
+	}
+	line.delay.Store(int64(70 * time.Millisecond))
+	task := storetest.NewTask(`{}`)
+	task.Key = "a"
+	enqueue(t, queue, task)
+}

@@ -105,8 +105,13 @@ func (p *partition) enqueue(ctx context.Context, tasks []*domain.Task, places []
 			}
 		}
 		if queue := table.keyed(tasks, places); queue != "" {
-			if err := p.beginTurns(ctx, queue); err != nil {
+			var err error
+			if table, err = p.beginTurns(ctx, table, queue); err != nil {
 				return err
+			}
+			began = time.Now()
+			if len(table.missing(tasks, places)) > 0 {
+				continue // A ready list was closed meanwhile.
 			}
 		}
 		reply, err := p.enqueues.do(ctx, newEnqueueCall(table, tasks, places), p.callEnqueue)

@@ -97,8 +97,10 @@ func (p *partition) PromoteDue(ctx context.Context, limit int) (ports.Maintained
 	}
 	done, err := p.promote(ctx, limit)
 	if err == nil {
-		done.Expired += int(p.expired.Swap(0))
 		err = p.carryTurns(ctx)
+	}
+	if err == nil {
+		done.Expired += int(p.expired.Swap(0))
 	}
 	return done, err
 }

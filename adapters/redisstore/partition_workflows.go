@@ -49,8 +49,12 @@ func (p *partition) createWorkflow(ctx context.Context, w *domain.Workflow) (dom
 			}
 		}
 		if queue := table.keyed(tasks, all); queue != "" {
-			if err := p.beginTurns(ctx, queue); err != nil {
+			var err error
+			if table, err = p.beginTurns(ctx, table, queue); err != nil {
 				return nil, err
+			}
+			if len(table.missing(tasks, all)) > 0 {
+				return layout.Stale(), nil
 			}
 		}
 		lists, wake := make([]int, len(tasks)), ""

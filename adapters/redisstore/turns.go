@@ -33,20 +33,25 @@ func (t *readyTable) keyed(tasks []*domain.Task, places []int) string {
 	return ""
 }
 
-// beginTurns has the keys of a queue take turns. It does nothing while another call of the
-// process does so.
-func (p *partition) beginTurns(ctx context.Context, queue string) error {
+// beginTurns has the keys of a queue take turns, and returns a table that says so, or old while
+// another call of the process does so.
+func (p *partition) beginTurns(ctx context.Context, old *readyTable, queue string) (*readyTable, error) {
 	if !p.turns.mu.TryLock() {
-		return nil
+		return old, nil
 	}
 	defer p.turns.mu.Unlock()
-	if _, begun := p.readyTable().turns[queue]; !begun {
+	newest := p.readyTable()
+	done, begun := newest.turns[queue]
+	if done {
+		return newest, nil
+	}
+	if !begun {
 		_, err := p.withTable(ctx, func(table *readyTable) ([]any, error) {
 			return p.client.RunSlice(ctx, turnsScript, p.keys.ForTable(),
 				p.client.Offset(), table.epoch, layout.NewEpoch(p.client.Config.Partitions), layout.Version, queue)
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	at, ok := p.turns.at[queue]
@@ -55,20 +60,22 @@ func (p *partition) beginTurns(ctx context.Context, queue string) error {
 	}
 	for began := time.Now(); !at.done() && time.Since(began) < buildSlice; {
 		if err := p.buildStep(ctx, queue, &at); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if p.turns.at[queue] = at; at.done() {
 		delete(p.turns.at, queue)
 	}
-	return nil
+	return p.refreshTable(ctx, p.readyTable())
 }
 
 // carryTurns carries on what calls have begun whose time was too short.
 func (p *partition) carryTurns(ctx context.Context) error {
-	for queue, done := range p.readyTable().turns {
+	table := p.readyTable()
+	for queue, done := range table.turns {
 		if !done {
-			return p.beginTurns(ctx, queue)
+			_, err := p.beginTurns(ctx, table, queue)
+			return err
 		}
 	}
 	return nil
