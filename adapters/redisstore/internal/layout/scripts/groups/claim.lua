@@ -10,8 +10,9 @@ local picks, pick_scores, pick_groups = ids, scores, groups
 -- are in a run or have made way for one; back are those that go back, to what they are of.
 local rest, extra, place, moved, back = nil, nil, {}, {}, {}
 -- met are the groups whose runs are given out, by their keys too, and given the tasks in these.
--- leaving are those of ready lists that were not picked, and dropped those without records.
-local met, given, leaving, dropped = {}, {}, {}, {}
+-- leaving are those of ready lists that were not picked, and dropped those without records, or
+-- stale.
+local met, given, leaving, dropped, stale = {}, {}, {}, {}, {}
 local last_pick, last_group = #picks, #groups
 for i, id in ipairs(picks) do place[id] = i end
 
@@ -93,8 +94,15 @@ along.begin = function(id, record, list_no)
   return true
 end
 
+-- is_stale reports whether a task that comes along is not PENDING: it is a member by mistake.
+along.is_stale = function(id, s)
+  if not (rest or extra) or place[id] or not s or byte(s, 1) % 8 == 1 then return false end
+  stale[id] = true
+  return true
+end
+
 local function leave(g, id)
-  if not place[id] then
+  if not place[id] and not stale[id] then
     leaving[g.list_no] = leaving[g.list_no] or {}
     table.insert(leaving[g.list_no], id)
   end

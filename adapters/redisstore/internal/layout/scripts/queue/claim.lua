@@ -193,6 +193,7 @@ while (taken < #ids or along and along.back()) and room > 0 and not late do
   part = math.min(4 * part, 64)
   for i = 1, last - first do
     local id, s, record = ids[first + i], states[i], records[i]
+    if along and along.is_stale(id, s) then record = nil end
     if K.records then K.records[id] = record end
     -- As times in common.lua.
     local version, expires, retention, expiring = record and byte(record, 1) or 0, 0, 0, false
