@@ -171,7 +171,7 @@ func (q *TaskQueue) claim(ctx context.Context, req ports.ClaimRequest, when clai
 		got, due, err := p.claim(ctx, more, when)
 		if err != nil {
 			if len(tasks) > 0 && ctx.Err() != nil {
-				return tasks, next, nil // Nobody repeats it.
+				return tasks, next, nil //nolint:nilerr // Nobody repeats it.
 			}
 			// It may have given tasks out that nobody knows of: a repeat gives all.
 			return nil, -1, err
