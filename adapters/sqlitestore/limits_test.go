@@ -119,7 +119,7 @@ func TestClaimsKeepLimits(t *testing.T) {
 	var known []domain.TaskID
 	var leases []domain.Lease
 	held, taken := map[string]int{}, 0
-	for step := range 500 {
+	for step := range 300 {
 		db := []*DB{first, second}[random.IntN(2)]
 		switch random.IntN(14) {
 		case 0, 1:
@@ -223,6 +223,9 @@ func TestClaimsKeepLimits(t *testing.T) {
 			}
 			for _, seq := range seqsOfTasks(got) {
 				at := slices.IndexFunc(before.tasks, func(c claimable) bool { return c.seq == seq })
+				if before.tasks[at].state == int64(stateScheduled) {
+					continue // It has become due since.
+				}
 				require.Equal(t, int64(stateReady), before.tasks[at].state)
 				require.Empty(t, before.heldBack(before.tasks[at], now), "step %d: %+v", step, before.tasks[at])
 			}
