@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"maps"
@@ -79,6 +80,23 @@ func onEachStore(t *testing.T, seeds string, run func(t *testing.T, url string, 
 			run(t, "sqlite:"+path, db, seed)
 		})
 	}
+}
+
+// requireStorm carries a storm out, and requires that nothing is wrong after it; rerun says how to have it
+// once more.
+func requireStorm(t *testing.T, storm interface {
+	Run(ctx context.Context) ([]chaos.Violation, error)
+	Summary() string
+	Weak() error
+}, url, rerun string,
+) {
+	t.Helper()
+	violations, err := storm.Run(t.Context())
+	t.Log(storm.Summary())
+	require.NoError(t, err)
+	require.Empty(t, strings.Join(lines(violations), "\n"), "rerun with %s -artifacts", rerun)
+	require.NoError(t, storm.Weak(), "the storm shows too little")
+	requireSound(t, url)
 }
 
 // requireSound requires that a check finds nothing in the store.

@@ -34,12 +34,13 @@ const (
 
 // GroupStorm has processes run the tasks of groups together, while they are killed.
 type GroupStorm struct {
-	store   ports.TaskQueue
-	dir     string
-	r       *rand.Rand
-	workers []*Process
-	tasks   map[string]*domain.Task
-	kills   int
+	stormWorkers
+
+	store ports.TaskQueue
+	dir   string
+	r     *rand.Rand
+	tasks map[string]*domain.Task
+	kills int
 	// full and partial count the runs that had their size, and those of several tasks that
 	// had less.
 	full, partial int
@@ -49,25 +50,9 @@ type GroupStorm struct {
 // NewGroupStorm starts three workers on the store, which child says how to open. Close it.
 func NewGroupStorm(store ports.TaskQueue, child ChildConfig, seed uint64) (*GroupStorm, error) {
 	s := &GroupStorm{store: store, dir: child.Dir, r: rand.New(rand.NewPCG(seed, seed)), tasks: map[string]*domain.Task{}}
-	for i := range 3 {
-		child.Role, child.Name, child.Settings = RoleWorker, "worker-"+strconv.Itoa(i), limitSettings()
-		child.Types = []domain.TaskType{groupType}
-		s.workers = append(s.workers, NewProcess(child))
-	}
-	for _, p := range s.workers {
-		if err := p.AwaitReady(); err != nil {
-			s.Close()
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
-// Close ends the processes.
-func (s *GroupStorm) Close() {
-	for _, p := range s.workers {
-		p.Close()
-	}
+	var err error
+	s.stormWorkers, err = startWorkers(child, groupType)
+	return s, err
 }
 
 // Run carries out the storm, and returns what does not hold once all tasks have ended.
@@ -78,7 +63,7 @@ func (s *GroupStorm) Run(ctx context.Context) ([]Violation, error) {
 		}
 		pause(ctx, time.Duration(50+s.r.IntN(150))*time.Millisecond)
 		if s.r.IntN(3) == 0 {
-			p := s.workers[s.kills%len(s.workers)]
+			p := s.stormWorkers[s.kills%len(s.stormWorkers)]
 			p.Kill()
 			p.Start()
 			s.kills++
@@ -91,7 +76,7 @@ func (s *GroupStorm) Run(ctx context.Context) ([]Violation, error) {
 	if undrained != "" {
 		s.report(invDrained, "", "%s", undrained)
 	}
-	for _, p := range s.workers {
+	for _, p := range s.stormWorkers {
 		err = errors.Join(err, p.Stop())
 		for _, f := range p.Faults() {
 			err = errors.Join(err, errors.New(f))

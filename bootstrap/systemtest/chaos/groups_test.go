@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"flag"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -28,10 +29,5 @@ func stormOfGroups(t *testing.T, url string, store anyStore, seed uint64) {
 	storm, err := chaos.NewGroupStorm(store, child, seed)
 	require.NoError(t, err)
 	defer storm.Close()
-	violations, err := storm.Run(t.Context())
-	t.Log(storm.Summary())
-	require.NoError(t, err)
-	require.Empty(t, strings.Join(lines(violations), "\n"), "rerun with -run TestChaosOfGroups -chaos.gatherseeds %d -artifacts", seed)
-	require.NoError(t, storm.Weak(), "the storm shows too little")
-	requireSound(t, url)
+	requireStorm(t, storm, url, fmt.Sprintf("-run TestChaosOfGroups -chaos.gatherseeds %d", seed))
 }

@@ -27,12 +27,13 @@ type LimitStore interface {
 // LimitStorm has processes work on tasks that are under limits, while they are killed and
 // the limits change. See [NewLimitStorm].
 type LimitStorm struct {
-	store   LimitStore
-	dir     string
-	r       *rand.Rand
-	workers []*Process
-	bounds  map[string]*bound
-	tasks   map[string]*limitedTask
+	stormWorkers
+
+	store  LimitStore
+	dir    string
+	r      *rand.Rand
+	bounds map[string]*bound
+	tasks  map[string]*limitedTask
 	// kills counts the faults.
 	kills int
 	// unpaced is when the rate is removed.
@@ -82,35 +83,15 @@ const (
 	lookEvery = 20 * time.Millisecond
 )
 
-func limitSettings() Settings {
-	return Settings{Lease: 1500 * time.Millisecond, Retention: 24 * time.Hour, MaxRecoveries: ports.MaxRecoveries, Slots: 6}
-}
-
 // NewLimitStorm starts three workers on the store, which child says how to open. Close it.
 func NewLimitStorm(store LimitStore, child ChildConfig, seed uint64) (*LimitStorm, error) {
 	s := &LimitStorm{
 		store: store, dir: child.Dir, r: rand.New(rand.NewPCG(seed, seed)),
 		bounds: map[string]*bound{}, tasks: map[string]*limitedTask{},
 	}
-	for i := range 3 {
-		child.Role, child.Name, child.Settings = RoleWorker, "worker-"+strconv.Itoa(i), limitSettings()
-		child.Types = []domain.TaskType{scarceType, plainType}
-		s.workers = append(s.workers, NewProcess(child))
-	}
-	for _, p := range s.workers {
-		if err := p.AwaitReady(); err != nil {
-			s.Close()
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
-// Close ends the processes.
-func (s *LimitStorm) Close() {
-	for _, p := range s.workers {
-		p.Close()
-	}
+	var err error
+	s.stormWorkers, err = startWorkers(child, scarceType, plainType)
+	return s, err
 }
 
 // set sets a limit, or deletes it if concurrency is 0 and there is no rate.
@@ -197,7 +178,7 @@ func (s *LimitStorm) Run(ctx context.Context) ([]Violation, error) {
 	if err := s.judgeEnd(ctx); err != nil {
 		return nil, err
 	}
-	for _, p := range s.workers {
+	for _, p := range s.stormWorkers {
 		err = errors.Join(err, p.Stop())
 		for _, f := range p.Faults() {
 			err = errors.Join(err, errors.New(f))
@@ -219,10 +200,10 @@ func (s *LimitStorm) breakWorkers(ctx context.Context, done <-chan struct{}) {
 			return
 		case <-time.After(time.Duration(250+s.r.IntN(300)) * time.Millisecond):
 		}
-		p := s.workers[s.kills%len(s.workers)]
+		p := s.stormWorkers[s.kills%len(s.stormWorkers)]
 		if s.kills%4 == 3 {
 			p.Pause()
-			pause(ctx, limitSettings().Lease*3/2)
+			pause(ctx, stormSettings().Lease*3/2)
 			p.Resume()
 			continue
 		}

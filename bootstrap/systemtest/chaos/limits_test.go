@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"flag"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -29,10 +30,5 @@ func stormOfLimits(t *testing.T, url string, store anyStore, seed uint64) {
 	storm, err := chaos.NewLimitStorm(store, child, seed)
 	require.NoError(t, err)
 	defer storm.Close()
-	violations, err := storm.Run(t.Context())
-	t.Log(storm.Summary())
-	require.NoError(t, err)
-	require.Empty(t, strings.Join(lines(violations), "\n"), "rerun with -run TestChaosOfLimits -chaos.limitseeds %d -artifacts", seed)
-	require.NoError(t, storm.Weak(), "the storm shows too little")
-	requireSound(t, url)
+	requireStorm(t, storm, url, fmt.Sprintf("-run TestChaosOfLimits -chaos.limitseeds %d", seed))
 }
